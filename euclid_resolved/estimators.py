@@ -1,0 +1,341 @@
+"""The estimators' contract, and the two that are built in: linear regression and random forest."""
+
+import abc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.forest import Forest, check, pack, runner
+
+__all__ = ["Estimator", "LinearRegression", "RandomForest", "check_X", "check_X_y"]
+
+_BLOCK = 65536  # rows that are predicted at a time: the sums of a block stay in cache
+
+
+def check_X(X, n_features=None):
+    """Check features before they are used.
+
+    Parameters
+    ----------
+    X : array_like
+        Shape (n, k).
+    n_features : int, optional
+        The number of columns that is expected.
+
+    Returns
+    -------
+    X : `~numpy.ndarray`
+        float32, C-contiguous; a copy only where it has to be.
+
+    Raises
+    ------
+    InputError
+        If the shape is wrong or a value is not finite.
+    """
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    if X.ndim != 2 or X.shape[1] == 0:
+        raise InputError(f"features must have shape (pixels, columns), got {X.shape}")
+    if n_features is not None and X.shape[1] != n_features:
+        raise InputError(f"the estimator was fitted to {n_features} columns, got {X.shape[1]}")
+    if not np.isfinite(X).all():
+        raise InputError("features contain NaN or infinity; mask those pixels first")
+    return X
+
+
+def check_X_y(X, y):
+    """Check features and target before a fit.
+
+    Parameters
+    ----------
+    X : array_like
+        Shape (n, k), n > 0.
+    y : array_like
+        Shape (n,).
+
+    Returns
+    -------
+    X, y : `~numpy.ndarray` of float32
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, there is no row, or a value is not finite.
+    """
+    X, y = check_X(X), np.ascontiguousarray(y, dtype=np.float32)
+    if y.shape != (len(X),):
+        raise InputError(f"the target must have shape ({len(X)},), got {y.shape}")
+    if len(y) == 0:
+        raise InputError("there are no pixels to fit")
+    if not np.isfinite(y).all():
+        raise InputError("the target contains NaN or infinity")
+    return X, y
+
+
+class Estimator(abc.ABC):
+    """What every estimator does; derive from it, as a dataclass whose fields are the settings.
+
+    Features come scaled to [0, 1] by the training set's range (predictions may leave it), float32,
+    shape (n pixels, k columns); the target likewise, shape (n,). A fitted estimator keeps its
+    state in attributes that begin with an underscore. A fresh copy is ``dataclasses.replace(estimator)``.
+    """
+
+    @abc.abstractmethod
+    def fit(self, X, y, validation=None):
+        """Learn.
+
+        Parameters
+        ----------
+        X : `~numpy.ndarray`
+            float32, shape (n, k); never changed.
+        y : `~numpy.ndarray`
+            float32, shape (n,); never changed.
+        validation : tuple of `~numpy.ndarray`, optional
+            Pixels (X, y) set aside, for estimators that stop early; others leave them alone.
+
+        Returns
+        -------
+        self : Estimator
+        """
+
+    @abc.abstractmethod
+    def predict(self, X):
+        """Estimate.
+
+        Parameters
+        ----------
+        X : `~numpy.ndarray`
+            float32, shape (m, k), finite, m >= 0.
+
+        Returns
+        -------
+        y : `~numpy.ndarray`
+            float32, shape (m,). Each value depends on its own row only.
+        """
+
+    @abc.abstractmethod
+    def state(self):
+        """What a fit has learned, as nested mappings and lists of arrays, numbers and text.
+
+        Returns
+        -------
+        state : dict
+        """
+
+    @abc.abstractmethod
+    def restore(self, state):
+        """Take back what `state` gave, in an estimator with the same settings.
+
+        Parameters
+        ----------
+        state : dict
+            Untrusted: it comes from a file. Everything that could crash or hang must be checked.
+
+        Returns
+        -------
+        self : Estimator
+
+        Raises
+        ------
+        InputError
+            If the state is no state of this estimator.
+        """
+
+    @property
+    def feature_importance(self):
+        """The impurity importance of each column, summing to 1; None where the estimator has none."""
+        return None
+
+    def settings(self):
+        """The settings as a dict of numbers, text and lists."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.init}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+
+def _array(state, name, ndim, kinds="f"):
+    """An array of a restored state, checked for what it must be."""
+    try:
+        array = np.asarray(state[name])
+    except (KeyError, TypeError):
+        raise InputError(f"the state has no {name!r}") from None
+    if array.ndim != ndim or array.dtype.kind not in kinds:
+        raise InputError(
+            f"{name!r} must have {ndim} dimensions and type {kinds}, got {array.dtype} {array.shape}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{name!r} has values that are not finite")
+    return array
+
+
+@dataclass
+class LinearRegression(Estimator):
+    """Ordinary least squares (the paper's Eq. 10).
+
+    Columns that are combinations of others, such as colours beside their bands, are allowed: the
+    solution of smallest norm is taken.
+    """
+
+    def fit(self, X, y, validation=None):
+        """Fit coefficients and intercept; see `Estimator.fit`."""
+        X, y = check_X_y(X, y)
+        k = X.shape[1]
+        centre, target = X.mean(axis=0, dtype=np.float64), y.mean(dtype=np.float64)
+        # Sums of centred products, block by block: the float64 copy of all pixels would be the largest
+        # array of a training run.
+        gram, moment = np.zeros((k, k)), np.zeros(k)
+        for start in range(0, len(X), _BLOCK):
+            block = X[start : start + _BLOCK] - centre
+            gram += block.T @ block
+            moment += block.T @ (y[start : start + _BLOCK] - target)
+        # Below 1e-11 lies only the float32 rounding of columns that depend on each other.
+        self._coefficients = np.linalg.lstsq(gram, moment, rcond=1e-11)[0]
+        self._intercept = float(target - centre @ self._coefficients)
+        return self
+
+    def predict(self, X):
+        """Apply the coefficients; see `Estimator.predict`."""
+        X = check_X(X, len(self._coefficients))
+        # Column by column: the sum of a row then never depends on how many rows there are.
+        y = np.full(len(X), self._intercept)
+        for column, coefficient in zip(X.T, self._coefficients, strict=True):
+            y += column * coefficient
+        return y.astype(np.float32)
+
+    def state(self):
+        """``coefficients`` (float64, k) and ``intercept``, on the scaled features."""
+        return {"coefficients": self._coefficients, "intercept": self._intercept}
+
+    def restore(self, state):
+        """Take back coefficients and intercept; see `Estimator.restore`."""
+        self._coefficients = _array(state, "coefficients", 1).astype(np.float64)
+        self._intercept = float(_array(state, "intercept", 0, "fiu"))
+        return self
+
+
+@dataclass
+class RandomForest(Estimator):
+    """Random forest: the mean of regression trees, each grown on its own bootstrap sample of pixels.
+
+    scikit-learn grows the trees (squared error, best splits); they are kept as compact arrays.
+
+    Parameters
+    ----------
+    n_trees : int
+    min_samples_leaf : int
+        Fewest pixels in a leaf. Trees grown further are larger and no better.
+    max_samples : int
+        Most pixels a tree is grown on (the paper: 2,000,000).
+    max_features : float
+        The fraction of columns that is tried at a split.
+    max_depth : int or None
+        Deepest level of a tree.
+    seed : int
+        The same seed gives the same forest, whatever `n_jobs` is.
+    n_jobs : int
+        Threads; -1 takes every core.
+    """
+
+    n_trees: int = 100
+    min_samples_leaf: int = 20
+    max_samples: int = 2_000_000
+    max_features: float = 1.0
+    max_depth: int | None = None
+    seed: int = 1
+    n_jobs: int = -1
+
+    def __post_init__(self):
+        if self.n_trees < 1 or self.min_samples_leaf < 1 or self.max_samples < 1:
+            raise InputError("n_trees, min_samples_leaf and max_samples must be at least 1")
+        if not 0 < self.max_features <= 1:
+            raise InputError(f"max_features is a fraction, above 0 and at most 1; got {self.max_features}")
+        if self.max_depth is not None and self.max_depth < 1:
+            raise InputError(f"max_depth must be at least 1, or None; got {self.max_depth}")
+
+    def fit(self, X, y, validation=None):
+        """Grow the trees; see `Estimator.fit`."""
+        from tqdm import tqdm
+
+        X, y = check_X_y(X, y)
+        seeds = np.random.SeedSequence(self.seed).spawn(self.n_trees)
+        trees = self._parallel(lambda seed: self._grow(X, y, seed), seeds)
+        trees = list(
+            tqdm(trees, total=self.n_trees, desc="growing trees", unit="tree", disable=None, leave=False)
+        )
+        importance = np.mean([tree.compute_feature_importances() for tree in trees], axis=0)
+        return self._set(pack(trees), X.shape[1], importance)
+
+    def _grow(self, X, y, seed):
+        from sklearn.tree import DecisionTreeRegressor
+
+        # The rows of the sample are gathered: scikit-learn's own forest keeps a weight for every pixel
+        # of the training set, for every tree at work.
+        rng = np.random.default_rng(seed)
+        rows, times = np.unique(rng.integers(len(X), size=min(len(X), self.max_samples)), return_counts=True)
+        tree = DecisionTreeRegressor(
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            max_depth=self.max_depth,
+            random_state=int(rng.integers(2**31)),
+        )
+        return tree.fit(X[rows], y[rows], sample_weight=times, check_input=False).tree_
+
+    def _parallel(self, function, items):
+        """Yield results in the order of the items; an interrupt cancels what has not begun."""
+        import os
+
+        pool = ThreadPoolExecutor(os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1))
+        try:
+            yield from pool.map(function, items)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _set(self, forest, n_features, importance):
+        self._forest, self._n_features, self._importance = forest, n_features, importance
+        self._run = None
+        return self
+
+    def predict(self, X):
+        """The mean of the trees; see `Estimator.predict`."""
+        X = check_X(X, self._n_features)
+        if self._run is None:
+            self._run = runner(self._forest, self._n_features)
+
+        def mean(start):
+            # Trees in their order, whatever the number of threads: the sum has the same last bit.
+            block = X[start : start + _BLOCK]
+            total = np.zeros(len(block))
+            for run in self._run:
+                total += run(block)
+            return (total / len(self._run)).astype(np.float32)
+
+        blocks = list(self._parallel(mean, range(0, len(X), _BLOCK)))
+        return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+
+    @property
+    def feature_importance(self):
+        """The fraction of the squared error that splits on each column remove, averaged over the trees."""
+        return self._importance
+
+    def state(self):
+        """The node arrays of `~euclid_resolved.forest.Forest`, and the importance."""
+        forest = self._forest
+        return {
+            "first": forest.first,
+            "feature": forest.feature.astype(np.int8) if self._n_features < 128 else forest.feature,
+            "right": forest.right,
+            "value": forest.value,
+            "importance": self._importance,
+        }
+
+    def restore(self, state):
+        """Take back the node arrays, checked so that no walk can crash or hang; see `Estimator.restore`."""
+        importance = _array(state, "importance", 1)
+        forest = Forest(
+            _array(state, "first", 1, "iu").astype(np.int64),
+            _array(state, "feature", 1, "i").astype(np.int16),
+            _array(state, "right", 1, "i").astype(np.int32),
+            _array(state, "value", 1).astype(np.float32),
+        )
+        check(forest, len(importance))
+        return self._set(forest, len(importance), importance)

@@ -1,0 +1,183 @@
+"""Decision trees as plain arrays: made from scikit-learn's, checked, and run again."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+
+__all__ = ["Forest", "check", "pack", "runner", "walk"]
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Regression trees as node arrays; the left child of node i is node i + 1.
+
+    Attributes
+    ----------
+    first : `~numpy.ndarray`
+        int64, shape (trees + 1,): where each tree's nodes begin, and the total at the end.
+    feature : `~numpy.ndarray`
+        int16, shape (nodes,): the column a node splits on, -1 for a leaf.
+    right : `~numpy.ndarray`
+        int32: the right child, counted within the tree; 0 for a leaf.
+    value : `~numpy.ndarray`
+        float32: a node's threshold (left where x <= value), or a leaf's value.
+    """
+
+    first: np.ndarray
+    feature: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+
+    def __len__(self):
+        return len(self.first) - 1
+
+    def tree(self, i):
+        """The node arrays (feature, right, value) of one tree."""
+        nodes = slice(self.first[i], self.first[i + 1])
+        return self.feature[nodes], self.right[nodes], self.value[nodes]
+
+
+def pack(trees):
+    """Collect fitted scikit-learn trees into a `Forest`.
+
+    Parameters
+    ----------
+    trees : sequence of `sklearn.tree._tree.Tree`
+        Built depth first, for features in float32.
+
+    Returns
+    -------
+    forest : `Forest`
+        It decides as the trees do, to the last bit; leaf values are rounded to float32.
+    """
+    parts = [_pack_one(tree) for tree in trees]
+    first = np.concatenate([[0], np.cumsum([len(feature) for feature, _, _ in parts])]).astype(np.int64)
+    feature, right, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Forest(first, feature, right, value)
+
+
+def _pack_one(tree):
+    leaf = tree.children_left < 0
+    inner = np.flatnonzero(~leaf)
+    if not np.array_equal(tree.children_left[inner], inner + 1):
+        raise InputError("trees must be built depth first")
+    # x is float32, so x <= threshold (float64) is the same as x <= the largest float32 not above it.
+    threshold = tree.threshold.astype(np.float32)
+    above = threshold.astype(np.float64) > tree.threshold
+    threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))
+    value = np.where(leaf, tree.value[:, 0, 0].astype(np.float32), threshold)
+    right = np.where(leaf, 0, tree.children_right).astype(np.int32)
+    return np.where(leaf, -1, tree.feature).astype(np.int16), right, value
+
+
+def check(forest, n_features):
+    """Refuse node arrays that are no trees: a damaged or hostile file could crash or hang a walk.
+
+    Parameters
+    ----------
+    forest : `Forest`
+    n_features : int
+
+    Raises
+    ------
+    InputError
+        If sizes differ, an index points outside its tree, a node has no or two parents, or a value is
+        not finite.
+    """
+    first, feature, right, value = forest.first, forest.feature, forest.right, forest.value
+    n = len(feature)
+    expected = (first, "iu"), (feature, "i"), (right, "i"), (value, "f")
+    if any(a.ndim != 1 or a.dtype.kind not in kinds for a, kinds in expected):
+        raise InputError("the forest's arrays have wrong types")
+    if len(first) < 2 or first[0] != 0 or first[-1] != n or (np.diff(first) < 1).any():
+        raise InputError("the forest's trees do not fill its nodes")
+    if len(right) != n or len(value) != n:
+        raise InputError("the forest's arrays differ in length")
+    if not np.isfinite(value).all():
+        raise InputError("the forest has values that are not finite")
+    if ((feature < -1) | (feature >= n_features)).any():
+        raise InputError(f"the forest splits on columns other than its {n_features}")
+    start = np.repeat(first[:-1], np.diff(first))
+    size = np.repeat(np.diff(first), np.diff(first))
+    node = np.arange(n) - start
+    inner = feature >= 0
+    if ((right <= node + 1) | (right >= size))[inner].any() or right[~inner].any():
+        raise InputError("the forest has children outside their tree or before their parents")
+    parents = np.zeros(n, np.int64)
+    np.add.at(parents, (start + right)[inner], 1)
+    np.add.at(parents, (start + node + 1)[inner], 1)
+    if (parents != (node > 0)).any():
+        raise InputError("the forest has nodes without exactly one parent")
+
+
+def runner(forest, n_features):
+    """The fastest way at hand to run a forest.
+
+    Parameters
+    ----------
+    forest : `Forest`
+        Checked.
+    n_features : int
+
+    Returns
+    -------
+    run : list of callable
+        One function a tree, from float32 features (n, k) to float64 leaf values (n,).
+    """
+    try:
+        return [_sklearn_tree(*forest.tree(i), n_features) for i in range(len(forest))]
+    except (ImportError, AttributeError, TypeError, ValueError, KeyError):
+        # scikit-learn's trees have no public constructor; if it changes, old models must still open.
+        return [partial(_walk_tree, forest.tree(i)) for i in range(len(forest))]
+
+
+def _sklearn_tree(feature, right, value, n_features):
+    """The same tree as scikit-learn's own object, whose compiled walk is the faster one."""
+    from sklearn.tree import _tree
+
+    leaf = feature < 0
+    nodes = np.zeros(len(feature), dtype=_tree.NODE_DTYPE)
+    nodes["left_child"] = np.where(leaf, -1, np.arange(len(feature)) + 1)
+    nodes["right_child"] = np.where(leaf, -1, right)
+    nodes["feature"] = np.where(leaf, -2, feature)
+    nodes["threshold"] = np.where(leaf, -2.0, value)
+    nodes["n_node_samples"] = 1
+    nodes["weighted_n_node_samples"] = 1.0
+    values = np.where(leaf, value, 0.0).astype(np.float64).reshape(-1, 1, 1)
+    tree = _tree.Tree(n_features, np.ones(1, dtype=np.intp), 1)
+    state = {"max_depth": len(feature), "node_count": len(feature), "nodes": nodes, "values": values}
+    tree.__setstate__(state)
+    return lambda X: tree.predict(X)[:, 0]
+
+
+def _walk_tree(nodes, X):
+    return walk(X, *nodes)
+
+
+def walk(X, feature, right, value):
+    """Run one tree with NumPy alone.
+
+    Parameters
+    ----------
+    X : `~numpy.ndarray`
+        float32, shape (n, k).
+    feature, right, value : `~numpy.ndarray`
+        The tree's node arrays.
+
+    Returns
+    -------
+    y : `~numpy.ndarray` of float64
+        Shape (n,).
+    """
+    node = np.zeros(len(X), np.int64)
+    active = np.arange(len(X))
+    while active.size:
+        at = node[active]
+        column = feature[at]
+        inner = column >= 0
+        active, at, column = active[inner], at[inner], column[inner]
+        node[active] = np.where(X[active, column] <= value[at], at + 1, right[at])
+    return value[node].astype(np.float64)

@@ -1,0 +1,182 @@
+"""Maps of one physical property and the bits of their quality plane."""
+
+import enum
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDDataRef
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.grid import (
+    Described,
+    check_nddata,
+    check_slices,
+    corner_offset,
+    describe_centre,
+    slice_wcs,
+)
+from euclid_resolved.quantities import get_property
+
+__all__ = ["SpatialMap", "Quality"]
+
+
+class Quality(enum.IntFlag):
+    """What is known about a pixel of a map; bits add up, 0 is a pixel without remark."""
+
+    MASKED = 1
+    """Masked in at least one band of the input image."""
+    NONFINITE = 2
+    """NaN or infinite in at least one band."""
+    NONPOSITIVE = 4
+    """Zero or negative surface brightness in at least one band: no logarithm."""
+    BELOW_CLIP = 8
+    """Fainter than the surface brightness the model was trained down to."""
+    OUT_OF_DOMAIN = 16
+    """Brightness or colour outside the range of the training set: the value is an extrapolation."""
+    MISSING_BAND = 32
+    """Data in some of the bands only."""
+
+    @classmethod
+    def unjudged(cls):
+        """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
+        return cls.MASKED | cls.NONFINITE | cls.NONPOSITIVE | cls.BELOW_CLIP | cls.MISSING_BAND
+
+
+class SpatialMap(Described, NDDataRef):
+    """A map of one physical property, with unit, mask, WCS, uncertainty and quality plane.
+
+    An `~astropy.nddata.NDDataRef`: slicing and arithmetic (``+ - * /`` or the methods ``add``, ...)
+    keep class, unit, mask and WCS, and carry the quality plane. Maps are linear, never logarithms.
+
+    Parameters
+    ----------
+    data : array_like
+        The values, 2-D. NaN where the property is not known; those pixels are masked too.
+    property : str or `~euclid_resolved.quantities.Property`, optional
+        What the map shows; kept by name in ``meta["property"]``. It gives the unit if there is none.
+    quality : `~numpy.ndarray` of int, optional
+        The bits of `Quality` for every pixel; zero without it.
+    **kwargs
+        ``unit``, ``mask``, ``wcs``, ``uncertainty``, ``meta`` as for `~astropy.nddata.NDData`.
+
+    Raises
+    ------
+    InputError
+        If the data are not 2-D or mask, uncertainty, WCS or quality do not fit them, or the unit is
+        not one of the property.
+    """
+
+    def __init__(self, data, *, property=None, quality=None, **kwargs):
+        super().__init__(data, **kwargs)
+        if property is not None:
+            self.meta["property"] = get_property(property).name
+        if self.property is not None:
+            if self.unit is None:
+                self._unit = self.property.unit
+            elif not self.unit.is_equivalent(self.property.unit):
+                raise InputError(f"{self.property.name} has unit {self.property.unit}, not {self.unit}")
+        shape = self.data.shape
+        if shape:  # a number is what a statistic leaves, or what arithmetic makes of a scalar operand
+            check_nddata(self.label, self)
+        self.quality = np.zeros(shape, np.int32) if quality is None else np.asarray(quality)
+        if self.quality.shape != shape or self.quality.dtype.kind not in "iu":
+            raise InputError(
+                f"{self.label}: quality must be integers of shape {shape}, "
+                f"got {self.quality.dtype} of shape {self.quality.shape}"
+            )
+        bad = ~np.isfinite(self.data)
+        if bad.any():
+            self.mask = bad if self.mask is None else bad | np.asarray(self.mask, dtype=bool)
+
+    @property
+    def label(self):
+        """What the map shows, in words."""
+        return self.property.label if self.property else "map"
+
+    @property
+    def quantity(self):
+        """The values with their unit, NaN where masked (a copy)."""
+        values = np.array(self.data, dtype=np.result_type(self.data.dtype, np.float32))
+        if self.mask is not None:
+            values[np.broadcast_to(self.mask, values.shape)] = np.nan
+        return u.Quantity(values, self.unit or u.dimensionless_unscaled, copy=False)
+
+    def fraction(self, bit):
+        """The fraction of pixels that carry a quality bit.
+
+        Parameters
+        ----------
+        bit : `Quality`
+
+        Returns
+        -------
+        fraction : float
+        """
+        return float(np.mean((self.quality & int(bit)) != 0))
+
+    def _slice(self, item):
+        item = check_slices(item, self.data.shape)
+        return {**super()._slice(item), "quality": self.quality[item]}
+
+    def _slice_wcs(self, item):
+        return slice_wcs(self.wcs, item)
+
+    def _arithmetic(self, operation, operand, handle_meta="first_found", **kwargs):
+        # NDData keeps the first WCS without a look at the second, and knows nothing of quality.
+        wcs, other = self.wcs, getattr(operand, "wcs", None)
+        if wcs is not None and other is not None and operand.data.shape == self.data.shape:
+            offset = corner_offset(wcs, other, self.data.shape)
+            if not offset <= 0.1:
+                raise InputError(f"the maps' WCS are {offset:.2f} pixels apart; put them on one grid first")
+        result, init = super()._arithmetic(operation, operand, handle_meta=handle_meta, **kwargs)
+        shape = np.shape(result)
+        if shape == self.data.shape:
+            init["quality"] = self.quality | getattr(operand, "quality", 0)
+        unit = getattr(result, "unit", None) or u.dimensionless_unscaled
+        name = (init.get("meta") or {}).get("property")
+        if name is not None and not unit.is_equivalent(get_property(name).unit):
+            init["meta"] = {key: value for key, value in init["meta"].items() if key != "property"}
+        return result, init
+
+    def __add__(self, other):
+        return self.add(other)
+
+    def __sub__(self, other):
+        return self.subtract(other)
+
+    def __mul__(self, other):
+        return self.multiply(other)
+
+    def __truediv__(self, other):
+        return self.divide(other)
+
+    def plot(self, **kwargs):
+        """Draw the map; see `euclid_resolved.plotting.plot_map`."""
+        from euclid_resolved.plotting import plot_map
+
+        return plot_map(self, **kwargs)
+
+    def to_hdulist(self):
+        """The map as FITS; see `euclid_resolved.io.fits.maps_to_hdulist`."""
+        from euclid_resolved.io.fits import maps_to_hdulist
+
+        return maps_to_hdulist([self])
+
+    def _rows(self):
+        flags = [f"{bit.name} {100 * self.fraction(bit):.1f} %" for bit in Quality if self.fraction(bit)]
+        mask = np.zeros(1) if self.mask is None else np.asarray(self.mask, dtype=bool)
+        return [
+            ("", self.label),
+            ("shape", str(self.data.shape)),
+            ("unit", str(self.unit) or "dimensionless"),
+            ("", describe_centre(self.wcs, self.data.shape)),
+            ("masked", f"{100 * mask.mean():.1f} %"),
+            ("quality", ", ".join(flags)),
+        ]
+
+    # Last in the class: below it the name `property` is no longer the decorator.
+    @property
+    def property(self):
+        """The `~euclid_resolved.quantities.Property` shown, or None, for example after a product."""
+        name = self.meta.get("property")
+        return None if name is None else get_property(name)

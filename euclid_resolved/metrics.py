@@ -1,0 +1,206 @@
+"""How good estimates are: the paper's six metrics, in dex."""
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.quantities import get_property
+from euclid_resolved.scale import to_dex
+
+__all__ = [
+    "bias",
+    "evaluate",
+    "metrics",
+    "nmad",
+    "outlier_fraction",
+    "pearson",
+    "r2",
+    "rmse",
+]
+
+OUTLIER = 0.3
+"""The difference, in dex, beyond which an estimate counts as an outlier (the paper's Eq. 8)."""
+
+
+def _pair(y_true, y_pred):
+    y_true, y_pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    if y_true.shape != y_pred.shape or y_true.ndim != 1:
+        raise InputError(f"truth {y_true.shape} and prediction {y_pred.shape} must be 1-D and equally long")
+    return y_true, y_pred
+
+
+def r2(y_true, y_pred):
+    """Coefficient of determination (Eq. 3): 1 is perfect, 0 as good as the mean of the truth.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    r2 : float
+        NaN for fewer than two values or a constant truth.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    if y_true.size < 2 or np.ptp(y_true) == 0:
+        return np.nan
+    return float(1 - np.sum((y_true - y_pred) ** 2) / np.sum((y_true - y_true.mean()) ** 2))
+
+
+def rmse(y_true, y_pred):
+    """Root-mean-square error in dex (Eq. 5); NaN for no values.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    rmse : float
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.sqrt(np.mean((y_true - y_pred) ** 2))) if y_true.size else np.nan
+
+
+def nmad(y_true, y_pred):
+    """Normalised median absolute deviation in dex, 1.4826 median |d - median d| (Eq. 6).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    nmad : float
+        NaN for no values.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    d = y_true - y_pred
+    return float(1.4826 * np.median(np.abs(d - np.median(d)))) if d.size else np.nan
+
+
+def bias(y_true, y_pred):
+    """Mean of truth minus prediction in dex (Eq. 7): positive where the model underestimates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    bias : float
+        NaN for no values.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.mean(y_true - y_pred)) if y_true.size else np.nan
+
+
+def outlier_fraction(y_true, y_pred, limit=OUTLIER):
+    """The fraction of values off by more than `limit` dex (Eq. 8).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+    limit : float, optional
+
+    Returns
+    -------
+    fraction : float
+        NaN for no values.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.mean(np.abs(y_true - y_pred) > limit)) if y_true.size else np.nan
+
+
+def pearson(y_true, y_pred):
+    """Pearson correlation coefficient (Eq. 9).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    rho : float
+        NaN for fewer than two values or where one of the two is constant.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    if y_true.size < 2 or np.ptp(y_true) == 0 or np.ptp(y_pred) == 0:
+        return np.nan
+    return float(np.corrcoef(y_true, y_pred)[0, 1])
+
+
+METRICS = (r2, rmse, nmad, bias, outlier_fraction, pearson)
+"""The six metrics, in the paper's order."""
+
+
+def metrics(y_true, y_pred):
+    """All six metrics.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    values : dict of str to float
+    """
+    return {metric.__name__: metric(y_true, y_pred) for metric in METRICS}
+
+
+def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
+    """Compare a model with the truth, on the pixels brighter than its clip.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
+        Galaxies the model has not seen, if the figures are to mean anything.
+    per_galaxy : bool, optional
+        A row for every galaxy and property instead of one a property.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        One row a property: ``r2``, ``rmse``, ``nmad``, ``bias`` (dex), ``outlier_fraction``,
+        ``pearson``, ``n_pixels``, ``n_galaxies``; the fraction of pixels that were kept is in
+        ``meta["kept"]``.
+    """
+    import astropy.units as u
+    from astropy.table import QTable
+
+    from euclid_resolved.sample import Pixels, extract
+
+    pixels = galaxies
+    if not isinstance(galaxies, Pixels):
+        clip = {"clip": model.clip, "band": model.clip_band}
+        pixels = extract(galaxies, model.properties, model.bands, progress=progress, **clip)
+    rows = []
+    for name in model.properties:
+        truth = to_dex(pixels.truth[get_property(name).name])
+        estimate = model.estimate({band: pixels.brightness[band] for band in model.bands}, name)
+        if per_galaxy:
+            for i, galaxy in enumerate(pixels.names):
+                own = pixels.galaxy == i
+                counts = {"n_pixels": int(own.sum())}
+                rows.append(
+                    {"property": name, "galaxy": galaxy, **metrics(truth[own], estimate[own]), **counts}
+                )
+        else:
+            counts = {"n_pixels": len(truth), "n_galaxies": len(pixels.names)}
+            rows.append({"property": name, **metrics(truth, estimate), **counts})
+    table = QTable(rows=rows)
+    for name in ("rmse", "nmad", "bias"):
+        table[name] = table[name] * u.dex
+    for name in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
+        table[name].info.format = ".3f"
+    table.meta["kept"] = pixels.kept
+    return table

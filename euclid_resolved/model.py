@@ -1,0 +1,391 @@
+"""A trained model: estimates for pixels, maps for images, and the tree that goes into a file."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from euclid_resolved.domain import Domain
+from euclid_resolved.errors import DataWarning, InputError, PluginError
+from euclid_resolved.estimators import Estimator
+from euclid_resolved.features import feature_columns, make_features
+from euclid_resolved.image import MultiBandImage
+from euclid_resolved.maps import Quality, SpatialMap
+from euclid_resolved.plugins import available, lookup
+from euclid_resolved.quantities import get_property
+from euclid_resolved.sample import judge
+from euclid_resolved.scale import Scale, from_dex
+
+__all__ = ["Model", "Output"]
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One property that a model estimates.
+
+    Attributes
+    ----------
+    property : str
+        The property's name.
+    estimator : `~euclid_resolved.estimators.Estimator`
+        Fitted.
+    scale : `~euclid_resolved.scale.Scale`
+        Of the target in dex.
+    golden : `~numpy.ndarray`
+        float32: what the estimator gives for the model's golden rows.
+    chain : tuple of str
+        Other properties of the model whose scaled estimates follow the features as further columns.
+    """
+
+    property: str
+    estimator: Estimator
+    scale: Scale
+    golden: np.ndarray
+    chain: tuple = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model: everything needed to map an image, and the record of how it came to be.
+
+    Attributes
+    ----------
+    bands : tuple of str
+        The bands it needs, in order.
+    features : tuple of str
+        The sets of features it chains.
+    columns, column_units : tuple of str
+        The columns it looks at, in order, and their units.
+    clip : float or None
+        Pixels at or below this surface brightness (MJy/sr) in `clip_band` are not judged.
+    clip_band : str
+    feature_scale : `~euclid_resolved.scale.Scale`
+    domain : `Domain`
+    outputs : dict of str to `Output`
+        By property.
+    golden_rows : `~numpy.ndarray`
+        float32, shape (m, k): scaled training features.
+    training : dict
+        What it was trained on: source, galaxies, test galaxies, seed, pixels, accuracy, ...
+    versions : dict
+        The versions of the libraries that trained it.
+    """
+
+    bands: tuple
+    features: tuple
+    columns: tuple
+    column_units: tuple
+    clip: float | None
+    clip_band: str
+    feature_scale: Scale
+    domain: Domain
+    outputs: dict
+    golden_rows: np.ndarray
+    training: dict
+    versions: dict
+
+    @property
+    def properties(self):
+        """The properties it estimates."""
+        return tuple(self.outputs)
+
+    @cached_property
+    def digest(self):
+        """A SHA-256 over all it has learned, as hexadecimal text."""
+        tree = self.to_tree()
+        sha = hashlib.sha256()
+        for key in sorted(set(tree) - {"training", "versions"}):
+            _hash(sha, key, tree[key])
+        return sha.hexdigest()
+
+    def _output(self, property):
+        if property is None:
+            if len(self.outputs) > 1:
+                raise InputError(f"which property? The model estimates {', '.join(self.outputs)}")
+            return next(iter(self.outputs.values()))
+        name = get_property(property).name
+        if name not in self.outputs:
+            raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
+        return self.outputs[name]
+
+    def estimate(self, brightness, property=None):
+        """Estimate a property of single pixels.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            Surface brightness in MJy/sr by band, shape (n,), finite and positive.
+        property : str, optional
+            Needed where the model estimates several.
+
+        Returns
+        -------
+        dex : `~numpy.ndarray`
+            float32, shape (n,): log10 of the property in its unit.
+        """
+        return self._estimate(self._scaled(brightness), self._output(property), {})
+
+    def _scaled(self, brightness):
+        table = make_features(brightness, self.features, columns=self.columns)
+        return self.feature_scale.apply(table.values)
+
+    def _estimate(self, X, output, done):
+        return output.scale.invert(self._predict_scaled(X, output, done))
+
+    def _predict_scaled(self, X, output, done):
+        """The scaled estimate of one output; `done` keeps those that others may be chained to."""
+        if output.property not in done:
+            earlier = [self._predict_scaled(X, self.outputs[name], done) for name in output.chain]
+            done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
+        return done[output.property]
+
+    def predict(self, image, property=None):
+        """Map one property of an image.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+            With the model's bands; others are left alone.
+        property : str, optional
+            Needed where the model estimates several.
+
+        Returns
+        -------
+        map : `~euclid_resolved.SpatialMap`
+            Linear, float32, with the image's WCS. NaN, masked and flagged where the model may not
+            judge; flagged OUT_OF_DOMAIN where the value is an extrapolation.
+
+        Raises
+        ------
+        InputError
+            If a band is missing.
+        """
+        name = self._output(property).property
+        return self.predict_maps(image, (name,))[name]
+
+    def predict_maps(self, image, properties=None):
+        """Map several properties of an image; features are made once.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+        properties : sequence of str, optional
+            All that the model estimates without it.
+
+        Returns
+        -------
+        maps : dict of str to `~euclid_resolved.SpatialMap`
+            As `predict` gives them.
+        """
+        if not isinstance(image, MultiBandImage):
+            raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
+        missing = [band for band in self.bands if band not in image]
+        if missing:
+            raise InputError(
+                f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
+                f"that does without: train(..., bands={tuple(b for b in self.bands if b not in missing)})"
+            )
+        outputs = [self._output(name) for name in (properties or self.properties)]
+        image = image.select(self.bands)
+        quality = judge(image, self.bands, self.clip, self.clip_band)
+        good = quality == 0
+        if not good.any():
+            message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+            warnings.warn(message, DataWarning, stacklevel=2)
+        brightness = {band: image.brightness(band)[good] for band in self.bands}
+        outside = self.domain.outside(brightness)
+        quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
+        X, done = self._scaled(brightness), {}
+        meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
+        meta.update({key: image.meta[key] for key in ("pixel_scale",) if key in image.meta})
+        maps = {}
+        for output in outputs:
+            values = np.full(image.shape, np.nan, np.float32)
+            values[good] = from_dex(self._estimate(X, output, done))
+            maps[output.property] = SpatialMap(
+                values,
+                property=output.property,
+                wcs=image.wcs,
+                mask=~good,
+                quality=quality.copy(),
+                meta={**meta, "name": image.name, "estimator": registered_name(output.estimator)},
+            )
+        return maps
+
+    def to_tree(self):
+        """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
+        return {
+            "bands": list(self.bands),
+            "features": list(self.features),
+            "columns": list(self.columns),
+            "column_units": list(self.column_units),
+            "clip": None if self.clip is None else float(self.clip),
+            "clip_band": self.clip_band,
+            "feature_scale": _scale_tree(self.feature_scale),
+            "domain": {"columns": list(self.domain.columns), **_scale_tree(self.domain.scale)},
+            "outputs": [
+                {
+                    "property": output.property,
+                    "unit": get_property(output.property).unit.to_string(),
+                    "estimator": registered_name(output.estimator),
+                    "settings": output.estimator.settings(),
+                    "scale": _scale_tree(output.scale),
+                    "state": output.estimator.state(),
+                    "golden": output.golden,
+                    "chain": list(output.chain),
+                }
+                for output in self.outputs.values()
+            ],
+            "golden_rows": self.golden_rows,
+            "training": self.training,
+            "versions": self.versions,
+        }
+
+    @classmethod
+    def from_tree(cls, tree):
+        """A model from what `to_tree` gave; nothing in it is trusted.
+
+        Parameters
+        ----------
+        tree : dict
+
+        Returns
+        -------
+        model : `Model`
+
+        Raises
+        ------
+        InputError
+            If something is missing, does not fit together, or the estimators no longer give the
+            predictions that were stored with them.
+        PluginError
+            If an estimator or a set of features is not installed.
+        """
+        try:
+            return cls._from_tree(tree)
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise InputError(f"the model is damaged: {type(error).__name__} {error}") from error
+
+    @classmethod
+    def _from_tree(cls, tree):
+        columns, features, bands = tuple(tree["columns"]), tuple(tree["features"]), tuple(tree["bands"])
+        clip = tree["clip"]
+        unknown = set(columns) - set(feature_columns(bands, features))
+        if unknown or len(set(columns)) != len(columns):
+            raise InputError(f"columns {', '.join(columns)} are not what {', '.join(features)} make")
+        feature_scale = Scale(tree["feature_scale"]["minimum"], tree["feature_scale"]["maximum"])
+        domain = Domain(
+            tuple(tree["domain"]["columns"]), Scale(tree["domain"]["minimum"], tree["domain"]["maximum"])
+        )
+        rows = np.ascontiguousarray(tree["golden_rows"], dtype=np.float32)
+        clip_band = str(tree["clip_band"])
+        if clip_band not in bands or set(domain.columns) - set(feature_columns(bands, ("bands", "colours"))):
+            raise InputError("the model's clip or domain speaks of bands it does not have")
+        if len(feature_scale.minimum) != len(columns) or len(domain.scale.minimum) != len(domain.columns):
+            raise InputError("the model's ranges do not fit its columns")
+        if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
+            raise InputError("the model's golden rows do not fit its columns")
+        outputs = {}
+        for entry in tree["outputs"]:
+            prop = get_property(entry["property"])
+            if prop.name in outputs or entry["unit"] != prop.unit.to_string():
+                raise InputError(f"{prop.name} comes twice, or its unit is not {prop.unit}")
+            outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs)
+        if not outputs:
+            raise InputError("the model estimates nothing")
+        return cls(
+            bands=bands,
+            features=features,
+            columns=columns,
+            column_units=tuple(tree["column_units"]),
+            clip=None if clip is None else float(clip),
+            clip_band=clip_band,
+            feature_scale=feature_scale,
+            domain=domain,
+            outputs=outputs,
+            golden_rows=rows,
+            training=dict(tree["training"]),
+            versions=dict(tree["versions"]),
+        )
+
+    def __repr__(self):
+        what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
+        columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
+        return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
+
+
+def _restore_output(name, entry, rows, earlier):
+    """An output from its entry in a file, after its golden rows gave what they gave before."""
+    chain = tuple(entry.get("chain", ()))
+    if set(chain) - set(earlier):
+        raise InputError(f"{name} is chained to {', '.join(chain)}, which do not come before it")
+    rows = append(rows, [earlier[other].golden for other in chain])
+    estimator_class = lookup("estimators", entry["estimator"])
+    try:
+        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
+        estimator = estimator_class(**settings).restore(entry["state"])
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a plugin's restore may raise anything on a damaged state
+        raise InputError(
+            f"{entry['estimator']} refuses its state: {type(error).__name__}: {error}"
+        ) from error
+    golden = np.asarray(entry["golden"], dtype=np.float32)
+    again = checked_predict(estimator, rows, name)
+    if golden.shape != again.shape or not np.allclose(golden, again, rtol=1e-5, atol=1e-6):
+        raise InputError(
+            f"{name}: the estimator no longer gives the predictions stored with it; the file is damaged, "
+            f"or {entry['estimator']} has changed"
+        )
+    scale = Scale(entry["scale"]["minimum"], entry["scale"]["maximum"])
+    return Output(name, estimator, scale, golden, chain)
+
+
+def append(X, columns):
+    """The features with further columns behind them."""
+    return np.column_stack([X, *columns]) if columns else X
+
+
+def checked_predict(estimator, X, what):
+    """Predict, and hold a plugin to its contract."""
+    try:
+        y = np.asarray(estimator.predict(X))
+    except InputError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        name = registered_name(estimator)
+        raise PluginError(f"{name} failed to predict {what}: {type(error).__name__}: {error}") from error
+    if y.shape != (len(X),) or y.dtype.kind != "f":
+        name = registered_name(estimator)
+        raise PluginError(f"{name} predicted {y.dtype} of shape {y.shape}, float32 ({len(X)},) is needed")
+    return y
+
+
+def registered_name(estimator):
+    """The name under which an estimator's class is registered."""
+    for name, registered in available("estimators").items():
+        if type(estimator) is registered:
+            return name
+    return f"{type(estimator).__name__} (not registered)"
+
+
+def _scale_tree(scale):
+    return {"minimum": scale.minimum, "maximum": scale.maximum}
+
+
+def _hash(sha, path, value):
+    """Feed a tree to a hash, each leaf with its path, so that structure counts."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            _hash(sha, f"{path}/{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _hash(sha, f"{path}/{i}", item)
+    elif isinstance(value, np.ndarray):
+        little = value.dtype.newbyteorder("<")
+        sha.update(f"{path}:{little.str}{value.shape}".encode())
+        sha.update(np.ascontiguousarray(value.astype(little, copy=False)))
+    else:
+        sha.update(f"{path}={value!r}".encode())

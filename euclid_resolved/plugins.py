@@ -1,0 +1,208 @@
+"""Load plugins on first use, look names up, and say what is there and what is broken."""
+
+import difflib
+import threading
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import pluggy
+
+from euclid_resolved.errors import PluginError, PluginWarning
+
+__all__ = ["KINDS", "Plugin", "available", "describe", "hookimpl", "lookup", "reload"]
+
+hookimpl = pluggy.HookimplMarker("euclid_resolved")
+"""Marks a function of a plugin as the implementation of the hook of the same name."""
+
+KINDS = ("features", "estimators", "diagnostics", "relations")
+"""What can be registered; the hook for a kind is ``register_<kind>``."""
+
+BUILTIN = "euclid_resolved"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name, or a distribution that failed to register any.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`; empty for a plugin that could not be loaded.
+    name : str
+        The registered name, or the entry point's.
+    distribution, version : str
+        Who brought it.
+    status : str
+        ``ok``, or what is wrong.
+    value : object
+        What was registered; None where there is nothing usable.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    status: str = "ok"
+    value: object = None
+
+
+_lock = threading.RLock()
+_loaded = None
+
+
+def _complain(plugin):
+    message = f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version}: {plugin.status}"
+    warnings.warn(message, PluginWarning, stacklevel=2)
+    return plugin
+
+
+def _unknown_hooks(manager, module):
+    """What is wrong with the marked functions of a module, in words; empty if nothing is."""
+    hooks = [f"register_{kind}" for kind in KINDS]
+    marked = [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
+    for name in marked:
+        if name not in hooks:
+            guess = difflib.get_close_matches(name, hooks, 1)
+            return f"unknown hook {name!r}" + (f", did you mean {guess[0]!r}?" if guess else "")
+    if not marked:
+        return f"registers nothing: mark one of {', '.join(hooks)} with euclid_resolved.plugins.hookimpl"
+    return ""
+
+
+def _register(module, name, distribution, version):
+    """Everything one plugin module offers, as rows; a broken one gives one row that says why."""
+    from euclid_resolved import hookspecs
+
+    # One manager a plugin: what one of them breaks stays its own.
+    manager = pluggy.PluginManager("euclid_resolved")
+    manager.add_hookspecs(hookspecs)
+    problem = _unknown_hooks(manager, module)
+    if problem:
+        return [_complain(Plugin("", name, distribution, version, problem))]
+    rows = []
+    try:
+        manager.register(module)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        return [_complain(Plugin("", name, distribution, version, str(error).replace("\n", " ")))]
+    for kind in KINDS:
+        try:
+            for offered in getattr(manager.hook, f"register_{kind}")():
+                if not isinstance(offered, Mapping):
+                    raise TypeError(f"returned {type(offered).__name__}, a mapping is needed")
+                for key, value in offered.items():
+                    if not isinstance(key, str) or not key:
+                        raise TypeError(f"name {key!r} is no text")
+                    rows.append(Plugin(kind, key, distribution, version, value=value))
+        except Exception as error:  # a plugin may raise anything; the others must go on
+            status = f"register_{kind} failed: {type(error).__name__}: {error}"
+            rows.append(_complain(Plugin(kind, name, distribution, version, status)))
+    return rows
+
+
+def _load():
+    """Load the built-ins and then every entry point, one at a time."""
+    from euclid_resolved import __version__, builtin
+
+    rows = _register(builtin, "builtin", BUILTIN, __version__)
+    # Our own loop: pluggy's stops at the first broken plugin, and drops a second distribution that
+    # uses the name of an entry point again. A folder on the path twice must not count twice, though.
+    found = {(ep.dist.name if ep.dist else "?", ep.name, ep.value): ep for ep in entry_points(group=BUILTIN)}
+    for (distribution, name, _), entry_point in sorted(found.items()):
+        version = entry_point.dist.version if entry_point.dist else "?"
+        try:
+            module = entry_point.load()
+        except Exception as error:  # an import may raise anything
+            status = f"cannot be loaded: {type(error).__name__}: {error}"
+            rows.append(_complain(Plugin("", name, distribution, version, status)))
+            continue
+        rows += _register(module, name, distribution, version)
+    return rows
+
+
+def _mark_conflicts(rows):
+    """Names that two plugins claim belong to neither."""
+    owners = {}
+    for row in rows:
+        if row.value is not None:
+            owners.setdefault((row.kind, row.name), []).append(row)
+    result = []
+    for row in rows:
+        claims = owners.get((row.kind, row.name), [])
+        if len(claims) > 1 and row.value is not None:
+            who = " and ".join(f"{claim.distribution} {claim.version}" for claim in claims)
+            status = f"the name is registered by {who}; uninstall one of them"
+            row = Plugin(row.kind, row.name, row.distribution, row.version, status)
+        result.append(row)
+    return result
+
+
+def describe():
+    """Everything that is registered, and every plugin that is broken.
+
+    Returns
+    -------
+    rows : list of `Plugin`
+        Built-ins first.
+    """
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            _loaded = _mark_conflicts(_load())
+        return list(_loaded)
+
+
+def reload():
+    """Forget what was loaded, so that the next look-up finds newly installed plugins."""
+    global _loaded
+    with _lock:
+        _loaded = None
+
+
+def available(kind):
+    """The names that can be used.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+
+    Returns
+    -------
+    values : dict of str to object
+    """
+    return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
+
+
+def lookup(kind, name):
+    """What is registered under a name.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    name : str
+
+    Returns
+    -------
+    value : object
+
+    Raises
+    ------
+    PluginError
+        If nothing, or more than one thing, is registered under this name.
+    """
+    found = available(kind)
+    if isinstance(name, str) and name in found:
+        return found[name]
+    word = kind.removesuffix("s") if kind != "features" else "set of features"
+    for row in describe():
+        if row.kind == kind and row.name == name:
+            raise PluginError(f"{word} {name!r}: {row.status}")
+    guess = difflib.get_close_matches(str(name), found, 1)
+    hint = f"; did you mean {guess[0]!r}?" if guess else ""
+    broken = sorted({row.distribution for row in describe() if row.status != "ok"})
+    hint += f" (not loaded: {', '.join(broken)})" if broken else ""
+    raise PluginError(f"no {word} {name!r}; there are {', '.join(sorted(found)) or 'none'}{hint}")
