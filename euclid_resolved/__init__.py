@@ -1,6 +1,7 @@
 """Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies."""
 
 import importlib
+
 from euclid_resolved._version import __version__  # noqa: F401
 
 # Where each public name lives. Looked up on first use, so that importing the package stays quick and

@@ -9,7 +9,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.forest import Forest, check, pack, runner
 
-__all__ = ["Estimator", "LinearRegression", "RandomForest", "check_X", "check_X_y"]
+__all__ = ["Estimator", "LinearRegression", "RandomForest", "check_X", "check_X_y", "state_array"]
 
 _BLOCK = 65536  # rows that are predicted at a time: the sums of a block stay in cache
 
@@ -80,6 +80,19 @@ class Estimator(abc.ABC):
     shape (n pixels, k columns); the target likewise, shape (n,). A fitted estimator keeps its
     state in attributes that begin with an underscore. A fresh copy is ``dataclasses.replace(estimator)``.
     """
+
+    def prepare(self, columns, feature_scale, target_scale):  # noqa: B027 (most need not know)
+        """Hear, before a fit, what the columns mean; for estimators with physics in them.
+
+        Parameters
+        ----------
+        columns : tuple of str
+            The columns' names; in a chain the names of earlier properties stand behind the features.
+        feature_scale : `~euclid_resolved.scale.Scale`
+            Their range in dex and mag, one value for each of the features proper.
+        target_scale : `~euclid_resolved.scale.Scale`
+            The target's range in dex.
+        """
 
     @abc.abstractmethod
     def fit(self, X, y, validation=None):
@@ -153,8 +166,29 @@ class Estimator(abc.ABC):
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def _array(state, name, ndim, kinds="f"):
-    """An array of a restored state, checked for what it must be."""
+def statestate_array(state, name, ndim, kinds="f"):
+    """An array of a restored state, checked for what it must be.
+
+    Parameters
+    ----------
+    state : dict
+        What `Estimator.restore` was given.
+    name : str
+    ndim : int
+        The number of dimensions it must have.
+    kinds : str, optional
+        The kinds of dtype it may have, for example ``"iu"``.
+
+    Returns
+    -------
+    array : `~numpy.ndarray`
+        Finite.
+
+    Raises
+    ------
+    InputError
+        If it is missing or is something else.
+    """
     try:
         array = np.asarray(state[name])
     except (KeyError, TypeError):
@@ -208,8 +242,8 @@ class LinearRegression(Estimator):
 
     def restore(self, state):
         """Take back coefficients and intercept; see `Estimator.restore`."""
-        self._coefficients = _array(state, "coefficients", 1).astype(np.float64)
-        self._intercept = float(_array(state, "intercept", 0, "fiu"))
+        self._coefficients = state_array(state, "coefficients", 1).astype(np.float64)
+        self._intercept = float(state_array(state, "intercept", 0, "fiu"))
         return self
 
 
@@ -330,12 +364,12 @@ class RandomForest(Estimator):
 
     def restore(self, state):
         """Take back the node arrays, checked so that no walk can crash or hang; see `Estimator.restore`."""
-        importance = _array(state, "importance", 1)
+        importance = state_array(state, "importance", 1)
         forest = Forest(
-            _array(state, "first", 1, "iu").astype(np.int64),
-            _array(state, "feature", 1, "i").astype(np.int16),
-            _array(state, "right", 1, "i").astype(np.int32),
-            _array(state, "value", 1).astype(np.float32),
+            state_array(state, "first", 1, "iu").astype(np.int64),
+            state_array(state, "feature", 1, "i").astype(np.int16),
+            state_array(state, "right", 1, "i").astype(np.int32),
+            state_array(state, "value", 1).astype(np.float32),
         )
         check(forest, len(importance))
         return self._set(forest, len(importance), importance)

@@ -124,6 +124,7 @@ def train(
         scale = Scale.of(y[rows], (name,))
         target, before = scale.apply(y), tuple(outputs) if chain else ()
         inputs = append(X, earlier)
+        fit.prepare = (columns + before, feature_scale, scale)
         fitted = fit(inputs, target)
         golden = checked_predict(fitted, append(golden_rows, [outputs[n].golden for n in before]), name)
         outputs[name] = Output(name, fitted, scale, golden, before)
@@ -178,6 +179,7 @@ class _Fit:
 
     def __init__(self, estimator, rows, held, galaxy, seed):
         self.estimator, self.rows, self.held, self.galaxy, self.seed = estimator, rows, held, galaxy, seed
+        self.prepare = None  # what `Estimator.prepare` hears
 
     def __call__(self, X, y, keep=None):
         rows, held = self.rows, self.held
@@ -185,6 +187,7 @@ class _Fit:
             rows, held = rows[keep[rows]], held[keep[held]]
         validation = (X[held], y[held]) if len(held) else None
         fresh = replace(self.estimator)
+        fresh.prepare(*self.prepare)
         fresh.fit(X[rows], y[rows], validation=validation)
         return fresh
 
