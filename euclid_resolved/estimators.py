@@ -166,7 +166,7 @@ class Estimator(abc.ABC):
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def statestate_array(state, name, ndim, kinds="f"):
+def state_array(state, name, ndim, kinds="f"):
     """An array of a restored state, checked for what it must be.
 
     Parameters
