@@ -168,7 +168,7 @@ class SpatialMap(Described, NDDataRef):
         return [
             ("", self.label),
             ("shape", str(self.data.shape)),
-            ("unit", str(self.unit) or "dimensionless"),
+            ("unit", str(self.unit or "") or "dimensionless"),
             ("", describe_centre(self.wcs, self.data.shape)),
             ("masked", f"{100 * mask.mean():.1f} %"),
             ("quality", ", ".join(flags)),

@@ -1,0 +1,7 @@
+"""Run the command line with ``python -m euclid_resolved``."""
+
+import sys
+
+from euclid_resolved.cli import main
+
+sys.exit(main())

@@ -1,0 +1,146 @@
+"""The command line: quickstart, atlas, train, evaluate, predict, info and plugins.
+
+Exit codes: 0 all went well, 1 something failed (one line says what), 2 the command makes no sense.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+
+from euclid_resolved import commands as run
+from euclid_resolved._version import __version__
+from euclid_resolved.errors import InputError
+
+__all__ = ["main"]
+
+
+def main(arguments=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The words after ``euclid-resolved``; those of the process without them.
+
+    Returns
+    -------
+    code : int
+        The exit code. Wrong usage raises `SystemExit` with code 2, as argparse does.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        parser.print_help()
+        return 2
+    # Figures go to files here; a display must not be needed, nor touched.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    with warnings.catch_warnings():
+        if not options.debug:
+            warnings.showwarning = _one_line_warning
+        try:
+            return options.run(options) or 0
+        except run.UsageError as error:
+            parser.error(str(error))
+        except KeyboardInterrupt:
+            print("euclid-resolved: interrupted; nothing was half written", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except Exception as error:
+            if options.debug:
+                raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, InputError | OSError | MemoryError):
+                text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+            print(f"euclid-resolved: error: {text}", file=sys.stderr)
+            return 1
+
+
+def _one_line_warning(message, category, filename, lineno, file=None, line=None):
+    print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser():
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    replace = argparse.ArgumentParser(add_help=False)
+    replace.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser = argparse.ArgumentParser(
+        prog="euclid-resolved",
+        description="Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name, action, text, *parents, to=commands):
+        new = to.add_parser(name, help=text, description=text, parents=[common, *parents])
+        new.set_defaults(run=action)
+        return new
+
+    new = command("quickstart", run.quickstart, "make a small mock atlas, train on it, map a galaxy", replace)
+    new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
+    new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
+    new.add_argument("--seed", type=int, default=1)
+
+    atlas = commands.add_parser("atlas", help="make a mock atlas", parents=[common])
+    atlas.set_defaults(run=lambda options: atlas.error("say what to do with the atlas: make"))
+    kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
+    new = command("make", run.atlas_make, "make a mock atlas in the TNG50-SKIRT layout", replace, to=kinds)
+    new.add_argument("directory", metavar="DIR")
+    new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
+    new.add_argument("--seed", type=int, default=1)
+    new.add_argument("--pixels", type=_count, help="side of the images in pixels")
+    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+
+    new = command("train", run.train, "train a model on an atlas", replace)
+    new.add_argument("atlas", metavar="ATLAS")
+    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf")
+    new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
+    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help="(bands)")
+    new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
+    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
+    new.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
+    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("--test-fraction", type=float, default=0.1, help="of the galaxies (%(default)s)")
+    new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
+    new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
+    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
+
+    new = command("evaluate", run.evaluate, "compare a model with the truth of an atlas")
+    new.add_argument("model", metavar="MODEL.asdf")
+    new.add_argument("atlas", metavar="ATLAS")
+    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
+    new.add_argument("--json", action="store_true", help="print JSON")
+
+    new = command("predict", run.predict, "map an image with a model", replace)
+    new.add_argument("model", metavar="MODEL.asdf")
+    new.add_argument(
+        "image",
+        nargs="+",
+        metavar="IMAGE",
+        help="cut-out, folder, IE=a.fits YE=b.fits ..., or ATLAS/TNG000008_O5",
+    )
+    new.add_argument(
+        "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
+    )
+    new.add_argument("--zero-point", type=float, help="AB zero point, where the files do not say it")
+    new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
+    new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
+
+    new = command("info", run.info, "say what a file holds")
+    new.add_argument("file", nargs="+", metavar="FILE")
+
+    new = command("plugins", run.plugins, "list what is registered")
+    new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
+    return parser
+
+
+def _count(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number

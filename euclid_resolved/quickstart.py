@@ -1,0 +1,128 @@
+"""The whole line on a small mock atlas: make, train, evaluate, map, draw."""
+
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.estimators import LinearRegression, RandomForest
+from euclid_resolved.io import read_atlas, write
+from euclid_resolved.metrics import evaluate
+from euclid_resolved.mock import make_atlas
+from euclid_resolved.plotting import plot_galaxy, plot_image, plot_predicted_against_true
+from euclid_resolved.published import published_r2
+from euclid_resolved.quantities import PROPERTIES
+from euclid_resolved.sample import extract, split
+from euclid_resolved.scale import to_dex
+from euclid_resolved.training import train
+
+__all__ = ["quickstart"]
+
+_FILES = ("model.asdf", "maps.fits", "maps.asdf", "image.png", "galaxy.png", "predicted_against_true.png")
+
+
+def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, say=print):
+    """Run the whole line on a mock atlas and leave model, maps and figures in a folder.
+
+    Parameters
+    ----------
+    directory : str or `~pathlib.Path`, optional
+        Made where it does not exist. A mock atlas that is there already is used again.
+    galaxies : int, optional
+        How many galaxies the mock atlas has; a fifth of them is the test set.
+    seed : int, optional
+        Of the mock atlas and the split.
+    overwrite : bool, optional
+        Replace the files of an earlier run.
+    say : callable, optional
+        Takes each line of the report.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Accuracy on the test galaxies beside the paper's.
+
+    Raises
+    ------
+    InputError
+        If a file of an earlier run is there and `overwrite` is False.
+    """
+    directory = Path(directory)
+    existing = [name for name in _FILES if (directory / name).exists()]
+    if existing and not overwrite:
+        raise InputError(f"{directory} holds {', '.join(existing)} already; use overwrite=True (--overwrite)")
+    atlas = make_atlas(directory / "atlas", galaxies, seed=seed)
+    say(f"Mock atlas of {galaxies} galaxies in {atlas}: simple models, not a cosmological simulation.")
+    training, test = split(read_atlas(atlas), fraction=0.2, seed=seed)
+    source = f"mock atlas, {galaxies} galaxies, seed {seed}"
+    pixels = extract(training, tuple(PROPERTIES), source=source, progress=True)
+    unseen = extract(test, tuple(PROPERTIES), progress=True)
+    say(
+        f"{len(pixels)} pixels of {len(training)} galaxies to train on, {len(unseen)} of {len(test)} to test."
+    )
+    rows, panels, models = [], {name: {} for name in PROPERTIES}, {}
+    for title, estimator in (
+        ("linear", LinearRegression()),
+        ("random_forest", RandomForest(n_trees=50, seed=seed)),
+    ):
+        model = models[title] = train(pixels, "all", estimator, seed=seed)
+        for row in evaluate(model, unseen):
+            name = row["property"]
+            values = {key: float(np.asarray(row[key])) for key in ("r2", "rmse", "nmad", "bias", "pearson")}
+            paper = published_r2(name, title, "bands")
+            rows.append({"property": name, "estimator": title, "paper_r2": paper, **values})
+            guess = model.estimate({band: unseen.brightness[band] for band in model.bands}, name)
+            panels[name][title.replace("_", " ")] = to_dex(unseen.truth[name]), guess
+    table = Table(rows=sorted(rows, key=lambda row: list(PROPERTIES).index(row["property"])))
+    for name in ("r2", "rmse", "nmad", "bias", "pearson"):
+        table[name].info.format = ".3f"
+    say("Accuracy on the test galaxies (dex), and the paper's R2 on TNG50-SKIRT ('-': not printed there):")
+    for line in table.pformat(max_width=-1, max_lines=-1):
+        say("  " + line)
+    model = models["random_forest"]
+    model.training["test_galaxies"] = [galaxy.name for galaxy in test]
+    galaxy = _show_piece(test)
+    image, truth = galaxy.load()
+    maps = model.predict_maps(image)
+    write(directory / "model.asdf", model, overwrite=overwrite)
+    write(directory / "maps.fits", maps, overwrite=overwrite)
+    write(directory / "maps.asdf", maps, overwrite=overwrite)
+    judged = 1 - float(np.mean(next(iter(maps.values())).mask))
+    say(f"{galaxy.name}, which no model has seen, is mapped; {100 * judged:.1f} % of its pixels are judged.")
+    figures = {
+        "image.png": plot_image(image),
+        "galaxy.png": plot_galaxy(truth, maps, bin_width=1.5 * u.kpc, title=f"{galaxy.name} (mock)"),
+        "predicted_against_true.png": plot_predicted_against_true(panels),
+    }
+    for name, figure in figures.items():
+        save_figure(figure, directory / name)
+    say("Written: " + ", ".join(str(directory / name) for name in _FILES))
+    return table
+
+
+def _show_piece(galaxies):
+    """The test galaxy with the most pixels above the clip: the one worth a figure."""
+    counts = {}
+    for galaxy in galaxies:
+        counts[galaxy.name] = len(extract([galaxy], ("stellar_mass_density",)))
+    return max(galaxies, key=lambda galaxy: counts[galaxy.name])
+
+
+def save_figure(figure, path):
+    """Save a figure at once or not at all, and close it.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure`
+    path : str or `~pathlib.Path`
+        Its suffix gives the format.
+    """
+    import matplotlib.pyplot as plt
+
+    from euclid_resolved.io import atomic_path
+
+    with atomic_path(path, overwrite=True) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=130)
+    plt.close(figure)
