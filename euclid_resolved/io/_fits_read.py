@@ -1,0 +1,134 @@
+"""Open FITS files so that whatever is wrong with one becomes one kind of error."""
+
+import gzip
+import io
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+
+from euclid_resolved.errors import ImageFileError, InputError
+
+__all__ = ["open_fits", "read_plane", "header_unit", "list_extensions"]
+
+# Astropy only warns of these, and then gives what is left of the file.
+_DAMAGE = {
+    "truncated": "it is truncated",
+    "verification failed": "its checksum is wrong: the file was damaged or edited",
+    "Error validating header": "the header of an extension is damaged or cut off",
+    "extra bytes": "the header of an extension is damaged or cut off",
+}
+_MAX_PIXELS = 2**30  # a MER tile has 2**28.5; a damaged header of a compressed image can claim anything
+# Filters for warnings belong to the whole process, so two threads must not change them at once.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def open_fits(path):
+    """Open a FITS file for reading; whatever fails inside the ``with`` block is an `ImageFileError`.
+
+    Warnings about the wording of headers are dropped: who reads an image cannot act on them.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file, which may be compressed.
+
+    Yields
+    ------
+    hdus : `~astropy.io.fits.HDUList`
+        All its extensions, with their checksums verified where they have any. Closed on exit.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is missing, no FITS file, truncated, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ImageFileError(path, "is a folder, not a file" if path.is_dir() else "no such file")
+    with _LOCK, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            # Opened here, since astropy leaves files open when it fails on their headers.
+            with _open(path) as file, fits.open(file, checksum=True) as hdus:
+                len(hdus)  # reads every header: only then is it known whether something is missing
+                _refuse_damage(path, caught)
+                yield hdus
+        except InputError:
+            raise
+        except Exception as error:  # astropy raises nearly every type on damaged files
+            text = str(error).strip() or type(error).__name__
+            raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
+
+
+def _open(path):
+    """The file in binary; decompressed if it is gzipped."""
+    file = open(path, "rb")
+    if file.read(2) == b"\x1f\x8b":
+        # Astropy takes a stream that breaks off for the end of the file; this reads and verifies it all.
+        with file, gzip.open(path) as stream:
+            return io.BytesIO(stream.read())
+    file.seek(0)
+    return file
+
+
+def _refuse_damage(path, caught):
+    for warning in caught:
+        for sign, what in _DAMAGE.items():
+            if sign in str(warning.message):
+                raise ImageFileError(path, what, "fetch or write it again")
+
+
+def read_plane(path, hdu, dtype=np.float32):
+    """The pixels of an extension as a new array in native byte order that needs no open file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    hdu : image extension
+        From `open_fits`.
+    dtype : dtype, optional
+        float32 by default; None keeps the kind of number of the file.
+
+    Returns
+    -------
+    plane : `~numpy.ndarray`
+        2-D.
+
+    Raises
+    ------
+    ImageFileError
+        If the extension holds no 2-D image.
+    """
+    shape = tuple(hdu.shape) if hdu.is_image else ()
+    if len(shape) != 2 or 0 in shape:
+        raise ImageFileError(path, f"extension {hdu.name or 'without name'} holds no 2-D image")
+    if shape[0] * shape[1] > _MAX_PIXELS:
+        raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
+    with np.errstate(all="ignore"):
+        dtype = hdu.data.dtype.newbyteorder("=") if dtype is None else dtype
+        return np.array(hdu.data, dtype=dtype)
+
+
+def header_unit(header):
+    """The unit in BUNIT: None where there is none, an unrecognised unit where it means nothing."""
+    text = str(header.get("BUNIT", "")).strip()
+    if not text:
+        return None
+    unit = u.Unit(text, parse_strict="silent")
+    return unit if isinstance(unit, u.UnitBase) else u.UnrecognizedUnit(text)  # magnitudes are no factor
+
+
+def list_extensions(hdus):
+    """The extensions in words, for messages."""
+    words = []
+    for i, hdu in enumerate(hdus):
+        shape = " x ".join(map(str, hdu.shape[::-1])) if hdu.is_image else ""
+        words.append(f"{i} {hdu.name or '(no name)'} [{shape or 'no image'}]")
+    return ", ".join(words)
