@@ -23,23 +23,25 @@ __all__ = ["SpatialMap", "Quality"]
 class Quality(enum.IntFlag):
     """What is known about a pixel of a map; bits add up, 0 is a pixel without remark."""
 
-    MASKED = 1
-    """Masked in at least one band of the input image."""
-    NONFINITE = 2
-    """NaN or infinite in at least one band."""
-    NONPOSITIVE = 4
-    """Zero or negative surface brightness in at least one band: no logarithm."""
-    BELOW_CLIP = 8
-    """Fainter than the surface brightness the model was trained down to."""
-    OUT_OF_DOMAIN = 16
-    """Brightness or colour outside the range of the training set: the value is an extrapolation."""
-    MISSING_BAND = 32
-    """Data in some of the bands only."""
+    MASKED = 1, "masked in at least one band of the input image"
+    NONFINITE = 2, "NaN or infinite in at least one band"
+    NONPOSITIVE = 4, "zero or negative surface brightness in at least one band: no logarithm"
+    BELOW_CLIP = 8, "fainter than the surface brightness the model was trained down to"
+    OUT_OF_DOMAIN = 16, "unlike the pixels of the training set: the value is an extrapolation"
+    MISSING_BAND = 32, "data in some of the bands only"
+    NOISE = 64, "signal-to-noise in a band below what the model was trained for"
+
+    def __new__(cls, value, meaning=""):
+        """A bit and what it means, which files repeat in their headers."""
+        bit = int.__new__(cls, value)
+        bit._value_, bit.meaning = value, meaning
+        return bit
 
     @classmethod
     def unjudged(cls):
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
-        return cls.MASKED | cls.NONFINITE | cls.NONPOSITIVE | cls.BELOW_CLIP | cls.MISSING_BAND
+        bad = cls.MASKED | cls.NONFINITE | cls.NONPOSITIVE | cls.BELOW_CLIP | cls.MISSING_BAND
+        return bad | cls.NOISE
 
 
 class SpatialMap(Described, NDDataRef):
@@ -67,13 +69,15 @@ class SpatialMap(Described, NDDataRef):
     """
 
     def __init__(self, data, *, property=None, quality=None, **kwargs):
+        # The unit comes first: an uncertainty takes it over from the map as it is attached.
+        name = property or (kwargs.get("meta") or {}).get("property")
+        if name is not None and kwargs.get("unit") is None and getattr(data, "unit", None) is None:
+            kwargs["unit"] = get_property(name).unit
         super().__init__(data, **kwargs)
         if property is not None:
             self.meta["property"] = get_property(property).name
         if self.property is not None:
-            if self.unit is None:
-                self._unit = self.property.unit
-            elif not self.unit.is_equivalent(self.property.unit):
+            if not self.unit.is_equivalent(self.property.unit):
                 raise InputError(f"{self.property.name} has unit {self.property.unit}, not {self.unit}")
         shape = self.data.shape
         if shape:  # a number is what a statistic leaves, or what arithmetic makes of a scalar operand

@@ -1,0 +1,171 @@
+"""Read and write images, maps and models: one function each way, whatever the format."""
+
+import contextlib
+import importlib
+import os
+import secrets
+from pathlib import Path
+
+from euclid_resolved.errors import ImageFileError, InputError
+
+__all__ = ["atomic_path", "read", "read_atlas", "read_euclid", "read_galaxy", "write"]
+
+_HOME_OF = {"read_atlas": "atlas", "read_galaxy": "atlas", "read_euclid": "euclid"}
+
+
+def __getattr__(name):
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module 'euclid_resolved.io' has no attribute {name!r}") from None
+    return getattr(importlib.import_module(f"euclid_resolved.io.{home}"), name)
+
+
+def __dir__():
+    return __all__
+
+
+def read(path):
+    """Read a model, an image, a map or several maps from a file that `write` made.
+
+    The content of the file decides, not its name. Nothing in a file is trusted: see
+    `euclid_resolved.io.asdf`.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        An ASDF file, or a FITS file of maps (gzipped or not).
+
+    Returns
+    -------
+    content : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
+or dict of str to `~euclid_resolved.SpatialMap`
+        A FITS file always gives a dict of maps, by name.
+
+    Raises
+    ------
+    ModelFileError
+        If a model file is damaged, foreign or hostile.
+    ImageFileError
+        If any other file is, or cannot be opened.
+    """
+    path = Path(path)
+    check_file(path, ImageFileError)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ImageFileError(path, f"it cannot be opened: {error.strerror}") from error
+    if start.startswith(b"#ASDF"):
+        from euclid_resolved.io.asdf import read_asdf
+
+        return read_asdf(path)
+    if start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
+        from euclid_resolved.io.fits import read_fits
+
+        return read_fits(path)
+    hint = "pickles are never opened" if start[:1] == b"\x80" else "what is read are files made by write()"
+    raise ImageFileError(path, "this is neither ASDF nor FITS" if start else "the file is empty", hint)
+
+
+def write(path, obj, *, overwrite=False):
+    """Write a model, an image, a map or several maps to a file.
+
+    The file appears whole or not at all: an interrupt or a full disk leaves nothing behind, and an older
+    file as it was.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        ``.asdf`` takes everything and keeps it to the last bit; ``.fits`` and ``.fits.gz`` take maps.
+    obj : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
+or dict of str to `~euclid_resolved.SpatialMap`
+        What to write.
+    overwrite : bool, optional
+        Replace a file of that name.
+
+    Raises
+    ------
+    InputError
+        If the file exists, the ending of its name is none of these, or the object cannot be stored.
+    """
+    name = Path(path).name.lower()
+    if name.endswith(".asdf"):
+        from euclid_resolved.io.asdf import write_asdf
+
+        write_asdf(path, obj, overwrite=overwrite)
+    elif name.endswith((".fits", ".fits.gz")):
+        from euclid_resolved.io.fits import write_fits
+
+        write_fits(path, obj, overwrite=overwrite)
+    else:
+        raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")
+
+
+@contextlib.contextmanager
+def atomic_path(path, overwrite=False):
+    """A temporary path beside `path` that becomes `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file to write.
+    overwrite : bool, optional
+        Whether an older file may be replaced.
+
+    Yields
+    ------
+    temporary : `~pathlib.Path`
+        To be written; it keeps the ending of the name. Whatever goes wrong in the block, it is removed.
+
+    Raises
+    ------
+    InputError
+        If the file exists and `overwrite` is False, it is not a regular file, or there is no such folder.
+    """
+    # Through a symbolic link: the link stays, the file behind it is replaced.
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {target.parent}")
+    _check_target(path, target, overwrite)
+    ending = "".join(target.suffixes[-2:])[-32:]
+    temporary = target.with_name(f".euclid-resolved-{secrets.token_hex(6)}{ending}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        _check_target(path, target, overwrite)
+        if target.exists():
+            os.chmod(temporary, target.stat().st_mode & 0o777)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def check_file(path, error):
+    """Raise `error` unless `path` is a regular file: opening a pipe or a device could wait for ever."""
+    if path.is_dir():
+        raise error(path, "this is a folder, not a file", "read_atlas opens a folder of galaxies")
+    if not path.is_file():
+        raise error(path, "it is no regular file" if path.exists() else "there is no such file")
+
+
+def _check_target(path, target, overwrite):
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise InputError(f"{path}: it exists and is not a regular file")
+    if not overwrite:
+        raise InputError(f"{path}: the file exists; to replace it say overwrite=True (--overwrite)")
+
+
+def _sync_folder(folder):
+    """Make the new name last through a power cut, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
