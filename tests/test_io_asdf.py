@@ -99,7 +99,8 @@ def same(a, b):
     if isinstance(a, u.Quantity):
         return isinstance(b, u.Quantity) and a.unit == b.unit and np.array_equal(a.value, b.value)
     if isinstance(a, np.ndarray):
-        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
+        alike = isinstance(b, np.ndarray) and a.dtype == b.dtype
+        return alike and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     return a == b or (a != a and b != b)
 
 
