@@ -1,4 +1,4 @@
-"""The command line: quickstart, atlas, train, evaluate, predict, info and plugins.
+"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, fetch, reproduce, info, plugins.
 
 Exit codes: 0 all went well, 1 something failed (one line says what), 2 the command makes no sense.
 """
@@ -116,8 +116,22 @@ def _parser():
     new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
     new.add_argument("--json", action="store_true", help="print JSON")
 
-    new = command("predict", run.predict, "map an image with a model", replace)
+    new = command("diagnose", run.diagnose, "find out what a model leans on", replace)
+    new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
     new.add_argument("model", metavar="MODEL.asdf")
+    new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on")
+    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("-o", "--output", metavar="OUT", help="a folder for tables (ECSV) and figures (PNG)")
+    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic")
+
+    new = command("reproduce", run.reproduce, "run the paper's study, or another one, and report on it")
+    new.add_argument("atlas", nargs="?", metavar="ATLAS", help="its folder; or that in the study")
+    new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
+    new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
+    new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
+
+    new = command("predict", run.predict, "map an image with a model, or with the default one", replace)
+    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(a default, trained once and kept)")
     new.add_argument(
         "image",
         nargs="+",
@@ -130,6 +144,24 @@ def _parser():
     new.add_argument("--zero-point", type=float, help="AB zero point, where the files do not say it")
     new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
     new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
+    new.add_argument(
+        "--draws", type=int, default=0, metavar="N", help="draw the image's noise N times (%(default)s)"
+    )
+    new.add_argument("--seed", type=int, default=1, help="of the draws (%(default)s)")
+    new.add_argument(
+        "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
+    )
+    _preparation(new)
+
+    new = command("fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
+    new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
+    new.add_argument("dec", type=float, metavar="DEC", help="degrees")
+    new.add_argument("--radius", type=float, required=True, metavar="ARCSEC", help="half the side")
+    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    new.add_argument("--service", choices=("irsa", "esa"), default="irsa", help="(%(default)s)")
+    new.add_argument("-o", "--output", metavar="FOLDER", help="(a folder in Astropy's cache)")
+    new.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(%(default)s)")
+    new.add_argument("--refresh", action="store_true", help="fetch again what is there")
 
     new = command("info", run.info, "say what a file holds")
     new.add_argument("file", nargs="+", metavar="FILE")
@@ -137,6 +169,25 @@ def _parser():
     new = command("plugins", run.plugins, "list what is registered")
     new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
     return parser
+
+
+def _preparation(parser):
+    """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
+    group = parser.add_argument_group("preparation of Euclid images")
+    group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
+    group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
+    group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
+    group.add_argument("--background", choices=("constant", "mesh"), help="subtract the sky")
+    group.add_argument("--mask-stars", action="store_true", help="mask all but the galaxy at the centre")
+    group.add_argument(
+        "--match-psf", nargs="?", const=True, choices=("gaussian",), help="one PSF for all bands"
+    )
+    group.add_argument("--ebv", type=float, metavar="MAG", help="Galactic E(B-V)")
+    group.add_argument("--sfd", action="store_true", help="it is from the SFD maps: times 0.86")
+    group.add_argument("--redshift", type=float, metavar="Z", help="undo dimming; distance from Planck 2015")
+    group.add_argument("--distance", type=float, metavar="MPC", help="measured distance")
+    group.add_argument("--scale", type=float, metavar="PC", help="average to pixels of this size")
+    group.add_argument("--signal-to-noise", type=float, metavar="S/N", help="bin adaptively")
 
 
 def _count(text):

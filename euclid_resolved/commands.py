@@ -6,7 +6,19 @@ from pathlib import Path
 
 from euclid_resolved.errors import InputError
 
-__all__ = ["UsageError", "atlas_make", "evaluate", "info", "plugins", "predict", "quickstart", "train"]
+__all__ = [
+    "UsageError",
+    "atlas_make",
+    "diagnose",
+    "evaluate",
+    "fetch",
+    "info",
+    "plugins",
+    "predict",
+    "quickstart",
+    "reproduce",
+    "train",
+]
 
 
 class UsageError(Exception):
@@ -179,6 +191,84 @@ def _read_model(path):
     return model
 
 
+def diagnose(options):
+    """Run diagnostics on a model and the galaxies it was trained and tested on."""
+    from euclid_resolved.diagnostics import run_chain
+    from euclid_resolved.io import read_atlas
+    from euclid_resolved.io.fingerprint import fingerprint
+    from euclid_resolved.plugins import lookup
+
+    names = [name for name in options.name.split(",") if name]
+    found = {name: lookup("diagnostics", name) for name in names}
+    settings = {}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: KEY=VALUE is needed")
+        settings[key] = _literal(text)
+    if settings and len(names) != 1:
+        raise UsageError("--set goes with one diagnostic")
+    folder = Path(options.output) if options.output else None
+    for name in names if folder else ():
+        _refuse_existing(folder, True)
+        for ending in (".ecsv", ".png"):
+            if folder.is_dir():
+                _refuse_existing(folder / f"{name}{ending}", options.overwrite)
+    model = _read_model(options.model)
+    if model.training.get("atlas") != fingerprint(options.atlas):
+        raise InputError(
+            f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "
+            "model has seen, and those held out"
+        )
+    galaxies = read_atlas(options.atlas, observer=options.observer, bands=model.bands)
+    held_out = set(model.training.get("test_galaxies", ()))
+    training = [galaxy for galaxy in galaxies if galaxy.name in set(model.training["galaxies"])]
+    test = [galaxy for galaxy in galaxies if galaxy.name in held_out]
+    if not training or not test:
+        raise InputError(f"the atlas has no training or no test galaxies of observer {options.observer}")
+    tables = run_chain(names, model, training, test, **{name: settings for name in names})
+    for name, table in tables.items():
+        print(f"{name}:")
+        _print(table)
+        if folder:
+            _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _keep_diagnosis(path, table, plot, overwrite):
+    from euclid_resolved.io import atomic_path
+    from euclid_resolved.quickstart import save_figure
+
+    path.parent.mkdir(exist_ok=True)
+    with atomic_path(f"{path}.ecsv", overwrite=overwrite) as temporary:
+        table.write(temporary, format="ascii.ecsv")
+    written = [f"{path}.ecsv"]
+    if plot is not None:
+        save_figure(plot(table), f"{path}.png")
+        written.append(f"{path}.png")
+    print(f"Written: {', '.join(written)}")
+
+
+def reproduce(options):
+    """Run a study on an atlas and write its report."""
+    import shlex
+
+    from euclid_resolved.study import reproduce as run
+
+    if options.fast and options.study:
+        raise UsageError("--fast is a study of its own: give it or --study")
+    study = options.study or ("paper-fast" if options.fast else "paper")
+    words = ["euclid-resolved", "reproduce", *([options.atlas] if options.atlas else [])]
+    words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
+    run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
+
+
 def _images(words, options):
     """The images that the words of the command line name: pairs make one, everything else is its own."""
     pairs = [word for word in words if "=" in word and not Path(word).exists()]
@@ -203,11 +293,82 @@ def _read_image(source, options, bands):
     return read_euclid(source, bands=bands, zero_point=options.zero_point, align=options.align)
 
 
+def _prepared(source, options, bands):
+    """An image, cut out and prepared as the options say."""
+    import astropy.units as u
+
+    from euclid_resolved.imaging.prepare import describe_history, prepare
+
+    image = _cut_out(source, options, bands)
+    image = prepare(
+        image,
+        background=options.background,
+        mask_stars=options.mask_stars,
+        match_psf=options.match_psf,
+        ebv=options.ebv,
+        sfd=options.sfd,
+        redshift=options.redshift,
+        distance=None if options.distance is None else options.distance * u.Mpc,
+        scale=None if options.scale is None else options.scale * u.pc,
+        signal_to_noise=options.signal_to_noise,
+    )
+    for line in describe_history(image):
+        print(f"  {line}")
+    return image
+
+
+def _cut_out(source, options, bands):
+    """The whole image, or the field that the options name."""
+    import astropy.units as u
+    from astropy.coordinates import SkyCoord
+
+    if options.position is None and options.region is None:
+        if options.size is not None:
+            raise UsageError("--size goes with --position")
+        return _read_image(source, options, bands)
+    if (options.position is None) == (options.region is None):
+        raise UsageError("give --position and --size, or --region")
+    if (options.position is None) != (options.size is None):
+        raise UsageError("--position and --size (arcsec) go together")
+    from euclid_resolved.imaging import crop
+    from euclid_resolved.io.mosaic import field_of, read_mosaics
+
+    position = None if options.position is None else SkyCoord(*options.position, unit="deg")
+    size = None if options.size is None else options.size * u.arcsec
+    if isinstance(source, str) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
+        return read_mosaics(
+            source, position, size, region=options.region, bands=bands, zero_point=options.zero_point
+        )
+    return crop(_read_image(source, options, bands), *field_of(position, size, options.region))
+
+
+def fetch(options):
+    """Fetch cut-outs of Euclid mosaics from an archive."""
+    from euclid_resolved.bands import EUCLID_BANDS
+    from euclid_resolved.io.fetch import fetch as run
+
+    folder = run(
+        options.ra,
+        options.dec,
+        options.radius,
+        bands=options.bands or EUCLID_BANDS,
+        service=options.service,
+        folder=options.output,
+        timeout=options.timeout,
+        refresh=options.refresh,
+    )
+    files = sorted(path for path in folder.iterdir() if path.name.startswith("EUC_MER_"))
+    print(f"{folder}: {len(files)} files")
+    where = f"--position {options.ra} {options.dec} --size {2 * options.radius:g}"
+    print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")
+
+
 def predict(options):
     """Map images with a model."""
     from euclid_resolved.io import write
 
-    sources = _images(options.image, options)
+    named, words = _model_and_images(options)
+    sources = _images(words, options)
     output = Path(options.output)
     if len(sources) > 1:
         if not output.is_dir():
@@ -225,10 +386,10 @@ def predict(options):
         if len(sources) > 1:
             raise UsageError("--figure goes with one image")
         _refuse_existing(options.figure, options.overwrite)
-    model = _read_model(options.model)
+    model = _read_model(named) if named else _default_model()
     for source, path in zip(sources, outputs, strict=True):
-        image = _read_image(source, options, model.bands)
-        maps = model.predict_maps(image)
+        image = _prepared(source, options, model.bands)
+        maps = model.predict_maps(image, draws=options.draws, seed=options.seed, level=options.level)
         write(path, maps, overwrite=options.overwrite)
         _report(path, maps)
         if options.figure:
@@ -236,6 +397,35 @@ def predict(options):
             from euclid_resolved.quickstart import save_figure
 
             save_figure(plot_maps(maps, title=image.name), options.figure)
+
+
+def _model_and_images(options):
+    """The model file named, or None, and the images: whether the first word is a model is seen in it."""
+    words = [options.model, *options.image] if options.model else list(options.image)
+    if not _is_model(words[0]):
+        return None, words
+    if len(words) == 1:
+        raise UsageError(f"the following arguments are required: IMAGE ({words[0]} is a model)")
+    return words[0], words[1:]
+
+
+def _is_model(word):
+    """Whether to open a file as a model; one that is missing or damaged is, if it is called .asdf."""
+    if not word.lower().endswith(".asdf"):
+        return False
+    try:
+        with open(word, "rb") as file:
+            return b"multi_band_image-" not in file.read(4096)
+    except OSError:
+        return True
+
+
+def _default_model():
+    from euclid_resolved.default_model import default_model
+
+    model = default_model()
+    print(f"No model was named: {model.training['source']}. {model.training['trust']}")
+    return model
 
 
 def _report(path, maps):
@@ -255,7 +445,11 @@ def _report(path, maps):
         print(f"  of the mapped pixels {100 * outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
         for name, map_ in maps.items():
             low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
-            print(f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip())
+            text = f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
+            if map_.uncertainty is not None:
+                relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
+                text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
+            print(text)
 
 
 def info(options):

@@ -8,9 +8,24 @@ from pathlib import Path
 
 from euclid_resolved.errors import ImageFileError, InputError
 
-__all__ = ["atomic_path", "read", "read_atlas", "read_euclid", "read_galaxy", "write"]
+__all__ = [
+    "atomic_path",
+    "read",
+    "read_atlas",
+    "read_euclid",
+    "read_galaxy",
+    "read_mosaics",
+    "read_segmentation",
+    "write",
+]
 
-_HOME_OF = {"read_atlas": "atlas", "read_galaxy": "atlas", "read_euclid": "euclid"}
+_HOME_OF = {
+    "read_atlas": "atlas",
+    "read_galaxy": "atlas",
+    "read_euclid": "euclid",
+    "read_mosaics": "mosaic",
+    "read_segmentation": "mosaic",
+}
 
 
 def __getattr__(name):

@@ -1,0 +1,97 @@
+"""Positions and sizes on an image, and cut-outs of it."""
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.image import MultiBandImage
+from euclid_resolved.imaging.steps import history, mask_reasons, planes
+from euclid_resolved.profiles import pixel_scale
+
+__all__ = ["crop", "position_in_pixels", "size_in_pixels"]
+
+
+def position_in_pixels(image, position=None):
+    """A position as (x, y) in pixels, counted from 0, checked to lie on the image.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    position : `~astropy.coordinates.SkyCoord` or (x, y), optional
+        The centre of the image without it.
+
+    Returns
+    -------
+    x, y : float
+
+    Raises
+    ------
+    InputError
+        If the position lies off the image, or is on the sky and the image has no celestial WCS.
+    """
+    ny, nx = image.shape
+    if position is None:
+        return (nx - 1) / 2, (ny - 1) / 2
+    if isinstance(position, SkyCoord):
+        if not getattr(image.wcs, "has_celestial", False):
+            raise InputError(
+                "a position on the sky needs an image with a celestial WCS; give (x, y) in pixels"
+            )
+        where = position.to_string("hmsdms", precision=1)
+        x, y = (float(value) for value in image.wcs.world_to_pixel(position))
+    else:
+        x, y = (float(value) for value in position)
+        where = "the position"
+    if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5):
+        raise InputError(f"{where} (pixel {x:.1f}, {y:.1f}) lies off the image, whose shape is {image.shape}")
+    return x, y
+
+
+def crop(image, position=None, size=None):
+    """Cut a square out of an image.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    position : `~astropy.coordinates.SkyCoord` or (x, y), optional
+        Its centre; that of the image without it.
+    size : `~astropy.units.Quantity` or number, optional
+        Its side: an angle or length that fits the pixel scale, or pixels. The whole image without it.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+        Smaller where the square reaches beyond the image.
+
+    Raises
+    ------
+    InputError
+        If the position lies off the image, or the size does not fit the pixel scale.
+    """
+    planes(image)
+    x, y = position_in_pixels(image, position)
+    if size is None:
+        return image
+    side = size_in_pixels(size, pixel_scale(image))
+    if not side >= 1:
+        raise InputError(f"a size of {size} is less than a pixel")
+    side = round(side)
+    low = [int(np.floor(centre - side / 2 + 0.5)) for centre in (y, x)]
+    item = tuple(slice(max(0, a), min(n, a + side)) for a, n in zip(low, image.shape, strict=True))
+    reasons, cut = mask_reasons(image)[item], image[item]
+    settings = {"x": x, "y": y, "size": str(size)}
+    meta = {"mask_reasons": reasons}
+    meta["history"] = [*history(image), {"step": "crop", "settings": settings, "measured": {}}]
+    return MultiBandImage(dict(cut), name=image.name, meta={**image.meta, **meta}, tolerance=np.inf)
+
+
+def size_in_pixels(size, scale):
+    """A length, angle or number of pixels as pixels of this scale."""
+    size = u.Quantity(size)
+    if size.unit in (u.dimensionless_unscaled, u.pix):
+        return float(size.value)
+    try:
+        return float((size / scale).to_value(u.dimensionless_unscaled))
+    except u.UnitConversionError:
+        raise InputError(f"{size} does not fit a pixel of {scale}") from None
