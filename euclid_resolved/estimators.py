@@ -9,7 +9,15 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.forest import Forest, check, pack, runner
 
-__all__ = ["Estimator", "LinearRegression", "RandomForest", "check_X", "check_X_y", "state_array"]
+__all__ = [
+    "Estimator",
+    "LinearRegression",
+    "RandomForest",
+    "TreeEnsemble",
+    "check_X",
+    "check_X_y",
+    "state_array",
+]
 
 _BLOCK = 65536  # rows that are predicted at a time: the sums of a block stay in cache
 
@@ -160,6 +168,21 @@ class Estimator(abc.ABC):
         """The impurity importance of each column, summing to 1; None where the estimator has none."""
         return None
 
+    def spread(self, X):
+        """How far a fit with another seed would differ, one sigma in scaled units; None where not known.
+
+        Parameters
+        ----------
+        X : `~numpy.ndarray`
+            float32, shape (m, k), finite.
+
+        Returns
+        -------
+        sigma : `~numpy.ndarray` or None
+            float32, shape (m,).
+        """
+        return None
+
     def settings(self):
         """The settings as a dict of numbers, text and lists."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.init}
@@ -193,6 +216,8 @@ def state_array(state, name, ndim, kinds="f"):
         array = np.asarray(state[name])
     except (KeyError, TypeError):
         raise InputError(f"the state has no {name!r}") from None
+    except ValueError:  # nested lists of unequal length
+        raise InputError(f"{name!r} is no array") from None
     if array.ndim != ndim or array.dtype.kind not in kinds:
         raise InputError(
             f"{name!r} must have {ndim} dimensions and type {kinds}, got {array.dtype} {array.shape}"
@@ -222,10 +247,13 @@ class LinearRegression(Estimator):
             block = X[start : start + _BLOCK] - centre
             gram += block.T @ block
             moment += block.T @ (y[start : start + _BLOCK] - target)
-        # Below 1e-11 lies only the float32 rounding of columns that depend on each other.
-        self._coefficients = np.linalg.lstsq(gram, moment, rcond=1e-11)[0]
+        self._coefficients = self._solve(gram, moment)
         self._intercept = float(target - centre @ self._coefficients)
         return self
+
+    def _solve(self, gram, moment):
+        # Below 1e-11 lies only the float32 rounding of columns that depend on each other.
+        return np.linalg.lstsq(gram, moment, rcond=1e-11)[0]
 
     def predict(self, X):
         """Apply the coefficients; see `Estimator.predict`."""
@@ -247,8 +275,99 @@ class LinearRegression(Estimator):
         return self
 
 
+class TreeEnsemble(Estimator):
+    """Many regression trees, kept and run as node arrays: what forests and boosted trees share.
+
+    A derived class is a dataclass with a setting ``n_jobs`` (threads; -1 takes every core), and its `fit`
+    ends with ``return self._set(...)``. Trees of any library come in through
+    `euclid_resolved.forest.arrange`.
+    """
+
+    _boosted = False  # whether the trees' values are added to an offset; a forest takes their mean
+
+    def _parallel(self, function, items):
+        """Yield results in the order of the items; an interrupt cancels what has not begun."""
+        import os
+
+        pool = ThreadPoolExecutor(os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1))
+        try:
+            yield from pool.map(function, items)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _set(self, forest, n_features, importance, offset=0.0):
+        self._forest, self._n_features, self._importance = forest, n_features, importance
+        self._offset, self._run = float(offset), None
+        return self
+
+    def predict(self, X):
+        """The mean of the trees, or the sum of boosted ones; see `Estimator.predict`."""
+        X = check_X(X, self._n_features)
+        self._runner()
+
+        def combine(start):
+            # Trees in their order, whatever the number of threads: the sum has the same last bit.
+            block = X[start : start + _BLOCK]
+            total = np.full(len(block), self._offset)
+            for run in self._run:
+                total += run(block)
+            return (total if self._boosted else total / len(self._run)).astype(np.float32)
+
+        blocks = list(self._parallel(combine, range(0, len(X), _BLOCK)))
+        return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+
+    def spread(self, X):
+        """Scatter of the trees over the root of their number, a forest's error; see `Estimator.spread`."""
+        if self._boosted or len(self._forest) < 2:
+            return None
+        X = check_X(X, self._n_features)
+        mean, square = np.zeros(len(X)), np.zeros(len(X))
+        for i, run in enumerate(self._runner()):
+            y = run(X)
+            change = y - mean
+            mean += change / (i + 1)
+            square += change * (y - mean)
+        n = len(self._forest)
+        return np.sqrt(square / (n - 1) / n).astype(np.float32)
+
+    def _runner(self):
+        if self._run is None:
+            self._run = runner(self._forest, self._n_features)
+        return self._run
+
+    @property
+    def feature_importance(self):
+        """How much of the squared error the splits on each column remove, as a fraction of the sum."""
+        return self._importance
+
+    def state(self):
+        """The node arrays of `~euclid_resolved.forest.Forest`, and the importance."""
+        forest = self._forest
+        return {
+            "first": forest.first,
+            "feature": forest.feature.astype(np.int8) if self._n_features < 128 else forest.feature,
+            "right": forest.right,
+            "value": forest.value,
+            "importance": self._importance,
+            **({"offset": self._offset} if self._boosted else {}),
+        }
+
+    def restore(self, state):
+        """Take back the node arrays, checked so that no walk can crash or hang; see `Estimator.restore`."""
+        importance = state_array(state, "importance", 1)
+        forest = Forest(
+            state_array(state, "first", 1, "iu").astype(np.int64),
+            state_array(state, "feature", 1, "i").astype(np.int16),
+            state_array(state, "right", 1, "i").astype(np.int32),
+            state_array(state, "value", 1).astype(np.float32),
+        )
+        check(forest, len(importance))
+        offset = state_array(state, "offset", 0) if self._boosted else 0.0
+        return self._set(forest, len(importance), importance, offset)
+
+
 @dataclass
-class RandomForest(Estimator):
+class RandomForest(TreeEnsemble):
     """Random forest: the mean of regression trees, each grown on its own bootstrap sample of pixels.
 
     scikit-learn grows the trees (squared error, best splits); they are kept as compact arrays.
@@ -300,13 +419,11 @@ class RandomForest(Estimator):
         return self._set(pack(trees), X.shape[1], importance)
 
     def _grow(self, X, y, seed):
-        from sklearn.tree import DecisionTreeRegressor
-
         # The rows of the sample are gathered: scikit-learn's own forest keeps a weight for every pixel
         # of the training set, for every tree at work.
         rng = np.random.default_rng(seed)
-        rows, times = np.unique(rng.integers(len(X), size=min(len(X), self.max_samples)), return_counts=True)
-        tree = DecisionTreeRegressor(
+        rows, times = self._sample(rng, len(X))
+        tree = self._new_tree(
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
             max_depth=self.max_depth,
@@ -314,62 +431,11 @@ class RandomForest(Estimator):
         )
         return tree.fit(X[rows], y[rows], sample_weight=times, check_input=False).tree_
 
-    def _parallel(self, function, items):
-        """Yield results in the order of the items; an interrupt cancels what has not begun."""
-        import os
+    def _sample(self, rng, n):
+        """The rows that a tree is grown on, and how often each counts."""
+        return np.unique(rng.integers(n, size=min(n, self.max_samples)), return_counts=True)
 
-        pool = ThreadPoolExecutor(os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1))
-        try:
-            yield from pool.map(function, items)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _new_tree(self, **settings):
+        from sklearn.tree import DecisionTreeRegressor
 
-    def _set(self, forest, n_features, importance):
-        self._forest, self._n_features, self._importance = forest, n_features, importance
-        self._run = None
-        return self
-
-    def predict(self, X):
-        """The mean of the trees; see `Estimator.predict`."""
-        X = check_X(X, self._n_features)
-        if self._run is None:
-            self._run = runner(self._forest, self._n_features)
-
-        def mean(start):
-            # Trees in their order, whatever the number of threads: the sum has the same last bit.
-            block = X[start : start + _BLOCK]
-            total = np.zeros(len(block))
-            for run in self._run:
-                total += run(block)
-            return (total / len(self._run)).astype(np.float32)
-
-        blocks = list(self._parallel(mean, range(0, len(X), _BLOCK)))
-        return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-
-    @property
-    def feature_importance(self):
-        """The fraction of the squared error that splits on each column remove, averaged over the trees."""
-        return self._importance
-
-    def state(self):
-        """The node arrays of `~euclid_resolved.forest.Forest`, and the importance."""
-        forest = self._forest
-        return {
-            "first": forest.first,
-            "feature": forest.feature.astype(np.int8) if self._n_features < 128 else forest.feature,
-            "right": forest.right,
-            "value": forest.value,
-            "importance": self._importance,
-        }
-
-    def restore(self, state):
-        """Take back the node arrays, checked so that no walk can crash or hang; see `Estimator.restore`."""
-        importance = state_array(state, "importance", 1)
-        forest = Forest(
-            state_array(state, "first", 1, "iu").astype(np.int64),
-            state_array(state, "feature", 1, "i").astype(np.int16),
-            state_array(state, "right", 1, "i").astype(np.int32),
-            state_array(state, "value", 1).astype(np.float32),
-        )
-        check(forest, len(importance))
-        return self._set(forest, len(importance), importance)
+        return DecisionTreeRegressor(**settings)

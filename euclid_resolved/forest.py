@@ -1,4 +1,4 @@
-"""Decision trees as plain arrays: made from scikit-learn's, checked, and run again."""
+"""Decision trees as plain arrays: made from those of other libraries, checked, and run again."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +7,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 
-__all__ = ["Forest", "check", "pack", "runner", "walk"]
+__all__ = ["Forest", "arrange", "check", "pack", "round_down", "runner", "walk"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,16 @@ class Forest:
         return len(self.first) - 1
 
     def tree(self, i):
-        """The node arrays (feature, right, value) of one tree."""
+        """The node arrays of one tree.
+
+        Parameters
+        ----------
+        i : int
+
+        Returns
+        -------
+        feature, right, value : `~numpy.ndarray`
+        """
         nodes = slice(self.first[i], self.first[i + 1])
         return self.feature[nodes], self.right[nodes], self.value[nodes]
 
@@ -64,13 +73,73 @@ def _pack_one(tree):
     inner = np.flatnonzero(~leaf)
     if not np.array_equal(tree.children_left[inner], inner + 1):
         raise InputError("trees must be built depth first")
-    # x is float32, so x <= threshold (float64) is the same as x <= the largest float32 not above it.
-    threshold = tree.threshold.astype(np.float32)
-    above = threshold.astype(np.float64) > tree.threshold
-    threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))
-    value = np.where(leaf, tree.value[:, 0, 0].astype(np.float32), threshold)
+    value = np.where(leaf, tree.value[:, 0, 0].astype(np.float32), round_down(tree.threshold))
     right = np.where(leaf, 0, tree.children_right).astype(np.int32)
     return np.where(leaf, -1, tree.feature).astype(np.int16), right, value
+
+
+def round_down(threshold):
+    """The largest float32 not above each threshold: for x in float32, x <= either is the same.
+
+    Parameters
+    ----------
+    threshold : `~numpy.ndarray` of float64
+
+    Returns
+    -------
+    threshold : `~numpy.ndarray` of float32
+    """
+    rounded = threshold.astype(np.float32)
+    above = rounded.astype(np.float64) > threshold
+    rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+    return rounded
+
+
+def arrange(trees):
+    """Collect the trees of any library into a `Forest`.
+
+    Parameters
+    ----------
+    trees : sequence of (feature, left, right, value)
+        One array each, one entry a node, in any order that begins with the root: the column it splits on
+        (negative for a leaf), its children (ignored for a leaf), and its threshold (left where x <= value)
+        or a leaf's value.
+
+    Returns
+    -------
+    forest : `Forest`
+    """
+    parts = [_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees]
+    first = np.concatenate([[0], np.cumsum([len(feature) for feature, _, _ in parts])]).astype(np.int64)
+    feature, right, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Forest(first, feature, right, value)
+
+
+def _arrange_one(feature, left, right, value):
+    levels = [np.zeros(1, np.int64)]
+    while levels[-1].size:
+        split = levels[-1][feature[levels[-1]] >= 0]
+        levels.append(np.concatenate([left[split], right[split]]))
+    # Nodes that a library has pruned away, and that the root no longer reaches, are left out.
+    nodes = np.concatenate(levels)
+    splits = [level[feature[level] >= 0] for level in levels]
+    size = np.ones(len(feature), np.int64)  # of the subtree below each node
+    for split in reversed(splits):
+        size[split] += size[left[split]] + size[right[split]]
+    place = np.zeros(len(feature), np.int64)  # depth first, left before right
+    for split in splits:
+        place[left[split]] = place[split] + 1
+        place[right[split]] = place[split] + 1 + size[left[split]]
+    inner, at = feature[nodes] >= 0, place[nodes]
+    columns = (
+        np.full(len(nodes), -1, np.int16),
+        np.zeros(len(nodes), np.int32),
+        np.empty(len(nodes), np.float32),
+    )
+    columns[0][at[inner]] = feature[nodes[inner]]
+    columns[1][at[inner]] = place[right[nodes[inner]]]
+    columns[2][at] = value[nodes]
+    return columns
 
 
 def check(forest, n_features):

@@ -75,6 +75,9 @@ def check_slices(item, shape):
     item = item if isinstance(item, tuple) else (item,)
     if not 1 <= len(item) <= 2 or not all(isinstance(s, slice) for s in item):
         raise InputError(f"cut out with one or two slices, image[y0:y1, x0:x1]; got {item!r}")
+    if any(s.step not in (None, 1) for s in item):
+        # A FITS WCS takes a step for a larger pixel, NDData for pixels left out: positions would be off.
+        raise InputError(f"a cut-out takes every pixel, without a step; got {item!r}")
     item = item + (slice(None),) * (2 - len(item))
     if any(len(range(*s.indices(n))) == 0 for s, n in zip(item, shape, strict=True)):
         raise InputError(f"the cut-out {item!r} lies off the image, whose shape is {shape}")

@@ -43,9 +43,11 @@ def register_diagnostics():
 
     Returns
     -------
-    diagnostics : mapping of str to callable
-        Functions ``diagnostic(model, training, test, **options)`` that return a
-        `~astropy.table.QTable`; `training` and `test` are lists of `~euclid_resolved.Galaxy`.
+    diagnostics : mapping of str to `~euclid_resolved.diagnostics.Diagnostic`
+        Called as ``diagnostic(model, training, test, **options)``, they return a
+        `~astropy.table.QTable`, and their ``plot`` draws it. `training` and `test` are lists of
+        `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels` where those were read already.
+        All options have defaults. A plain function does, where there is nothing to draw.
     """
 
 
@@ -55,7 +57,9 @@ def register_relations():
 
     Returns
     -------
-    relations : mapping of str to `~astropy.table.Table`
-        Tables with the columns ``log_density`` and ``log_metallicity``, and in ``meta`` the keys
-        ``reference``, ``weighting``, ``imf`` and ``solar_metallicity``.
+    relations : mapping of str to `~euclid_resolved.relations.Relation` or `~astropy.table.Table`
+        A table has the columns ``log_density`` (log10 of Msun/pc2) and ``log_metallicity`` (log10, solar
+        units), optionally ``log_metallicity_p16`` and ``log_metallicity_p84``, and in ``meta`` the keys
+        ``reference``, ``weighting``, ``imf`` and ``solar_metallicity`` (mass fraction): the format that
+        `~euclid_resolved.relations.read_relation` reads.
     """

@@ -9,6 +9,7 @@ from astropy.table import Table
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import LinearRegression, RandomForest
 from euclid_resolved.io import read_atlas, write
+from euclid_resolved.io.fingerprint import fingerprint
 from euclid_resolved.metrics import evaluate
 from euclid_resolved.mock import make_atlas
 from euclid_resolved.plotting import plot_galaxy, plot_image, plot_predicted_against_true
@@ -53,9 +54,9 @@ def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, 
     existing = [name for name in _FILES if (directory / name).exists()]
     if existing and not overwrite:
         raise InputError(f"{directory} holds {', '.join(existing)} already; use overwrite=True (--overwrite)")
-    atlas = make_atlas(directory / "atlas", galaxies, seed=seed)
+    atlas = _atlas(directory / "atlas", galaxies, seed, overwrite)
     say(f"Mock atlas of {galaxies} galaxies in {atlas}: simple models, not a cosmological simulation.")
-    training, test = split(read_atlas(atlas), fraction=0.2, seed=seed)
+    training, test = split(read_atlas(atlas)[:galaxies], fraction=0.2, seed=seed)
     source = f"mock atlas, {galaxies} galaxies, seed {seed}"
     pixels = extract(training, tuple(PROPERTIES), source=source, progress=True)
     unseen = extract(test, tuple(PROPERTIES), progress=True)
@@ -82,7 +83,7 @@ def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, 
     for line in table.pformat(max_width=-1, max_lines=-1):
         say("  " + line)
     model = models["random_forest"]
-    model.training["test_galaxies"] = [galaxy.name for galaxy in test]
+    model.training.update(atlas=fingerprint(atlas), test_galaxies=[galaxy.name for galaxy in test])
     galaxy = _show_piece(test)
     image, truth = galaxy.load()
     maps = model.predict_maps(image)
@@ -100,6 +101,16 @@ def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, 
         save_figure(figure, directory / name)
     say("Written: " + ", ".join(str(directory / name) for name in _FILES))
     return table
+
+
+def _atlas(directory, galaxies, seed, overwrite):
+    """A mock atlas: the one that is there, if it is the one wanted, or with `overwrite` a new one."""
+    try:
+        return make_atlas(directory, galaxies, seed=seed)
+    except InputError:
+        if not overwrite:
+            raise
+        return make_atlas(directory, galaxies, seed=seed, overwrite=True)
 
 
 def _show_piece(galaxies):
