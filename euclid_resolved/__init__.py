@@ -11,6 +11,7 @@ _HOMES = {
     "errors": (
         "DataWarning", "ImageFileError", "InputError", "ModelFileError", "PluginError", "PluginWarning",
     ),
+    "ensemble": ("Ensemble",),
     "estimators": ("Estimator", "LinearRegression", "RandomForest"),
     "features": ("FeatureTable", "make_features"),
     "galaxy": ("Galaxy",),
@@ -20,9 +21,11 @@ _HOMES = {
     "metrics": ("evaluate",),
     "mock": ("MockSettings", "make_atlas"),
     "model": ("Model",),
+    "observe": ("observe_atlas",),
     "quantities": ("PROPERTIES", "Property", "SOLAR_METALLICITY"),
     "sample": ("folds", "split"),
     "training": ("train",),
+    "uncertainty": ("calibrate",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

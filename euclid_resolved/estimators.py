@@ -42,7 +42,8 @@ def check_X(X, n_features=None):
     InputError
         If the shape is wrong or a value is not finite.
     """
-    X = np.ascontiguousarray(X, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+        X = np.ascontiguousarray(X, dtype=np.float32)
     if X.ndim != 2 or X.shape[1] == 0:
         raise InputError(f"features must have shape (pixels, columns), got {X.shape}")
     if n_features is not None and X.shape[1] != n_features:

@@ -32,7 +32,7 @@ class FeatureSet:
     make : callable
         Takes a mapping of band name to log10 of surface brightness in MJy/sr (float32, shape (n,), all
         finite) and returns a mapping of column name to float32 values of the same shape. Row by row:
-        the value of a pixel must not depend on other pixels.
+        the value of a pixel must not depend on other pixels. With fewer bands it makes fewer columns.
     unit : str
         The unit of the columns, in words Astropy understands.
     summary : str
@@ -111,7 +111,10 @@ def _columns(dex, features):
     seen = set()
     for name in _names(features):
         feature_set = _feature_set(name)
-        made = feature_set.make(dict(dex))
+        try:
+            made = feature_set.make(dict(dex))
+        except Exception as error:  # a plugin may raise anything
+            raise PluginError(f"features {name!r} failed: {type(error).__name__}: {error}") from error
         if not isinstance(made, Mapping):
             raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
         for column, values in made.items():

@@ -17,7 +17,15 @@ from euclid_resolved.grid import (
 )
 from euclid_resolved.quantities import get_property
 
-__all__ = ["SpatialMap", "Quality"]
+__all__ = ["PLANES", "SpatialMap", "Quality"]
+
+PLANES = {
+    "lo": "lower end of the interval",
+    "hi": "upper end of the interval",
+    "noise": "one sigma from the noise of the image alone",
+    "model": "one sigma from the scatter of the estimator alone",
+}
+"""The further planes a map may have, in its own unit."""
 
 
 class Quality(enum.IntFlag):
@@ -58,6 +66,9 @@ class SpatialMap(Described, NDDataRef):
         What the map shows; kept by name in ``meta["property"]``. It gives the unit if there is none.
     quality : `~numpy.ndarray` of int, optional
         The bits of `Quality` for every pixel; zero without it.
+    planes : dict of str to `~numpy.ndarray`, optional
+        Further planes in the map's unit: the names are those of `PLANES`. Cut-outs and products with a
+        positive number keep them, other arithmetic drops them.
     **kwargs
         ``unit``, ``mask``, ``wcs``, ``uncertainty``, ``meta`` as for `~astropy.nddata.NDData`.
 
@@ -68,7 +79,7 @@ class SpatialMap(Described, NDDataRef):
         not one of the property.
     """
 
-    def __init__(self, data, *, property=None, quality=None, **kwargs):
+    def __init__(self, data, *, property=None, quality=None, planes=None, **kwargs):
         # The unit comes first: an uncertainty takes it over from the map as it is attached.
         name = property or (kwargs.get("meta") or {}).get("property")
         if name is not None and kwargs.get("unit") is None and getattr(data, "unit", None) is None:
@@ -88,9 +99,21 @@ class SpatialMap(Described, NDDataRef):
                 f"{self.label}: quality must be integers of shape {shape}, "
                 f"got {self.quality.dtype} of shape {self.quality.shape}"
             )
+        self.planes = {name: np.asarray(plane) for name, plane in (planes or {}).items()}
+        for name, plane in self.planes.items():
+            if name not in PLANES or plane.shape != shape or plane.dtype.kind != "f":
+                raise InputError(
+                    f"{self.label}: planes are floats of shape {shape} called {', '.join(PLANES)}; "
+                    f"got {name!r}, {plane.dtype} of shape {plane.shape}"
+                )
         bad = ~np.isfinite(self.data)
         if bad.any():
             self.mask = bad if self.mask is None else bad | np.asarray(self.mask, dtype=bool)
+
+    @property
+    def shape(self):
+        """The shape of the map."""
+        return self.data.shape
 
     @property
     def label(self):
@@ -104,6 +127,14 @@ class SpatialMap(Described, NDDataRef):
         if self.mask is not None:
             values[np.broadcast_to(self.mask, values.shape)] = np.nan
         return u.Quantity(values, self.unit or u.dimensionless_unscaled, copy=False)
+
+    @property
+    def interval(self):
+        """The two ends of the interval as plain arrays in the map's unit, or None.
+
+        ``meta["interval"]`` is the fraction of pixels whose truth it holds.
+        """
+        return (self.planes["lo"], self.planes["hi"]) if {"lo", "hi"} <= set(self.planes) else None
 
     def fraction(self, bit):
         """The fraction of pixels that carry a quality bit.
@@ -120,7 +151,8 @@ class SpatialMap(Described, NDDataRef):
 
     def _slice(self, item):
         item = check_slices(item, self.data.shape)
-        return {**super()._slice(item), "quality": self.quality[item]}
+        planes = {name: plane[item] for name, plane in self.planes.items()}
+        return {**super()._slice(item), "quality": self.quality[item], "planes": planes}
 
     def _slice_wcs(self, item):
         return slice_wcs(self.wcs, item)
@@ -136,11 +168,20 @@ class SpatialMap(Described, NDDataRef):
         shape = np.shape(result)
         if shape == self.data.shape:
             init["quality"] = self.quality | getattr(operand, "quality", 0)
+            init["planes"] = self._scaled_planes(operation, operand)
         unit = getattr(result, "unit", None) or u.dimensionless_unscaled
         name = (init.get("meta") or {}).get("property")
         if name is not None and not unit.is_equivalent(get_property(name).unit):
             init["meta"] = {key: value for key, value in init["meta"].items() if key != "property"}
         return result, init
+
+    def _scaled_planes(self, operation, operand):
+        """The further planes after a product with a positive number; none after anything else."""
+        factor = getattr(operand, "data", None)
+        scaling = operation in (np.multiply, np.true_divide) and factor is not None
+        if not scaling or np.ndim(factor) or not factor > 0:
+            return {}
+        return {name: operation(plane, np.asarray(factor)) for name, plane in self.planes.items()}
 
     def __add__(self, other):
         return self.add(other)
@@ -153,6 +194,12 @@ class SpatialMap(Described, NDDataRef):
 
     def __truediv__(self, other):
         return self.divide(other)
+
+    def radial_profile(self, bin_width=None, **kwargs):
+        """Median and spread against radius; see `euclid_resolved.profiles.radial_profile`."""
+        from euclid_resolved.profiles import radial_profile
+
+        return radial_profile(self, bin_width, **kwargs)
 
     def plot(self, **kwargs):
         """Draw the map; see `euclid_resolved.plotting.plot_map`."""

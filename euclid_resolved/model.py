@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.domain import Domain
 from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved.estimators import Estimator
 from euclid_resolved.features import feature_columns, make_features
 from euclid_resolved.image import MultiBandImage
+from euclid_resolved.intervals import LEVELS, Interval
 from euclid_resolved.maps import Quality, SpatialMap
+from euclid_resolved.noise import image_noise
 from euclid_resolved.plugins import available, lookup
 from euclid_resolved.quantities import get_property
 from euclid_resolved.sample import judge
 from euclid_resolved.scale import Scale, from_dex
+from euclid_resolved.uncertainty import map_errors, noise_scatter
 
 __all__ = ["Model", "Output"]
 
@@ -37,6 +41,8 @@ class Output:
         float32: what the estimator gives for the model's golden rows.
     chain : tuple of str
         Other properties of the model whose scaled estimates follow the features as further columns.
+    interval : `~euclid_resolved.intervals.Interval` or None
+        Calibrated on galaxies held out; see `~euclid_resolved.uncertainty.calibrate`.
     """
 
     property: str
@@ -44,6 +50,7 @@ class Output:
     scale: Scale
     golden: np.ndarray
     chain: tuple = ()
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +148,7 @@ class Model:
             done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
         return done[output.property]
 
-    def predict(self, image, property=None):
+    def predict(self, image, property=None, **options):
         """Map one property of an image.
 
         Parameters
@@ -150,6 +157,8 @@ class Model:
             With the model's bands; others are left alone.
         property : str, optional
             Needed where the model estimates several.
+        **options
+            `draws`, `seed` and `level`, as for `predict_maps`.
 
         Returns
         -------
@@ -163,9 +172,9 @@ class Model:
             If a band is missing.
         """
         name = self._output(property).property
-        return self.predict_maps(image, (name,))[name]
+        return self.predict_maps(image, (name,), **options)[name]
 
-    def predict_maps(self, image, properties=None):
+    def predict_maps(self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0]):
         """Map several properties of an image; features are made once.
 
         Parameters
@@ -173,11 +182,22 @@ class Model:
         image : `~euclid_resolved.MultiBandImage`
         properties : sequence of str, optional
             All that the model estimates without it.
+        draws : int, optional
+            How often to draw the image's noise again, to see what it does to the estimates; 0 does not.
+            The image must know its noise in every band.
+        seed : int, optional
+            Of the draws.
+        level : float, optional
+            Of the calibrated interval, 0.68 or 0.95, where the model has one.
 
         Returns
         -------
         maps : dict of str to `~euclid_resolved.SpatialMap`
-            As `predict` gives them.
+            As `predict` gives them. A calibrated model gives an interval (``map.interval``), and half the
+            width of the 68 % interval as uncertainty: it holds everything between image and truth. With
+            `draws`, the scatter that the image's noise makes, and that of the estimator itself where it
+            is known, are in the planes ``noise`` and ``model``; without a calibration both together are
+            the uncertainty, and the model's own error comes on top. ``meta["uncertainty"]`` says which.
         """
         if not isinstance(image, MultiBandImage):
             raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
@@ -195,24 +215,67 @@ class Model:
             message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
             warnings.warn(message, DataWarning, stacklevel=2)
         brightness = {band: image.brightness(band)[good] for band in self.bands}
-        outside = self.domain.outside(brightness)
+        noise = self._noise(image, good)
+        outside = self.domain.outside(brightness, noise)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
         X, done = self._scaled(brightness), {}
+        scatter = self._scatter(outputs, brightness, noise, draws, seed) if draws else {}
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
         meta.update({key: image.meta[key] for key in ("pixel_scale",) if key in image.meta})
+        meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
         maps = {}
         for output in outputs:
-            values = np.full(image.shape, np.nan, np.float32)
-            values[good] = from_dex(self._estimate(X, output, done))
+            dex = self._estimate(X, output, done)
+            spread = self._spread(X, output, done) if draws else None
+            errors = map_errors(
+                output, dex, brightness[self.clip_band], noise.get(self.clip_band),
+                scatter.get(output.property), spread, level,
+            )  # fmt: skip
+            planes = {name: _plane(values, good) for name, values in errors.planes.items()}
             maps[output.property] = SpatialMap(
-                values,
+                _plane(from_dex(dex), good),
                 property=output.property,
                 wcs=image.wcs,
                 mask=~good,
                 quality=quality.copy(),
-                meta={**meta, "name": image.name, "estimator": registered_name(output.estimator)},
+                planes=planes,
+                uncertainty=None if errors.sigma is None else StdDevUncertainty(_plane(errors.sigma, good)),
+                meta={
+                    **meta,
+                    **errors.meta,
+                    "name": image.name,
+                    "estimator": registered_name(output.estimator),
+                },
             )
         return maps
+
+    def _noise(self, image, good):
+        """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
+        noise = {band: image_noise(image, band) for band in self.bands}
+        if any(sigma is None for sigma in noise.values()):
+            return {}
+        return {band: sigma[good] for band, sigma in noise.items()}
+
+    def _scatter(self, outputs, brightness, noise, draws, seed):
+        """What the image's noise does to the estimates, dex by property."""
+        if not noise:
+            raise InputError(
+                "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
+                "the RMS maps)"
+            )
+        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
+
+        def estimate(drawn):
+            X, done = self._scaled(drawn), {}
+            return {output.property: self._estimate(X, output, done) for output in outputs}
+
+        floor = {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
+        return noise_scatter(estimate, brightness, noise, draws=draws, seed=seed, floor=floor)
+
+    def _spread(self, X, output, done):
+        """How far a fit with another seed would differ, dex, or None."""
+        sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
+        return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
     def to_tree(self):
         """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
@@ -224,7 +287,13 @@ class Model:
             "clip": None if self.clip is None else float(self.clip),
             "clip_band": self.clip_band,
             "feature_scale": _scale_tree(self.feature_scale),
-            "domain": {"columns": list(self.domain.columns), **_scale_tree(self.domain.scale)},
+            "domain": {
+                "columns": list(self.domain.columns),
+                **_scale_tree(self.domain.scale),
+                **({} if self.domain.reference is None else {"reference": self.domain.reference}),
+                **({} if self.domain.noise is None else {"noise": self.domain.noise}),
+                **({"limit": self.domain.limit} if np.isfinite(self.domain.limit) else {}),
+            },
             "outputs": [
                 {
                     "property": output.property,
@@ -235,6 +304,7 @@ class Model:
                     "state": output.estimator.state(),
                     "golden": output.golden,
                     "chain": list(output.chain),
+                    **({} if output.interval is None else {"interval": output.interval.to_tree()}),
                 }
                 for output in self.outputs.values()
             ],
@@ -265,24 +335,30 @@ class Model:
         """
         try:
             return cls._from_tree(tree)
-        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"the model is damaged: {type(error).__name__} {error}") from error
 
     @classmethod
     def _from_tree(cls, tree):
         columns, features, bands = tuple(tree["columns"]), tuple(tree["features"]), tuple(tree["bands"])
-        clip = tree["clip"]
+        clip, units = tree["clip"], tuple(tree["column_units"])
         unknown = set(columns) - set(feature_columns(bands, features))
         if unknown or len(set(columns)) != len(columns):
             raise InputError(f"columns {', '.join(columns)} are not what {', '.join(features)} make")
+        now = make_features({band: np.ones(1) for band in bands}, features, columns=columns).units
+        if units != now:
+            raise InputError(f"its columns have units {units}, but {', '.join(features)} make {now}")
+        if clip is not None and not np.isfinite(float(clip)):
+            raise InputError(f"the model's clip is {clip}")
         feature_scale = Scale(tree["feature_scale"]["minimum"], tree["feature_scale"]["maximum"])
-        domain = Domain(
-            tuple(tree["domain"]["columns"]), Scale(tree["domain"]["minimum"], tree["domain"]["maximum"])
-        )
+        domain = _restore_domain(tree["domain"])
         rows = np.ascontiguousarray(tree["golden_rows"], dtype=np.float32)
         clip_band = str(tree["clip_band"])
         if clip_band not in bands or set(domain.columns) - set(feature_columns(bands, ("bands", "colours"))):
             raise InputError("the model's clip or domain speaks of bands it does not have")
+        domain.check(bands)
         if len(feature_scale.minimum) != len(columns) or len(domain.scale.minimum) != len(domain.columns):
             raise InputError("the model's ranges do not fit its columns")
         if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
@@ -299,7 +375,7 @@ class Model:
             bands=bands,
             features=features,
             columns=columns,
-            column_units=tuple(tree["column_units"]),
+            column_units=units,
             clip=None if clip is None else float(clip),
             clip_band=clip_band,
             feature_scale=feature_scale,
@@ -314,6 +390,13 @@ class Model:
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
+
+
+def _restore_domain(tree):
+    """A domain from its entry in a file."""
+    arrays = {name: np.asarray(tree[name]) for name in ("reference", "noise") if name in tree}
+    box = Scale(tree["minimum"], tree["maximum"])
+    return Domain(tuple(tree["columns"]), box, limit=float(tree.get("limit", np.inf)), **arrays)
 
 
 def _restore_output(name, entry, rows, earlier):
@@ -340,7 +423,15 @@ def _restore_output(name, entry, rows, earlier):
             f"or {entry['estimator']} has changed"
         )
     scale = Scale(entry["scale"]["minimum"], entry["scale"]["maximum"])
-    return Output(name, estimator, scale, golden, chain)
+    interval = Interval.from_tree(entry["interval"]) if "interval" in entry else None
+    return Output(name, estimator, scale, golden, chain, interval)
+
+
+def _plane(values, good):
+    """Values of the good pixels in a plane that is NaN elsewhere."""
+    plane = np.full(good.shape, np.nan, np.float32)
+    plane[good] = values
+    return plane
 
 
 def append(X, columns):
@@ -388,4 +479,6 @@ def _hash(sha, path, value):
         sha.update(f"{path}:{little.str}{value.shape}".encode())
         sha.update(np.ascontiguousarray(value.astype(little, copy=False)))
     else:
+        # NumPy 1 and 2 print their scalars differently.
+        value = value.item() if isinstance(value, np.generic) else value
         sha.update(f"{path}={value!r}".encode())

@@ -114,7 +114,7 @@ def _load():
         version = entry_point.dist.version if entry_point.dist else "?"
         try:
             module = entry_point.load()
-        except Exception as error:  # an import may raise anything
+        except (Exception, SystemExit) as error:  # an import may raise anything
             status = f"cannot be loaded: {type(error).__name__}: {error}"
             rows.append(_complain(Plugin("", name, distribution, version, status)))
             continue

@@ -1,8 +1,9 @@
 """Split galaxies, decide which pixels can be judged, and gather the pixels of many galaxies."""
 
 import hashlib
+import re
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,15 +11,33 @@ import numpy as np
 from euclid_resolved.bands import EUCLID_BANDS
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.maps import Quality
+from euclid_resolved.noise import image_noise
 from euclid_resolved.quantities import get_property
 
-__all__ = ["DEFAULT_CLIP", "Pixels", "clip_band", "extract", "folds", "judge", "split"]
+__all__ = [
+    "DEFAULT_CLIP",
+    "MIN_SN",
+    "Pixels",
+    "clip_band",
+    "extract",
+    "folds",
+    "group_name",
+    "judge",
+    "split",
+]
 
 DEFAULT_CLIP = 0.0234
 """Faintest HE surface brightness in MJy/sr: 0.55 uJy/arcsec2.
 
 The paper prints 0.55 MJy/sr (Sect. 2.3), but its faintest densities (4 Msun/pc2) and the area it keeps
 belong to 0.55 uJy/arcsec2; ``clip=0.55`` follows the letter.
+"""
+
+MIN_SN = 3.0
+"""Lowest signal-to-noise, in every band, of a pixel that is judged.
+
+Below it noise decides which pixels pass the clip, and blank sky is mapped as a galaxy: see the
+documentation on uncertainty. Images that say nothing about their noise are not held to it.
 """
 
 # HE surface brightness in MJy/sr of one current Msun/pc2. Any stellar population, young to old and with or
@@ -29,8 +48,31 @@ _PLAUSIBLE_HE_PER_MASS = (0.002, 0.06)
 
 
 def clip_band(bands):
-    """The band whose brightness is clipped: HE, or the last one where there is no HE."""
+    """The band whose brightness is clipped: HE, or the last one where there is no HE.
+
+    Parameters
+    ----------
+    bands : sequence of str
+
+    Returns
+    -------
+    band : str
+    """
     return "HE" if "HE" in bands else tuple(bands)[-1]
+
+
+def group_name(name):
+    """The galaxy behind a name: ``TNG000008`` for all its projections ``TNG000008_O1`` to ``TNG000008_O5``.
+
+    Parameters
+    ----------
+    name : str or `~euclid_resolved.Galaxy`
+
+    Returns
+    -------
+    group : str
+    """
+    return re.sub(r"(?<=\d)_O[1-5]$", "", str(getattr(name, "name", name)))
 
 
 def split(galaxies, fraction=0.1, seed=1):
@@ -39,6 +81,7 @@ def split(galaxies, fraction=0.1, seed=1):
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy`
+        Projections of one galaxy stay together: see `group_name`.
     fraction : float, optional
         The fraction of galaxies in the test set; each set gets at least one.
     seed : int, optional
@@ -60,10 +103,12 @@ def split(galaxies, fraction=0.1, seed=1):
         raise InputError(f"a split by galaxy needs at least two galaxies, got {len(galaxies)}")
     if not 0 < fraction < 1:
         raise InputError(f"fraction must lie between 0 and 1, got {fraction}")
-    ranked = _shuffled_names(galaxies, seed)
-    wanted = min(max(round(fraction * len(galaxies)), 1), len(galaxies) - 1)
+    ranked = _shuffled_groups(galaxies, seed)
+    if len(ranked) < 2:
+        raise InputError(f"a split needs at least two galaxies, got {len(galaxies)} projections of one")
+    wanted = min(max(round(fraction * len(ranked)), 1), len(ranked) - 1)
     # Strata interleaved by their rank within the stratum, so that any prefix is in proportion.
-    kinds = {g.name: g.star_forming for g in galaxies}
+    kinds = {group_name(g): g.star_forming for g in galaxies}
     if None not in kinds.values():
         place = {}
         for kind in (True, False):
@@ -71,7 +116,8 @@ def split(galaxies, fraction=0.1, seed=1):
             place.update({name: (i + 0.5) / len(members) for i, name in enumerate(members)})
         ranked = sorted(ranked, key=place.get)
     chosen = set(ranked[:wanted])
-    return [g for g in galaxies if g.name not in chosen], [g for g in galaxies if g.name in chosen]
+    training = [g for g in galaxies if group_name(g) not in chosen]
+    return training, [g for g in galaxies if group_name(g) in chosen]
 
 
 def folds(galaxies, k=10, seed=1):
@@ -79,7 +125,8 @@ def folds(galaxies, k=10, seed=1):
 
     Parameters
     ----------
-    galaxies : sequence of `~euclid_resolved.Galaxy`
+    galaxies : sequence of `~euclid_resolved.Galaxy` or of their names
+        Projections of one galaxy stay together: see `group_name`.
     k : int, optional
     seed : int, optional
 
@@ -89,24 +136,30 @@ def folds(galaxies, k=10, seed=1):
         Each galaxy is in exactly one validation list.
     """
     galaxies = list(galaxies)
-    if not 2 <= k <= len(galaxies):
-        raise InputError(f"k must lie between 2 and the number of galaxies ({len(galaxies)}), got {k}")
-    fold = {name: i % k for i, name in enumerate(_shuffled_names(galaxies, seed))}
+    groups = _shuffled_groups(galaxies, seed)
+    if not 2 <= k <= len(groups):
+        raise InputError(f"k must lie between 2 and the number of galaxies ({len(groups)}), got {k}")
+    number = {group: i % k for i, group in enumerate(groups)}
+    mine = [number[group_name(g)] for g in galaxies]
     return [
-        ([g for g in galaxies if fold[g.name] != i], [g for g in galaxies if fold[g.name] == i])
+        (
+            [g for g, m in zip(galaxies, mine, strict=True) if m != i],
+            [g for g, m in zip(galaxies, mine, strict=True) if m == i],
+        )
         for i in range(k)
     ]
 
 
-def _shuffled_names(galaxies, seed):
-    names = sorted(g.name for g in galaxies)
-    twice = {name for name in names if names.count(name) > 1}
+def _shuffled_groups(galaxies, seed):
+    names = sorted(str(getattr(g, "name", g)) for g in galaxies)
+    twice = {a for a, b in zip(names[:-1], names[1:], strict=True) if a == b} if names else ()
     if twice:
         raise InputError(f"two galaxies share the name {', '.join(sorted(twice))}")
-    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    groups = list(dict.fromkeys(group_name(name) for name in names))
+    return [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
 
 
-def judge(image, bands, clip=DEFAULT_CLIP, band=None):
+def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
     """Which pixels have a surface brightness that a model can use, and what is wrong with the others.
 
     Parameters
@@ -118,6 +171,9 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None):
         Pixels at or below this surface brightness (MJy/sr) get the bit BELOW_CLIP.
     band : str, optional
         The band that `clip` is about; `clip_band` of `bands` without it.
+    min_sn : float or None, optional
+        Pixels with a lower signal-to-noise in any of the bands get the bit NOISE, where the image knows
+        its noise.
 
     Returns
     -------
@@ -138,6 +194,10 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None):
             quality[(values <= 0) & finite & ~masked] |= Quality.NONPOSITIVE
             if clip is not None and name == band:
                 dark = (values <= clip) & finite & ~masked
+            noise = None if min_sn is None else image_noise(image, name)
+            if noise is not None:
+                # A pixel whose noise is not known (NaN) is not worth more than one with too much.
+                quality[~(values >= min_sn * noise) & finite & (values > 0) & ~masked] |= Quality.NOISE
         missing += masked | ~finite
     quality[dark] |= Quality.BELOW_CLIP
     quality[(missing > 0) & (missing < len(dict.fromkeys((*bands, band))))] |= Quality.MISSING_BAND
@@ -168,6 +228,9 @@ class Pixels:
         How many pixels above the clip were dropped because the truth had no logarithm.
     source : str
         The training set's name, for example the folder of the atlas.
+    noise : dict of str to `~numpy.ndarray`
+        One sigma in MJy/sr by band, float32, shape (n,), zero where an image says nothing of its noise;
+        empty where none does.
     """
 
     brightness: dict
@@ -179,6 +242,7 @@ class Pixels:
     seen: int
     without_truth: int
     source: str = ""
+    noise: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.galaxy)
@@ -192,7 +256,7 @@ class Pixels:
     def digest(self):
         """A SHA-256 over the values and names, as hexadecimal text."""
         sha = hashlib.sha256(repr((self.names, self.clip, self.clip_band)).encode())
-        for part in (self.brightness, self.truth, {"galaxy": self.galaxy}):
+        for part in (self.brightness, self.truth, {"galaxy": self.galaxy}, self.noise):
             for name, values in part.items():
                 sha.update(name.encode())
                 sha.update(np.ascontiguousarray(values))
@@ -223,6 +287,7 @@ class Pixels:
             self,
             brightness={name: values[inside] for name, values in self.brightness.items()},
             truth={name: values[inside] for name, values in self.truth.items()},
+            noise={name: values[inside] for name, values in self.noise.items()},
             galaxy=number[inside],
             names=names,
             seen=round(self.seen * len(names) / len(self.names)),
@@ -268,7 +333,7 @@ def extract(
     if not galaxies:
         raise InputError("no galaxies were given")
     band = band or clip_band(bands)
-    columns = {name: [] for name in (*bands, *properties)}
+    columns, noise = {name: [] for name in (*bands, *properties)}, {name: [] for name in bands}
     galaxy, seen, without_truth = [], 0, 0
     bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)
     for i, one in enumerate(bar):
@@ -285,9 +350,12 @@ def extract(
         without_truth += int((~usable).sum())
         for name in bands:
             columns[name].append(image.brightness(name)[good][usable])
+            sigma = image_noise(image, name)
+            noise[name].append(np.float32(0) if sigma is None else sigma[good][usable])
         for name, values in truth.items():
             columns[name].append(values[usable])
         galaxy.append(np.full(int(usable.sum()), i, np.int32))
+    noise = _joined_noise(noise, galaxy)
     joined = {}
     for name in list(columns):
         joined[name] = np.concatenate(columns.pop(name))  # popped, so that one column at a time is double
@@ -301,9 +369,21 @@ def extract(
         seen=seen,
         without_truth=without_truth,
         source=source,
+        noise=noise,
     )
     _check(pixels)
     return pixels
+
+
+def _joined_noise(noise, galaxy):
+    """Noise of all pixels by band; nothing where no image knows its own."""
+    if not any(np.ndim(part) for parts in noise.values() for part in parts):
+        return {}
+    sizes = [len(numbers) for numbers in galaxy]
+    return {
+        name: np.concatenate([np.broadcast_to(p, n) for p, n in zip(parts, sizes, strict=True)])
+        for name, parts in noise.items()
+    }
 
 
 def _truth(truth_map, good):

@@ -13,10 +13,11 @@ from euclid_resolved.features import feature_columns, make_features, needed_band
 from euclid_resolved.metrics import metrics
 from euclid_resolved.model import Model, Output, append, checked_predict
 from euclid_resolved.quantities import PROPERTIES, get_property
-from euclid_resolved.sample import DEFAULT_CLIP, Pixels, clip_band, extract
+from euclid_resolved.sample import DEFAULT_CLIP, Pixels, clip_band, extract, folds, group_name
 from euclid_resolved.scale import Scale, to_dex
+from euclid_resolved.uncertainty import calibrate, with_intervals
 
-__all__ = ["train"]
+__all__ = ["retrain", "train"]
 
 _GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
 _FOLDS = 5  # of galaxies, for the out-of-fold estimates that a chain learns from
@@ -44,6 +45,7 @@ def train(
     clip=DEFAULT_CLIP,
     chain=False,
     validation_fraction=0.2,
+    calibration=None,
     seed=1,
     source="",
     progress=False,
@@ -74,8 +76,13 @@ def train(
     validation_fraction : float, optional
         The fraction of training pixels set aside (the paper: 0.2); accuracy on them is recorded, and
         estimators that stop early watch it.
+    calibration : int, float, sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
+        How to calibrate intervals, if at all. A whole number of folds: every galaxy is left out in turn, and
+        the model itself learns from all; that takes as many more fits. A fraction of the galaxies to set
+        aside. Or other galaxies (`~euclid_resolved.uncertainty.calibrate`), not those a test is made on.
     seed : int, optional
-        Of the choice of validation pixels. An estimator's own randomness is one of its settings.
+        Of the choice of validation pixels and calibration galaxies. An estimator's own randomness is one
+        of its settings.
     source : str, optional
         A name for the training set, kept in the model.
     progress : bool, optional
@@ -105,6 +112,10 @@ def train(
         options = {"clip": clip, "source": source, "progress": progress}
         galaxies = extract(galaxies, names, bands, **options)
     pixels = galaxies
+    if isinstance(calibration, int) and not 2 <= calibration <= len(pixels.names):
+        raise InputError(f"calibration needs 2 to {len(pixels.names)} folds of galaxies, got {calibration}")
+    if isinstance(calibration, float):
+        pixels, calibration = _set_aside(pixels, calibration, seed)
     if len(pixels.names) < 2:
         raise InputError(f"training needs at least two galaxies, got {len(pixels.names)}")
     bands = tuple(band for band in bands if band in pixels.brightness)
@@ -132,7 +143,9 @@ def train(
             accuracy[name] = metrics(y[held], scale.invert(checked_predict(fitted, inputs[held], name)))
         if chain and i + 1 < len(names):
             earlier.append(fit.out_of_fold(inputs, target))
-    return Model(
+    noise = {band: pixels.noise[band] for band in used if band in pixels.noise}
+    groups = np.unique([group_name(name) for name in pixels.names], return_inverse=True)[1]
+    model = Model(
         bands=used,
         features=features,
         columns=columns,
@@ -142,7 +155,7 @@ def train(
         clip=pixels.clip,
         clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
         feature_scale=feature_scale,
-        domain=Domain.of(brightness),
+        domain=Domain.of(brightness, noise, groups[pixels.galaxy]),
         outputs=outputs,
         golden_rows=golden_rows,
         training={
@@ -154,8 +167,101 @@ def train(
             "fraction_of_pixels_kept": pixels.kept,
             "seed": seed,
             "validation": accuracy,
+            **_noise_record(brightness, noise),
         },
         versions=_versions(),
+    )
+    if isinstance(calibration, int):
+        settings = {"features": features, "columns": columns, "bands": used, "chain": chain, "seed": seed}
+        settings["validation_fraction"] = validation_fraction
+        return _cross_calibrate(
+            model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
+        )
+    return model if calibration is None else calibrate(model, calibration, progress=progress)
+
+
+def _cross_calibrate(model, pixels, n_folds, fit, seed):
+    """Intervals and accuracy from fits without the galaxies that they are tried on."""
+    parts = []
+    for kept, left in folds(pixels.names, n_folds, seed):
+        parts.append((fit(pixels.of(kept)), pixels.of(left)))
+    accuracy = {}
+    for name in model.outputs:
+        truth = np.concatenate([to_dex(own.truth[name]) for _, own in parts])
+        estimate = np.concatenate([part.estimate(own.brightness, name) for part, own in parts])
+        accuracy[name] = metrics(truth, estimate)
+    record = {**model.training, "calibration_folds": n_folds, "cross_validation": accuracy}
+    return replace(with_intervals(model, parts), training=record)
+
+
+def _set_aside(pixels, fraction, seed):
+    """The pixels of training galaxies, and of those to calibrate on."""
+    if not 0 < fraction < 1:
+        raise InputError(f"the fraction of galaxies to calibrate on must lie in (0, 1), got {fraction}")
+    groups = np.unique([group_name(name) for name in pixels.names])
+    chosen = np.random.default_rng([seed, 1]).permutation(groups)[: max(round(fraction * len(groups)), 1)]
+    aside = [name for name in pixels.names if group_name(name) in set(chosen)]
+    return pixels.of(set(pixels.names) - set(aside)), pixels.of(aside)
+
+
+def _noise_record(brightness, noise):
+    """The signal-to-noise that a model was trained on: percentiles 1, 50 and 99 by band."""
+    if not noise:
+        return {}
+    record = {}
+    for band, sigma in noise.items():
+        known = sigma > 0
+        if known.any():
+            ratio = np.percentile(brightness[band][known] / sigma[known], (1, 50, 99))
+            record[band] = [float(f"{value:.3g}") for value in ratio]
+    return {"signal_to_noise": record}
+
+
+def retrain(model, galaxies, *, properties=None, estimator=None, features=None, columns=None, seed=None):
+    """Train again as a model was trained, apart from what is said here; for diagnostics.
+
+    Parameters
+    ----------
+    model : `Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
+        The training galaxies. Pixels come with their own clip.
+    properties : sequence of str, optional
+        The model's without it.
+    estimator : `~euclid_resolved.Estimator`, optional
+        The model's, with the same settings, without it.
+    features : sequence of str, optional
+        Other feature sets: all the columns they make, unless `columns` says which.
+    columns : sequence of str, optional
+        The model's without it (and without `features`).
+    seed : int, optional
+        Of the choice of validation pixels and of the estimator; those the model had without it.
+
+    Returns
+    -------
+    model : `Model`
+    """
+    outputs = list(model.outputs.values())
+    estimator = replace(outputs[0].estimator if estimator is None else estimator)
+    if seed is not None and "seed" in estimator.settings():
+        estimator = replace(estimator, seed=int(seed))
+    held = model.training.get("n_validation_pixels", 0)
+    total = held + model.training.get("n_pixels", 1)
+    if columns is None and features is None:
+        columns = model.columns
+    bands = galaxies.brightness if isinstance(galaxies, Pixels) else model.bands
+    return train(
+        galaxies,
+        model.properties if properties is None else properties,
+        estimator,
+        features=model.features if features is None else features,
+        columns=columns,
+        bands=tuple(bands),
+        clip=model.clip,
+        chain=any(output.chain for output in outputs),
+        # Half a pixel more, because train() rounds down: the same pixels must give the same number.
+        validation_fraction=(held + 0.5) / total if held else 0,
+        seed=int(model.training.get("seed", 1)) if seed is None else int(seed),
+        source=str(model.training.get("source", "")),
     )
 
 

@@ -77,7 +77,7 @@ def test_lofo_keeps_the_clipped_pixels():
     from euclid_resolved.importance import lofo_models
 
     model = train(clipped, "stellar_mass_density", LinearRegression())
-    others = lofo_models(model, clipped)
+    others = dict(lofo_models(model, clipped))
     assert others["HE"].columns == ("IE", "YE", "JE") and others["HE"].clip_band == "HE"
     counts = {m.training["n_pixels"] + m.training["n_validation_pixels"] for m in others.values()}
     assert counts == {int(bright.sum())}

@@ -85,9 +85,15 @@ class ModelConverter(_Checked):
 
     def pack(self, obj):
         """The tree of a model."""
+        from euclid_resolved.errors import InputError
         from euclid_resolved.io.asdf_tree import plain
+        from euclid_resolved.plugins import available
 
-        return plain(obj.to_tree(), "model")
+        tree = obj.to_tree()
+        for output in tree["outputs"]:
+            if output["estimator"] not in available("estimators"):
+                raise InputError(f"nobody could open this model again: estimator {output['estimator']}")
+        return plain(tree, "model")
 
     def unpack(self, tree):
         """The model of a tree; it repeats the predictions stored with it."""

@@ -24,12 +24,17 @@ def map_to_tree(obj):
     """The tree of a `~euclid_resolved.SpatialMap`."""
     if obj.data.ndim != 2:
         raise InputError(f"{obj.label}: only maps of two dimensions are written, got shape {obj.data.shape}")
-    return {**_nddata_to_tree(obj, obj.label), "quality": trees.array(obj.quality, f"{obj.label}: quality")}
+    tree = {**_nddata_to_tree(obj, obj.label), "quality": trees.array(obj.quality, f"{obj.label}: quality")}
+    if obj.planes:
+        tree["planes"] = {
+            name: trees.array(plane, f"{obj.label}: {name}") for name, plane in obj.planes.items()
+        }
+    return tree
 
 
 def tree_to_map(tree):
     """The map of a tree."""
-    return SpatialMap(quality=tree["quality"], **_nddata_keywords(tree))
+    return SpatialMap(quality=tree["quality"], planes=tree.get("planes"), **_nddata_keywords(tree))
 
 
 def maps_to_tree(obj):

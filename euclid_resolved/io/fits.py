@@ -15,7 +15,7 @@ from euclid_resolved import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io import atomic_path, check_file
 from euclid_resolved.io.wcs import header_to_wcs, wcs_to_header
-from euclid_resolved.maps import Quality, SpatialMap
+from euclid_resolved.maps import PLANES, Quality, SpatialMap
 from euclid_resolved.quantities import PROPERTIES
 
 __all__ = ["maps_to_hdulist", "read_fits", "write_fits"]
@@ -29,14 +29,17 @@ _CARDS = {
     "training_set": "TRAINSET",
     "estimator": "ESTIMATR",
     "name": "OBJECT",
+    "uncertainty": "UNCERT",
+    "trust": "TRUST",
 }
 
 _RESERVED = {"QUALITY", "PRIMARY"}
 _ERROR = "_ERR"
+_PLANES = {f"_{name.upper()}": name for name in PLANES}
 
 
 def maps_to_hdulist(maps):
-    """Maps as FITS: one image a map, then its error if it has one, and the quality plane at the end.
+    """Maps as FITS: one image a map, then its error and interval if it has them, and the quality plane.
 
     The primary HDU is the first map itself, so that a viewer shows it without being asked. Pixels that
     are masked are NaN. Every HDU has the WCS, CHECKSUM and DATASUM.
@@ -149,7 +152,8 @@ def _by_name(maps):
     if not pairs or not all(isinstance(m, SpatialMap) for _, m in pairs):
         raise InputError("FITS files take a SpatialMap, or a list or dict of them; all else goes into .asdf")
     names = [name.upper() for name, _ in pairs]
-    wrong = [n for n in names if n in _RESERVED or n.endswith(_ERROR) or names.count(n) > 1]
+    endings = (_ERROR, *_PLANES)
+    wrong = [n for n in names if n in _RESERVED or n.endswith(endings) or names.count(n) > 1]
     wrong += [n for n in names if not re.fullmatch(r"[!-~]([ -~]{0,58}[!-~])?", n)]
     if wrong:
         raise InputError(f"a map cannot be called {wrong[0]!r} in a FITS file, or two maps are")
@@ -176,6 +180,15 @@ def _map_hdus(name, spatial_map):
         header = _header(spatial_map, name.upper() + _ERROR, name)
         header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
         hdus.append(fits.ImageHDU(_values(array if factor == 1 else array * factor, None), header))
+    for ending, plane in _PLANES.items():
+        if plane in spatial_map.planes:
+            header = _header(spatial_map, name.upper() + ending, name)
+            header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
+            header["PLANE"] = PLANES[plane]
+            level = spatial_map.meta.get("interval")
+            if plane in ("lo", "hi") and isinstance(level, float):
+                header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
+            hdus.append(fits.ImageHDU(_values(spatial_map.planes[plane], None), header))
     return hdus
 
 
@@ -246,7 +259,7 @@ def _maps(hdulist):
     quality = None if quality is None else quality.data.astype(np.int32)
     maps = {}
     for extname, hdu in images.items():
-        if extname.endswith(_ERROR) and extname.removesuffix(_ERROR) in images:
+        if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
             continue
         header, meta = hdu.header, {}
         for key, card in _CARDS.items():
@@ -257,6 +270,10 @@ def _maps(hdulist):
         unit = u.Unit(header["BUNIT"], format="fits") if "BUNIT" in header else None
         name = _unescape(header["MAPNAME"]) if "MAPNAME" in header else extname.lower()
         error = images.get(extname + _ERROR)
+        planes = {plane: images.get(extname + ending) for ending, plane in _PLANES.items()}
+        planes = {plane: hdu for plane, hdu in planes.items() if hdu is not None}
+        if "lo" in planes and "INTERVAL" in planes["lo"].header:
+            meta["interval"] = float(planes["lo"].header["INTERVAL"])
         maps[name] = SpatialMap(
             _native(hdu.data),
             unit=unit,
@@ -264,6 +281,7 @@ def _maps(hdulist):
             quality=None if quality is None else quality.copy(),
             wcs=header_to_wcs(header, hdu.data.shape) if _has_wcs(header) else None,
             uncertainty=None if error is None else StdDevUncertainty(_native(error.data)),
+            planes={plane: _native(hdu.data) for plane, hdu in planes.items()},
         )
     if not maps:
         raise InputError("there is no map in it")

@@ -1,0 +1,259 @@
+"""How far an estimate may be off: intervals calibrated on galaxies held out, and noise drawn again."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.intervals import LEVELS, Interval
+from euclid_resolved.sample import Pixels, extract, group_name
+from euclid_resolved.scale import from_dex, to_dex
+
+__all__ = [
+    "PixelErrors",
+    "calibrate",
+    "coverage",
+    "draw_noise",
+    "map_errors",
+    "noise_scatter",
+    "with_intervals",
+]
+
+_BLOCK = 65536  # pixels whose noise is drawn at a time
+
+
+def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
+    """Give a model intervals that hold as many pixels of unseen galaxies as they say.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
+        Neither training nor test galaxies, observed as the images will be that are to be mapped.
+    levels : sequence of float, optional
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    model : `~euclid_resolved.Model`
+        The same, with an `Interval` for each property.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than five galaxies, or the model was trained on one of them.
+    """
+    pixels = galaxies
+    if not isinstance(galaxies, Pixels):
+        clip = {"clip": model.clip, "band": model.clip_band}
+        pixels = extract(galaxies, model.properties, model.bands, progress=progress, **clip)
+    seen = {group_name(name) for name in model.training.get("galaxies", ())}
+    seen &= {group_name(name) for name in pixels.names}
+    if seen:
+        raise InputError(f"the model was trained on {', '.join(sorted(seen)[:3])}: calibrate it on others")
+    if len(pixels.names) < 20:
+        message = (
+            f"intervals calibrated on {len(pixels.names)} galaxies only are rough; 20 or more are better"
+        )
+        warnings.warn(message, DataWarning, stacklevel=2)
+    training = {**model.training, "calibration_galaxies": list(pixels.names)}
+    return replace(with_intervals(model, [(model, pixels)], levels), training=training)
+
+
+def with_intervals(model, parts, levels=LEVELS):
+    """A model with intervals from estimates for galaxies that were not seen by whatever made the estimates.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    parts : sequence of (`~euclid_resolved.Model`, `~euclid_resolved.sample.Pixels`)
+        Models trained alike, each with pixels of galaxies it has not seen.
+    levels : sequence of float, optional
+
+    Returns
+    -------
+    model : `~euclid_resolved.Model`
+    """
+    light, noise, names = (np.concatenate(p) for p in zip(*(_clip_band(m, p) for m, p in parts), strict=True))
+    groups = np.unique(names, return_inverse=True)[1]
+    # The first is what a map's uncertainty is made of.
+    levels = sorted({LEVELS[0], *levels})
+    outputs = {}
+    for name, output in model.outputs.items():
+        difference = [to_dex(p.truth[name]) - m.estimate(p.brightness, name) for m, p in parts]
+        interval = Interval.of(np.concatenate(difference), light, noise, groups, levels)
+        outputs[name] = replace(output, interval=interval)
+    return replace(model, outputs=outputs)
+
+
+def _clip_band(model, pixels):
+    """Brightness, noise and the galaxy's name of every pixel, in the model's clip band."""
+    light = pixels.brightness[model.clip_band]
+    noise = pixels.noise.get(model.clip_band, np.zeros_like(light))
+    return light, noise, np.array([group_name(name) for name in pixels.names])[pixels.galaxy]
+
+
+def coverage(model, galaxies, *, level=LEVELS[0]):
+    """Which pixels of galaxies have their truth inside the interval.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+        Calibrated.
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
+    level : float, optional
+
+    Returns
+    -------
+    inside : dict of str to `~numpy.ndarray` of bool
+        By property, one value a pixel.
+    """
+    pixels = galaxies
+    if not isinstance(galaxies, Pixels):
+        clip = {"clip": model.clip, "band": model.clip_band}
+        pixels = extract(galaxies, model.properties, model.bands, **clip)
+    light, noise, _ = _clip_band(model, pixels)
+    inside = {}
+    for name, output in model.outputs.items():
+        if output.interval is None:
+            raise InputError("the model has no intervals: calibrate() it on galaxies held out")
+        low, high = output.interval.offsets(light, noise, level)
+        difference = to_dex(pixels.truth[name]) - model.estimate(pixels.brightness, name)
+        inside[name] = (difference >= low) & (difference <= high)
+    return inside
+
+
+def draw_noise(seed, draw, start, shape):
+    """Standard normal numbers that depend on seed, draw and position, not on how pixels are divided.
+
+    Parameters
+    ----------
+    seed, draw : int
+    start : int
+        The number of the first pixel.
+    shape : tuple of int
+        Pixels and bands.
+
+    Returns
+    -------
+    noise : `~numpy.ndarray` of float64
+    """
+    from scipy.special import ndtri
+
+    # A generator that counts: its stream can be entered anywhere, at steps of four numbers, and each
+    # uniform number becomes one normal number.
+    skipped = start * shape[1]
+    generator = np.random.Philox(key=[seed, draw]).advance(skipped // 4)
+    uniform = np.random.Generator(generator).random(skipped % 4 + shape[0] * shape[1])[skipped % 4 :]
+    return ndtri(np.clip(uniform, 1e-12, 1 - 1e-12)).reshape(shape)
+
+
+def noise_scatter(estimate, brightness, noise, *, draws=32, seed=1, floor=None, block=_BLOCK):
+    """Scatter of estimates when the image's noise is drawn again.
+
+    Parameters
+    ----------
+    estimate : callable
+        Takes brightness by band, returns estimates in dex by property.
+    brightness, noise : dict of str to `~numpy.ndarray`
+        Surface brightness and its one sigma, MJy/sr, shape (n,).
+    draws : int, optional
+    seed : int, optional
+    floor : dict of str to float, optional
+        The faintest brightness by band: a fainter draw has no logarithm, or lies below all training.
+    block : int, optional
+        Pixels at a time; the result does not depend on it.
+
+    Returns
+    -------
+    sigma : dict of str to `~numpy.ndarray`
+        Standard deviation in dex by property, float32.
+    """
+    if draws < 2:
+        raise InputError(f"a scatter needs at least 2 draws, got {draws}")
+    n = len(next(iter(brightness.values())))
+    floor = floor or {}
+    parts = {}
+    for start in range(0, n, block):
+        piece = slice(start, min(start + block, n))
+        mean, square = {}, {}
+        for draw in range(draws):
+            normal = draw_noise(seed, draw, start, (piece.stop - start, len(brightness)))
+            drawn = {}
+            for column, (band, light) in zip(normal.T, brightness.items(), strict=True):
+                value = light[piece] + noise[band][piece] * column
+                least = floor.get(band, float(np.finfo(np.float32).tiny))
+                drawn[band] = np.maximum(value, np.minimum(least, light[piece])).astype(np.float32)
+            for name, dex in estimate(drawn).items():
+                # Welford's sums: no draw is kept, and nothing cancels.
+                dex = dex.astype(np.float64)
+                before = mean.setdefault(name, np.zeros(len(dex)))
+                change = dex - before
+                mean[name] = before + change / (draw + 1)
+                square[name] = square.get(name, 0.0) + change * (dex - mean[name])
+        for name, total in square.items():
+            parts.setdefault(name, []).append(np.sqrt(total / (draws - 1)).astype(np.float32))
+    return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class PixelErrors:
+    """What is known about the errors of estimates, in the linear unit of the map.
+
+    Attributes
+    ----------
+    sigma : `~numpy.ndarray` or None
+        One sigma.
+    planes : dict of str to `~numpy.ndarray`
+        See `~euclid_resolved.maps.PLANES`.
+    meta : dict
+        ``uncertainty``: what sigma holds, in words; ``interval``: the fraction of pixels in the interval.
+    """
+
+    sigma: np.ndarray | None
+    planes: dict
+    meta: dict
+
+
+def map_errors(output, dex, light, noise, scatter, spread, level):
+    """Put together what is known about the errors of one property's estimates.
+
+    Parameters
+    ----------
+    output : `~euclid_resolved.model.Output`
+    dex : `~numpy.ndarray`
+        Estimates, shape (n,).
+    light, noise : `~numpy.ndarray`
+        Surface brightness in the model's clip band and its one sigma, or None.
+    scatter, spread : `~numpy.ndarray` or None
+        One sigma in dex from the image's noise and from the estimator.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    errors : `PixelErrors`
+    """
+    value, sigma, planes, meta = from_dex(dex), None, {}, {}
+    # To first order: a Gaussian in dex has no standard deviation of its own on the linear scale.
+    linear = value * np.float32(np.log(10))
+    parts = {"noise": (scatter, "noise of the image"), "model": (spread, "scatter of the estimator")}
+    known = {name: part for name, part in parts.items() if part[0] is not None}
+    for name, (part, _) in known.items():
+        planes[name] = linear * part
+    if known:
+        sigma = np.sqrt(sum(plane**2 for plane in planes.values()))
+        meta["uncertainty"] = (
+            " and ".join(text for _, text in known.values()) + ", without the error of the model"
+        )
+    if output.interval is not None:
+        light = np.asarray(light)
+        noise = np.zeros_like(light) if noise is None else noise
+        low, high = output.interval.offsets(light, noise, level)
+        planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
+        low, high = output.interval.offsets(light, noise, LEVELS[0])
+        sigma = (from_dex(dex + high) - from_dex(dex + low)) / 2
+        meta |= {"uncertainty": "half of the calibrated 68 % interval", "interval": float(level)}
+    return PixelErrors(sigma, planes, meta)
