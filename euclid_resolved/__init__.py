@@ -11,11 +11,13 @@ _HOMES = {
     "errors": (
         "DataWarning", "ImageFileError", "InputError", "ModelFileError", "PluginError", "PluginWarning",
     ),
+    "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
     "estimators": ("Estimator", "LinearRegression", "RandomForest"),
     "features": ("FeatureTable", "make_features"),
     "galaxy": ("Galaxy",),
     "image": ("MultiBandImage",),
+    "importance": ("lofo",),
     "io": ("read", "read_atlas", "read_euclid", "write"),
     "maps": ("Quality", "SpatialMap"),
     "metrics": ("evaluate",),
@@ -24,7 +26,7 @@ _HOMES = {
     "observe": ("observe_atlas",),
     "quantities": ("PROPERTIES", "Property", "SOLAR_METALLICITY"),
     "sample": ("folds", "split"),
-    "training": ("train",),
+    "training": ("retrain", "train"),
     "uncertainty": ("calibrate",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -64,7 +64,7 @@ def rmse(y_true, y_pred):
 
 
 def nmad(y_true, y_pred):
-    """Normalised median absolute deviation in dex, 1.4826 median |d - median d| (Eq. 6).
+    """Normalised median absolute deviation in dex, ``1.4826 median |d - median d|`` (Eq. 6).
 
     Parameters
     ----------

@@ -127,7 +127,9 @@ def train(
     rows = order[len(held) :]
     feature_scale = Scale.of(table.values[rows], table.columns)
     X = feature_scale.apply(table.values)
-    fit = _Fit(estimator, rows, held, pixels.galaxy, seed)
+    # Projections of one galaxy are one: estimates from a fit to another projection would be no estimates.
+    groups = np.unique([group_name(name) for name in pixels.names], return_inverse=True)[1]
+    fit = _Fit(estimator, rows, held, groups[pixels.galaxy], seed)
     golden_rows = X[rows[:_GOLDEN]].copy()
     outputs, accuracy, earlier = {}, {}, []
     for i, name in enumerate(names):
@@ -144,7 +146,6 @@ def train(
         if chain and i + 1 < len(names):
             earlier.append(fit.out_of_fold(inputs, target))
     noise = {band: pixels.noise[band] for band in used if band in pixels.noise}
-    groups = np.unique([group_name(name) for name in pixels.names], return_inverse=True)[1]
     model = Model(
         bands=used,
         features=features,

@@ -196,14 +196,8 @@ def kernel_fwhm(kernel):
 
 def _candidates(source, target):
     """Raw kernels from weak to strong regularisation."""
-    try:
-        from photutils.psf_matching import make_wiener_kernel
-    except ImportError:  # photutils 2
-        from photutils.psf.matching import CosineBellWindow, create_matching_kernel
+    from photutils.psf_matching import make_wiener_kernel
 
-        for alpha in (0.9, 0.7, 0.5, 0.35):
-            yield alpha, create_matching_kernel(source, target, window=CosineBellWindow(alpha=alpha))
-        return
     for strength in 10.0 ** np.arange(-5, 0.25, 0.5):
         yield (
             float(strength),

@@ -38,7 +38,7 @@ def fitted():
     return est.fit(X, y, validation=wave(500, 2))
 
 
-def network(est, **changes):
+def network(est):
     """Keras's own network with the weights of an estimator."""
     layers = est.state()["layers"]
     arrays = [layer[name] for layer in layers for name in ("weights", "bias")]
