@@ -39,7 +39,9 @@ def main(arguments=None):
         if not options.debug:
             warnings.showwarning = _one_line_warning
         try:
-            return options.run(options) or 0
+            code = options.run(options) or 0
+            sys.stdout.flush()  # here, where a reader that has gone away can be met
+            return code
         except run.UsageError as error:
             parser.error(str(error))
         except KeyboardInterrupt:

@@ -47,7 +47,8 @@ def test_whole_factor_is_block_reduce():
 
 
 def test_other_factor_is_reproject_exact():
-    from reproject import reproject_exact
+    # Before 0.20 a few pixels of reproject_exact itself were off by a per cent.
+    reproject_exact = pytest.importorskip("reproject", "0.20").reproject_exact
 
     y, x = np.indices((60, 72))
     data = 5 + np.exp(-np.hypot(x - 40, y - 25) / 6)
