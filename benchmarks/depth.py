@@ -125,7 +125,7 @@ def main(n=80):
                 rows.append(
                     {"trained": trained, "tested": tested, **accuracy(model, mine), "flagged": flagged}
                 )
-        show("Breadth: trained on one preset, tested on another; observed as for the default model", rows)
+        show("Breadth: trained on one preset, tested on another; observed alike", rows)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ def _parser():
         "--draws", type=int, default=0, metavar="N", help="draw the image's noise N times (%(default)s)"
     )
     new.add_argument("--seed", type=int, default=1, help="of the draws (%(default)s)")
+    new.add_argument("--min-sn", type=float, default=3.0, help="faintest pixel, in sigmas (%(default)s)")
     new.add_argument(
         "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
     )

@@ -389,7 +389,8 @@ def predict(options):
     model = _read_model(named) if named else _default_model()
     for source, path in zip(sources, outputs, strict=True):
         image = _prepared(source, options, model.bands)
-        maps = model.predict_maps(image, draws=options.draws, seed=options.seed, level=options.level)
+        errors = {"draws": options.draws, "seed": options.seed, "level": options.level}
+        maps = model.predict_maps(image, min_sn=options.min_sn, **errors)
         write(path, maps, overwrite=options.overwrite)
         _report(path, maps)
         if options.figure:

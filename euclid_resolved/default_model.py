@@ -43,11 +43,11 @@ class Recipe:
     """
 
     preset: str = "broad"
-    galaxies: int = 400
-    pixels: int = 64
+    galaxies: int = 720
+    pixels: int = 32
     seed: int = 20
     distance: tuple = (20.0, 100.0)
-    depth: tuple = (0.004, 4.0)
+    depth: tuple = (0.001, 1.0)
     folds: int = 4
     n_trees: int = 300
 

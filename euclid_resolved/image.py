@@ -113,7 +113,12 @@ class MultiBandImage(Described, Mapping):
             wcs = slice_wcs(nd.wcs, item)
             parts = {"mask": mask, "uncertainty": error, "wcs": wcs}
             bands[band] = NDData(nd.data[item], unit=nd.unit, meta=nd.meta, **parts)
-        return MultiBandImage(bands, name=self.name, meta=self.meta)
+        # Planes that came with the image, such as the reasons of its mask, are cut with it.
+        meta = {
+            key: value[item] if isinstance(value, np.ndarray) and value.shape == self.shape else value
+            for key, value in self.meta.items()
+        }
+        return MultiBandImage(bands, name=self.name, meta=meta)
 
     def __iter__(self):
         return iter(self._bands)

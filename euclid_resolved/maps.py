@@ -38,6 +38,12 @@ class Quality(enum.IntFlag):
     OUT_OF_DOMAIN = 16, "unlike the pixels of the training set: the value is an extrapolation"
     MISSING_BAND = 32, "data in some of the bands only"
     NOISE = 64, "signal-to-noise in a band below what the model was trained for"
+    NEIGHBOUR = 128, "a star or another galaxy"
+    SATURATED = 256, "the core of a saturated source, or a hole in a bright one"
+    PSF = 512, "bad pixels or the image's edge within reach of the kernel that matched the PSF"
+    TILE_GAP = 1024, "no tile of the mosaic has data"
+    RESAMPLED = 2048, "too much of a new, larger pixel was masked"
+    UNBINNED = 4096, "too faint to belong to a bin"
 
     def __new__(cls, value, meaning=""):
         """A bit and what it means, which files repeat in their headers."""
@@ -48,8 +54,8 @@ class Quality(enum.IntFlag):
     @classmethod
     def unjudged(cls):
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
-        bad = cls.MASKED | cls.NONFINITE | cls.NONPOSITIVE | cls.BELOW_CLIP | cls.MISSING_BAND
-        return bad | cls.NOISE
+        judged = cls.OUT_OF_DOMAIN
+        return cls(sum(bit for bit in cls if bit != judged))
 
 
 class SpatialMap(Described, NDDataRef):

@@ -6,9 +6,10 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
+from helpers import galaxies
 from numpy.testing import assert_array_equal
 
-from euclid_resolved import MultiBandImage
+from euclid_resolved import LinearRegression, MultiBandImage, Quality, train
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging import (
     MaskReason,
@@ -120,8 +121,10 @@ def test_reasons_survive_cropping():
     assert cut.shape == (40, 40)
     assert_array_equal(cut.mask(), out.mask()[65:105, 10:50])
     assert_array_equal(mask_reasons(cut), mask_reasons(out)[65:105, 10:50])
-    # Slicing knows nothing of reasons; what is masked then has one all the same.
-    assert set(np.unique(mask_reasons(out[60:, :60]))) == {0, MaskReason.INPUT}
+    assert_array_equal(mask_reasons(out[60:, :60]), mask_reasons(out)[60:, :60])
+    # What is masked for no recorded reason has one all the same.
+    out.meta.pop("mask_reasons")
+    assert set(np.unique(mask_reasons(out))) == {0, MaskReason.INPUT}
     sky = crop(out, SkyCoord(60.0, -49.0, unit="deg"), 4 * u.arcsec)
     assert sky.shape == (40, 40)
     with pytest.raises(InputError, match="lies off the image"):
@@ -161,3 +164,14 @@ def test_bad_inputs():
     mixed = {"IE": NDData(data, unit=UNIT, wcs=make_wcs()), "HE": image["HE"]}
     out = mask_neighbours(MultiBandImage(mixed))
     assert out.mask()[90, 20] and not out.mask()[60, 60]
+
+
+def test_a_map_shows_why_a_pixel_is_masked():
+    image = mask_neighbours(scene())
+    model = train(galaxies(4), "stellar_mass_density", LinearRegression(), bands=image.bands)
+    map_ = model.predict(image)
+    neighbour = (mask_reasons(image) & MaskReason.NEIGHBOUR) != 0
+    assert neighbour.any()
+    assert_array_equal((map_.quality & Quality.NEIGHBOUR) != 0, neighbour)
+    assert np.isnan(map_.data[neighbour]).all()
+    assert map_.meta["history"] == history(image)

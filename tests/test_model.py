@@ -407,3 +407,11 @@ def test_an_estimator_that_breaks_its_contract_is_named(monkeypatch, predict, me
 def test_models_of_different_galaxies_differ():
     one, two = (train(some, DENSITY, LinearRegression()) for some in (galaxies(3), galaxies(4)))
     assert one.digest != two.digest
+
+
+def test_a_lower_signal_to_noise_lets_fainter_pixels_in(linear_model):
+    image = an_image(SHAPE, seed=1, sigma=0.2)
+    fainter = np.any([image.brightness(band) < 0.2 for band in EUCLID_BANDS], axis=0)
+    map_ = linear_model.predict(image, DENSITY, min_sn=1)
+    np.testing.assert_array_equal(np.isnan(map_.data), fainter)
+    assert np.isfinite(linear_model.predict(image, DENSITY, min_sn=None).data).all()

@@ -9,6 +9,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from euclid_resolved.errors import InputError
 from euclid_resolved.grid import native_float32
 from euclid_resolved.image import MultiBandImage
+from euclid_resolved.maps import Quality
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = [
@@ -25,21 +26,24 @@ _REASONS = "mask_reasons"
 
 
 class MaskReason(enum.IntFlag):
-    """Why a pixel is masked; bits add up, 0 is a pixel that is not masked in any band."""
+    """Why a pixel is masked; bits add up, 0 is a pixel that is not masked in any band.
 
-    INPUT = 1
+    The bits are those of `~euclid_resolved.Quality`, where a map shows them.
+    """
+
+    INPUT = Quality.MASKED.value
     """Masked or not finite as it was read: no data, RMS useless, a flag."""
-    NEIGHBOUR = 2
+    NEIGHBOUR = Quality.NEIGHBOUR.value
     """A star or another galaxy."""
-    SATURATED = 4
+    SATURATED = Quality.SATURATED.value
     """The core of a saturated source, or a hole in a bright one."""
-    PSF = 8
+    PSF = Quality.PSF.value
     """Bad pixels, or the edge of the image, lie within reach of the kernel that matched the PSF."""
-    TILE_GAP = 16
+    TILE_GAP = Quality.TILE_GAP.value
     """No tile of the mosaic has data here."""
-    RESAMPLED = 32
+    RESAMPLED = Quality.RESAMPLED.value
     """Too much of the new, larger pixel was masked."""
-    UNBINNED = 64
+    UNBINNED = Quality.UNBINNED.value
     """Too faint to belong to a bin."""
 
 
