@@ -127,8 +127,8 @@ def encircled_energy(stamp, radii):
     from photutils.aperture import CircularAperture
 
     y, x = _centroid(stamp)
-    sums = [CircularAperture((x, y), r=r).do_photometry(stamp, method="exact")[0][0] for r in radii]
-    return np.array(sums) / stamp.sum()
+    circles = [CircularAperture((x, y), r=r).to_mask(method="exact") for r in radii]
+    return np.array([circle.multiply(stamp).sum() for circle in circles]) / stamp.sum()
 
 
 def matching_kernel(
