@@ -89,6 +89,7 @@ def train(options):
     from euclid_resolved.io import read_atlas, write
     from euclid_resolved.io.fingerprint import fingerprint
     from euclid_resolved.metrics import evaluate as measure
+    from euclid_resolved.plugins import lookup
     from euclid_resolved.quantities import PROPERTIES, get_property
     from euclid_resolved.sample import DEFAULT_CLIP, extract, split
     from euclid_resolved.training import train as fit
@@ -102,6 +103,8 @@ def train(options):
     else:
         properties = tuple(get_property(name).name for name in options.property)
     estimator = _estimator(options)
+    for name in options.features:
+        lookup("features", name)  # an unknown one is better met now than after reading the atlas
     _refuse_existing(options.output, options.overwrite)
     bands = tuple(options.bands or EUCLID_BANDS)
     galaxies = read_atlas(options.atlas, observer=options.observer, bands=bands)
@@ -386,6 +389,8 @@ def predict(options):
         if len(sources) > 1:
             raise UsageError("--figure goes with one image")
         _refuse_existing(options.figure, options.overwrite)
+    if named is None:
+        _check_sources(sources)  # before minutes of training
     model = _read_model(named) if named else _default_model()
     for source, path in zip(sources, outputs, strict=True):
         image = _prepared(source, options, model.bands)
@@ -419,6 +424,20 @@ def _is_model(word):
             return b"multi_band_image-" not in file.read(4096)
     except OSError:
         return True
+
+
+def _check_sources(sources):
+    """Refuse images that cannot be there or cannot be read at all."""
+    for source in sources:
+        for word in source if isinstance(source, list) else [source]:
+            path = Path(word.partition("=")[2] if isinstance(source, list) else word)
+            if not path.exists() and not path.name.startswith("TNG"):  # a galaxy of an atlas is many files
+                raise InputError(f"{path}: there is no such file")
+            if path.is_file() and path.suffix != ".asdf":
+                from euclid_resolved.io._fits_read import open_fits
+
+                with open_fits(path):
+                    pass
 
 
 def _default_model():
