@@ -399,10 +399,10 @@ def predict(options):
         write(path, maps, overwrite=options.overwrite)
         _report(path, maps)
         if options.figure:
-            from euclid_resolved.plotting import plot_maps
+            from euclid_resolved.quicklook import plot_quicklook
             from euclid_resolved.quickstart import save_figure
 
-            save_figure(plot_maps(maps, title=image.name), options.figure)
+            save_figure(plot_quicklook(image, maps, title=image.name), options.figure)
 
 
 def _model_and_images(options):

@@ -10,6 +10,8 @@ from euclid_resolved.quantities import get_property
 
 __all__ = [
     "axis_label",
+    "draw_band",
+    "draw_plane",
     "plot_galaxy",
     "plot_image",
     "plot_map",
@@ -165,26 +167,69 @@ def plot_image(image, *, title=None):
     """
     import matplotlib.pyplot as plt
 
-    n = len(image)
-    figure = plt.figure(figsize=(4.0 * n, 4.0), layout="compressed")
+    figure = plt.figure(figsize=(4.0 * len(image), 4.0), layout="compressed")
     for i, band in enumerate(image):
-        values = image.brightness(band).astype(float)
-        values[image.mask(band)] = np.nan
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.log10(values)
-        values[~np.isfinite(values)] = np.nan
-        if getattr(image.wcs, "has_celestial", False):
-            axes = figure.add_subplot(1, n, i + 1, projection=image.wcs)
-            axes.coords[0].set_axislabel(" ")
-            axes.coords[1].set_axislabel(" ")
-        else:
-            axes = figure.add_subplot(1, n, i + 1)
-            axes.set(xticks=[], yticks=[])
-        picture = _show(axes, values, "bone", _limits(values, outer=(20, 99.8)))
-        figure.colorbar(picture, ax=axes, label=r"$\log_{10}\,[I\,/\,(\mathrm{MJy\,sr}^{-1})]$", shrink=0.8)
-        axes.set_title(band)
+        draw_band(image, band, figure, (1, len(image), i + 1))
     figure.suptitle(image.name if title is None else title)
     return figure
+
+
+def draw_band(image, band, figure, spec):
+    """Draw one band of an image into a figure: logarithmic, grey where there is no logarithm.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    band : str
+    figure : `~matplotlib.figure.Figure`
+    spec : tuple of int
+        Rows, columns and place.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+    """
+    values = image.brightness(band).astype(float)
+    values[image.mask(band)] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.log10(values)
+    values[~np.isfinite(values)] = np.nan
+    axes = _axes_for(image, figure, *spec)
+    if len(image) > 1 and getattr(image.wcs, "has_celestial", False):
+        for coordinate in axes.coords:
+            coordinate.set_axislabel(" ")
+    picture = _show(axes, values, "bone", _limits(values, outer=(20, 99.8)))
+    figure.colorbar(picture, ax=axes, label=r"$\log_{10}\,[I\,/\,(\mathrm{MJy\,sr}^{-1})]$", shrink=0.8)
+    axes.set_title(band)
+    return axes
+
+
+def draw_plane(map_, values, figure, spec, title, label=""):
+    """Draw a plane that belongs to a map into a figure, linear.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+        Whose sky coordinates the axes show.
+    values : `~numpy.ndarray` or None
+        Shape of the map; None leaves the axes empty.
+    figure : `~matplotlib.figure.Figure`
+    spec : tuple of int
+        Rows, columns and place.
+    title, label : str
+        Of the axes and of the colour bar.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+    """
+    axes = _axes_for(map_, figure, *spec)
+    axes.set_title(title, size="medium")
+    if values is not None:
+        values = np.where(np.isfinite(values), values, np.nan)
+        picture = _show(axes, values, "cividis", _limits(values))
+        figure.colorbar(picture, ax=axes, label=label, shrink=0.9)
+    return axes
 
 
 def running_median(x, y, bins=12, minimum=20):
