@@ -60,21 +60,18 @@ def _draw_quality(map_, figure, spec):
     """The reason of every pixel in a colour of its own, with the fraction of pixels it holds."""
     import matplotlib
     from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
 
     kind = np.zeros(map_.shape, int)
     for i, bit in reversed(list(enumerate(_ORDER, 1))):
         kind[(map_.quality & bit) != 0] = i
-    present = [i for i in range(len(_ORDER) + 1) if (kind == i).any()]
+    present, kind = np.unique(kind, return_inverse=True)
+    kind = kind.reshape(map_.shape)
     colours = ["white", *matplotlib.colormaps["tab20"].colors[: len(_ORDER)]]
-    axes = draw_plane(map_, None, figure, spec, "quality")
-    shown = ListedColormap(colours)
-    axes.imshow(kind, origin="lower", cmap=shown, vmin=-0.5, vmax=len(_ORDER) + 0.5, interpolation="nearest")
     names = ["no remark", *(bit.name for bit in _ORDER)]
-    handles = [
-        Patch(facecolor=colours[i], edgecolor="0.5", label=f"{names[i]} {100 * (kind == i).mean():.1f} %")
-        for i in present
-    ]
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize="x-small", frameon=False
-    )
+    axes = draw_plane(map_, None, figure, spec, "quality")
+    shown = ListedColormap([colours[i] for i in present])
+    picture = axes.imshow(kind, origin="lower", cmap=shown, interpolation="nearest")
+    picture.set_clim(-0.5, len(present) - 0.5)
+    bar = figure.colorbar(picture, ax=axes, shrink=0.9, ticks=range(len(present)))
+    labels = [f"{names[i]} {100 * (kind == n).mean():.1f} %" for n, i in enumerate(present)]
+    bar.ax.set_yticklabels(labels, size="x-small")

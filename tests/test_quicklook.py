@@ -22,8 +22,7 @@ def test_bands_maps_and_quality_are_drawn(linear_model):
     maps = linear_model.predict_maps(image)
     figure = plot_quicklook(image, maps)
     assert titles(figure) == [*EUCLID_BANDS, *(map_.label for map_ in maps.values()), "quality"]
-    (quality,) = (axes for axes in figure.axes if axes.get_title() == "quality")
-    labels = [text.get_text() for text in quality.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.axes[-1].get_yticklabels()]
     assert "MASKED 25.0 %" in labels
     shares = [float(re.search(r"([0-9.]+) %", label)[1]) for label in labels]
     assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
