@@ -13,7 +13,7 @@ _HOMES = {
     ),
     "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
-    "estimators": ("Estimator", "LinearRegression", "RandomForest"),
+    "estimators": ("Estimator", "LinearRegression"),
     "features": ("FeatureTable", "make_features"),
     "galaxy": ("Galaxy",),
     "image": ("MultiBandImage",),
@@ -27,6 +27,7 @@ _HOMES = {
     "quantities": ("PROPERTIES", "Property", "SOLAR_METALLICITY"),
     "sample": ("folds", "split"),
     "training": ("retrain", "train"),
+    "trees": ("RandomForest",),
     "uncertainty": ("calibrate",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -21,11 +21,11 @@ def register_features():
 @hookimpl
 def register_estimators():
     """The paper's linear regression and forest, what else it tried, and what all have to beat."""
-    from euclid_resolved import baselines, ensemble, estimators, sklearn_estimators
+    from euclid_resolved import baselines, ensemble, estimators, sklearn_estimators, trees
 
     return {
         "linear": estimators.LinearRegression,
-        "random_forest": estimators.RandomForest,
+        "random_forest": trees.RandomForest,
         "ridge": sklearn_estimators.Ridge,
         "extra_trees": sklearn_estimators.ExtraTrees,
         "gradient_boosting": sklearn_estimators.GradientBoosting,

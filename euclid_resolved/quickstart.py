@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators import LinearRegression, RandomForest
+from euclid_resolved.estimators import LinearRegression
 from euclid_resolved.io import read_atlas, write
 from euclid_resolved.io.fingerprint import fingerprint
 from euclid_resolved.metrics import evaluate
@@ -18,6 +18,7 @@ from euclid_resolved.quantities import PROPERTIES
 from euclid_resolved.sample import extract, split
 from euclid_resolved.scale import to_dex
 from euclid_resolved.training import train
+from euclid_resolved.trees import RandomForest
 
 __all__ = ["quickstart"]
 

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators import (
-    Estimator,
-    LinearRegression,
-    RandomForest,
-    TreeEnsemble,
-    check_X,
-    check_X_y,
-    state_array,
-)
+from euclid_resolved.estimators import Estimator, LinearRegression, check_X, check_X_y, state_array
 from euclid_resolved.forest import arrange, round_down
+from euclid_resolved.trees import RandomForest, TreeEnsemble
 
 __all__ = ["ExtraTrees", "GradientBoosting", "MultiLayerPerceptron", "Ridge", "SupportVector"]
 

@@ -98,7 +98,7 @@ def train(
         If there are fewer than two galaxies, no pixel is left, or a column is not made by the features.
     """
     if estimator is None:
-        from euclid_resolved.estimators import RandomForest
+        from euclid_resolved.trees import RandomForest
 
         estimator = RandomForest()
     if not isinstance(estimator, Estimator):

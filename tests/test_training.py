@@ -188,7 +188,7 @@ def test_validation_pixels_are_not_learned_from(sample, monkeypatch):
 
 
 def test_a_default_is_a_forest(sample, monkeypatch):
-    monkeypatch.setattr("euclid_resolved.estimators.RandomForest", lambda: FOREST)
+    monkeypatch.setattr("euclid_resolved.trees.RandomForest", lambda: FOREST)
     assert isinstance(train(sample).outputs[DENSITY].estimator, RandomForest)
 
 

@@ -18,8 +18,8 @@ _diagnostic_rule = functools.partial(rule, DIAGNOSTIC_CHECKS, "diagnostics")
 
 def trained():
     """A model of all properties by a small forest, and the galaxies it was and was not trained on."""
-    from euclid_resolved.estimators import RandomForest
     from euclid_resolved.training import train
+    from euclid_resolved.trees import RandomForest
 
     galaxies = example_galaxies(8)
     forest = RandomForest(n_trees=3, min_samples_leaf=10, n_jobs=1)

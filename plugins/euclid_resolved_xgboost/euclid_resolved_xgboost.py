@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.estimators import TreeEnsemble, check_X_y
+from euclid_resolved.estimators import check_X_y
 from euclid_resolved.forest import arrange
 from euclid_resolved.plugins import hookimpl
+from euclid_resolved.trees import TreeEnsemble
 
 __all__ = ["XGBoost", "XGBoostForest"]
 
