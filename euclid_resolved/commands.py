@@ -73,10 +73,7 @@ def _estimator(options):
             raise UsageError(
                 f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}"
             )
-        try:
-            settings[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            settings[key] = text
+        settings[key] = _literal(text)
     try:
         return kind(**settings)
     except TypeError as error:
