@@ -10,7 +10,7 @@ from euclid_resolved.metrics import METRICS
 from euclid_resolved.metrics import metrics as all_metrics
 from euclid_resolved.plugins import lookup
 from euclid_resolved.quantities import get_property
-from euclid_resolved.sample import Pixels, extract
+from euclid_resolved.sample import pixels_of
 from euclid_resolved.scale import to_dex
 
 __all__ = [
@@ -111,36 +111,6 @@ def run_chain(names, model, training, test, **options):
             raise PluginError(f"diagnostic {name!r} returned {type(table).__name__}, a QTable is needed")
         tables[name] = table
     return tables
-
-
-def pixels_of(galaxies, model, properties=None):
-    """The pixels of galaxies that a model could judge, with their truth.
-
-    Parameters
-    ----------
-    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels`
-    model : `~euclid_resolved.Model`
-        It gives bands and clip.
-    properties : sequence of str, optional
-        Those of the model without it.
-
-    Returns
-    -------
-    pixels : `~euclid_resolved.sample.Pixels`
-
-    Raises
-    ------
-    InputError
-        If pixels are given that lack a band or the truth.
-    """
-    properties = model.properties if properties is None else tuple(properties)
-    if not isinstance(galaxies, Pixels):
-        return extract(galaxies, properties, model.bands, clip=model.clip, band=model.clip_band)
-    lacking = [b for b in model.bands if b not in galaxies.brightness]
-    lacking += [name for name in properties if name not in galaxies.truth]
-    if lacking:
-        raise InputError(f"the pixels hold no {', '.join(lacking)}")
-    return galaxies
 
 
 def get_metric(name):

@@ -177,12 +177,9 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     import astropy.units as u
     from astropy.table import QTable
 
-    from euclid_resolved.sample import Pixels, extract
+    from euclid_resolved.sample import pixels_of
 
-    pixels = galaxies
-    if not isinstance(galaxies, Pixels):
-        clip = {"clip": model.clip, "band": model.clip_band}
-        pixels = extract(galaxies, model.properties, model.bands, progress=progress, **clip)
+    pixels = pixels_of(galaxies, model, progress=progress)
     rows = []
     for name in model.properties:
         truth = to_dex(pixels.truth[get_property(name).name])

@@ -23,6 +23,7 @@ __all__ = [
     "folds",
     "group_name",
     "judge",
+    "pixels_of",
     "split",
 ]
 
@@ -373,6 +374,39 @@ def extract(
     )
     _check(pixels)
     return pixels
+
+
+def pixels_of(galaxies, model, properties=None, *, progress=False):
+    """The pixels of galaxies that a model could judge, with their truth.
+
+    Parameters
+    ----------
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `Pixels`
+    model : `~euclid_resolved.Model`
+        It gives bands and clip.
+    properties : sequence of str, optional
+        Those of the model without it.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    pixels : `Pixels`
+
+    Raises
+    ------
+    InputError
+        If pixels are given that lack a band or the truth.
+    """
+    properties = model.properties if properties is None else tuple(properties)
+    if not isinstance(galaxies, Pixels):
+        clip = {"clip": model.clip, "band": model.clip_band}
+        return extract(galaxies, properties, model.bands, progress=progress, **clip)
+    lacking = [b for b in model.bands if b not in galaxies.brightness]
+    lacking += [name for name in properties if name not in galaxies.truth]
+    if lacking:
+        raise InputError(f"the pixels hold no {', '.join(lacking)}")
+    return galaxies
 
 
 def _joined_noise(noise, galaxy):

@@ -7,7 +7,7 @@ import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.intervals import LEVELS, Interval
-from euclid_resolved.sample import Pixels, extract, group_name
+from euclid_resolved.sample import group_name, pixels_of
 from euclid_resolved.scale import from_dex, to_dex
 
 __all__ = [
@@ -45,10 +45,7 @@ def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
     InputError
         If there are fewer than five galaxies, or the model was trained on one of them.
     """
-    pixels = galaxies
-    if not isinstance(galaxies, Pixels):
-        clip = {"clip": model.clip, "band": model.clip_band}
-        pixels = extract(galaxies, model.properties, model.bands, progress=progress, **clip)
+    pixels = pixels_of(galaxies, model, progress=progress)
     seen = {group_name(name) for name in model.training.get("galaxies", ())}
     seen &= {group_name(name) for name in pixels.names}
     if seen:
@@ -110,10 +107,7 @@ def coverage(model, galaxies, *, level=LEVELS[0]):
     inside : dict of str to `~numpy.ndarray` of bool
         By property, one value a pixel.
     """
-    pixels = galaxies
-    if not isinstance(galaxies, Pixels):
-        clip = {"clip": model.clip, "band": model.clip_band}
-        pixels = extract(galaxies, model.properties, model.bands, **clip)
+    pixels = pixels_of(galaxies, model)
     light, noise, _ = _clip_band(model, pixels)
     inside = {}
     for name, output in model.outputs.items():
