@@ -1,11 +1,11 @@
 """The estimators' contract, and the simplest of them: linear regression."""
 
 import abc
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import InputError, NotFittedError
 
 __all__ = [
     "Estimator",
@@ -37,6 +37,18 @@ def check_X(X, n_features=None):
     ------
     InputError
         If the shape is wrong or a value is not finite.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.estimators import check_X
+    >>> check_X([[0.0, 0.5]], 2).dtype
+    dtype('float32')
+    >>> try:
+    ...     check_X([[0.0, float("nan")]])
+    ... except InputError as error:
+    ...     print(error)
+    features contain NaN or infinity; mask those pixels first
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
         X = np.ascontiguousarray(X, dtype=np.float32)
@@ -67,6 +79,19 @@ def check_X_y(X, y):
     ------
     InputError
         If shapes do not fit, there is no row, or a value is not finite.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.estimators import check_X_y
+    >>> X, y = check_X_y([[0.0], [1.0]], [0.2, 0.4])
+    >>> X.shape, y.dtype
+    ((2, 1), dtype('float32'))
+    >>> try:
+    ...     check_X_y([[0.0], [1.0]], [0.2])
+    ... except InputError as error:
+    ...     print(error)
+    the target must have shape (2,), got (1,)
     """
     X, y = check_X(X), np.ascontiguousarray(y, dtype=np.float32)
     if y.shape != (len(X),):
@@ -84,6 +109,27 @@ class Estimator(abc.ABC):
     Features come scaled to [0, 1] by the training set's range (predictions may leave it), float32,
     shape (n pixels, k columns); the target likewise, shape (n,). A fitted estimator keeps its
     state in attributes that begin with an underscore. A fresh copy is ``dataclasses.replace(estimator)``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from euclid_resolved.estimators import Estimator, check_X, check_X_y, state_array
+    >>> @dataclass
+    ... class Median(Estimator):
+    ...     def fit(self, X, y, *, validation=None):
+    ...         X, y = check_X_y(X, y)
+    ...         return self.restore({"median": np.median(y), "n": X.shape[1]})
+    ...     def predict(self, X):
+    ...         return np.full(len(check_X(X, self._n)), self._median, np.float32)
+    ...     def state(self):
+    ...         return {"median": self._median, "n": self._n}
+    ...     def restore(self, state):
+    ...         self._median, self._n = float(state_array(state, "median", 0)), int(state["n"])
+    ...         return self
+    >>> X = np.array([[0.0], [0.5], [1.0]], np.float32)
+    >>> Median().fit(X, [0.1, 0.2, 0.9]).predict(X)
+    array([0.2, 0.2, 0.2], dtype=float32)
     """
 
     def prepare(self, columns, feature_scale, target_scale):  # noqa: B027 (most need not know)
@@ -116,6 +162,42 @@ class Estimator(abc.ABC):
         -------
         self : Estimator
         """
+
+    libraries = ()
+    """The modules that a fit has worked with: a model's record of versions names them."""
+
+    threads = None
+    """How many threads a fit works with, where several fits can run at once; None where they cannot."""
+
+    joint = False  # whether one fit learns several targets together; a setting where it is a choice
+
+    def fit_together(self, X, Y, validation=None):
+        """Learn several targets of the same pixels.
+
+        Here one by one. An estimator that learns them faster together overrides this, and says so by its
+        attribute ``joint``: then `~euclid_resolved.train` calls it for all properties at once (but not in a
+        chain, where each needs those before it), and what `prepare` hears as the target's range has one
+        value for each of them.
+
+        Parameters
+        ----------
+        X : `~numpy.ndarray`
+            float32, shape (n, k); never changed.
+        Y : `~numpy.ndarray`
+            float32, shape (n, targets); never changed.
+        validation : tuple of `~numpy.ndarray`, optional
+            Pixels (X, Y) set aside, as in `fit`.
+
+        Returns
+        -------
+        fitted : list of Estimator
+            One for each column of Y, with the same settings; itself is not changed.
+        """
+        fitted = []
+        for i in range(np.shape(Y)[1]):
+            held = None if validation is None else (validation[0], validation[1][:, i])
+            fitted.append(replace(self).fit(X, Y[:, i], validation=held))
+        return fitted
 
     @abc.abstractmethod
     def predict(self, X):
@@ -160,6 +242,15 @@ class Estimator(abc.ABC):
             If the state is no state of this estimator.
         """
 
+    def __getattr__(self, name):
+        # Reached only for what is not there. What a fit has learned is private, so that asking for it too
+        # early, by a method or by a property of the class, ends here.
+        kind = type(self).__name__
+        private = name.startswith("_") and not name.endswith("_")
+        if private or isinstance(getattr(type(self), name, None), property):
+            raise NotFittedError(f"this {kind} has learned nothing yet: call fit, or use a trained model")
+        raise AttributeError(f"{kind} has no attribute {name!r}")
+
     @property
     def feature_importance(self):
         """The impurity importance of each column, summing to 1; None where the estimator has none."""
@@ -177,6 +268,16 @@ class Estimator(abc.ABC):
         -------
         sigma : `~numpy.ndarray` or None
             float32, shape (m,).
+        """
+        return None
+
+    def parts(self):
+        """The estimators whose mean this one is, alike but for their seeds; None where it is no such mean.
+
+        Returns
+        -------
+        parts : list of (float, Estimator) or None
+            Two or more, each with its share of the mean; the shares sum to 1.
         """
         return None
 
@@ -208,6 +309,18 @@ def state_array(state, name, ndim, kinds="f"):
     ------
     InputError
         If it is missing or is something else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.estimators import state_array
+    >>> state_array({"slopes": np.array([0.5, 0.25])}, "slopes", 1)
+    array([0.5 , 0.25])
+    >>> try:
+    ...     state_array({"slopes": np.array([0.5, np.nan])}, "slopes", 1)
+    ... except ValueError as error:
+    ...     print(error)
+    'slopes' has values that are not finite
     """
     try:
         array = np.asarray(state[name])
@@ -230,6 +343,17 @@ class LinearRegression(Estimator):
 
     Columns that are combinations of others, such as colours beside their bands, are allowed: the
     solution of smallest norm is taken.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import LinearRegression
+    >>> X = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    >>> fitted = LinearRegression().fit(X, 0.25 + X @ [0.5, 0.25])
+    >>> print(fitted.predict(X))
+    [0.25 0.75 0.5  1.  ]
+    >>> {name: np.round(value, 3).tolist() for name, value in fitted.state().items()}
+    {'coefficients': [0.5, 0.25], 'intercept': 0.25}
     """
 
     def fit(self, X, y, validation=None):

@@ -7,7 +7,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 
-__all__ = ["Forest", "arrange", "check", "pack", "round_down", "runner", "walk"]
+__all__ = ["Forest", "Tree", "arrange", "check", "join", "pack", "round_down", "runner", "unpack", "walk"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +24,24 @@ class Forest:
         int32: the right child, counted within the tree; 0 for a leaf.
     value : `~numpy.ndarray`
         float32: a node's threshold (left where x <= value), or a leaf's value.
+
+    Examples
+    --------
+    >>> from euclid_resolved.forest import arrange
+    >>> forest = arrange([([0, -1, -1], [1, 0, 0], [2, 0, 0], [0.5, 0.1, 0.9])])
+    >>> len(forest)
+    1
+    >>> forest.tree(0)
+    (array([ 0, -1, -1], dtype=int16), array([2, 0, 0], dtype=int32), array([0.5, 0.1, 0.9], dtype=float32))
     """
 
     first: np.ndarray
     feature: np.ndarray
     right: np.ndarray
     value: np.ndarray
+
+    def __repr__(self):
+        return f"<Forest of {len(self)} trees, {len(self.value)} nodes>"
 
     def __len__(self):
         return len(self.first) - 1
@@ -49,6 +61,67 @@ class Forest:
         return self.feature[nodes], self.right[nodes], self.value[nodes]
 
 
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree as it was grown, for one target or several; the left child of node i is node i + 1.
+
+    Attributes
+    ----------
+    feature, right : `~numpy.ndarray`
+        As in `Forest`.
+    value : `~numpy.ndarray`
+        float32, shape (nodes, targets): a node's threshold, or a leaf's value of each target.
+    importance : `~numpy.ndarray`
+        float64, shape (targets, columns): the fraction of the removed squared error of each target that the
+        splits on each column remove; zeros where nothing is removed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from euclid_resolved.forest import unpack
+    >>> X = np.array([[0.0, 1.0], [1.0, 1.0]], np.float32)
+    >>> tree = unpack(DecisionTreeRegressor().fit(X, [0.25, 0.75]).tree_)
+    >>> tree.importance  # only the first column was of use
+    array([[1., 0.]])
+    """
+
+    feature: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+    importance: np.ndarray
+
+
+def join(trees):
+    """Collect trees of several targets.
+
+    Parameters
+    ----------
+    trees : sequence of `Tree`
+
+    Returns
+    -------
+    forests : list of `Forest`
+        One for each target; they share the arrays of the splits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from euclid_resolved.forest import join, unpack
+    >>> X = np.array([[0.0], [1.0]], np.float32)
+    >>> Y = [[0.25, 1.0], [0.75, 0.0]]
+    >>> trees = [unpack(DecisionTreeRegressor(random_state=seed).fit(X, Y).tree_) for seed in (1, 2)]
+    >>> [len(forest) for forest in join(trees)]
+    [2]
+    """
+    first = np.concatenate([[0], np.cumsum([len(tree.feature) for tree in trees])]).astype(np.int64)
+    feature, right, value = (
+        np.concatenate([getattr(tree, name) for tree in trees]) for name in ("feature", "right", "value")
+    )
+    return [Forest(first, feature, right, np.ascontiguousarray(column)) for column in value.T]
+
+
 def pack(trees):
     """Collect fitted scikit-learn trees into a `Forest`.
 
@@ -61,21 +134,50 @@ def pack(trees):
     -------
     forest : `Forest`
         It decides as the trees do, to the last bit; leaf values are rounded to float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from euclid_resolved.forest import pack
+    >>> X = np.array([[0.0], [1.0]], np.float32)
+    >>> forest = pack([DecisionTreeRegressor().fit(X, [0.25, 0.75]).tree_])
+    >>> forest.feature, forest.value
+    (array([ 0, -1, -1], dtype=int16), array([0.5 , 0.25, 0.75], dtype=float32))
     """
-    parts = [_pack_one(tree) for tree in trees]
-    first = np.concatenate([[0], np.cumsum([len(feature) for feature, _, _ in parts])]).astype(np.int64)
-    feature, right, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Forest(first, feature, right, value)
+    return join([unpack(tree) for tree in trees])[0]
 
 
-def _pack_one(tree):
+def unpack(tree):
+    """Take the arrays of a fitted scikit-learn tree.
+
+    Parameters
+    ----------
+    tree : `sklearn.tree._tree.Tree`
+        Of one target, built depth first, for features in float32.
+
+    Returns
+    -------
+    tree : `Tree`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from euclid_resolved.forest import unpack
+    >>> X = np.array([[0.0], [1.0]], np.float32)
+    >>> tree = unpack(DecisionTreeRegressor().fit(X, [0.25, 0.75]).tree_)
+    >>> tree.feature, tree.right
+    (array([ 0, -1, -1], dtype=int16), array([2, 0, 0], dtype=int32))
+    """
     leaf = tree.children_left < 0
     inner = np.flatnonzero(~leaf)
     if not np.array_equal(tree.children_left[inner], inner + 1):
         raise InputError("trees must be built depth first")
     value = np.where(leaf, tree.value[:, 0, 0].astype(np.float32), round_down(tree.threshold))
     right = np.where(leaf, 0, tree.children_right).astype(np.int32)
-    return np.where(leaf, -1, tree.feature).astype(np.int16), right, value
+    feature = np.where(leaf, -1, tree.feature).astype(np.int16)
+    return Tree(feature, right, value[:, None], tree.compute_feature_importances()[None])
 
 
 def round_down(threshold):
@@ -88,6 +190,14 @@ def round_down(threshold):
     Returns
     -------
     threshold : `~numpy.ndarray` of float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.forest import round_down
+    >>> threshold = np.array([0.1])
+    >>> bool(round_down(threshold)[0] <= threshold[0])
+    True
     """
     rounded = threshold.astype(np.float32)
     above = rounded.astype(np.float64) > threshold
@@ -108,11 +218,17 @@ def arrange(trees):
     Returns
     -------
     forest : `Forest`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.forest import arrange, walk
+    >>> tree = ([1, -1, -1], [2, 0, 0], [1, 0, 0], [0.5, 0.75, 0.25])  # column 1 <= 0.5: to node 2
+    >>> feature, right, value = arrange([tree]).tree(0)
+    >>> walk(np.array([[0.0, 0.2], [0.0, 0.8]], np.float32), feature, right, value)
+    array([0.25, 0.75])
     """
-    parts = [_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees]
-    first = np.concatenate([[0], np.cumsum([len(feature) for feature, _, _ in parts])]).astype(np.int64)
-    feature, right, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Forest(first, feature, right, value)
+    return join([_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees])[0]
 
 
 def _arrange_one(feature, left, right, value):
@@ -139,7 +255,7 @@ def _arrange_one(feature, left, right, value):
     columns[0][at[inner]] = feature[nodes[inner]]
     columns[1][at[inner]] = place[right[nodes[inner]]]
     columns[2][at] = value[nodes]
-    return columns
+    return Tree(*columns[:2], columns[2][:, None], np.zeros((1, 0)))
 
 
 def check(forest, n_features):
@@ -155,6 +271,18 @@ def check(forest, n_features):
     InputError
         If sizes differ, an index points outside its tree, a node has no or two parents, or a value is
         not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.forest import Forest, check
+    >>> first, feature, value = np.array([0, 3]), np.array([0, -1, -1], "i2"), np.array([0.5, 0, 1], "f4")
+    >>> check(Forest(first, feature, np.array([2, 0, 0], "i4"), value), 1)
+    >>> try:
+    ...     check(Forest(first, feature, np.array([0, 0, 0], "i4"), value), 1)  # the root is its own child
+    ... except ValueError as error:
+    ...     print(error)
+    the forest has children outside their tree or before their parents
     """
     first, feature, right, value = forest.first, forest.feature, forest.right, forest.value
     n = len(feature)
@@ -195,6 +323,14 @@ def runner(forest, n_features):
     -------
     run : list of callable
         One function a tree, from float32 features (n, k) to float64 leaf values (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.forest import arrange, runner
+    >>> forest = arrange([([0, -1, -1], [1, 0, 0], [2, 0, 0], [0.5, 0.25, 0.75])] * 2)
+    >>> [run(np.array([[0.2], [0.7]], np.float32)) for run in runner(forest, 1)]
+    [array([0.25, 0.75]), array([0.25, 0.75])]
     """
     try:
         return [_sklearn_tree(*forest.tree(i), n_features) for i in range(len(forest))]
@@ -240,6 +376,14 @@ def walk(X, feature, right, value):
     -------
     y : `~numpy.ndarray` of float64
         Shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.forest import walk
+    >>> feature, right, value = np.array([0, -1, -1]), np.array([2, 0, 0]), np.array([0.5, 0.25, 0.75])
+    >>> walk(np.array([[0.2], [0.5], [0.7]], np.float32), feature, right, value)
+    array([0.25, 0.25, 0.75])
     """
     node = np.zeros(len(X), np.int64)
     active = np.arange(len(X))

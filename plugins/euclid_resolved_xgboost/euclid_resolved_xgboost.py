@@ -23,6 +23,7 @@ class _XGBoost(TreeEnsemble):
     """What boosting and forest share: the way into XGBoost and out of it again."""
 
     _boosted = True  # a forest's trees are already divided by their number
+    libraries = ("xgboost",)
 
     def _train(self, X, y, validation, parameters, rounds, patience=None):
         xgboost = _import()

@@ -1,6 +1,6 @@
 """How often the truth lies in the intervals of the default model, on mock galaxies it has never seen.
 
-python benchmarks/coverage.py [galaxies]
+python benchmarks/interval_coverage.py [galaxies]
 """
 
 import sys
