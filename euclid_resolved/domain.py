@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from euclid_resolved.columns import Columns
 from euclid_resolved.errors import InputError
 from euclid_resolved.features import make_features
 from euclid_resolved.scale import Scale
@@ -16,6 +17,8 @@ REFERENCES = 4096  # training pixels that are kept
 NEIGHBOURS = 20
 NOISE_MARGIN = 1.1
 QUIET_SN = 10.0  # what counts as free of noise, for a model trained without
+_LEAF = 16  # reference pixels in a leaf of the tree: fastest for 20 neighbours
+_CELL = 0.25  # standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,18 @@ class Domain:
     noise : `~numpy.ndarray` or None
         The largest one sigma of the training set by band, MJy/sr; zero where it was free of noise or its
         noise is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies, estimator=LinearRegression())
+    >>> light = {band: galaxies[0].image.brightness(band)[0, :2].copy() for band in model.bands}
+    >>> light["IE"][1] *= 100  # bluer than anything in the training set
+    >>> model.domain.outside(light)
+    array([False,  True])
     """
 
     columns: tuple
@@ -50,33 +65,45 @@ class Domain:
     noise: np.ndarray | None = None
 
     @classmethod
-    def of(cls, brightness, noise=None, groups=None):
+    def of(cls, brightness, noise=None, groups=None, counts=None):
         """The domain of pixels.
 
         Parameters
         ----------
-        brightness : dict of str to `~numpy.ndarray`
+        brightness : mapping of str to `~numpy.ndarray`
             Surface brightness in MJy/sr by band.
-        noise : dict of str to `~numpy.ndarray`, optional
+        noise : mapping of str to `~numpy.ndarray`, optional
             One sigma by band, MJy/sr.
         groups : `~numpy.ndarray` of int, optional
             Which galaxy a pixel belongs to; the limit comes from galaxies that were left out in turn.
+        counts : sequence of int, optional
+            How many pixels in a row each of `groups` stands for; one without it.
 
         Returns
         -------
         domain : `Domain`
         """
-        table = make_features(brightness, ("bands", "colours"))
-        box = Scale(table.values.min(axis=0), table.values.max(axis=0))
-        largest = np.array([np.max(noise[band], initial=0) if noise else 0.0 for band in brightness])
-        dex = np.ascontiguousarray(table.values[:, : len(brightness)])
+        brightness, noise = Columns(brightness), Columns(noise or {})
+        n, low, high = brightness.n_rows, np.inf, -np.inf
+        for _, piece in brightness.pieces():
+            table = make_features(piece, ("bands", "colours"))
+            low, high = np.minimum(low, table.values.min(axis=0)), np.maximum(high, table.values.max(axis=0))
+        box = Scale(low, high)
+        most = [[np.max(piece[band], initial=0) for band in brightness] for _, piece in noise.pieces()]
+        largest = np.max(most, axis=0) if most else np.zeros(len(brightness))
         rng = np.random.default_rng(0)
-        if len(dex) <= 10 * NEIGHBOURS:
+        if n <= 10 * NEIGHBOURS:
             return cls(table.columns, box, noise=largest)
-        kept = cls(table.columns, box, _some(rng, dex, REFERENCES), noise=largest)
-        groups = rng.integers(3, size=len(dex)) if groups is None else groups
-        object.__setattr__(kept, "limit", _limit(rng, dex, groups))
-        return kept
+        reference = _dex(brightness, _some(rng, n, REFERENCES))
+        groups = rng.integers(3, size=n) if groups is None else np.asarray(groups)
+        counts = np.ones(len(groups), np.int64) if counts is None else np.asarray(counts)
+        limit = _limit(rng, brightness, groups, counts)
+        return cls(table.columns, box, reference, limit, largest)
+
+    def __repr__(self):
+        kept = 0 if self.reference is None else len(self.reference)
+        limit = f"limit {self.limit:.3g}" if np.isfinite(self.limit) else "no limit"
+        return f"<Domain of {', '.join(self.columns)}; {kept} reference pixels; {limit}>"
 
     def check(self, bands):
         """Refuse what a file may hold and no training set gives.
@@ -125,8 +152,9 @@ class Domain:
             for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
                 most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN
                 outside |= noise[band] > most
-        if self.reference is not None and len(values):
-            outside |= self.score(values[:, : len(brightness)]) > self.limit
+        inside = np.flatnonzero(~outside)
+        if self.reference is not None and len(inside):
+            outside[inside] = self.score(values[inside, : len(brightness)]) > self.limit
         return outside
 
     @cached_property
@@ -160,41 +188,68 @@ class _LocalOutliers:
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(reference.T)))
         # Bands that do not vary, or vary as one, must not divide by zero.
         self.transform = vectors / np.sqrt(np.maximum(values, max(1e-8 * values[-1], 1e-12)))
-        whitened = (reference - self.centre) @ self.transform
-        self.tree = KDTree(whitened)
+        whitened = self._whitened(reference)
+        self.tree = KDTree(whitened, leafsize=_LEAF)
         # The nearest neighbour of a reference pixel is itself.
         spacing = self.tree.query(whitened, k=NEIGHBOURS + 1)[0][:, -1]
         self.spacing = np.maximum(spacing, 1e-9)
 
+    def _whitened(self, dex):
+        # Column by column: the last bit of a matrix product depends on where in it a row stands.
+        columns = zip((dex - self.centre).T, self.transform, strict=True)
+        return sum(column[:, None] * row for column, row in columns)
+
     def __call__(self, dex):
-        distance, which = self.tree.query((dex - self.centre) @ self.transform, k=NEIGHBOURS)
+        whitened = self._whitened(dex)
+        # Neighbours one after the other: the same part of the tree then serves many pixels.
+        cells = np.clip(np.floor(whitened / _CELL), -127, 127).astype(np.int8)
+        order = np.lexsort(cells.T)
+        distance, which = self.tree.query(whitened[order], k=NEIGHBOURS, workers=-1)
         ratio = distance[:, -1] / self.spacing[which].mean(axis=1)
-        return np.where(distance[:, 0] < 1e-5, 0.0, ratio)
+        score = np.empty(len(dex))
+        score[order] = np.where(distance[:, 0] < 1e-5, 0.0, ratio)
+        return score
 
 
-def _some(rng, values, n):
-    if len(values) <= n:
-        return values
-    return values[np.sort(rng.choice(len(values), n, replace=False))]
+def _dex(brightness, rows):
+    """log10 of the brightness of some pixels, shape (rows, bands)."""
+    return make_features(brightness.take(rows), ("bands",)).values
 
 
-def _limit(rng, dex, groups):
+def _some(rng, n, most):
+    """Some of n pixels, ascending."""
+    return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+
+
+def _limit(rng, brightness, groups, counts):
     """The score that `FLAGGED` of the pixels exceed when their galaxy is left out."""
+    groups, counts = groups[counts > 0], counts[counts > 0]
     present, number = np.unique(groups, return_inverse=True)
     if len(present) < 3:
-        number = rng.integers(3, size=len(dex))
-        present = np.arange(3)
+        number = rng.integers(3, size=brightness.n_rows)
+        counts, present = np.ones(len(number), np.int64), np.arange(3)
     fold = (rng.permutation(len(present)) % 3)[number]
+    first = np.cumsum(counts) - counts
     scores, weights = [], []
     for i in range(3):
-        others, own = dex[fold != i], np.flatnonzero(fold == i)
-        if len(others) <= NEIGHBOURS or not len(own):
+        n_own, n_others = (int(counts[part].sum()) for part in (fold == i, fold != i))
+        if n_others <= NEIGHBOURS or not n_own:
             continue
-        own = np.sort(rng.choice(own, min(len(own), 2 * REFERENCES), replace=False))
-        scores.append(_LocalOutliers(_some(rng, others, REFERENCES))(dex[own]))
+        own = np.sort(rng.choice(n_own, min(n_own, 2 * REFERENCES), replace=False))
+        own = _rows(own, first[fold == i], counts[fold == i])
+        others = _rows(_some(rng, n_others, REFERENCES), first[fold != i], counts[fold != i])
+        scores.append(_LocalOutliers(_dex(brightness, others))(_dex(brightness, own)))
         # A galaxy counts once, however many pixels it has.
-        weights.append(1 / np.bincount(number[own], minlength=len(present))[number[own]])
+        galaxy = number[np.searchsorted(first, own, side="right") - 1]
+        weights.append(1 / np.bincount(galaxy, minlength=len(present))[galaxy])
     scores, weights = np.concatenate(scores), np.concatenate(weights)
     order = np.argsort(scores)
     at = np.searchsorted(np.cumsum(weights[order]), (1 - FLAGGED) * weights.sum())
     return float(scores[order][min(at, len(scores) - 1)])
+
+
+def _rows(rank, first, counts):
+    """The pixels of given rank among those of some galaxies, which have `counts` pixels each from `first`."""
+    before = np.cumsum(counts) - counts
+    run = np.searchsorted(before, rank, side="right") - 1
+    return first[run] + rank - before[run]

@@ -37,6 +37,13 @@ class FeatureSet:
         The unit of the columns, in words Astropy understands.
     summary : str
         One line for the list of plugins.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features import FeatureSet
+    >>> total = FeatureSet(lambda dex: {"IE+HE": dex["IE"] + dex["HE"]}, "dex", "sum of two bands")
+    >>> total.make({"IE": 1.0, "HE": 0.5})
+    {'IE+HE': 1.5}
     """
 
     make: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
@@ -56,6 +63,15 @@ class FeatureTable:
         The columns' names, in order.
     units : tuple of str
         Their units.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_features
+    >>> table = make_features({"IE": [1.0, 10.0], "HE": [10.0, 1.0]}, ("colours",))
+    >>> table.columns, table.units
+    (('IE-HE',), ('mag',))
+    >>> table.values.T
+    array([[ 2.5, -2.5]], dtype=float32)
     """
 
     values: np.ndarray
@@ -65,19 +81,47 @@ class FeatureTable:
     def __len__(self):
         return len(self.values)
 
+    def __repr__(self):
+        columns = [f"{name} [{unit or '-'}]" for name, unit in zip(self.columns, self.units, strict=True)]
+        return f"<FeatureTable {len(self)} pixels; {', '.join(columns)}>"
+
 
 def bands(dex):
-    """The bands themselves: log10 of surface brightness in MJy/sr."""
+    """The bands themselves: log10 of surface brightness in MJy/sr.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import bands
+    >>> bands({"IE": np.array([0.0]), "HE": np.array([1.0])})
+    {'IE': array([0.]), 'HE': array([1.])}
+    """
     return dict(dex)
 
 
 def colours(dex):
-    """All colours, ``IE-YE = -2.5 (log10 I_IE - log10 I_YE)`` in AB mag, bluer band first."""
+    """All colours, ``IE-YE = -2.5 (log10 I_IE - log10 I_YE)`` in AB mag, bluer band first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import colours
+    >>> print(colours({"IE": np.array([0.0]), "HE": np.array([0.4])}))
+    {'IE-HE': array([1.])}
+    """
     return {f"{a}-{b}": np.float32(-2.5) * (dex[a] - dex[b]) for a, b in combinations(dex, 2)}
 
 
 def squared_colours(dex):
-    """The squares of `colours` (the paper's Appendix C)."""
+    """The squares of `colours` (the paper's Appendix C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import squared_colours
+    >>> print(squared_colours({"IE": np.array([0.0]), "HE": np.array([0.8])}))
+    {'(IE-HE)^2': array([4.])}
+    """
     return {f"({name})^2": colour * colour for name, colour in colours(dex).items()}
 
 
@@ -87,6 +131,13 @@ def flux_ratios(dex):
     Colours in mag are exact differences of the logarithmic bands, so a linear regression gains nothing
     from them. The paper's gains (R2 .873 to .908 for density), which only a non-linear combination can
     explain; it speaks of dividing two input features (Sect. 5.1). This set does that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import flux_ratios
+    >>> print(flux_ratios({"IE": np.array([0.0]), "HE": np.array([1.0])}))
+    {'IE/HE': array([0.1], dtype=float32)}
     """
     return {f"{a}/{b}": from_dex(dex[a] - dex[b]) for a, b in combinations(dex, 2)}
 
@@ -140,6 +191,12 @@ def feature_columns(band_names, features):
     Returns
     -------
     columns : tuple of str
+
+    Examples
+    --------
+    >>> from euclid_resolved.features import feature_columns
+    >>> feature_columns(("IE", "YE", "HE"), ("bands", "colours"))
+    ('IE', 'YE', 'HE', 'IE-YE', 'IE-HE', 'YE-HE')
     """
     if not band_names:
         return ()
@@ -162,6 +219,12 @@ def needed_bands(band_names, features, columns):
     -------
     needed : tuple of str
         In the order of `band_names`.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features import needed_bands
+    >>> needed_bands(("IE", "YE", "JE", "HE"), ("bands", "colours"), ("HE", "IE-HE"))
+    ('IE', 'HE')
     """
     needed = list(band_names)
     for band in band_names:
@@ -205,6 +268,10 @@ def make_features(image, features=("bands",), *, where=None, columns=None):
     >>> print(table.values)
     [[0.  1.  2.5]]
     """
+    if not isinstance(image, Mapping) or not image:
+        raise InputError(
+            f"features are made of a MultiBandImage, or of arrays by band; got {type(image).__name__}"
+        )
     dex = {}
     for band in image:
         values = image.brightness(band) if isinstance(image, MultiBandImage) else np.asarray(image[band])
@@ -214,6 +281,9 @@ def make_features(image, features=("bands",), *, where=None, columns=None):
                 f"band {band}: surface brightness must be finite and positive to have a logarithm"
             )
         dex[band] = to_dex(values)
+    sizes = {band: len(values) for band, values in dex.items()}
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"every band needs as many pixels, got {sizes}")
     made = {column: (unit, values) for column, unit, values in _columns(dex, features)}
     chosen = tuple(made) if columns is None else tuple(columns)
     unknown = [column for column in chosen if column not in made]

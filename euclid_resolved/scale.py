@@ -20,6 +20,12 @@ def to_dex(values):
     Returns
     -------
     dex : `~numpy.ndarray` of float32
+
+    Examples
+    --------
+    >>> from euclid_resolved.scale import to_dex
+    >>> to_dex([1.0, 10.0])
+    array([0., 1.], dtype=float32)
     """
     return np.log10(np.asarray(values, dtype=np.float32))
 
@@ -35,6 +41,12 @@ def from_dex(dex):
     -------
     values : `~numpy.ndarray` of float32
         Infinite where the value leaves float32.
+
+    Examples
+    --------
+    >>> from euclid_resolved.scale import from_dex
+    >>> from_dex([0.0, 2.0])
+    array([  1., 100.], dtype=float32)
     """
     with np.errstate(over="ignore"):
         return np.power(np.float32(10), np.asarray(dex, dtype=np.float32))
@@ -48,6 +60,16 @@ class Scale:
     ----------
     minimum, maximum : `~numpy.ndarray`
         float64, one value a column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.scale import Scale
+    >>> scale = Scale(np.float32(0.0), np.float32(4.0))
+    >>> scale.apply(np.array([0.0, 1.0, 5.0], np.float32))
+    array([0.  , 0.25, 1.25], dtype=float32)
+    >>> scale.invert(np.array([0.5], np.float32))
+    array([2.], dtype=float32)
     """
 
     minimum: np.ndarray
@@ -86,6 +108,10 @@ class Scale:
             which = ", ".join(names[i] if names else str(i) for i in constant)
             warnings.warn(f"constant in the whole training set: {which}", DataWarning, stacklevel=3)
         return scale
+
+    def __repr__(self):
+        ranges = [f"{low:.3g} to {high:.3g}" for low, high in zip(self.minimum, self.maximum, strict=True)]
+        return f"<Scale {', '.join(ranges[:12])}{', ...' if len(ranges) > 12 else ''}>"
 
     @property
     def _width(self):

@@ -1,37 +1,42 @@
 """Train a model on galaxies whose truth is known."""
 
+import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
 from euclid_resolved.bands import EUCLID_BANDS
+from euclid_resolved.checks import check_names, check_type
+from euclid_resolved.clip import DEFAULT_CLIP, clip_band
 from euclid_resolved.domain import Domain
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator
 from euclid_resolved.features import feature_columns, make_features, needed_bands
+from euclid_resolved.fitting import fit_properties
 from euclid_resolved.metrics import metrics
-from euclid_resolved.model import Model, Output, append, checked_predict
+from euclid_resolved.model import Model
 from euclid_resolved.quantities import PROPERTIES, get_property
-from euclid_resolved.sample import DEFAULT_CLIP, Pixels, clip_band, extract, folds, group_name
-from euclid_resolved.scale import Scale, to_dex
+from euclid_resolved.sample import Pixels, extract
+from euclid_resolved.scale import to_dex
+from euclid_resolved.splits import folds, group_name
+from euclid_resolved.training_set import galaxy_groups
 from euclid_resolved.uncertainty import calibrate, with_intervals
 
 __all__ = ["retrain", "train"]
 
-_GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
-_FOLDS = 5  # of galaxies, for the out-of-fold estimates that a chain learns from
 
-
-def _versions():
+def _versions(outputs):
+    """The versions of what every model is made with, and of what its estimators have worked with."""
     names = ("euclid_resolved", "numpy", "astropy", "scikit-learn")
+    used = {library for output in outputs.values() for library in output.estimator.libraries}
     found = {}
     for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return found | {name: str(sys.modules[name].__version__) for name in sorted(used) if name in sys.modules}
 
 
 def train(
@@ -58,7 +63,8 @@ def train(
         The training galaxies; or their pixels, already gathered by `~euclid_resolved.sample.extract`,
         which share one reading between several models.
     properties : str or sequence of str, optional
-        What to estimate; ``"all"`` takes the three of the paper. One estimator is fitted for each.
+        What to estimate; ``"all"`` takes the three of the paper. One estimator is fitted for each, in one
+        go where the estimator can (`~euclid_resolved.RandomForest` with ``joint=True``).
     estimator : `~euclid_resolved.Estimator`, optional
         Its settings are used, itself is not changed; a `~euclid_resolved.RandomForest` without it.
     features : str or sequence of str, optional
@@ -96,13 +102,25 @@ def train(
     ------
     InputError
         If there are fewer than two galaxies, no pixel is left, or a column is not made by the features.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], ("stellar_mass_density", "stellar_age"), LinearRegression())
+    >>> model.properties, model.columns
+    (('stellar_mass_density', 'stellar_age'), ('IE', 'YE', 'JE', 'HE'))
+    >>> density = model.predict(galaxies[3].image, "stellar_mass_density")
+    >>> print(f"brightest pixel: {density.quantity.max():.0f}")
+    brightest pixel: 1330 solMass / pc2
     """
     if estimator is None:
         from euclid_resolved.trees import RandomForest
 
         estimator = RandomForest()
-    if not isinstance(estimator, Estimator):
-        raise InputError(f"an Estimator is needed, got {type(estimator).__name__}")
+    check_type(estimator, Estimator, "for example RandomForest() or LinearRegression()")
+    bands, columns = check_names(bands, "bands"), None if columns is None else check_names(columns, "columns")
     if not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
     features = (features,) if isinstance(features, str) else tuple(features)
@@ -111,7 +129,12 @@ def train(
     if not isinstance(galaxies, Pixels):
         options = {"clip": clip, "source": source, "progress": progress}
         galaxies = extract(galaxies, names, bands, **options)
+    lacking = [name for name in names if name not in galaxies.truth]
+    if lacking:
+        raise InputError(f"the pixels hold no {', '.join(lacking)}, only {', '.join(galaxies.truth)}")
     pixels = galaxies
+    if not len(pixels):
+        raise InputError("there are no pixels to learn from")
     if isinstance(calibration, int) and not 2 <= calibration <= len(pixels.names):
         raise InputError(f"calibration needs 2 to {len(pixels.names)} folds of galaxies, got {calibration}")
     if isinstance(calibration, float):
@@ -120,57 +143,35 @@ def train(
         raise InputError(f"training needs at least two galaxies, got {len(pixels.names)}")
     bands = tuple(band for band in bands if band in pixels.brightness)
     columns, used = _choose_columns(pixels, bands, features, columns)
-    brightness = {band: pixels.brightness[band] for band in used}
-    table = make_features(brightness, features, columns=columns)
-    order = np.random.default_rng(seed).permutation(len(table))
-    held = order[: int(validation_fraction * len(table))]
-    rows = order[len(held) :]
-    feature_scale = Scale.of(table.values[rows], table.columns)
-    X = feature_scale.apply(table.values)
-    # Projections of one galaxy are one: estimates from a fit to another projection would be no estimates.
-    groups = np.unique([group_name(name) for name in pixels.names], return_inverse=True)[1]
-    fit = _Fit(estimator, rows, held, groups[pixels.galaxy], seed)
-    golden_rows = X[rows[:_GOLDEN]].copy()
-    outputs, accuracy, earlier = {}, {}, []
-    for i, name in enumerate(names):
-        y = to_dex(pixels.truth[name])
-        scale = Scale.of(y[rows], (name,))
-        target, before = scale.apply(y), tuple(outputs) if chain else ()
-        inputs = append(X, earlier)
-        fit.prepare = (columns + before, feature_scale, scale)
-        fitted = fit(inputs, target)
-        golden = checked_predict(fitted, append(golden_rows, [outputs[n].golden for n in before]), name)
-        outputs[name] = Output(name, fitted, scale, golden, before)
-        if len(held):
-            accuracy[name] = metrics(y[held], scale.invert(checked_predict(fitted, inputs[held], name)))
-        if chain and i + 1 < len(names):
-            earlier.append(fit.out_of_fold(inputs, target))
-    noise = {band: pixels.noise[band] for band in used if band in pixels.noise}
+    fitted = fit_properties(
+        pixels, names, estimator, used, features, columns, chain, validation_fraction, seed
+    )
+    brightness = pixels.brightness.select(used)
+    noise = pixels.noise.select([band for band in used if band in pixels.noise])
+    first = {band: values[:1] for band, values in next(brightness.pieces())[1].items()}
     model = Model(
         bands=used,
         features=features,
         columns=columns,
-        column_units=make_features(
-            {b: v[:1] for b, v in brightness.items()}, features, columns=columns
-        ).units,
+        column_units=make_features(first, features, columns=columns).units,
         clip=pixels.clip,
         clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
-        feature_scale=feature_scale,
-        domain=Domain.of(brightness, noise, groups[pixels.galaxy]),
-        outputs=outputs,
-        golden_rows=golden_rows,
+        feature_scale=fitted.scale,
+        domain=Domain.of(brightness, noise, galaxy_groups(pixels), pixels.counts),
+        outputs=fitted.outputs,
+        golden_rows=fitted.golden_rows,
         training={
             "source": pixels.source,
             "digest": pixels.digest,
             "galaxies": list(pixels.names),
-            "n_pixels": len(rows),
-            "n_validation_pixels": len(held),
+            "n_pixels": len(pixels) - fitted.n_held,
+            "n_validation_pixels": fitted.n_held,
             "fraction_of_pixels_kept": pixels.kept,
             "seed": seed,
-            "validation": accuracy,
+            "validation": fitted.accuracy,
             **_noise_record(brightness, noise),
         },
-        versions=_versions(),
+        versions=_versions(fitted.outputs),
     )
     if isinstance(calibration, int):
         settings = {"features": features, "columns": columns, "bands": used, "chain": chain, "seed": seed}
@@ -210,11 +211,15 @@ def _noise_record(brightness, noise):
     if not noise:
         return {}
     record = {}
-    for band, sigma in noise.items():
-        known = sigma > 0
-        if known.any():
-            ratio = np.percentile(brightness[band][known] / sigma[known], (1, 50, 99))
-            record[band] = [float(f"{value:.3g}") for value in ratio]
+    for band in noise:
+        ratio = []
+        both = zip(brightness.pieces(), noise.pieces(), strict=True)
+        for (_, light), (_, sigma) in both:
+            known = sigma[band] > 0
+            ratio.append(light[band][known] / sigma[band][known])
+        ratio = np.concatenate(ratio)
+        if ratio.size:
+            record[band] = [float(f"{value:.3g}") for value in np.percentile(ratio, (1, 50, 99))]
     return {"signal_to_noise": record}
 
 
@@ -240,6 +245,18 @@ def retrain(model, galaxies, *, properties=None, estimator=None, features=None, 
     Returns
     -------
     model : `Model`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, evaluate, retrain, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> only_he = retrain(model, galaxies[:3], columns=("HE",))
+    >>> for each in model, only_he:
+    ...     print(each.columns, f"RMSE {evaluate(each, galaxies[3:])['rmse'][0]:.2f}")
+    ('IE', 'YE', 'JE', 'HE') RMSE 0.08 dex
+    ('HE',) RMSE 0.17 dex
     """
     outputs = list(model.outputs.values())
     estimator = replace(outputs[0].estimator if estimator is None else estimator)
@@ -279,32 +296,3 @@ def _choose_columns(pixels, bands, features, columns):
         # The clip is repeated on every image, so its band is needed even where no feature uses it.
         used = tuple(band for band in bands if band in used or band == pixels.clip_band)
     return columns, used
-
-
-class _Fit:
-    """Fit fresh copies of one estimator to training pixels, with others held for validation."""
-
-    def __init__(self, estimator, rows, held, galaxy, seed):
-        self.estimator, self.rows, self.held, self.galaxy, self.seed = estimator, rows, held, galaxy, seed
-        self.prepare = None  # what `Estimator.prepare` hears
-
-    def __call__(self, X, y, keep=None):
-        rows, held = self.rows, self.held
-        if keep is not None:
-            rows, held = rows[keep[rows]], held[keep[held]]
-        validation = (X[held], y[held]) if len(held) else None
-        fresh = replace(self.estimator)
-        fresh.prepare(*self.prepare)
-        fresh.fit(X[rows], y[rows], validation=validation)
-        return fresh
-
-    def out_of_fold(self, X, y):
-        """Estimates for every pixel from fits to other galaxies."""
-        present = np.unique(self.galaxy)
-        fold = np.empty(int(present.max()) + 1, int)
-        fold[present] = np.random.default_rng(self.seed).permutation(len(present)) % min(_FOLDS, len(present))
-        mine = fold[self.galaxy]
-        result = np.empty(len(X), np.float32)
-        for i in np.unique(mine):
-            result[mine == i] = self(X, y, keep=mine != i).predict(X[mine == i])
-        return result

@@ -73,6 +73,37 @@ def test_the_domain_does_not_depend_on_chance():
     assert first.limit == again.limit
 
 
+def test_a_score_is_that_of_the_textbook():
+    rng = np.random.default_rng(11)
+    domain = Domain.of(two_clusters(5000, rng))
+    some = two_clusters(300, rng, colours=(0.0, 1.0, 2.0))
+    dex = np.log10(np.column_stack(list(some.values()))).astype(np.float32)
+    reference = domain.reference.astype(np.float64)
+    values, vectors = np.linalg.eigh(np.cov(reference.T))
+    white = reference @ vectors / np.sqrt(values)
+    apart = np.linalg.norm(white[:, None] - white, axis=2)
+    spacing = np.sort(apart, axis=1)[:, NEIGHBOURS]  # the nearest is the pixel itself
+    away = np.linalg.norm((dex @ vectors / np.sqrt(values))[:, None] - white, axis=2)
+    nearest = np.argsort(away, axis=1)[:, :NEIGHBOURS]
+    expected = np.sort(away, axis=1)[:, NEIGHBOURS - 1] / spacing[nearest].mean(axis=1)
+    np.testing.assert_allclose(domain.score(dex), expected, rtol=1e-5)
+
+
+def test_a_score_depends_on_its_own_pixel_only_to_the_last_bit(domain):
+    rng = np.random.default_rng(12)
+    light = two_clusters(5003, rng, colours=(0.0, 1.0, 2.0))
+    dex = np.log10(np.column_stack(list(light.values()))).astype(np.float32)
+    score, order = domain.score(dex), rng.permutation(len(dex))
+    np.testing.assert_array_equal(domain.score(dex[order]), score[order])
+    for part in (slice(0, 1), slice(7, 100), slice(1001, 5003)):
+        np.testing.assert_array_equal(domain.score(dex[part]), score[part])
+    assert domain.score(dex[:0]).shape == (0,)
+
+
+def test_far_outside_there_is_still_a_score(domain):
+    assert (domain.score(np.array([[30.0, -30.0], [-38.0, 38.0]], np.float32)) > domain.limit).all()
+
+
 def test_too_few_pixels_leave_the_range_alone():
     light = two_clusters(10 * NEIGHBOURS, np.random.default_rng(7))
     small = Domain.of(light)
@@ -157,3 +188,12 @@ def test_a_model_without_density_or_noise_still_opens(linear_model):
     assert old.domain.reference is None and old.domain.noise is None
     light = {band: values.ravel() for band, values in brightness((12, 14), 1).items()}
     assert not old.domain.outside(light).any() and set(light) == set(EUCLID_BANDS)
+
+
+def test_the_domain_of_galaxies_in_a_row_needs_no_number_for_every_pixel():
+    light, counts = two_clusters(20_000, np.random.default_rng(1)), [5000, 0, 9000, 1000, 2000, 3000]
+    numbers = np.array([4, 9, 2, 4, 0, 1])
+    one = Domain.of(light, groups=np.repeat(numbers, counts))
+    other = Domain.of(light, groups=numbers, counts=counts)
+    assert one.limit == other.limit < np.inf
+    np.testing.assert_array_equal(one.reference, other.reference)

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from euclid_resolved import EUCLID_BANDS, Galaxy, Quality, SpatialMap, folds, split
+from euclid_resolved.clip import DEFAULT_CLIP, clip_band, judge
 from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.sample import DEFAULT_CLIP, clip_band, extract, group_name, judge
+from euclid_resolved.sample import extract
+from euclid_resolved.splits import group_name
 
 DENSITY = ("stellar_mass_density",)
 

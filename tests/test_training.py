@@ -8,7 +8,9 @@ from helpers import NAMES, brightness, galaxies, galaxy, image_of, true_dex
 
 from euclid_resolved import EUCLID_BANDS, Galaxy, LinearRegression, RandomForest, SpatialMap, evaluate, train
 from euclid_resolved.errors import DataWarning, InputError, PluginError
+from euclid_resolved.features import make_features
 from euclid_resolved.sample import extract
+from euclid_resolved.scale import Scale, to_dex
 from euclid_resolved.training import retrain
 
 FOREST = RandomForest(n_trees=3, n_jobs=1)
@@ -81,8 +83,8 @@ def test_fewer_than_two_galaxies_are_refused(n):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"estimator": "linear"}, InputError, "an Estimator is needed, got str"),
-        ({"estimator": LinearRegression}, InputError, "an Estimator is needed, got ABCMeta"),
+        ({"estimator": "linear"}, InputError, "an Estimator is needed, got the text"),
+        ({"estimator": LinearRegression}, InputError, "an Estimator is needed, got the class"),
         ({"properties": "age"}, InputError, "unknown property 'age'; known are"),
         ({"properties": (DENSITY, "age")}, InputError, "unknown property 'age'"),
         ({"features": "colors"}, PluginError, "no set of features 'colors'.*did you mean 'colours'"),
@@ -185,6 +187,41 @@ def test_validation_pixels_are_not_learned_from(sample, monkeypatch):
     assert len(seen["held"]) == 201 and len(seen["rows"]) == 807
     assert not set(map(bytes, seen["rows"])) & set(map(bytes, seen["held"]))
     assert seen["rows"].min() == 0 and seen["rows"].max() == 1
+
+
+def straightforward(pixels, name, features, seed=1):
+    """Features and target of the pixels to learn from and of those held, scaled: all of them at once."""
+    table = make_features(dict(pixels.brightness), features)
+    order = np.random.default_rng(seed).permutation(len(table))
+    held, rows = np.split(order, [int(0.2 * len(order))])
+    y = to_dex(pixels.truth[name])
+    X, y = Scale.of(table.values[rows]).apply(table.values), Scale.of(y[rows]).apply(y)
+    return X[rows], y[rows], X[held], y[held]
+
+
+@pytest.mark.parametrize("features", [("bands",), ("bands", "colours")])
+def test_pixels_in_pieces_are_learned_from_as_if_all_at_once(monkeypatch, features):
+    some = galaxies(5, shape=(210, 200))  # more than two pieces
+    seen, whole = [], extract(some, NAMES)
+
+    def fit(self, X, y, validation=None):
+        seen.append([values.copy() for values in (X, y, *validation)])
+        return original(self, X, y)
+
+    original = LinearRegression.fit
+    monkeypatch.setattr(LinearRegression, "fit", fit)
+    train(whole, NAMES, LinearRegression(), features=features)
+    part = whole.of(["G001", "G003", "G004"])
+    train(part, DENSITY, LinearRegression(), features=features)
+    cases = [*((whole, name) for name in NAMES), (part, DENSITY)]
+    for (pixels, name), found in zip(cases, seen, strict=True):
+        for mine, theirs in zip(found, straightforward(pixels, name, features), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_pixels_without_the_truth_are_refused(sample):
+    with pytest.raises(InputError, match="hold no stellar_age, only stellar_mass_density"):
+        train(extract(sample, (DENSITY,)), "stellar_age", LinearRegression())
 
 
 def test_a_default_is_a_forest(sample, monkeypatch):

@@ -70,6 +70,16 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     ImageFileError
         If the folder holds no atlas, or nothing of the observer or of a band. On access of a galaxy's
         image or maps: if a file is missing or damaged or has no proper unit.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas, read_atlas
+    >>> folder = make_atlas("atlas", 2, pixels=16)
+    >>> galaxies = read_atlas(folder, observer="O5")
+    >>> [galaxy.name for galaxy in galaxies]
+    ['TNG000001_O5', 'TNG000002_O5']
+    >>> galaxies[0].image.shape
+    (16, 16)
     """
     directory = Path(directory)
     bands = _band_files(bands, nodust)
@@ -101,6 +111,15 @@ def read_galaxy(path, bands=EUCLID_BANDS, *, nodust=False):
     ------
     ImageFileError
         If there is no such galaxy, or nothing of the observer or of a band.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io import read_galaxy
+    >>> folder = make_atlas("atlas", 1, pixels=16)
+    >>> galaxy = read_galaxy(folder / "TNG000001_O5")
+    >>> galaxy.maps["stellar_age"].unit
+    Unit("Gyr")
     """
     path = Path(path)
     match = GALAXY_NAME.fullmatch(path.name)

@@ -1,11 +1,11 @@
-"""Tell one atlas from another without reading it whole."""
+"""Tell one atlas, or one image, from another without reading it whole."""
 
 import hashlib
 from pathlib import Path
 
 from euclid_resolved.io.atlas import _index
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "fingerprint_files"]
 
 _PIECE = 4096  # bytes from the middle of each file
 
@@ -33,4 +33,30 @@ def fingerprint(directory):
         with open(path, "rb") as file:
             file.seek(max(0, size // 2 - _PIECE // 2))
             sha.update(file.read(_PIECE))
+    return sha.hexdigest()
+
+
+def fingerprint_files(paths, pieces=16):
+    """A SHA-256 over names, sizes and pieces of files.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Of files; the order does not matter.
+    pieces : int, optional
+        How many pieces of a file count, the first and the last among them.
+
+    Returns
+    -------
+    fingerprint : str
+        Hexadecimal; the same wherever the files lie.
+    """
+    sha = hashlib.sha256()
+    for path in sorted(map(Path, paths), key=lambda path: (path.name, str(path))):
+        size = path.stat().st_size
+        sha.update(f"{path.name} {size} ".encode())
+        with open(path, "rb") as file:
+            for i in range(pieces):
+                file.seek(max(0, size - _PIECE) * i // (pieces - 1))
+                sha.update(file.read(_PIECE))
     return sha.hexdigest()

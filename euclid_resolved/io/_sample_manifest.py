@@ -1,0 +1,95 @@
+"""The manifest of a sample: what its columns hold, galaxy by galaxy, and their checksums."""
+
+import hashlib
+import json
+import re
+
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io import atomic_path
+from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS
+
+__all__ = ["FORMAT", "MANIFEST", "checked_name", "read_manifest", "write_manifest"]
+
+MANIFEST = "sample.json"
+FORMAT = "euclid_resolved sample 1"
+_LARGEST = 1 << 26  # bytes of a manifest: that of a whole atlas has 300 kB
+_NAME = re.compile(r"\w[\w+-]{0,63}", re.ASCII)  # of a band, because it becomes the name of a file
+_SETTINGS = {
+    "version": str,
+    "source": str,
+    "atlas": str,
+    "clip_band": str,
+    "clip": (int, float, type(None)),
+    "bands": dict,
+    "properties": dict,
+    "names": list,
+    "star_forming": list,
+}
+_COUNTS = ("pixels", "seen", "without_truth")
+
+
+def checked_name(band):
+    """The name of a band, if a file can be named after it."""
+    if not _NAME.fullmatch(band):
+        raise InputError(f"a band that is kept in a file must have a plain name, got {band!r}")
+    return band
+
+
+def write_manifest(folder, manifest, done):
+    """Replace the manifest at once or not at all."""
+    content = {**manifest, "galaxies": done}
+    with atomic_path(folder / MANIFEST, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({**content, "sha256": _digest(content)}, indent=1), encoding="utf-8")
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def read_manifest(folder):
+    """What the manifest says, and its galaxies; nothing in it is trusted."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = f"it has no {MANIFEST}" if folder.is_dir() else "there is no such folder"
+        raise ImageFileError(folder, what, "atlas extract, or write_sample, makes a sample of an atlas")
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError("it is too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if content.pop("sha256", None) != _digest(content):
+            raise ValueError("it was changed after it was written")
+        done = content.pop("galaxies")
+        _check(content, done)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ImageFileError(folder, f"{MANIFEST} cannot be used: {text}") from error
+    return content, done
+
+
+def _check(content, done):
+    for key, kind in _SETTINGS.items():
+        if not isinstance(content[key], kind):
+            raise ValueError(f"{key} is {content[key]!r}")
+    names, kinds = content["names"], content["star_forming"]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError("the names of the galaxies are no different texts")
+    if len(kinds) != len(names) or not {type(kind) for kind in kinds} <= {bool, type(None)}:
+        raise ValueError("star_forming does not go with the names")
+    for band, unit in content["bands"].items():
+        if not _NAME.fullmatch(band) or unit != str(SURFACE_BRIGHTNESS):
+            raise ValueError(f"band {band!r} in {unit!r}")
+    for name, unit in content["properties"].items():
+        if name not in PROPERTIES or unit != str(PROPERTIES[name].unit):
+            raise ValueError(f"property {name!r} in {unit!r}")
+    if not content["bands"] or not content["properties"]:
+        raise ValueError("it names no band or no property")
+    if not isinstance(done, list) or len(done) > len(names):
+        raise ValueError("it has more galaxies than names")
+    for entry in done:
+        numbers = [entry[key] for key in _COUNTS]
+        if not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers) or numbers[0] > numbers[1]:
+            raise ValueError(f"a galaxy with {numbers} pixels")
+        if type(entry["noise"]) is not bool or not isinstance(entry["sha256"], str):
+            raise ValueError("a galaxy has no checksum")
