@@ -1,6 +1,7 @@
 """Read and write images, maps and models: one function each way, whatever the format."""
 
 import contextlib
+import errno
 import importlib
 import os
 import secrets
@@ -10,13 +11,16 @@ from euclid_resolved.errors import ImageFileError, InputError
 
 __all__ = [
     "atomic_path",
+    "is_sample",
     "read",
     "read_atlas",
     "read_euclid",
     "read_galaxy",
     "read_mosaics",
+    "read_sample",
     "read_segmentation",
     "write",
+    "write_sample",
 ]
 
 _HOME_OF = {
@@ -25,6 +29,9 @@ _HOME_OF = {
     "read_euclid": "euclid",
     "read_mosaics": "mosaic",
     "read_segmentation": "mosaic",
+    "is_sample": "sample",
+    "read_sample": "sample",
+    "write_sample": "sample",
 }
 
 
@@ -38,6 +45,13 @@ def __getattr__(name):
 
 def __dir__():
     return __all__
+
+
+def as_path(path, hint="a text or a pathlib.Path"):
+    """A path; what is none is refused."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"the path of a file is needed, got {type(path).__name__}; {hint}")
+    return Path(path)
 
 
 def read(path):
@@ -63,8 +77,17 @@ or dict of str to `~euclid_resolved.SpatialMap`
         If a model file is damaged, foreign or hostile.
     ImageFileError
         If any other file is, or cannot be opened.
+
+    Examples
+    --------
+    >>> from euclid_resolved import read, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> write("image.asdf", image)
+    >>> read("image.asdf")
+    <MultiBandImage example 1; bands IE, YE, JE, HE; shape (16, 16); unit MJy / sr; masked 0.0 %>
     """
-    path = Path(path)
+    path = as_path(path)
     check_file(path, ImageFileError)
     try:
         with open(path, "rb") as file:
@@ -103,8 +126,17 @@ or dict of str to `~euclid_resolved.SpatialMap`
     ------
     InputError
         If the file exists, the ending of its name is none of these, or the object cannot be stored.
+
+    Examples
+    --------
+    >>> from euclid_resolved import read, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxy = example_galaxies(1)[0]
+    >>> write("maps.fits", galaxy.maps)
+    >>> print(list(read("maps.fits")))
+    ['stellar_mass_density', 'stellar_metallicity', 'stellar_age']
     """
-    name = Path(path).name.lower()
+    name = as_path(path, "the file comes first, then what to write").name.lower()
     if name.endswith(".asdf"):
         from euclid_resolved.io.asdf import write_asdf
 
@@ -137,26 +169,71 @@ def atomic_path(path, overwrite=False):
     ------
     InputError
         If the file exists and `overwrite` is False, it is not a regular file, or there is no such folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from euclid_resolved.io import atomic_path
+    >>> with atomic_path("notes.txt") as path:
+    ...     _ = Path(path).write_text("whole, or not at all")
+    >>> Path("notes.txt").read_text()
+    'whole, or not at all'
     """
     # Through a symbolic link: the link stays, the file behind it is replaced.
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {target.parent}")
-    _check_target(path, target, overwrite)
+    target = check_target(path, overwrite)
     ending = "".join(target.suffixes[-2:])[-32:]
     temporary = target.with_name(f".euclid-resolved-{secrets.token_hex(6)}{ending}")
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        _check_target(path, target, overwrite)
-        if target.exists():
-            os.chmod(temporary, target.stat().st_mode & 0o777)
-        os.replace(temporary, target)
-    except BaseException:
+        put_in_place(temporary, path, overwrite)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        ours = getattr(error, "filename", None) == str(temporary)
+        if isinstance(error, OSError) and (ours or error.errno == errno.ENOSPC):
+            # The name that the user gave, not that of a file that is gone.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def put_in_place(temporary, path, overwrite=False):
+    """Give a file that is finished its name, for good.
+
+    Parameters
+    ----------
+    temporary : `~pathlib.Path`
+        In the same folder.
+    path, overwrite
+        As for `atomic_path`.
+    """
+    target = Path(os.path.realpath(path))
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    _check_target(path, target, overwrite)
+    if target.exists():
+        os.chmod(temporary, target.stat().st_mode & 0o777)
+    os.replace(temporary, target)
     _sync_folder(target.parent)
+
+
+def check_target(path, overwrite=False):
+    """The file behind a path, after it was made sure that it may be written.
+
+    Parameters
+    ----------
+    path, overwrite
+        As for `atomic_path`.
+
+    Returns
+    -------
+    target : `~pathlib.Path`
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {target.parent}")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{path}: there is no permission to write in the folder {target.parent}")
+    _check_target(path, target, overwrite)
+    return target
 
 
 def check_file(path, error):

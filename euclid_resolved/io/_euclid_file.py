@@ -13,7 +13,7 @@ from astropy.wcs.utils import proj_plane_pixel_area
 from euclid_resolved.bands import BANDS, EUCLID_BANDS, band_name
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.grid import corner_offset
-from euclid_resolved.io._fits_read import header_unit, list_extensions, open_fits, read_plane
+from euclid_resolved.io._fits_read import header_unit, list_extensions, open_fits, plane_shape, read_plane
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = ["MER_NAME", "Options", "check_zero_point", "read_file"]
@@ -76,26 +76,46 @@ def read_file(path, wanted, options, rms_path=None, flag_path=None):
         If the file cannot be read, or what it holds is not what is wanted.
     """
     with open_fits(path) as hdus:
-        stems = {}
-        for hdu in hdus:
-            if hdu.is_image and hdu.name.upper().endswith("_FLUX"):
-                stems.setdefault(band_name(hdu.name[:-5]).lower(), []).append(hdu)
-        if options.hdu is not None or not stems:
-            image = _extension(path, hdus, options.hdu) if options.hdu is not None else _choose(path, hdus)
-            band = _only_band(path, _headers(hdus, image), wanted)
-            return {band: _read_band(path, hdus, image, band, options, rms_path, flag_path)}
-        names = ", ".join(band_name(found[0].name[:-5]) for found in stems.values())
-        wanted = wanted or [band for band in EUCLID_BANDS if band.lower() in stems]
-        missing = [band for band in wanted if band.lower() not in stems]
-        if missing or not wanted:
-            what = f"holds no band {', '.join(missing) or 'of Euclid'}; it holds {names}"
-            raise ImageFileError(path, what, "choose with bands=; are the files of two bands swapped?")
-        planes = {}
-        for band in wanted:
-            if len(stems[band.lower()]) > 1:
-                raise ImageFileError(path, f"holds band {band} twice", list_extensions(hdus))
-            planes[band] = _read_band(path, hdus, stems[band.lower()][0], band, options, rms_path, flag_path)
-        return planes
+        return {
+            band: _read_band(path, hdus, image, band, options, rms_path, flag_path)
+            for band, image in find_bands(path, hdus, wanted, options).items()
+        }
+
+
+def find_bands(path, hdus, wanted, options):
+    """The extensions of a file that hold the images of bands.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    hdus : `~astropy.io.fits.HDUList`
+    wanted : list of str or None
+        As for `read_file`.
+    options : `Options`
+
+    Returns
+    -------
+    images : dict
+        Extension by band.
+    """
+    stems = {}
+    for hdu in hdus:
+        if hdu.is_image and hdu.name.upper().endswith("_FLUX"):
+            stems.setdefault(band_name(hdu.name[:-5]).lower(), []).append(hdu)
+    if options.hdu is not None or not stems:
+        image = _extension(path, hdus, options.hdu) if options.hdu is not None else _choose(path, hdus)
+        return {_only_band(path, _headers(hdus, image), wanted): image}
+    names = ", ".join(band_name(found[0].name[:-5]) for found in stems.values())
+    wanted = wanted or [band for band in EUCLID_BANDS if band.lower() in stems]
+    missing = [band for band in wanted if band.lower() not in stems]
+    if missing or not wanted:
+        what = f"holds no band {', '.join(missing) or 'of Euclid'}; it holds {names}"
+        raise ImageFileError(path, what, "choose with bands=; are the files of two bands swapped?")
+    twice = [band for band in wanted if len(stems[band.lower()]) > 1]
+    if twice:
+        raise ImageFileError(path, f"holds band {twice[0]} twice", list_extensions(hdus))
+    return {band: stems[band.lower()][0] for band in wanted}
 
 
 def _extension(path, hdus, key):
@@ -142,51 +162,94 @@ def _only_band(path, headers, wanted):
     return wanted[0]
 
 
-def _read_band(path, hdus, image, band, options, rms_path, flag_path):
-    """One band as NDData in MJy/sr."""
+def read_header(path, hdus, image, band, options):
+    """What the headers say of one band.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    hdus : `~astropy.io.fits.HDUList`
+    image : image extension
+    band : str
+    options : `Options`
+
+    Returns
+    -------
+    wcs : `~astropy.wcs.WCS` or None
+    factor : float
+        MJy/sr for one unit of the pixel values.
+    meta : dict
+        ``zero_point``, ``file``, ``hdu``, ``compressed`` and ``filter``.
+    """
     headers = _headers(hdus, image)
     found = str(_first(headers, "FILTER") or "").strip()
     if band_name(found) in BANDS and band_name(found) != band:
         what = f"was given as band {band}, but its FILTER is {found}, which is {band_name(found)}"
         raise ImageFileError(path, what, "are the files of two bands swapped?")
-    data = read_plane(path, image)
-    wcs = _celestial(path, headers, data.shape)
+    wcs = _celestial(path, headers, plane_shape(path, image))
     factor, zero_point = _factor(path, band, headers, wcs, options)
-    rms = _companion(path, hdus, image, "RMS", data.shape, rms_path)
-    flags = None
-    if options.flag_bits is not None:
-        flags = _companion(path, hdus, image, "FLAG", data.shape, flag_path, dtype=None)
-        if flags is None or flags.dtype.kind not in "iu":
-            raise ImageFileError(path, f"has no FLAG map of integers for band {band}", "leave flag_bits= out")
-    empty = data == 0 if rms is None and zero_point is not None else False
-    with np.errstate(over="ignore", invalid="ignore"):
-        data *= np.float32(factor)
-    mask = ~np.isfinite(data) | empty
-    if rms is not None:
-        bad = _bad_rms(rms)
-        with np.errstate(over="ignore", invalid="ignore"):
-            rms *= np.float32(factor)
-        rms[bad] = np.nan
-        mask |= bad
-    if flags is not None:
-        mask |= (flags & np.array(options.flag_bits).astype(flags.dtype)) != 0
-    psf = _companion(path, hdus, image, "PSF")
     meta = {
-        "psf": psf,
         "zero_point": zero_point,
         "file": str(path),
         "hdu": image.name or next(i for i, h in enumerate(hdus) if h is image),
         "compressed": type(image).__name__ == "CompImageHDU",
         "filter": found,
     }
-    return NDData(
-        data,
-        unit=SURFACE_BRIGHTNESS,
-        mask=mask,
-        wcs=wcs,
-        uncertainty=None if rms is None else StdDevUncertainty(rms),
-        meta={key: value for key, value in meta.items() if key != "psf" or psf is not None},
-    )
+    return wcs, factor, meta
+
+
+def _read_band(path, hdus, image, band, options, rms_path, flag_path):
+    """One band as NDData in MJy/sr."""
+    wcs, factor, meta = read_header(path, hdus, image, band, options)
+    data = read_plane(path, image)
+    rms = _companion(path, hdus, image, "RMS", data.shape, rms_path)
+    flags = None
+    if options.flag_bits is not None:
+        flags = _companion(path, hdus, image, "FLAG", data.shape, flag_path, dtype=None)
+        if flags is None or flags.dtype.kind not in "iu":
+            raise ImageFileError(path, f"has no FLAG map of integers for band {band}", "leave flag_bits= out")
+    psf = _companion(path, hdus, image, "PSF")
+    if psf is not None:
+        meta = {"psf": psf, **meta}
+    return calibrate_plane(data, rms, flags, factor, meta, options.flag_bits, wcs=wcs)
+
+
+def calibrate_plane(data, rms, flags, factor, meta, flag_bits, *, limit=None, wcs=None):
+    """Pixel values, noise and flags as NDData in MJy/sr.
+
+    Parameters
+    ----------
+    data, rms, flags : `~numpy.ndarray` or None
+        As in the files; the arrays are changed.
+    factor : float
+        MJy/sr for one unit of the pixel values.
+    meta : dict
+    flag_bits : int or None
+    limit : float, optional
+        The largest noise that is possible; `rms_limit` of `rms` without it.
+    wcs : `~astropy.wcs.WCS`, optional
+
+    Returns
+    -------
+    band : `~astropy.nddata.NDData`
+        As described for `euclid_resolved.io.euclid.read_euclid`.
+    """
+    empty = data == 0 if rms is None and meta["zero_point"] is not None else False
+    with np.errstate(over="ignore", invalid="ignore"):
+        data *= np.float32(factor)
+    mask = ~np.isfinite(data) | empty
+    if rms is not None:
+        limit = rms_limit(rms) if limit is None else limit
+        bad = ~(_possible(rms) & (rms <= limit))
+        with np.errstate(over="ignore", invalid="ignore"):
+            rms *= np.float32(factor)
+        rms[bad] = np.nan
+        mask |= bad
+    if flags is not None:
+        mask |= (flags & np.array(flag_bits).astype(flags.dtype)) != 0
+    error = None if rms is None else StdDevUncertainty(rms)
+    return NDData(data, unit=SURFACE_BRIGHTNESS, mask=mask, wcs=wcs, uncertainty=error, meta=meta)
 
 
 def _companion(path, hdus, image, kind, shape=None, other=None, dtype=np.float32):
@@ -195,8 +258,7 @@ def _companion(path, hdus, image, kind, shape=None, other=None, dtype=np.float32
         with open_fits(other) as others:
             plane = read_plane(other, _choose(other, others, kind), dtype)
     else:
-        stem = image.name.upper().removesuffix("_FLUX").removesuffix("_SCI")
-        found = next((h for h in hdus if h is not image and h.name.upper() in (f"{stem}_{kind}", kind)), None)
+        found = companion_of(hdus, image, kind)
         if found is None:
             return None
         plane = read_plane(path, found, dtype)
@@ -205,13 +267,42 @@ def _companion(path, hdus, image, kind, shape=None, other=None, dtype=np.float32
     return plane
 
 
-def _bad_rms(rms):
-    good = np.isfinite(rms) & (rms > 0) & (rms < ABSURD_RMS)
-    values = rms[good]
-    if values.size:
-        # Every few pixels give the median of a whole mosaic well enough.
-        good &= rms <= ABSURD_RMS_RATIO * np.median(values[:: 1 + values.size // 1_000_000])
-    return ~good
+def companion_of(hdus, image, kind):
+    """The extension of a kind (RMS, FLAG, PSF) that stands beside an image, or None."""
+    stem = image.name.upper().removesuffix("_FLUX").removesuffix("_SCI")
+    return next((h for h in hdus if h is not image and h.name.upper() in (f"{stem}_{kind}", kind)), None)
+
+
+def _possible(rms):
+    return np.isfinite(rms) & (rms > 0) & (rms < ABSURD_RMS)
+
+
+def rms_step(shape):
+    """Of an RMS map, every so many rows and columns give the median of the whole well enough."""
+    return max(1, round((shape[0] * shape[1] / 1_000_000) ** 0.5))
+
+
+def rms_limit(rms):
+    """The largest noise that is possible, from the median of an RMS map.
+
+    Parameters
+    ----------
+    rms : `~numpy.ndarray`
+        2-D.
+
+    Returns
+    -------
+    limit : float
+        Infinite where no pixel has a possible noise.
+    """
+    step = rms_step(rms.shape)
+    return limit_of(rms[::step, ::step])
+
+
+def limit_of(sample):
+    """`rms_limit` from the rows and columns of the map that count."""
+    values = sample[_possible(sample)]
+    return ABSURD_RMS_RATIO * float(np.median(values)) if values.size else np.inf
 
 
 def _celestial(path, headers, shape):

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from euclid_resolved.errors import ImageFileError, InputError
 
-__all__ = ["open_fits", "read_plane", "header_unit", "list_extensions"]
+__all__ = ["open_fits", "plane_shape", "read_plane", "header_unit", "list_extensions"]
 
 # Astropy only warns of these, and then gives what is left of the file.
 _DAMAGE = {
@@ -63,7 +63,14 @@ def open_fits(path):
             raise
         except Exception as error:  # astropy raises nearly every type on damaged files
             text = str(error).strip() or type(error).__name__
+            if "No SIMPLE card" in text:  # astropy goes on with advice that helps nobody here
+                text = "an ASDF file, which read() opens" if _is_asdf(path) else "it is no FITS file"
             raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
+
+
+def _is_asdf(path):
+    with open(path, "rb") as file:
+        return file.read(5) == b"#ASDF"
 
 
 def _open(path):
@@ -82,6 +89,32 @@ def _refuse_damage(path, caught):
         for sign, what in _DAMAGE.items():
             if sign in str(warning.message):
                 raise ImageFileError(path, what, "fetch or write it again")
+
+
+def plane_shape(path, hdu):
+    """The shape of an extension, from its header.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    hdu : extension
+
+    Returns
+    -------
+    shape : tuple of int
+
+    Raises
+    ------
+    ImageFileError
+        If the extension holds no 2-D image, or claims an absurd one.
+    """
+    shape = tuple(hdu.shape) if hdu.is_image else ()
+    if len(shape) != 2 or 0 in shape:
+        raise ImageFileError(path, f"extension {hdu.name or 'without name'} holds no 2-D image")
+    if shape[0] * shape[1] > _MAX_PIXELS:
+        raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
+    return shape
 
 
 def read_plane(path, hdu, dtype=np.float32):
@@ -106,11 +139,7 @@ def read_plane(path, hdu, dtype=np.float32):
     ImageFileError
         If the extension holds no 2-D image.
     """
-    shape = tuple(hdu.shape) if hdu.is_image else ()
-    if len(shape) != 2 or 0 in shape:
-        raise ImageFileError(path, f"extension {hdu.name or 'without name'} holds no 2-D image")
-    if shape[0] * shape[1] > _MAX_PIXELS:
-        raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
+    plane_shape(path, hdu)
     with np.errstate(all="ignore"):
         dtype = hdu.data.dtype.newbyteorder("=") if dtype is None else dtype
         return np.array(hdu.data, dtype=dtype)

@@ -12,19 +12,28 @@ from astropy.wcs import WCS, FITSFixedWarning
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io import _euclid_file as single
 
-__all__ = ["cut", "cut_companion", "describe", "field_of", "grid_of", "open_window", "overlap", "target_grid"]
+__all__ = [
+    "cut",
+    "cut_companion",
+    "describe",
+    "field_of",
+    "file_errors",
+    "grid_of",
+    "open_window",
+    "overlap",
+    "target_grid",
+]
 
 MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
 
 
 @contextmanager
-def open_window(path):
-    """A FITS file of which parts will be read; whatever fails becomes an `ImageFileError`."""
+def file_errors(path):
+    """Whatever fails in the block becomes an `ImageFileError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the wording of headers, on which nobody can act
         try:
-            with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
-                yield hdus
+            yield
         except InputError:
             raise
         except FileNotFoundError:
@@ -32,6 +41,13 @@ def open_window(path):
         except Exception as error:  # astropy raises nearly every type on damaged files
             text = str(error).strip() or type(error).__name__
             raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
+
+
+@contextmanager
+def open_window(path):
+    """A FITS file of which parts will be read; whatever fails becomes an `ImageFileError`."""
+    with file_errors(path), fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
+        yield hdus
 
 
 def grid_of(path):
@@ -149,6 +165,15 @@ def field_of(position, size, region):
     ------
     InputError
         If neither or both are given, or they are of another kind.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from euclid_resolved.io.mosaic import field_of
+    >>> centre, side = field_of(None, None, 'icrs; circle(150.0, 2.0, 30")')
+    >>> print(f"{centre.ra:.1f} {centre.dec:.1f}, {side.to(u.arcsec):.0f}")
+    150.0 deg 2.0 deg, 60 arcsec
     """
     if region is not None:
         if position is not None or size is not None:

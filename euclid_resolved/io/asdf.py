@@ -52,6 +52,14 @@ or dict of str to `~euclid_resolved.SpatialMap`
         If a model file is damaged, foreign or hostile.
     ImageFileError
         If any other file is.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.asdf import read_asdf, write_asdf
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write_asdf("age.asdf", example_galaxies(1)[0].maps["stellar_age"])
+    >>> print(read_asdf("age.asdf").label)
+    mass-weighted stellar age
     """
     return _read(Path(path), max_bytes, ImageFileError)
 
@@ -73,6 +81,15 @@ def read_model(path, *, max_bytes=MAX_BYTES):
     ------
     ModelFileError
         If the file is damaged, foreign or hostile, or holds no model.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train, write
+    >>> from euclid_resolved.io.asdf import read_model
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write("model.asdf", train(example_galaxies(), estimator=LinearRegression()))
+    >>> read_model("model.asdf").properties
+    ('stellar_mass_density',)
     """
     content = _read(Path(path), max_bytes, ModelFileError)
     if isinstance(content, dict | MultiBandImage | SpatialMap):
@@ -97,6 +114,14 @@ or dict of str to `~euclid_resolved.SpatialMap`
     ------
     InputError
         If the file exists, or the object holds something that cannot be stored.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.asdf import read_asdf, write_asdf
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write_asdf("image.asdf", example_galaxies(1)[0].image)
+    >>> read_asdf("image.asdf").bands
+    ('IE', 'YE', 'JE', 'HE')
     """
     kind, obj = _kind(obj)
     with atomic_path(path, overwrite) as temporary, strict_config(), open(temporary, "wb") as file:

@@ -71,24 +71,52 @@ def read_euclid(
         If a file is missing, damaged, ambiguous, of another band, or without zero point or pixel area.
     InputError
         If a band is missing or given twice, or the bands do not lie on one grid.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from euclid_resolved import read_euclid
+    >>> for name, zero_point in {"vis": 24.6, "h": 29.9}.items():
+    ...     hdu = fits.PrimaryHDU(np.ones((4, 4), "f4"))
+    ...     hdu.header["MAGZERO"] = zero_point
+    ...     hdu.writeto(f"{name}.fits")
+    >>> image = read_euclid({"IE": "vis.fits", "HE": "h.fits"}, pixel_scale=0.1 * u.arcsec)
+    >>> for band in image:
+    ...     print(f"{band}: one count is {image.brightness(band)[0, 0]:.4f} MJy/sr")
+    IE: one count is 2.2329 MJy/sr
+    HE: one count is 0.0169 MJy/sr
     """
     options = Options(_zero_points(zero_point), _check_scale(pixel_scale), _check_bits(flag_bits), hdu)
     wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
-    source = _mapping(source)
+    own_name, files = _files(source, wanted)
     planes = {}
+    for path, its_bands, rms_path, flag_path in files:
+        planes |= read_file(path, its_bands, options, rms_path, flag_path)
+    _check_bands(planes, options)
+    if align:
+        planes = align_bands(planes)
+    meta = {} if options.pixel_scale is None else {"pixel_scale": options.pixel_scale}
+    return MultiBandImage(planes, name=own_name if name is None else name, meta=meta, tolerance=tolerance)
+
+
+def _files(source, wanted):
+    """What an image is called, and its files: path, the bands wanted of it, path of RMS and FLAG maps."""
+    source = _mapping(source)
     if isinstance(source, Mapping):
         files = dict(zip(_unique(source), source.values(), strict=True))
-        for band in _select(wanted or list(files), files, "the files given"):
-            planes |= read_file(files[band], [band], options)
-    elif source.is_dir():
+        wanted = _select(wanted or list(files), files, "the files given")
+        return "", [(files[band], [band], None, None) for band in wanted]
+    if source.is_dir():
         tile, files = _mosaics(source)
-        name = tile if name is None else name
-        for band in _select(wanted, files, str(source)):
-            paths = files[band]
-            planes |= read_file(paths[""], [band], options, paths.get("RMS"), paths.get("FLAG"))
-    else:
-        name = source.name.split(".fit")[0] if name is None else name
-        planes = read_file(source, wanted, options)
+        paths = {band: files[band] for band in _select(wanted, files, str(source))}
+        return tile, [(p[""], [band], p.get("RMS"), p.get("FLAG")) for band, p in paths.items()]
+    return source.name.split(".fit")[0], [(source, wanted, None, None)]
+
+
+def _check_bands(planes, options):
+    """Refuse zero points of other bands, and say where a file calls its band by an unknown name."""
     for band in options.zero_points:
         if band not in (*planes, *EUCLID_BANDS, None):
             raise InputError(f"zero_point is given for {band}; the bands read are {', '.join(planes)}")
@@ -96,11 +124,7 @@ def read_euclid(
         found = nddata.meta["filter"]
         if band in BANDS and found and band_name(found) not in BANDS:
             text = f"{nddata.meta['file']}: read as {band}, FILTER is {found}"
-            warnings.warn(text, DataWarning, stacklevel=2)
-    if align:
-        planes = align_bands(planes)
-    meta = {} if options.pixel_scale is None else {"pixel_scale": options.pixel_scale}
-    return MultiBandImage(planes, name=name or "", meta=meta, tolerance=tolerance)
+            warnings.warn(text, DataWarning, stacklevel=3)
 
 
 def _zero_points(given):

@@ -63,6 +63,16 @@ def fetch(
     InputError
         If the position or radius makes no sense, the archive has no image there, does not answer, or
         answers with something else; or astroquery is not installed.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.io.fetch import fetch
+    >>> try:
+    ...     fetch(59.1, -49.3, 30, service="mast")  # with service="irsa" the folder of the files
+    ... except InputError as error:
+    ...     print(error)
+    service must be 'irsa' or 'esa', got 'mast'
     """
     position, radius = _field(ra, dec, radius)
     if service not in ("irsa", "esa"):

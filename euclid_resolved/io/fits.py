@@ -38,17 +38,21 @@ _ERROR = "_ERR"
 _PLANES = {f"_{name.upper()}": name for name in PLANES}
 
 
-def maps_to_hdulist(maps):
+def maps_to_hdulist(maps, *, checksums=True, cards=None):
     """Maps as FITS: one image a map, then its error and interval if it has them, and the quality plane.
 
     The primary HDU is the first map itself, so that a viewer shows it without being asked. Pixels that
-    are masked are NaN. Every HDU has the WCS, CHECKSUM and DATASUM.
+    are masked are NaN. Every HDU has the WCS.
 
     Parameters
     ----------
     maps : dict of str to `~euclid_resolved.SpatialMap`, or sequence, or one map
         All of one shape. The name in capital letters becomes the HDU's name; without one the map's
         property does.
+    checksums : bool, optional
+        Whether the HDUs get CHECKSUM and DATASUM.
+    cards : dict, optional
+        Further cards of the first header.
 
     Returns
     -------
@@ -60,6 +64,16 @@ def maps_to_hdulist(maps):
     ------
     InputError
         If there is no map, shapes or names do not go together, or a unit is no FITS unit.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.fits import maps_to_hdulist
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> hdulist = maps_to_hdulist(example_galaxies(1)[0].maps)
+    >>> [hdu.name for hdu in hdulist]
+    ['STELLAR_MASS_DENSITY', 'STELLAR_METALLICITY', 'STELLAR_AGE', 'QUALITY']
+    >>> hdulist[0].header["BUNIT"]
+    'solMass pc-2'
     """
     maps = _by_name(maps)
     shape = next(iter(maps.values())).data.shape
@@ -78,19 +92,20 @@ def maps_to_hdulist(maps):
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
         header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
-    hdus.append(fits.ImageHDU(quality, header))
+    hdus.append(fits.ImageHDU(quality.astype(">i4"), header))
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
     hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
+    hdus[0].header.update(cards or {})
     hdulist = fits.HDUList(hdus)
     # What writing would still change in the headers has to be there before the sums.
     hdulist.update_extend()
     hdulist.verify("exception")
-    for hdu in hdulist:
+    for hdu in hdulist if checksums else ():
         hdu.add_checksum()
     return hdulist
 
 
-def write_fits(path, maps, *, overwrite=False):
+def write_fits(path, maps, *, overwrite=False, cards=None):
     """Write maps as FITS; see `maps_to_hdulist` and `euclid_resolved.write`.
 
     Parameters
@@ -100,8 +115,19 @@ def write_fits(path, maps, *, overwrite=False):
     maps : dict of str to `~euclid_resolved.SpatialMap`, or sequence, or one map
     overwrite : bool, optional
         Replace a file of that name.
+    cards : dict, optional
+        Further cards of the first header.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.fits import read_fits, write_fits
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> maps = example_galaxies(1)[0].maps
+    >>> write_fits("age.fits", {"stellar_age": maps["stellar_age"]})
+    >>> list(read_fits("age.fits"))
+    ['stellar_age']
     """
-    hdulist = maps_to_hdulist(maps)
+    hdulist = maps_to_hdulist(maps, cards=cards)
     with atomic_path(path, overwrite) as temporary:
         hdulist.writeto(temporary)
 
@@ -125,6 +151,15 @@ def read_fits(path, *, max_bytes=MAX_BYTES):
     ------
     ImageFileError
         If the file is damaged, a checksum does not agree, or there is no map in it.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.fits import read_fits, write_fits
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write_fits("maps.fits", example_galaxies(1)[0].maps)
+    >>> maps = read_fits("maps.fits")
+    >>> maps["stellar_mass_density"].unit
+    Unit("solMass / pc2")
     """
     path = Path(path)
     check_file(path, ImageFileError)
@@ -172,7 +207,9 @@ def _map_hdus(name, spatial_map):
     hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
     if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
         try:
-            sigma = spatial_map.uncertainty.represent_as(StdDevUncertainty)
+            sigma = spatial_map.uncertainty
+            if not isinstance(sigma, StdDevUncertainty):  # astropy would square it and take the root again
+                sigma = sigma.represent_as(StdDevUncertainty)
             factor = 1 if sigma.unit is None else sigma.unit.to(unit)
         except (TypeError, u.UnitConversionError) as error:
             raise InputError(f"{name}: its uncertainty cannot be told as one sigma in {unit}") from error
@@ -194,7 +231,8 @@ def _map_hdus(name, spatial_map):
 
 def _values(data, mask):
     """Floats with NaN where masked; single precision unless the map has more."""
-    values = np.array(data, dtype=np.result_type(data.dtype, np.float32))
+    # In the byte order of the file: astropy would swap it to and fro for the sums and again for the file.
+    values = np.array(data, dtype=np.result_type(data.dtype, np.float32).newbyteorder(">"))
     if mask is not None:
         values[np.broadcast_to(mask, values.shape)] = np.nan
     return values

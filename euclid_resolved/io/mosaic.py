@@ -74,6 +74,23 @@ def read_mosaics(
         If a file is missing or damaged.
     InputError
         If the field lies off every tile or has no size, or a band is missing.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astropy.io import fits
+    >>> from astropy.wcs import WCS
+    >>> from euclid_resolved.io import read_mosaics
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 50.5, "CRPIX2": 50.5})
+    >>> wcs.wcs.crval, wcs.wcs.cdelt = (150, 2), (-0.1 / 3600, 0.1 / 3600)
+    >>> header = wcs.to_header()
+    >>> header["MAGZERO"] = 29.9
+    >>> name = "EUC_MER_BGSUB-MOSAIC-NIR-H_TILE100000001-ABCDEF_20240101T000000.000000Z_00.00.fits"
+    >>> fits.writeto(name, np.ones((100, 100), "f4"), header)
+    >>> read_mosaics(".", SkyCoord(150, 2, unit="deg"), 2 * u.arcsec).shape
+    (20, 20)
     """
     from euclid_resolved.imaging.steps import MaskReason
 
@@ -141,6 +158,26 @@ def read_segmentation(folder, image):
         If there is no such file.
     InputError
         If none covers the image.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astropy.nddata import NDData
+    >>> from astropy.wcs import WCS
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.io import read_segmentation
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 2, "CRPIX2": 2})
+    >>> wcs.wcs.crval, wcs.wcs.cdelt = (150, 2), (-0.1 / 3600, 0.1 / 3600)
+    >>> labels = np.array([[0, 7, 7], [0, 7, 0], [0, 0, 9]], "i4")
+    >>> name = "EUC_MER_FINAL-SEGMAP_TILE100000001-AB_20240101T000000.000000Z_00.00.fits"
+    >>> fits.writeto(name, labels, wcs.to_header())
+    >>> image = MultiBandImage({"HE": NDData(np.ones((3, 3)), unit=u.MJy / u.sr, wcs=wcs)})
+    >>> read_segmentation(".", image) > 0
+    array([[False,  True,  True],
+           [False,  True, False],
+           [False, False,  True]])
     """
     if not getattr(image.wcs, "has_celestial", False):
         raise InputError("the image has no celestial WCS, so that its place in the mosaics is not known")
@@ -240,6 +277,20 @@ def read_psf_grid(path, position):
     ------
     ImageFileError
         If the file is of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astropy.io import fits
+    >>> from euclid_resolved.io.mosaic import read_psf_grid
+    >>> stamps = fits.ImageHDU(np.repeat([[1, 2]], 5, axis=0).repeat(5, axis=1).astype("f4"))
+    >>> stamps.header["STMPSIZE"] = 5
+    >>> place = {"x_center": [2, 7], "y_center": [2, 2], "RA": [150.0, 150.1], "Dec": [2.0, 2.0]}
+    >>> table = fits.BinTableHDU.from_columns([fits.Column(k, "D", array=v) for k, v in place.items()])
+    >>> fits.HDUList([fits.PrimaryHDU(), stamps, table]).writeto("psf.fits")
+    >>> read_psf_grid("psf.fits", SkyCoord(150.09, 2.0, unit="deg"))[2]
+    array([2., 2., 2., 2., 2.], dtype=float32)
     """
     with open_window(path) as hdus:
         image = next((h for h in hdus if h.is_image and len(h.shape) == 2 and "STMPSIZE" in h.header), None)

@@ -1,0 +1,193 @@
+"""Speed and memory of whole tiles by strips, and of many images with Dask.
+
+python benchmarks/tile.py [--sizes 2400 4800] [--images 24] [--jobs 1]
+
+Every figure of a tile comes from a fresh process. The tiles are synthetic: sky noise as the RMS maps of the
+Euclid Wide Survey say, and exponential discs that leave about 2 % of the pixels to judge. The model is a
+linear one of three properties with calibrated intervals, all of whose planes are written.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from euclid_resolved import LinearRegression, make_atlas, read_atlas, read_euclid, train, write
+from euclid_resolved.io import read
+from euclid_resolved.io.strips import open_large
+from euclid_resolved.many import fields_of, predict_many
+from euclid_resolved.noise import pixel_noise
+from euclid_resolved.observe import observe_atlas
+from euclid_resolved.quantities import PROPERTIES
+from euclid_resolved.tile import predict_tile
+
+BANDS = {"IE": ("VIS", 0.4), "YE": ("NIR-Y", 0.7), "JE": ("NIR-J", 0.85), "HE": ("NIR-H", 1.0)}
+ZERO_POINT = {"IE": 24.6, "YE": 29.8, "JE": 30.0, "HE": 29.9}
+PIXEL = 2.35044e-13  # sr
+CENTRE, LENGTH, RADIUS = 5.0, 25.0, 150  # of the discs: MJy/sr in HE, pixels, pixels
+DISC = 24_000  # pixels of a disc that are bright enough
+
+
+def make_model(path):
+    """A calibrated linear model of noisy mock galaxies, written to a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        galaxies = read_atlas(make_atlas(Path(folder) / "atlas", 40, pixels=48, progress=False))
+        galaxies = observe_atlas(galaxies, (20, 60) * u.Mpc, seed=3)
+        model = train(galaxies[:18], tuple(PROPERTIES), LinearRegression(), calibration=galaxies[18:])
+    write(path, model)
+    return path
+
+
+def make_tile(folder, size, seed=1, rows=200):
+    """A tile of four bands with RMS and FLAG maps, written strip by strip; its files as MER names them."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(0, size, (max(1, round(0.02 * size**2 / DISC)), 2))
+    header = fits.Header({"SIMPLE": True, "BITPIX": -32, "NAXIS": 2, "NAXIS1": size, "NAXIS2": size})
+    for axis, kind, value in ((1, "RA---TAN", 60.0), (2, "DEC--TAN", -49.0)):
+        header[f"CTYPE{axis}"], header[f"CRVAL{axis}"], header[f"CRPIX{axis}"] = kind, value, (size + 1) / 2
+        header[f"CD{axis}_{axis}"] = (-1) ** axis * 0.1 / 3600
+    for band, (name, colour) in BANDS.items():
+        factor = 3631e-6 * 10 ** (-0.4 * ZERO_POINT[band]) / PIXEL
+        end = "TILE1-AB_20250101T000000.0Z_00.00.fits"
+        paths = [f"BGSUB-MOSAIC-{name}_{end}", f"MOSAIC-{name}-RMS_{end}", f"MOSAIC-{name}-FLAG_{end}"]
+        cards = header.copy()
+        cards["MAGZERO"], cards["FILTER"] = ZERO_POINT[band], name.replace("-", "_")
+        whole = cards.copy()
+        whole["BITPIX"] = 32
+        files = [
+            fits.StreamingHDU(folder / f"EUC_MER_{paths[i]}", whole if i == 2 else cards) for i in range(3)
+        ]
+        for start in range(0, size, rows):
+            light = discs(centres, start, min(start + rows, size), size) * np.float32(colour)
+            sigma = pixel_noise(light, band).astype(np.float32)
+            noisy = light + sigma * rng.standard_normal(light.shape, np.float32)
+            for file, plane in zip(
+                files, (noisy / factor, sigma / factor, np.zeros(light.shape)), strict=True
+            ):
+                file.write(plane.astype(np.int32 if file is files[2] else np.float32))
+        for file in files:
+            file.close()
+    return folder
+
+
+def discs(centres, start, stop, size):
+    """The rows of the sky's light in HE, MJy/sr."""
+    light = np.zeros((stop - start, size), np.float32)
+    for y, x in centres:
+        low, high = max(start, int(y) - RADIUS), min(stop, int(y) + RADIUS)
+        left, right = max(0, int(x) - RADIUS), min(size, int(x) + RADIUS)
+        if low < high:
+            r = np.hypot(np.arange(low, high)[:, None] - y, np.arange(left, right) - x)
+            light[low - start : high - start, left:right] += CENTRE * np.exp(-r / LENGTH).astype(np.float32)
+    return light
+
+
+def run(*words):
+    """What one run of this script in a process of its own measures."""
+    done = subprocess.run([sys.executable, __file__, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def one(way, model, folder, output, jobs):
+    """Map one tile and print what it took."""
+    model, began = read(model), time.perf_counter()
+    before = time.process_time()
+    if way == "strips":
+        judged = predict_tile(model, folder, output, n_jobs=jobs).judged
+    else:
+        maps = model.predict_maps(read_euclid(folder))
+        judged = int((~next(iter(maps.values())).mask).sum())
+        write(output, maps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu, wall = time.process_time() - before, time.perf_counter() - began
+    print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "judged": judged}))
+
+
+def tiles(folder, model, sizes, jobs):
+    """Figures of tiles of some sizes."""
+    rows = []
+    for size in sizes:
+        tile, output = make_tile(folder / str(size), size), folder / "maps.fits"
+        found = {}
+        for way in ("strips", "whole") if size <= 4800 else ("strips",):
+            found[way] = run("--one", way, model, tile, output, jobs)
+            output.unlink()
+        for path in tile.iterdir():
+            path.unlink()
+        pixels, whole = size**2 / 1e6, found.get("whole")
+        for name, value, unit, other in (
+            ("speed", pixels / found["strips"]["cpu"], "Mpx per CPU s", whole and pixels / whole["cpu"]),
+            ("speed", pixels / found["strips"]["wall"], "Mpx/s", whole and pixels / whole["wall"]),
+            ("peak memory", found["strips"]["peak"], "MiB", whole and whole["peak"]),
+            ("judged", 1e-4 * found["strips"]["judged"] / pixels, "%", None),
+        ):
+            against = "" if other is None else f"{other:.3g} in one go"
+            rows.append(
+                {"name": f"tile {size} x {size}: {name}", "value": value, "unit": unit, "against": against}
+            )
+    return rows
+
+
+def many(folder, model, images):
+    """Figures of fields cut out of a tile and mapped: in this process, and on one and two workers."""
+    tile, side = make_tile(folder / "tile", 2400), 600
+    rng = np.random.default_rng(2)
+    with open_large(tile, ("IE",)) as image:
+        ra, dec = image.wcs.pixel_to_world_values(*rng.uniform(side / 2, 2400 - side / 2, (2, images)))
+    fields = fields_of(tile, Table({"ra": ra, "dec": dec, "radius": np.full(images, side / 20)}))
+    rows, serial = [], None
+    for workers in (None, 1, 2):
+        if workers and find_spec("distributed") is None:
+            break
+        out = folder / f"workers{workers}"
+        out.mkdir()
+        before, began = cpu_seconds(), time.perf_counter()
+        predict_many(model, fields, out, workers=workers, progress=False)
+        found = (cpu_seconds() - before) / images, (time.perf_counter() - began) / images
+        serial = serial or found
+        way = "serial" if workers is None else f"workers {workers}, start included"
+        for value, unit, other in zip(found, ("CPU s an image", "s an image"), serial, strict=True):
+            against = "" if workers is None else f"{other:.3g} serial"
+            name = f"{images} fields of {side} x {side}: {way}"
+            rows.append({"name": name, "value": value, "unit": unit, "against": against})
+    return rows
+
+
+def cpu_seconds():
+    """Of this process, and of those it started that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def main(sizes=(2400, 4800), jobs=1, images=24):
+    """The figures as rows: name, value, unit, and what they are to be held against."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        model = make_model(folder / "model.asdf")
+        return tiles(folder, model, sizes, jobs) + (many(folder, model, images) if images else [])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(*sys.argv[2:6], int(sys.argv[6]))
+    else:
+        parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+        parser.add_argument("--sizes", nargs="*", type=int, default=[2400, 4800])
+        parser.add_argument("--images", type=int, default=24, help="how many fields to map; 0 for none")
+        parser.add_argument("--jobs", type=int, default=1, help="strips at a time")
+        options = parser.parse_args()
+        for row in main(options.sizes, options.jobs, options.images):
+            print(f"{row['name']}: {row['value']:.3g} {row['unit']}  {row['against']}")

@@ -1,0 +1,202 @@
+"""A FITS file that is written in strips of rows, and whose sums are known without reading it again."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.io.fits import maps_to_hdulist
+
+__all__ = ["StripFile", "datasum", "planes_of"]
+
+_BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
+
+
+@dataclass(frozen=True, eq=False)
+class StripFile:
+    """A FITS file of maps that becomes one only when it is finished: till then its headers are missing.
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+    shape : tuple of int
+        Of every image in it.
+    headers : tuple of `~astropy.io.fits.Header`
+    offsets : tuple of int
+        Where the pixels of each image begin, in bytes.
+    size : int
+        Of the file, in bytes.
+    """
+
+    path: Path
+    shape: tuple
+    headers: tuple
+    offsets: tuple
+    size: int
+
+    @classmethod
+    def like(cls, path, maps, shape):
+        """A file for maps of another shape.
+
+        Parameters
+        ----------
+        path : `~pathlib.Path`
+        maps : dict of str to `~euclid_resolved.SpatialMap`
+            Everything but their pixels counts.
+        shape : tuple of int
+
+        Returns
+        -------
+        file : `StripFile`
+            Nothing is written yet.
+        """
+        headers, offsets, size = [], [], 0
+        for hdu in maps_to_hdulist(maps):
+            header = hdu.header.copy()
+            header["NAXIS1"], header["NAXIS2"] = shape[::-1]
+            headers.append(header)
+            offsets.append(size + len(header.tostring()))
+            size = offsets[-1] + _padded(shape[0] * shape[1] * abs(header["BITPIX"]) // 8)
+        return cls(path, tuple(shape), tuple(headers), tuple(offsets), size)
+
+    def allocate(self):
+        """Give the file its size, keeping what it holds.
+
+        Raises
+        ------
+        InputError
+            If the disk has no room for all of it.
+        """
+        # Of a file with holes, not all of its size is on disk; some systems do not say how much is.
+        held = getattr(self.path.stat(), "st_blocks", 0) * 512 if self.path.exists() else 0
+        free = shutil.disk_usage(self.path.parent).free
+        if self.size - held > free:
+            raise InputError(
+                f"{self.path}: {self.size / 1e9:.1f} GB are needed, the disk has {free / 1e9:.1f} GB left"
+            )
+        with open(self.path, "ab") as file:
+            file.truncate(self.size)
+
+    def write(self, start, planes):
+        """Write some rows of every image.
+
+        Parameters
+        ----------
+        start : int
+            The first row.
+        planes : list of `~numpy.ndarray`
+            From `planes_of`.
+        """
+        with open(self.path, "rb+", buffering=0) as file:
+            for offset, plane in zip(self.offsets, planes, strict=True):
+                file.seek(offset + start * self.shape[1] * plane.itemsize)
+                _write_all(file, memoryview(plane).cast("B"))
+
+    def sums(self, start, stop):
+        """The sums of some rows of every image as they are on disk, to be held against what was written."""
+        sums = []
+        with open(self.path, "rb") as file:
+            for offset, header in zip(self.offsets, self.headers, strict=True):
+                width = self.shape[1] * abs(header["BITPIX"]) // 8
+                file.seek(offset + start * width)
+                sums.append(datasum(file.read((stop - start) * width)))
+        return sums
+
+    def finish(self, sums):
+        """Write the headers, with CHECKSUM and DATASUM.
+
+        Parameters
+        ----------
+        sums : iterable of list of int
+            What `datasum` gave for the planes of every strip.
+        """
+        with open(self.path, "rb+") as file:
+            for header, offset, parts in zip(
+                self.headers, self.offsets, zip(*sums, strict=True), strict=True
+            ):
+                total = _fold(sum(parts))
+                header["DATASUM"] = str(total)
+                header["CHECKSUM"] = "0" * 16
+                header["CHECKSUM"] = _encode(_fold(datasum(header.tostring().encode("ascii")) + total))
+                text = header.tostring().encode("ascii")
+                file.seek(offset - len(text))
+                file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def planes_of(maps):
+    """The planes of maps in the order and byte order of their file.
+
+    Parameters
+    ----------
+    maps : dict of str to `~euclid_resolved.SpatialMap`
+
+    Returns
+    -------
+    planes : list of `~numpy.ndarray`
+        Big-endian, contiguous.
+    """
+    return [
+        np.ascontiguousarray(hdu.data, dtype=hdu.data.dtype.newbyteorder(">"))
+        for hdu in maps_to_hdulist(maps, checksums=False)
+    ]
+
+
+def datasum(content):
+    """The sum of FITS: of 32-bit words, each carry added at the other end.
+
+    Sums of parts, added and folded, are the sum of the whole.
+
+    Parameters
+    ----------
+    content : bytes or contiguous array
+        A multiple of four bytes.
+
+    Returns
+    -------
+    sum : int
+    """
+    words = np.frombuffer(content, dtype=">u4")
+    return _fold(int(words.sum(dtype=np.uint64)))
+
+
+def _fold(total):
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _encode(total):
+    """The complement of a sum as 16 characters (FITS Standard 4.0, Appendix J)."""
+    value = ~total & 0xFFFFFFFF
+    columns = []
+    for shift in (24, 16, 8, 0):
+        byte = value >> shift & 0xFF
+        four = [byte // 4 + 48 + byte % 4, *[byte // 4 + 48] * 3]
+        while any(_is_punctuation(code) for code in four):
+            for i in (0, 2):
+                if _is_punctuation(four[i]) or _is_punctuation(four[i + 1]):
+                    four[i] += 1
+                    four[i + 1] -= 1
+        columns.append(four)
+    text = [chr(columns[column][row]) for row in range(4) for column in range(4)]
+    # The string starts in the last but one byte of a word.
+    return "".join(text[-1:] + text[:-1])
+
+
+def _is_punctuation(code):
+    return 0x3A <= code <= 0x40 or 0x5B <= code <= 0x60
+
+
+def _padded(size):
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _write_all(file, content):
+    """Write all bytes: an unbuffered file may take a part of them."""
+    while content:
+        content = content[file.write(content) :]
