@@ -17,9 +17,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from euclid_resolved import MockSettings, Quality, make_atlas, read_atlas
+from euclid_resolved import MockSettings, MultiBandImage, Quality, make_atlas, read_atlas
 from euclid_resolved.default_model import Recipe, default_model
 from euclid_resolved.errors import DataWarning
+from euclid_resolved.imaging import set_distance
 from euclid_resolved.mock import populations
 from euclid_resolved.mock.make_populations import band_luminosity
 from euclid_resolved.observe import observe, observe_atlas
@@ -47,13 +48,20 @@ def rows_of_popstar(path):
     return log_age, np.log10(metallicity), np.concatenate([values, remaining], axis=2)
 
 
+def placed(image):
+    """An observed image with its distance set, as its user would set it: the dimming is undone."""
+    seen = MultiBandImage(dict(image), meta={"pixel_scale": image.meta["angular_pixel_scale"]})
+    z = image.meta["redshift"]
+    return set_distance(seen, redshift=z, distance=image.meta["distance"] / (1 + z) ** 2)
+
+
 def compare(model, galaxies):
     """Truth minus estimate of density and what the maps say, for all mapped pixels."""
     out = {name: [] for name in ("difference", "radius", "inside", "flagged", "truth", "estimate")}
     mapped, total = 0.0, 0.0
     for galaxy in galaxies:
         image, maps = galaxy.load()
-        map_ = model.predict(image, DENSITY)
+        map_ = model.predict(placed(image), DENSITY)
         truth = np.asarray(maps[DENSITY].data, float)
         good = ~np.asarray(map_.mask) & np.isfinite(truth)
         y, x = np.indices(truth.shape) - (np.array(truth.shape)[:, None, None] - 1) / 2
@@ -64,7 +72,7 @@ def compare(model, galaxies):
         out["inside"].append((truth[good] >= low[good]) & (truth[good] <= high[good]))
         out["flagged"].append((map_.quality[good] & Quality.OUT_OF_DOMAIN) > 0)
         out["truth"].append(truth[good].sum())
-        out["estimate"].append(float(map_.data[good].sum(dtype=float)))
+        out["estimate"].append(float(map_.planes["mean"][good].sum(dtype=float)))
         mapped, total = mapped + truth[good].sum(), total + np.nansum(truth)
     joined = {name: np.concatenate(out[name]) for name in ("difference", "radius", "inside", "flagged")}
     masses = np.log10(np.array(out["estimate"]) / np.array(out["truth"]))

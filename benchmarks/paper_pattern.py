@@ -4,6 +4,7 @@ python benchmarks/paper_pattern.py [--galaxies N] [--seed N] [--folds N] [--tree
 """
 
 import argparse
+import sys
 import tempfile
 import time
 
@@ -14,8 +15,9 @@ from euclid_resolved import LinearRegression, RandomForest, make_atlas, read_atl
 from euclid_resolved.metrics import metrics
 from euclid_resolved.published import PUBLISHED_SPREAD, published_r2
 from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract, folds
+from euclid_resolved.sample import extract
 from euclid_resolved.scale import to_dex
+from euclid_resolved.splits import folds
 
 
 def main():
@@ -55,7 +57,7 @@ def main():
     for name in ("r2", "rmse", "outliers", "pearson"):
         table[name].info.format = ".3f"
     if options.rst:
-        table.write("/dev/stdout", format="ascii.rst")
+        table.write(sys.stdout, format="ascii.rst")
     else:
         table.pprint_all()
 

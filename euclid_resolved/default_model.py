@@ -40,10 +40,18 @@ class Recipe:
         Of galaxies that are left out in turn, to measure accuracy and to calibrate intervals.
     n_trees : int
         The most trees of gradient boosting for each property.
+
+    Examples
+    --------
+    >>> from euclid_resolved.default_model import Recipe, default_path
+    >>> Recipe().galaxies, Recipe().preset
+    (1600, 'broad')
+    >>> default_path(Recipe(seed=2)).name == default_path().name  # another recipe, another file
+    False
     """
 
     preset: str = "broad"
-    galaxies: int = 720
+    galaxies: int = 1600
     pixels: int = 32
     seed: int = 20
     distance: tuple = (20.0, 100.0)
@@ -54,9 +62,9 @@ class Recipe:
     @property
     def digest(self):
         """A SHA-256 over the recipe and what it uses, as hexadecimal text."""
+        from euclid_resolved.clip import MIN_SN
         from euclid_resolved.mock import MockSettings
         from euclid_resolved.mock.atlas import GENERATOR
-        from euclid_resolved.sample import MIN_SN
 
         settings = MockSettings.preset(self.preset).as_text()
         text = f"{__version__} {GENERATOR} {settings} {MIN_SN} {sorted(asdict(self).items())!r}"
@@ -73,6 +81,12 @@ def default_path(recipe=None):
     Returns
     -------
     path : `~pathlib.Path`
+
+    Examples
+    --------
+    >>> from euclid_resolved.default_model import default_path
+    >>> default_path().suffix
+    '.asdf'
     """
     from astropy.config import get_cache_dir
 
@@ -96,6 +110,14 @@ def default_model(recipe=None, *, progress=True, say=print):
     model : `~euclid_resolved.Model`
         Of all three properties, with calibrated intervals; ``model.training["trust"]`` says what it may
         not be trusted for.
+
+    Examples
+    --------
+    The first call takes minutes and keeps the model; later ones read it.
+
+    >>> from euclid_resolved import read_euclid
+    >>> from euclid_resolved.default_model import default_model
+    >>> maps = default_model().predict_maps(read_euclid("cutout.fits"))  # doctest: +SKIP
     """
     from euclid_resolved.io import write
     from euclid_resolved.io.asdf import read_model

@@ -11,8 +11,8 @@ __all__ = ["LEVELS", "Interval"]
 LEVELS = (0.68, 0.95)
 """The fractions of pixels that calibrated intervals are made for."""
 
-BRIGHTNESS_BINS = 8
-NOISE_BINS = 4
+BRIGHTNESS_BINS = 6
+NOISE_BINS = 6
 FEWEST_GALAXIES = 5
 FEWEST_PIXELS = 60
 BEST_SN = 1e4  # images free of noise lie here, so that they have a logarithm
@@ -36,6 +36,21 @@ class Interval:
         Shape (b, s - 1): inner edges of the bins of log10 signal-to-noise.
     low, high : `~numpy.ndarray`
         Shape (l, b, s): what to add to an estimate, dex.
+    mean : `~numpy.ndarray` or None
+        Shape (b, s): what to add to an estimate, dex, for the mean of the truth on the linear scale. An
+        estimate that is right in the mean of logarithms is too low for a sum. None in files that were
+        written without it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.intervals import Interval
+    >>> rng = np.random.default_rng(1)
+    >>> difference, light = rng.normal(0, 0.1, 20_000), 10 ** rng.uniform(-1, 1, 20_000)
+    >>> interval = Interval.of(difference, light, 0 * light, np.arange(20_000) % 10)
+    >>> low, high = interval.offsets(np.array([1.0]), np.array([0.0]), 0.68)
+    >>> print(f"{low[0]:.1f} {high[0]:+.1f} dex")
+    -0.1 +0.1 dex
     """
 
     levels: np.ndarray
@@ -43,6 +58,7 @@ class Interval:
     noise: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    mean: np.ndarray | None = None
 
     @classmethod
     def of(cls, difference, light, noise, groups, levels=LEVELS):
@@ -75,18 +91,25 @@ class Interval:
         first = np.searchsorted(brightness, x)
         edges = np.empty((BRIGHTNESS_BINS, NOISE_BINS - 1))
         shape = (len(levels), BRIGHTNESS_BINS, NOISE_BINS)
-        low, high = np.empty(shape), np.empty(shape)
-        whole = _tails(difference, weight, number, levels)
+        low, high, mean = np.empty(shape), np.empty(shape), np.empty(shape[1:])
+        # Galaxies to calibrate on may be easier than most, all of them; one standard error guards against it.
+        margin = np.sqrt(np.array(levels) * (1 - np.array(levels)) / _effective(difference, weight, number))
+        whole = _cell(difference, weight, number, levels, margin)
         for i in range(BRIGHTNESS_BINS):
             mine = first == i
             edges[i] = _quantiles(sn[mine], weight[mine], np.arange(1, NOISE_BINS) / NOISE_BINS)
-            row = _tails(difference[mine], weight[mine], number[mine], levels)
+            row = _cell(difference[mine], weight[mine], number[mine], levels, margin)
             second = np.searchsorted(edges[i], sn)
             for j in range(NOISE_BINS):
                 cell = mine & (second == j)
-                own = _tails(difference[cell], weight[cell], number[cell], levels)
-                low[:, i, j], high[:, i, j] = next(t for t in (own, row, whole) if t is not None)
-        return cls(np.array(levels, float), brightness, edges, low, high)
+                own = _cell(difference[cell], weight[cell], number[cell], levels, margin)
+                low[:, i, j], high[:, i, j], mean[i, j] = next(t for t in (own, row, whole) if t is not None)
+        return cls(np.array(levels, float), brightness, edges, low, high, mean)
+
+    def __repr__(self):
+        levels = ", ".join(f"{level:g}" for level in self.levels)
+        bins = f"{self.low.shape[1]} bins of brightness, {self.low.shape[2]} of signal-to-noise"
+        return f"<Interval for {levels}; {bins}>"
 
     def offsets(self, light, noise, level=LEVELS[0]):
         """What to add to estimates for the two ends of the interval.
@@ -106,14 +129,33 @@ class Interval:
         which = np.flatnonzero(np.isclose(self.levels, level))
         if not which.size:
             raise InputError(f"intervals are known for {', '.join(map(str, self.levels))}, not for {level}")
+        i, j = self._bins(light, noise)
+        return self.low[which[0], i, j], self.high[which[0], i, j]
+
+    def to_mean(self, light, noise):
+        """What to add to estimates for the mean of the truth on the linear scale.
+
+        Parameters
+        ----------
+        light, noise : `~numpy.ndarray`
+            As for `of`.
+
+        Returns
+        -------
+        offset : `~numpy.ndarray` or None
+            dex, shape (n,); None where the calibration does not know it.
+        """
+        return None if self.mean is None else self.mean[self._bins(light, noise)]
+
+    def _bins(self, light, noise):
         x, sn = _coordinates(light, noise)
         i = np.searchsorted(self.brightness, x)
-        j = (sn[:, None] > self.noise[i]).sum(axis=1)
-        return self.low[which[0], i, j], self.high[which[0], i, j]
+        return i, (sn[:, None] > self.noise[i]).sum(axis=1)
 
     def to_tree(self):
         """The interval as a dict of arrays."""
-        return {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
+        tree = {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
+        return tree if self.mean is None else {**tree, "mean": self.mean}
 
     @classmethod
     def from_tree(cls, tree):
@@ -124,12 +166,16 @@ class Interval:
         fits = brightness.ndim == levels.ndim == 1 and noise.shape == (shape[1], shape[2] - 1)
         if not fits or low.shape != shape or high.shape != shape or not 0 < low.size <= 100_000:
             raise InputError("the arrays of an interval do not fit together")
-        if not all(np.isfinite(a).all() for a in (levels, brightness, noise, low, high)):
+        mean = None if tree.get("mean") is None else np.asarray(tree["mean"], np.float64)
+        if mean is not None and mean.shape != shape[1:]:
+            raise InputError("the arrays of an interval do not fit together")
+        known = [a for a in (levels, brightness, noise, low, high, mean) if a is not None]
+        if not all(np.isfinite(a).all() for a in known):
             raise InputError("an interval has values that are not finite")
         rising = (np.diff(brightness) >= 0).all() and (np.diff(noise, axis=1) >= 0).all()
         if not rising or (low > high).any() or (levels <= 0).any() or (levels >= 1).any():
             raise InputError("an interval has edges or ends that are out of order")
-        return cls(levels, brightness, noise, low, high)
+        return cls(levels, brightness, noise, low, high, mean)
 
 
 def _coordinates(light, noise):
@@ -146,19 +192,24 @@ def _quantiles(values, weight, fractions):
     return values[order][np.minimum(at, len(values) - 1)]
 
 
-def _tails(difference, weight, number, levels):
-    """Low and high quantiles for each level, or None where there is too little to tell."""
+def _cell(difference, weight, number, levels, margin):
+    """Low and high quantiles for each level, and the mean, or None where there is too little to tell."""
     present, number = np.unique(number, return_inverse=True)
     if len(present) < FEWEST_GALAXIES or len(difference) < FEWEST_PIXELS:
         return None
+    # The finite-sample correction of conformal prediction, (n + 1) / n.
+    held = np.array(levels) * (1 + 1 / _effective(difference, weight, number)) + margin
+    held = np.minimum(held, 1)
+    mean = np.log10(np.average(10**difference, weights=weight))
+    return (*(_quantiles(difference, weight, at) for at in ((1 - held) / 2, (1 + held) / 2)), mean)
+
+
+def _effective(difference, weight, number):
+    """How many independent pixels there are: galaxies, over the fraction of the variance between them."""
     total = np.bincount(number, weight)
     means = np.bincount(number, weight * difference) / total
     centre = np.average(difference, weights=weight)
     spread = np.average((difference - centre) ** 2, weights=weight)
-    # Pixels of a galaxy err together: what counts is the number of galaxies, over the fraction of the
-    # variance that lies between them.
+    # Pixels of a galaxy err together.
     shared = np.clip(np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30), 0.01, 1)
-    effective = total.sum() ** 2 / (total**2).sum() / shared
-    # The finite-sample correction of conformal prediction, (n + 1) / n.
-    held = np.minimum(np.array(levels) * (1 + 1 / effective), 1)
-    return _quantiles(difference, weight, (1 - held) / 2), _quantiles(difference, weight, (1 + held) / 2)
+    return total.sum() ** 2 / (total**2).sum() / shared

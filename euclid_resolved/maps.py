@@ -24,12 +24,25 @@ PLANES = {
     "hi": "upper end of the interval",
     "noise": "one sigma from the noise of the image alone",
     "model": "one sigma from the scatter of the estimator alone",
+    "mean": "mean of the truth of such pixels: what totals and means add up",
 }
 """The further planes a map may have, in its own unit."""
 
 
 class Quality(enum.IntFlag):
-    """What is known about a pixel of a map; bits add up, 0 is a pixel without remark."""
+    """What is known about a pixel of a map; bits add up, 0 is a pixel without remark.
+
+    Examples
+    --------
+    >>> from euclid_resolved import Quality
+    >>> flags = Quality(24)
+    >>> print([bit.name for bit in flags])
+    ['BELOW_CLIP', 'OUT_OF_DOMAIN']
+    >>> print(Quality.NOISE.meaning)
+    signal-to-noise in a band below what the model was trained for
+    >>> bool(flags & Quality.unjudged())
+    True
+    """
 
     MASKED = 1, "masked in at least one band of the input image"
     NONFINITE = 2, "NaN or infinite in at least one band"
@@ -83,6 +96,19 @@ class SpatialMap(Described, NDDataRef):
     InputError
         If the data are not 2-D or mask, uncertainty, WCS or quality do not fit them, or the unit is
         not one of the property.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> density = SpatialMap(np.array([[10.0, 40.0], [np.nan, 90.0]]), property="stellar_mass_density")
+    >>> density.unit
+    Unit("solMass / pc2")
+    >>> density.mask
+    array([[False, False],
+           [ True, False]])
+    >>> print((density * 2)[0:1, 0:2].quantity)
+    [[20. 80.]] solMass / pc2
     """
 
     def __init__(self, data, *, property=None, quality=None, planes=None, **kwargs):
@@ -153,6 +179,8 @@ class SpatialMap(Described, NDDataRef):
         -------
         fraction : float
         """
+        if not isinstance(bit, int | np.integer):
+            raise InputError(f"a bit of Quality is needed, for example Quality.MASKED; got {bit!r}")
         return float(np.mean((self.quality & int(bit)) != 0))
 
     def _slice(self, item):
@@ -218,6 +246,11 @@ class SpatialMap(Described, NDDataRef):
         from euclid_resolved.io.fits import maps_to_hdulist
 
         return maps_to_hdulist([self])
+
+    def _repr_html_(self):
+        from euclid_resolved.html import map_html
+
+        return map_html(self)
 
     def _rows(self):
         flags = [f"{bit.name} {100 * self.fraction(bit):.1f} %" for bit in Quality if self.fraction(bit)]

@@ -48,6 +48,14 @@ class Observation:
         and of a slope across the image, in each band.
     seed : int
         Of everything that is drawn.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.observe import Observation
+    >>> seen = Observation(distance=40 * u.Mpc, redshift=0.01)
+    >>> print([f"{band} {seen.fwhm(band):.2f}" for band in ("IE", "HE")])
+    ['IE 0.16', 'HE 0.35']
     """
 
     distance: u.Quantity
@@ -109,6 +117,17 @@ def observe(
         A galaxy is observed when it is looked at, the same each time. The rms map is the bands' uncertainty;
         pixels where a star is brighter than the noise, and those that were masked, are masked. True maps are
         averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.observe import observe
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxy = example_galaxies(1, side=24)[0]
+    >>> galaxy.image.meta["pixel_scale"] = 100 * u.pc
+    >>> seen = observe(galaxy.image, 40 * u.Mpc, pixel_scale=0.5 * u.arcsec)
+    >>> seen.shape, seen["HE"].uncertainty.uncertainty_type
+    ((25, 25), 'std')
     """
     distance, redshift = _distance(distance, redshift)
     observation = Observation(
@@ -134,14 +153,20 @@ def observe(
     )
 
 
-def observe_atlas(galaxies, distance=(20, 100) * u.Mpc, *, depth=1.0, pixel_scale=None, seed=1, **options):
-    """Observe galaxies, each at its own distance and depth.
+def observe_atlas(
+    galaxies, distance=(20, 100) * u.Mpc, *, redshift=0.0, depth=1.0, pixel_scale=None, seed=1, **options
+):  # fmt: skip
+    """Observe galaxies, each at its own distance and depth, to train on or to test.
 
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy`
     distance, depth, pixel_scale
         As for `observe`; a pair is a range from which each galaxy draws its own, uniformly in the logarithm.
+    redshift : float or None, optional
+        0 leaves the dimming out, because `~euclid_resolved.imaging.set_distance` undoes it in the image that
+        will be mapped: dimming both would count it twice. None dims each galaxy by the redshift of its
+        distance, for images that will be mapped as they are.
     seed : int, optional
         What a galaxy draws depends on the seed and its name, not on the others.
     **options
@@ -151,6 +176,17 @@ def observe_atlas(galaxies, distance=(20, 100) * u.Mpc, *, depth=1.0, pixel_scal
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
         Nothing is read or computed until one is looked at.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved import make_atlas, observe_atlas, read_atlas
+    >>> galaxies = read_atlas(make_atlas("atlas", 2, pixels=24))
+    >>> observed = observe_atlas(galaxies, (20, 100) * u.Mpc, depth=(0.1, 1.0), seed=3)
+    >>> for galaxy in observed:
+    ...     print(f"{galaxy.name}: {galaxy.meta['observation'].distance:.0f}")
+    TNG000001_O5: 78 Mpc
+    TNG000002_O5: 85 Mpc
     """
     observed = []
     for galaxy in galaxies:
@@ -161,6 +197,7 @@ def observe_atlas(galaxies, distance=(20, 100) * u.Mpc, *, depth=1.0, pixel_scal
             observe(
                 galaxy,
                 drawn[0],
+                redshift=redshift,
                 depth=drawn[1],
                 pixel_scale=drawn[2],
                 seed=int(rng.integers(2**31)),

@@ -74,7 +74,8 @@ def test_prediction_needs_no_model(picture, tmp_path, capsys):
     assert "14 mock galaxies" in said and "Age: do not trust it." in said and "calibrated" in said
     with fits.open(tmp_path / "maps.fits") as hdus:
         names = [hdu.name for hdu in hdus]
-        assert names[:4] == ["STELLAR_MASS_DENSITY" + ending for ending in ("", "_ERR", "_LO", "_HI")]
+        endings = "", "_ERR", "_LO", "_HI", "_MEAN"
+        assert names[:5] == ["STELLAR_MASS_DENSITY" + ending for ending in endings]
         assert "do not trust" in hdus[0].header["TRUST"] and "mock galaxies" in hdus[0].header["TRAINSET"]
     maps = read(tmp_path / "maps.fits")
     assert maps["stellar_age"].meta["trust"] == TRUST and np.isfinite(maps["stellar_age"].data).any()
@@ -91,7 +92,8 @@ def test_several_images_need_no_model_either(picture, tmp_path):
     second.write_bytes(picture.read_bytes())
     (tmp_path / "out").mkdir()
     assert main(["predict", str(picture), str(second), "-o", str(tmp_path / "out")]) == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["image_maps.fits", "second_maps.fits"]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["image_maps.fits", "report.ecsv", "second_maps.fits"]
 
 
 @pytest.mark.parametrize("name", ["gone.asdf", "text.asdf"])

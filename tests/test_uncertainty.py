@@ -21,6 +21,7 @@ from euclid_resolved import (
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.intervals import LEVELS, Interval
 from euclid_resolved.model import Model
+from euclid_resolved.regions import mean, median, total
 from euclid_resolved.sample import extract
 from euclid_resolved.uncertainty import calibrate, coverage, draw_noise, noise_scatter
 
@@ -86,14 +87,25 @@ def test_draws_do_not_depend_on_how_pixels_are_divided(block):
     whole = noise_scatter(estimate, light, noise, draws=5)
     parts = noise_scatter(estimate, light, noise, draws=5, block=block)
     np.testing.assert_array_equal(whole["sum"], parts["sum"])
-    for start in (1, 2, 3, 50):
-        np.testing.assert_array_equal(
-            draw_noise(9, 2, start, (4, 3)), draw_noise(9, 2, 0, (60, 3))[start:][:4]
-        )
+
+
+@pytest.mark.parametrize("n_bands", [1, 4, 5])
+def test_the_noise_of_a_pixel_does_not_depend_on_which_others_are_drawn(n_bands):
+    everything = draw_noise(9, 2, np.arange(200_000), n_bands)
+    some = np.array([1, 2, 3, 50, 700, 65_535, 65_536, 131_073, 199_999])
+    np.testing.assert_array_equal(draw_noise(9, 2, some, n_bands), everything[some])
+    assert draw_noise(9, 2, [], n_bands).shape == (0, n_bands)
+
+
+def test_a_strip_of_an_image_has_the_noise_of_the_whole(linear_model):
+    image = noisy_image(dict.fromkeys(EUCLID_BANDS, 0.05))
+    whole = linear_model.predict(image, DENSITY, draws=4)
+    strip = linear_model.predict(image[5:9], DENSITY, draws=4, first_row=5)
+    np.testing.assert_array_equal(strip.planes["noise"], whole.planes["noise"][5:9])
 
 
 def test_drawn_noise_is_normal_and_independent_between_bands_and_draws():
-    drawn = np.array([draw_noise(1, k, 0, (20_000, 4)) for k in range(2)])
+    drawn = np.array([draw_noise(1, k, np.arange(20_000), 4) for k in range(2)])
     assert abs(drawn.mean()) < 0.01 and drawn.std() == pytest.approx(1, abs=0.01)
     assert np.mean(np.abs(drawn) < 1) == pytest.approx(0.6827, abs=0.005)
     correlation = np.corrcoef(drawn.transpose(0, 2, 1).reshape(8, -1))
@@ -166,6 +178,40 @@ def test_intervals_hold_what_they_say_overall_and_in_bins():
     low, high = np.quantile(difference, (0.16, 0.84))
     inside = (difference >= low) & (difference <= high)
     assert abs(inside[light > np.quantile(light, 0.75)].mean() - 0.68) > 0.05
+
+
+def test_sums_of_the_mean_are_right_where_sums_of_estimates_are_low():
+    rng = np.random.default_rng(8)
+    n, group = 60_000, np.repeat(np.arange(60), 1000)
+    light = 10 ** rng.uniform(-1, 1, n)
+    noise = light / 10 ** rng.uniform(0.5, 2, n)
+    estimate = np.log10(light) + 2
+    truth = estimate + rng.normal(0, 0.25, n)
+    interval = Interval.of(truth - estimate, light, noise, group)
+    again = estimate + rng.normal(0, 0.25, n)
+    low = np.log10(np.sum(10**estimate) / np.sum(10**again))
+    right = np.log10(np.sum(10 ** (estimate + interval.to_mean(light, noise))) / np.sum(10**again))
+    # Half the variance times ln 10.
+    assert low == pytest.approx(-np.log(10) / 2 * 0.25**2, abs=0.01) and abs(right) < 0.01
+
+
+def test_totals_and_means_add_up_the_mean_and_medians_do_not(calibrated):
+    map_ = calibrated.predict(noisy_image(dict.fromkeys(EUCLID_BANDS, 0.01)), DENSITY)
+    map_.meta["pixel_scale"] = 100 * u.pc
+    expected = np.nansum(map_.planes["mean"]) * 1e4
+    assert total(map_).value.to_value(u.Msun) == pytest.approx(expected)
+    # The scatter of these galaxies is 0.1 dex.
+    assert np.log10(expected / np.nansum(map_.data) / 1e4) == pytest.approx(np.log(10) / 2 * 0.01, abs=0.006)
+    assert mean(map_).value.value == pytest.approx(np.nanmean(map_.planes["mean"]))
+    assert median(map_).value.value == pytest.approx(np.nanmedian(map_.data[~map_.mask]), rel=0.02)
+
+
+def test_a_file_without_the_mean_still_opens(calibrated):
+    tree = calibrated.to_tree()
+    for output in tree["outputs"]:
+        del output["interval"]["mean"]
+    map_ = type(calibrated).from_tree(tree).predict(noisy_image(dict.fromkeys(EUCLID_BANDS, 0.01)), DENSITY)
+    assert set(map_.planes) == {"lo", "hi"}
 
 
 def test_a_galaxy_counts_once_however_large_it_is():
@@ -289,7 +335,7 @@ def test_files_carry_errors_and_intervals(calibrated, tmp_path, name):
     again = read(tmp_path / name)
     assert list(again) == list(maps)
     for key, map_ in maps.items():
-        assert set(again[key].planes) == {"lo", "hi", "noise"}
+        assert set(again[key].planes) == {"lo", "hi", "noise", "mean"}
         for plane, values in map_.planes.items():
             np.testing.assert_array_equal(again[key].planes[plane], values)
         np.testing.assert_array_equal(again[key].uncertainty.array, map_.uncertainty.array)
@@ -303,7 +349,7 @@ def test_fits_calls_the_planes_by_their_map(calibrated, tmp_path):
     write(tmp_path / "m.fits", calibrated.predict(noisy_image(dict.fromkeys(EUCLID_BANDS, 0.01)), DENSITY))
     with fits.open(tmp_path / "m.fits") as hdus:
         names = [hdu.name for hdu in hdus]
-        assert names == [DENSITY.upper() + e for e in ("", "_ERR", "_LO", "_HI")] + ["QUALITY"]
+        assert names == [DENSITY.upper() + e for e in ("", "_ERR", "_LO", "_HI", "_MEAN")] + ["QUALITY"]
         assert hdus[2].header["INTERVAL"] == 0.68 and hdus[2].header["BUNIT"] == hdus[0].header["BUNIT"]
 
 
@@ -328,13 +374,15 @@ def test_a_model_file_carries_its_intervals(calibrated, tmp_path):
         ("levels", lambda a: a + 1, "out of order"),
         ("noise", lambda a: a[0], "do not fit together"),
         ("noise", lambda a: -a, "out of order"),
+        ("mean", lambda a: a[1:], "do not fit together"),
+        ("mean", lambda a: a * np.inf, "not finite"),
     ],
 )
 def test_damaged_intervals_are_refused(calibrated, name, damage, message):
     tree = calibrated.to_tree()
     interval = dict(tree["outputs"][0]["interval"])
     if name == "noise" and message == "out of order":
-        interval["noise"] = interval["noise"] + np.arange(3)
+        interval["noise"] = interval["noise"] + np.arange(interval["noise"].shape[1])
     interval[name] = damage(interval[name])
     tree["outputs"][0]["interval"] = interval
     with pytest.raises(InputError, match=message):
