@@ -2,11 +2,29 @@
 
 from astropy.utils.exceptions import AstropyUserWarning
 
-__all__ = ["InputError", "ImageFileError", "ModelFileError", "PluginError", "PluginWarning", "DataWarning"]
+__all__ = [
+    "DataWarning",
+    "ImageFileError",
+    "InputError",
+    "ModelFileError",
+    "NotFittedError",
+    "PluginError",
+    "PluginWarning",
+]
 
 
 class InputError(ValueError):
-    """Something given to a function cannot be used; the message says what, and what is possible."""
+    """Something given to a function cannot be used; the message says what, and what is possible.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError, make_features
+    >>> try:
+    ...     make_features({"HE": [1.0]}, ("colors",))
+    ... except InputError as error:
+    ...     print(error)
+    no set of features 'colors'; there are bands, colours, ...; did you mean 'colours'?
+    """
 
 
 class _FileError(InputError):
@@ -31,20 +49,96 @@ class _FileError(InputError):
 
 
 class ImageFileError(_FileError):
-    """An image, map or atlas file cannot be read."""
+    """An image, map, atlas or sample cannot be read.
+
+    Examples
+    --------
+    >>> from euclid_resolved import ImageFileError, read_euclid
+    >>> try:
+    ...     read_euclid("nowhere.fits")
+    ... except ImageFileError as error:
+    ...     print(error)
+    nowhere.fits: no such file
+    """
 
 
 class ModelFileError(_FileError):
-    """A model file is damaged, foreign or hostile."""
+    """A model file is damaged, foreign or hostile.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from euclid_resolved import LinearRegression, ModelFileError, read, train, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write("model.asdf", train(example_galaxies(), estimator=LinearRegression()))
+    >>> _ = Path("half.asdf").write_bytes(Path("model.asdf").read_bytes()[:-5000])
+    >>> try:
+    ...     read("half.asdf")
+    ... except ModelFileError as error:
+    ...     print(str(error)[:40])
+    half.asdf: block 4 is larger than the fi
+    """
+
+
+class NotFittedError(InputError, AttributeError):
+    """An estimator is asked for what only a fit or `restore` gives it.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, NotFittedError
+    >>> try:
+    ...     LinearRegression().predict([[0.5]])
+    ... except NotFittedError as error:
+    ...     print(error)
+    this LinearRegression has learned nothing yet: call fit, or use a trained model
+    """
 
 
 class PluginError(InputError):
-    """A name is not registered, is registered twice, or what is registered breaks its contract."""
+    """A name is not registered, is registered twice, or what is registered breaks its contract.
+
+    Examples
+    --------
+    >>> from euclid_resolved import PluginError
+    >>> from euclid_resolved.plugins import lookup
+    >>> try:
+    ...     lookup("features", "color")
+    ... except PluginError as error:
+    ...     print(str(error).split(";")[0])
+    no set of features 'color'
+    """
 
 
 class PluginWarning(AstropyUserWarning):
-    """A plugin could not be loaded; everything else works."""
+    """A plugin could not be loaded; everything else works.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from euclid_resolved import PluginWarning
+    >>> from euclid_resolved.plugins import available
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", PluginWarning)  # a broken plugin is to stop this script
+    ...     names = available("estimators")
+    """
 
 
 class DataWarning(AstropyUserWarning):
-    """The data allow an answer, but the user should know something about them."""
+    """The data allow an answer, but the user should know something about them.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from euclid_resolved import DataWarning, LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies, estimator=LinearRegression(), clip=0.05)
+    >>> with warnings.catch_warnings(record=True) as found:
+    ...     warnings.simplefilter("always", DataWarning)
+    ...     for nddata in galaxies[0].image.values():
+    ...         nddata.data[:] = 0.001  # nothing of this image is bright enough
+    ...     density = model.predict(galaxies[0].image)
+    >>> print(found[0].message)
+    no pixel of example 1 can be judged: every map is empty
+    """

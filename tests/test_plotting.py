@@ -5,21 +5,22 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from astropy.nddata import StdDevUncertainty
 from astropy.visualization.wcsaxes import WCSAxes
 from helpers import NAMES, an_image, density_map, galaxy, image_of, sky_wcs
 
-from euclid_resolved import SpatialMap
+from euclid_resolved import Quality, SpatialMap
+from euclid_resolved.comparison import plot_galaxy, plot_predicted_against_true, running_median
 from euclid_resolved.errors import InputError
 from euclid_resolved.plotting import (
-    NO_VALUE,
-    axis_label,
-    plot_galaxy,
+    plot_band,
     plot_image,
     plot_map,
     plot_maps,
-    plot_predicted_against_true,
-    running_median,
+    plot_quality,
+    plot_uncertainty,
 )
+from euclid_resolved.style import NO_VALUE, axis_label, figure_size, paper_style, save_figure
 
 SHAPE = (12, 14)
 
@@ -30,8 +31,9 @@ def picture(axes):
 
 
 def labels(figure):
-    """Every label of the figure."""
-    return {axes.get_ylabel() for axes in figure.axes} | {axes.get_xlabel() for axes in figure.axes}
+    """Every label of the figure and of its colour bars."""
+    shown = [each for axes in figure.axes for each in (axes, *axes.child_axes)]
+    return {axes.get_ylabel() for axes in shown} | {axes.get_xlabel() for axes in shown}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,8 @@ def test_colours_span_the_bulk_of_the_values():
 )
 def test_a_scale_bar_is_a_round_length(options, bar):
     axes = plot_map(density_map(np.ones(SHAPE), **options))
-    assert [text.get_text() for text in axes.texts] == ([bar] if bar else [])
+    texts = [text.get_text() for text in axes.texts if text.get_text() not in ("", "N", "E")]
+    assert texts == ([bar] if bar else [])
     if bar:
         line = axes.lines[0].get_xdata()
         assert line[1] - line[0] == pytest.approx(2)
@@ -125,13 +128,16 @@ def test_maps_are_drawn_side_by_side():
 @pytest.mark.parametrize("wcs", [None, sky_wcs(SHAPE)], ids=["pixels", "sky"])
 def test_an_image_is_drawn_band_by_band(wcs):
     light = {band: an_image(SHAPE).brightness(band).copy() for band in ("IE", "HE")}
-    light["IE"][0, 0] = -1
+    light["IE"][0, 0] = np.nan
+    light["IE"][2, 2] = -1
     mask = np.zeros(SHAPE, bool)
     mask[1, 1] = True
     figure = plot_image(image_of(light, wcs=wcs, masks={"HE": mask}, name="NGC 1"))
     one, two = (axes for axes in figure.axes if axes.images and axes.get_title())
     assert (one.get_title(), two.get_title()) == ("IE", "HE") and figure.get_suptitle() == "NGC 1"
-    np.testing.assert_allclose(picture(two)[0], np.log10(light["HE"][0]), rtol=1e-6)
+    np.testing.assert_allclose(picture(two)[0], light["HE"][0], rtol=1e-6)
+    assert picture(one)[2, 2] == -1  # noise below zero is shown, what is masked is not
+    assert isinstance(one.images[0].norm, matplotlib.colors.AsinhNorm)
     assert np.argwhere(np.isnan(picture(one))).tolist() == [[0, 0]]
     assert np.argwhere(np.isnan(picture(two))).tolist() == [[1, 1]]
     assert any("MJy" in label for label in labels(figure))
@@ -222,3 +228,132 @@ def test_drawing_changes_no_map():
     plot_galaxy(truth, {name: map_[:, :] for name, map_ in truth.items()})
     for name, map_ in truth.items():
         np.testing.assert_array_equal(map_.data, before[name])
+
+
+def arrows(axes):
+    """Where the arrows of a compass point, by the letter at their tip."""
+    start = next(text.xyann for text in axes.texts if text.get_text() == "")
+    return {
+        t.get_text(): np.subtract(t.get_position(), start) for t in axes.texts if t.get_text() in ("N", "E")
+    }
+
+
+def test_the_compass_points_north_and_east():
+    shown = arrows(plot_map(density_map(np.ones((40, 40)), wcs=sky_wcs((40, 40)))))
+    turn = np.deg2rad(20)  # of `sky_wcs`: at position angle 0 north is up and east to the left
+    for letter, direction in (("N", (np.sin(turn), np.cos(turn))), ("E", (-np.cos(turn), np.sin(turn)))):
+        np.testing.assert_allclose(shown[letter] / np.hypot(*shown[letter]), direction, atol=1e-3)
+
+
+def test_without_a_sky_there_is_no_compass():
+    assert not plot_map(density_map(np.ones(SHAPE))).texts
+
+
+def test_uncertainty_is_drawn_in_per_cent():
+    values = np.full(SHAPE, 50.0)
+    values[0, 0] = np.nan
+    planes = {"noise": np.full(SHAPE, 1.0, np.float32)}
+    map_ = density_map(values, uncertainty=StdDevUncertainty(np.full(SHAPE, 5.0)), planes=planes)
+    axes = plot_uncertainty(map_)
+    assert np.isnan(picture(axes)[0, 0]) and np.nanmax(np.abs(picture(axes) - 10)) < 1e-6
+    assert axes.get_title() == "one sigma: stellar mass surface density"
+    assert np.nanmax(picture(plot_uncertainty(map_, "noise"))) == pytest.approx(2)
+    with pytest.raises(InputError, match="no plane 'model'; the map has noise"):
+        plot_uncertainty(map_, "model")
+    with pytest.raises(InputError, match="no uncertainty; a calibrated model"):
+        plot_uncertainty(density_map(values))
+
+
+def test_quality_is_one_colour_a_reason_and_shares_add_up():
+    quality = np.zeros((10, 10), np.int32)
+    quality[:2] = Quality.MASKED | Quality.NOISE
+    quality[2:5] = Quality.NOISE
+    axes = plot_quality(density_map(np.ones((10, 10)), quality=quality))
+    shown = axes.images[0].get_array()
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 3
+    np.testing.assert_array_equal(shown[0, 0], (0, 0, 0))
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts[0] == "50.0 % no remark"
+    assert texts[1] == "20.0 % MASKED: masked in at least one band of the input image"
+    assert texts[2].startswith("30.0 % NOISE: signal-to-noise")
+    assert plot_quality(density_map(np.ones(SHAPE)), legend=False).get_legend() is None
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_band_of_one_value_or_none_can_be_drawn(empty):
+    values = np.full(SHAPE, np.nan if empty else 0.0, np.float32)
+    plot_band(image_of({"HE": values}), "HE").figure.canvas.draw()
+
+
+def test_axes_and_figures_that_are_given_are_used():
+    map_, image = density_map(np.ones(SHAPE)), an_image(SHAPE, sigma=0.1)
+    figure, axes = plt.subplots(1, 3)
+    assert plot_map(map_, ax=axes[0]) is axes[0]
+    assert plot_quality(map_, ax=axes[1]) is axes[1]
+    assert plot_band(image, "HE", ax=axes[2]) is axes[2]
+    left, right = plt.figure(figsize=(20, 12), layout="constrained").subfigures(1, 2)
+    truth = galaxy(1, (24, 24)).maps
+    assert plot_maps(truth, figure=left) is left
+    assert plot_galaxy(truth, truth, figure=right) is right
+    assert len(plt.get_fignums()) == 2
+    left.figure.canvas.draw()
+
+
+def test_no_map_is_refused():
+    with pytest.raises(InputError, match="there is no map to draw"):
+        plot_maps({})
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    with paper_style(7):
+        assert matplotlib.rcParams["font.size"] == 7 and matplotlib.rcParams["pdf.fonttype"] == 42
+        save_figure(plot_image(an_image(SHAPE)), tmp_path / "image.pdf")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("width", "inches"), [("column", 88 / 25.4), ("page", 180 / 25.4), (10 * u.cm, 100 / 25.4)]
+)
+def test_figures_are_as_wide_as_the_paper_asks(width, inches):
+    assert figure_size(width, 0.5) == pytest.approx((inches, inches / 2))
+    axes = plot_map(density_map(np.ones(SHAPE)), figsize=figure_size(width))
+    assert axes.figure.get_size_inches()[0] == pytest.approx(inches)
+
+
+@pytest.mark.parametrize("width", ["colum", 88, 3 * u.s, -1 * u.cm, None])
+def test_a_width_without_sense_is_refused(width):
+    with pytest.raises(InputError, match="column, wide, page|above zero"):
+        figure_size(width)
+
+
+def test_a_pdf_has_its_fonts_and_keeps_lines_as_lines(tmp_path):
+    figure = plot_galaxy(galaxy(1, (24, 24)).maps, galaxy(2, (24, 24)).maps)
+    save_figure(figure, tmp_path / "galaxy.pdf")
+    assert not plt.get_fignums()
+    written = (tmp_path / "galaxy.pdf").read_bytes()
+    assert b"/Type3" not in written and b"/Subtype /Type3" not in written and b"/FontFile2" in written
+    assert b"CreationDate" not in written
+    save_figure(plot_galaxy(galaxy(1, (24, 24)).maps, galaxy(2, (24, 24)).maps), tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == written
+
+
+def test_only_pictures_are_made_of_pixels_in_an_svg(tmp_path):
+    rng = np.random.default_rng(1)
+    truth = rng.normal(2, 0.5, 3000)
+    panels = {"stellar_mass_density": {"m": (truth, truth + rng.normal(0, 0.1, 3000))}}
+    save_figure(plot_predicted_against_true(panels), tmp_path / "panel.svg")
+    text = (tmp_path / "panel.svg").read_text()
+    assert text.count("<image") == 1  # the density; its thousands of cells would be as many paths
+    assert 0 < text.count("<path") < 200
+    save_figure(plot_map(density_map(np.ones(SHAPE))), tmp_path / "map.svg")
+    assert (tmp_path / "map.svg").read_text().count("<image") == 2  # the map and its colour bar
+
+
+def test_a_figure_of_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"map.dog: the name of a figure ends in one of .pdf, .png, .svg"):
+        save_figure(plt.figure(), tmp_path / "map.dog")
+    (tmp_path / "map.png").write_bytes(b"precious")
+    with pytest.raises(InputError, match="exists"):
+        save_figure(plt.figure(), tmp_path / "map.png", overwrite=False)
+    assert (tmp_path / "map.png").read_bytes() == b"precious"

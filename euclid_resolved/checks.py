@@ -1,0 +1,151 @@
+"""What was given, checked at the edge: a message says what was wrong, what was given, what is possible."""
+
+import difflib
+import numbers
+
+from euclid_resolved.errors import InputError
+
+__all__ = ["check_name", "check_names", "check_type", "check_whole", "did_you_mean"]
+
+
+def did_you_mean(name, known):
+    """The end of a message about an unknown name.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    known : iterable of str
+
+    Returns
+    -------
+    hint : str
+        The known name that looks like it, or nothing.
+
+    Examples
+    --------
+    >>> from euclid_resolved.checks import did_you_mean
+    >>> did_you_mean("linaer", ["linear", "ridge"])
+    "; did you mean 'linear'?"
+    """
+    guess = difflib.get_close_matches(str(name), [str(each) for each in known], 1)
+    return f"; did you mean {guess[0]!r}?" if guess else ""
+
+
+def check_name(name, known, what, have="known are"):
+    """Refuse a name that is not known.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    known : iterable of str
+    what : str
+        What it should name, for example ``"property"``.
+    have : str, optional
+        What comes before the known names.
+
+    Raises
+    ------
+    InputError
+        If it is not among them.
+
+    Examples
+    --------
+    >>> from euclid_resolved.checks import check_name
+    >>> check_name("HE", ["IE", "HE"], "band")
+    """
+    known = list(known)
+    if name not in known:
+        listed = ", ".join(known) or "none"
+        raise InputError(f"no {what} {name!r}; {have} {listed}{did_you_mean(name, known)}")
+
+
+def check_names(names, what):
+    """Several names as a tuple; one text is refused, for it would count as the sequence of its letters.
+
+    Parameters
+    ----------
+    names : sequence of str
+    what : str
+        What they name, in the plural.
+
+    Returns
+    -------
+    names : tuple
+
+    Raises
+    ------
+    InputError
+        If it is a text, or no sequence.
+
+    Examples
+    --------
+    >>> from euclid_resolved.checks import check_names
+    >>> check_names(["IE", "HE"], "bands")
+    ('IE', 'HE')
+    """
+    if isinstance(names, str):
+        raise InputError(f"{what} are given as a sequence of names: ({names!r},), not {names!r}")
+    try:
+        return tuple(names)
+    except TypeError:
+        raise InputError(f"{what} are given as a sequence of names, not {names!r}") from None
+
+
+def check_type(value, kind, hint=""):
+    """Refuse what is not of a kind.
+
+    Parameters
+    ----------
+    value : object
+    kind : type
+    hint : str, optional
+        What to do about it.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression
+    >>> from euclid_resolved.checks import check_type
+    >>> from euclid_resolved.estimators import Estimator
+    >>> check_type(LinearRegression(), Estimator)
+    """
+    if isinstance(value, kind):
+        return
+    given = value if isinstance(value, type) else type(value)
+    name = given.__name__ if given.__module__ == "builtins" else f"{given.__module__}.{given.__name__}"
+    if given is value:
+        name = f"the class {name}: call it, {given.__name__}(...)"
+    elif isinstance(value, str):
+        name = f"the text {value[:80]!r}"
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    raise InputError(f"{article} {kind.__name__} is needed, got {name}" + (f"; {hint}" if hint else ""))
+
+
+def check_whole(what, value, least=1):
+    """Refuse what is no whole number, or too small.
+
+    Parameters
+    ----------
+    what : str
+        Its name.
+    value : object
+    least : int, optional
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+
+    Examples
+    --------
+    >>> from euclid_resolved.checks import check_whole
+    >>> check_whole("n_trees", 100)
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{what} must be a whole number and at least {least}, got {value!r}")
