@@ -1,0 +1,118 @@
+"""What the documentation must not lose sight of: bits, files, hooks, options, modules, links."""
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import euclid_resolved
+from euclid_resolved import Quality, hookspecs
+from euclid_resolved.cli import _parser
+from euclid_resolved.io import fits
+from euclid_resolved.maps import PLANES
+from euclid_resolved.metrics import METRICS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.glob("*.rst") if not path.name.startswith("sg_"))  # written by a build
+PACKAGE = Path(euclid_resolved.__file__).parent
+# Modules behind others, which document what these offer.
+BEHIND = {
+    "builtin", "checks", "cli", "commands", "conftest", "predict_command", "quickstart", "region_pixels",
+}  # fmt: skip
+
+
+def page(name):
+    return (DOCS / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def test_every_quality_bit_is_on_its_page():
+    text = page("quality")
+    for bit in Quality:
+        row = f"   * - {bit.value}\n     - {bit.name}\n     - {bit.meaning}\n"
+        assert row in text, bit.name
+
+
+def test_every_hook_has_a_section():
+    text = page("hooks")
+    for hook in hookspecs.__all__:
+        assert f"``{hook}``\n----" in text and f":pyobject: {hook}\n" in text
+
+
+def test_every_metric_is_on_its_page():
+    for metric in METRICS:
+        assert f"`~euclid_resolved.metrics.{metric.__name__}`" in page("metrics")
+
+
+def test_files_name_every_tag_plane_and_keyword():
+    text = page("files")
+    manifest = next((PACKAGE / "io/resources/manifests").glob("*.yaml"))
+    for tag in yaml.safe_load(manifest.read_text(encoding="utf-8"))["tags"]:
+        start, _, name = tag["tag_uri"].rpartition("/")
+        assert f"``{start}/``" in text and f"   * - ``{name}``\n" in text
+    for name in PLANES:
+        assert f"``NAME_{name.upper()}``" in text
+    for card in fits._CARDS.values():
+        assert f"``{card}``" in text
+
+
+def commands(parser, words=()):
+    """Every command of the command line: its words and its options."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                yield from commands(sub, (*words, name))
+    yield words, [action for action in parser._actions if action.help is not argparse.SUPPRESS]
+
+
+COMMANDS = list(commands(_parser()))
+
+
+@pytest.mark.parametrize("words, actions", COMMANDS, ids=[" ".join(words) or "-" for words, _ in COMMANDS])
+def test_every_option_of_the_command_line_says_what_it_does(words, actions):
+    silent = [
+        "/".join(action.option_strings) or action.dest
+        for action in actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert not silent, silent
+
+
+def test_every_command_is_on_its_page_and_its_options_are_made_from_the_parser():
+    text = page("command_line")
+    for words, _ in COMMANDS:
+        if words and words != ("atlas",):
+            assert re.search(rf"^   \* - ``{' '.join(words)}\b", text, re.M), words
+    module, function = (re.search(rf":{key}: (\S+)", text)[1] for key in ("module", "func"))
+    assert getattr(importlib.import_module(module), function) is _parser
+
+
+def test_every_public_module_is_in_the_reference():
+    listed = set(re.findall(r"^   euclid_resolved\.([\w.]+)$", page("reference"), re.M))
+    found = {path.stem for path in PACKAGE.glob("[!_]*.py")} - BEHIND
+    assert found <= listed, f"not in docs/reference.rst: {', '.join(sorted(found - listed))}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_page_is_in_a_list_and_its_links_lead_somewhere(path):
+    lists = "\n".join(
+        part
+        for other in PAGES
+        for part in re.findall(r"\.\. toctree::.*?(?=\n\S|\Z)", other.read_text("utf-8"), re.S)
+    )
+    if path.stem != "index":
+        assert re.search(rf"^   (?:.* <)?{path.stem}>?$", lists, re.M), "in no list of pages"
+    for target in re.findall(r":doc:`(?:[^`<]*<)?([\w/]+)>?`", path.read_text(encoding="utf-8")):
+        assert target.startswith("gallery/") or (DOCS / f"{target}.rst").exists(), target
+
+
+def test_terms_are_in_the_glossary():
+    known = set(re.findall(r"^   ([\w -]+)$", page("glossary"), re.M))
+    used = {}
+    for path in PAGES:
+        for term in re.findall(r":term:`(?:[^`<]*<)?([^`>]+)>?`", path.read_text(encoding="utf-8")):
+            used[" ".join(term.split())] = path.stem
+    assert set(used) <= known, {term: used[term] for term in set(used) - known}
