@@ -44,6 +44,22 @@ def align(bands, reference=None):
     ------
     InputError
         If a band has no celestial WCS or lies off the reference, or the reference is no band.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from astropy.wcs import WCS
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.align import align
+    >>> def band(pixel):
+    ...     wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 1, "CRPIX2": 1})
+    ...     wcs.wcs.cdelt = -pixel / 3600, pixel / 3600
+    ...     return NDData(np.ones((6, 6)), unit=u.MJy / u.sr, wcs=wcs)
+    >>> image = MultiBandImage(align({"IE": band(0.1), "HE": band(0.12)}, reference="HE"))
+    >>> image.shape
+    (6, 6)
     """
     if not isinstance(bands, Mapping) or not bands:
         raise InputError("align needs a mapping of band name to NDData with at least one band")

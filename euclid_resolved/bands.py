@@ -30,6 +30,16 @@ class Band:
         Its name in the file names of the MER mosaics.
     aliases : tuple of str
         Other names that are understood, in lower case.
+
+    Examples
+    --------
+    >>> from euclid_resolved import BANDS
+    >>> for name, band in BANDS.items():
+    ...     print(f"{name} {band.pivot:.0f}, PSF {band.psf_fwhm}, A/E(B-V) {band.extinction}")
+    IE 7103 Angstrom, PSF 0.16 arcsec, A/E(B-V) 2.191
+    YE 10785 Angstrom, PSF 0.35 arcsec, A/E(B-V) 1.041
+    JE 13621 Angstrom, PSF 0.34 arcsec, A/E(B-V) 0.707
+    HE 17649 Angstrom, PSF 0.35 arcsec, A/E(B-V) 0.472
     """
 
     name: str
@@ -73,6 +83,12 @@ def band_name(text):
     -------
     name : str
         ``"IE"``, ``"YE"``, ``"JE"``, ``"HE"``, or `text` unchanged where it names none of them.
+
+    Examples
+    --------
+    >>> from euclid_resolved.bands import band_name
+    >>> band_name("VIS"), band_name("NIR_H"), band_name("u")
+    ('IE', 'HE', 'u')
     """
     lower = text.strip().lower()
     for band in BANDS.values():

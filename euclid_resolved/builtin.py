@@ -42,7 +42,7 @@ def register_estimators():
 @hookimpl
 def register_diagnostics():
     """The paper's own ways of looking at a model, and a few that it lacks."""
-    from euclid_resolved import figures, importance, profiles, rmzr, robustness
+    from euclid_resolved import figures, importance, profiles, rmzr, robustness, robustness_figures
     from euclid_resolved.diagnostics import Diagnostic
 
     return {
@@ -61,22 +61,30 @@ def register_diagnostics():
             profiles.radial_profiles, figures.plot_profiles, "true and estimated radial profiles"
         ),
         "cross_validation": Diagnostic(
-            robustness.cross_validation, figures.plot_runs, "folds of whole galaxies"
+            robustness.cross_validation, robustness_figures.plot_runs, "folds of whole galaxies"
         ),
         "learning_curve": Diagnostic(
-            robustness.learning_curve, figures.plot_learning_curve, "accuracy against number of galaxies"
+            robustness.learning_curve,
+            robustness_figures.plot_learning_curve,
+            "accuracy against number of galaxies",
         ),
         "epistemic_scatter": Diagnostic(
-            robustness.epistemic_scatter, figures.plot_runs, "accuracy when only seeds change"
+            robustness.epistemic_scatter, robustness_figures.plot_runs, "accuracy when only seeds change"
         ),
         "sample_bias": Diagnostic(
-            robustness.sample_bias, figures.plot_sample_bias, "training galaxies against test galaxies"
+            robustness.sample_bias,
+            robustness_figures.plot_sample_bias,
+            "training galaxies against test galaxies",
         ),
         "projections": Diagnostic(
-            robustness.projections, figures.plot_learning_curve, "accuracy against number of projections"
+            robustness.projections,
+            robustness_figures.plot_learning_curve,
+            "accuracy against number of projections",
         ),
         "colour_recovery": Diagnostic(
-            robustness.colour_recovery, figures.plot_colour_recovery, "colours learned from the bands"
+            robustness.colour_recovery,
+            robustness_figures.plot_colour_recovery,
+            "colours learned from the bands",
         ),
     }
 

@@ -1,6 +1,7 @@
 """The command line: quickstart, atlas, train, evaluate, diagnose, predict, fetch, reproduce, info, plugins.
 
-Exit codes: 0 all went well, 1 something failed (one line says what), 2 the command makes no sense.
+Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
+else failed; 130 interrupted. One line says what.
 """
 
 import argparse
@@ -11,8 +12,11 @@ import warnings
 from euclid_resolved import commands as run
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError
+from euclid_resolved.predict_command import predict
 
 __all__ = ["main"]
+
+_OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
 
 
 def main(arguments=None):
@@ -84,45 +88,54 @@ def _parser():
     new = command("quickstart", run.quickstart, "make a small mock atlas, train on it, map a galaxy", replace)
     new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
     new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
-    new.add_argument("--seed", type=int, default=1)
+    new.add_argument("--seed", type=int, default=1, help="of the atlas (%(default)s)")
 
-    atlas = commands.add_parser("atlas", help="make a mock atlas", parents=[common])
-    atlas.set_defaults(run=lambda options: atlas.error("say what to do with the atlas: make"))
+    text = "make a mock atlas, or keep the pixels of an atlas as a sample"
+    atlas = commands.add_parser("atlas", help=text, parents=[common])
+    atlas.set_defaults(run=lambda options: atlas.error("say what to do with the atlas: make or extract"))
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     new = command("make", run.atlas_make, "make a mock atlas in the TNG50-SKIRT layout", replace, to=kinds)
-    new.add_argument("directory", metavar="DIR")
+    new.add_argument("directory", metavar="DIR", help="the folder of the atlas")
     new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
-    new.add_argument("--seed", type=int, default=1)
+    new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
     new.add_argument("--pixels", type=_count, help="side of the images in pixels")
-    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+
+    text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
+    new = command("extract", run.atlas_extract, text, replace, to=kinds)
+    new.add_argument("atlas", metavar="ATLAS", help="its folder")
+    new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
+    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    new.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
+    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
 
     new = command("train", run.train, "train a model on an atlas", replace)
-    new.add_argument("atlas", metavar="ATLAS")
-    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf")
+    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
+    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
     new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
     new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help="(bands)")
     new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
     new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
     new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
     new.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
-    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
     new.add_argument("--test-fraction", type=float, default=0.1, help="of the galaxies (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
     new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
 
     new = command("evaluate", run.evaluate, "compare a model with the truth of an atlas")
-    new.add_argument("model", metavar="MODEL.asdf")
-    new.add_argument("atlas", metavar="ATLAS")
-    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
+    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
+    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
     new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
     new.add_argument("--json", action="store_true", help="print JSON")
 
     new = command("diagnose", run.diagnose, "find out what a model leans on", replace)
     new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
-    new.add_argument("model", metavar="MODEL.asdf")
-    new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on")
-    new.add_argument("--observer", default="O5", help="O1 to O5 (%(default)s)")
+    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
+    new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on, or a SAMPLE of it")
+    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
     new.add_argument("-o", "--output", metavar="OUT", help="a folder for tables (ECSV) and figures (PNG)")
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic")
 
@@ -132,7 +145,7 @@ def _parser():
     new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
     new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
 
-    new = command("predict", run.predict, "map an image with a model, or with the default one", replace)
+    new = command("predict", predict, "map images with a model, or with the default one", replace)
     new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(a default, trained once and kept)")
     new.add_argument(
         "image",
@@ -155,6 +168,7 @@ def _parser():
         "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
     )
     _preparation(new)
+    _scale(new)
 
     new = command("fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
     new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
@@ -167,7 +181,7 @@ def _parser():
     new.add_argument("--refresh", action="store_true", help="fetch again what is there")
 
     new = command("info", run.info, "say what a file holds")
-    new.add_argument("file", nargs="+", metavar="FILE")
+    new.add_argument("file", nargs="+", metavar="FILE", help="models, images, maps, atlases")
 
     new = command("plugins", run.plugins, "list what is registered")
     new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
@@ -191,6 +205,17 @@ def _preparation(parser):
     group.add_argument("--distance", type=float, metavar="MPC", help="measured distance")
     group.add_argument("--scale", type=float, metavar="PC", help="average to pixels of this size")
     group.add_argument("--signal-to-noise", type=float, metavar="S/N", help="bin adaptively")
+
+
+def _scale(parser):
+    """The options for what is large or many; see `euclid_resolved.tile` and `euclid_resolved.many`."""
+    group = parser.add_argument_group("whole tiles and many images")
+    group.add_argument(
+        "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
+    )
+    group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
+    group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
 
 
 def _count(text):

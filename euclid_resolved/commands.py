@@ -1,20 +1,23 @@
 """What the commands of the command line do; each takes the parsed options and prints a report."""
 
 import ast
+import contextlib
 import json
+import os
 from pathlib import Path
 
+from euclid_resolved.checks import check_name, did_you_mean
 from euclid_resolved.errors import InputError
 
 __all__ = [
     "UsageError",
+    "atlas_extract",
     "atlas_make",
     "diagnose",
     "evaluate",
     "fetch",
     "info",
     "plugins",
-    "predict",
     "quickstart",
     "reproduce",
     "train",
@@ -22,7 +25,16 @@ __all__ = [
 
 
 class UsageError(Exception):
-    """The command makes no sense as it was given; exit code 2."""
+    """The command makes no sense as it was given, whatever the files hold; exit code 2."""
+
+
+@contextlib.contextmanager
+def _usage():
+    """Make what is wrong with the words of a command a `UsageError`."""
+    try:
+        yield
+    except InputError as error:
+        raise UsageError(str(error)) from error
 
 
 def _refuse_existing(path, overwrite):
@@ -30,6 +42,8 @@ def _refuse_existing(path, overwrite):
     path = Path(path)
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise InputError(f"{path}: there is no permission to write in the folder {path.parent}")
     if path.exists() and not overwrite:
         raise InputError(f"{path}: the file exists; to replace it say --overwrite")
 
@@ -58,59 +72,84 @@ def atlas_make(options):
     print(f"{options.galaxies} mock galaxies in {path}")
 
 
+def atlas_extract(options):
+    """Keep the pixels of an atlas that a model can learn from."""
+    from euclid_resolved.bands import EUCLID_BANDS
+    from euclid_resolved.clip import DEFAULT_CLIP
+    from euclid_resolved.io import read_atlas, write_sample
+    from euclid_resolved.io.fingerprint import fingerprint
+    from euclid_resolved.quantities import PROPERTIES
+
+    bands = tuple(options.bands or EUCLID_BANDS)
+    pixels = write_sample(
+        options.output,
+        read_atlas(options.atlas, observer=options.observer, bands=bands),
+        tuple(PROPERTIES),
+        bands,
+        clip=DEFAULT_CLIP if options.clip is None else options.clip,
+        source=str(Path(options.atlas).resolve().name),
+        atlas=fingerprint(options.atlas),
+        overwrite=options.overwrite,
+        progress=True,
+    )
+    print(_described(pixels))
+    print(f"Written: {options.output}")
+
+
 def _estimator(options):
     """The estimator with the settings asked for."""
     from dataclasses import fields
 
     from euclid_resolved.plugins import lookup
 
-    kind = lookup("estimators", options.estimator)
+    with _usage():
+        kind = lookup("estimators", options.estimator)
     names = [field.name for field in fields(kind) if field.init]
     settings = {"seed": options.seed} if "seed" in names else {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals or key not in names:
             raise UsageError(
-                f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}"
+                f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}, each given "
+                f"as KEY=VALUE{did_you_mean(key, names)}"
             )
         settings[key] = _literal(text)
     try:
-        return kind(**settings)
+        with _usage():
+            return kind(**settings)
     except TypeError as error:
-        raise InputError(f"{options.estimator} does not take these settings: {error}") from error
+        raise UsageError(f"{options.estimator} does not take these settings: {error}") from error
 
 
 def train(options):
-    """Train a model on an atlas, test it on galaxies held out, and write it."""
+    """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
     from euclid_resolved.bands import EUCLID_BANDS
-    from euclid_resolved.io import read_atlas, write
-    from euclid_resolved.io.fingerprint import fingerprint
+    from euclid_resolved.features import feature_columns
+    from euclid_resolved.io import write
     from euclid_resolved.metrics import evaluate as measure
-    from euclid_resolved.plugins import lookup
     from euclid_resolved.quantities import PROPERTIES, get_property
-    from euclid_resolved.sample import DEFAULT_CLIP, extract, split
+    from euclid_resolved.splits import split
     from euclid_resolved.training import train as fit
+    from euclid_resolved.truth import open_truth
 
     if not 0 < options.test_fraction < 1:
         raise UsageError(f"--test-fraction must lie between 0 and 1, got {options.test_fraction}")
     if not options.output.endswith(".asdf"):
         raise UsageError(f"a model file ends in .asdf, got {options.output}")
-    if "all" in options.property:
-        properties = tuple(PROPERTIES)
-    else:
-        properties = tuple(get_property(name).name for name in options.property)
-    estimator = _estimator(options)
-    for name in options.features:
-        lookup("features", name)  # an unknown one is better met now than after reading the atlas
+    estimator, bands = _estimator(options), tuple(options.bands or EUCLID_BANDS)
+    with _usage():  # an unknown name is better met now than after reading the atlas
+        if "all" in options.property:
+            properties = tuple(PROPERTIES)
+        else:
+            properties = tuple(get_property(name).name for name in options.property)
+        possible = feature_columns(bands, options.features)
+        for column in options.columns or ():
+            check_name(column, possible, "column", "these features make")
     _refuse_existing(options.output, options.overwrite)
-    bands = tuple(options.bands or EUCLID_BANDS)
-    galaxies = read_atlas(options.atlas, observer=options.observer, bands=bands)
-    training, test = split(galaxies, options.test_fraction, options.seed)
-    clip = DEFAULT_CLIP if options.clip is None else options.clip
-    source = str(Path(options.atlas).resolve().name)
-    pixels = extract(galaxies, properties, bands, clip=clip, source=source, progress=True)
-    kept = f"{100 * pixels.kept:.2f} % of all"
-    print(f"{len(pixels)} pixels of {len(galaxies)} galaxies, {kept}, brighter than {clip} MJy/sr")
+    truth = open_truth(options.atlas, options.observer, bands)
+    training, test = split(truth.galaxies, options.test_fraction, options.seed)
+    pixels = truth.pixels(properties, bands, options.clip)
+    print(_described(pixels))
     model = fit(
         pixels.of(training),
         properties,
@@ -123,7 +162,7 @@ def train(options):
     )
     table = measure(model, pixels.of(test))
     model.training.update(
-        atlas=fingerprint(options.atlas),
+        atlas=truth.atlas,
         test_galaxies=[galaxy.name for galaxy in test],
         test=_as_dict(table),
     )
@@ -131,6 +170,12 @@ def train(options):
     print(f"Accuracy on {len(test)} galaxies that were held out:")
     _print(table)
     print(f"Written: {options.output}")
+
+
+def _described(pixels):
+    kept = f"{100 * pixels.kept:.2f} % of all"
+    count = f"{len(pixels)} pixels of {len(pixels.names)} galaxies, {kept}"
+    return count if pixels.clip is None else f"{count}, brighter than {pixels.clip} MJy/sr"
 
 
 def _as_dict(table):
@@ -153,22 +198,23 @@ def _print(table):
 
 
 def evaluate(options):
-    """Compare a model with the truth of an atlas."""
-    from euclid_resolved.io import read_atlas
-    from euclid_resolved.io.fingerprint import fingerprint
+    """Compare a model with the truth of an atlas or a sample."""
     from euclid_resolved.metrics import evaluate as measure
+    from euclid_resolved.truth import open_truth
 
     model = _read_model(options.model)
-    galaxies = read_atlas(options.atlas, observer=options.observer, bands=model.bands)
+    truth = open_truth(options.atlas, options.observer, model.bands)
+    galaxies = truth.galaxies
     held_out = set(model.training.get("test_galaxies", ()))
-    known = model.training.get("atlas") == fingerprint(options.atlas)
+    known = model.training.get("atlas") == truth.atlas
     if known:
         galaxies = [galaxy for galaxy in galaxies if galaxy.name in held_out]
         if not galaxies:
             raise InputError(
                 f"{options.model} was trained on this atlas and no galaxy of {options.observer} held out"
             )
-    table = measure(model, galaxies, per_galaxy=options.per_galaxy, progress=True)
+    unseen = truth.of(galaxies, model.clip, model.clip_band)
+    table = measure(model, unseen, per_galaxy=options.per_galaxy, progress=True)
     if options.json:
         if options.per_galaxy:
             names = dict.fromkeys(table["galaxy"])
@@ -194,12 +240,12 @@ def _read_model(path):
 def diagnose(options):
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics import run_chain
-    from euclid_resolved.io import read_atlas
-    from euclid_resolved.io.fingerprint import fingerprint
     from euclid_resolved.plugins import lookup
+    from euclid_resolved.truth import open_truth
 
     names = [name for name in options.name.split(",") if name]
-    found = {name: lookup("diagnostics", name) for name in names}
+    with _usage():
+        found = {name: lookup("diagnostics", name) for name in names}
     settings = {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
@@ -215,18 +261,18 @@ def diagnose(options):
             if folder.is_dir():
                 _refuse_existing(folder / f"{name}{ending}", options.overwrite)
     model = _read_model(options.model)
-    if model.training.get("atlas") != fingerprint(options.atlas):
+    truth = open_truth(options.atlas, options.observer, model.bands)
+    if model.training.get("atlas") != truth.atlas:
         raise InputError(
             f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "
             "model has seen, and those held out"
         )
-    galaxies = read_atlas(options.atlas, observer=options.observer, bands=model.bands)
-    held_out = set(model.training.get("test_galaxies", ()))
-    training = [galaxy for galaxy in galaxies if galaxy.name in set(model.training["galaxies"])]
-    test = [galaxy for galaxy in galaxies if galaxy.name in held_out]
-    if not training or not test:
+    sets = [set(model.training.get(key, ())) for key in ("galaxies", "test_galaxies")]
+    sets = [[galaxy for galaxy in truth.galaxies if galaxy.name in names] for names in sets]
+    if not all(sets):
         raise InputError(f"the atlas has no training or no test galaxies of observer {options.observer}")
-    tables = run_chain(names, model, training, test, **{name: settings for name in names})
+    sets = [truth.of(galaxies, model.clip, model.clip_band) for galaxies in sets]
+    tables = run_chain(names, model, *sets, **{name: settings for name in names})
     for name, table in tables.items():
         print(f"{name}:")
         _print(table)
@@ -243,7 +289,7 @@ def _literal(text):
 
 def _keep_diagnosis(path, table, plot, overwrite):
     from euclid_resolved.io import atomic_path
-    from euclid_resolved.quickstart import save_figure
+    from euclid_resolved.style import save_figure
 
     path.parent.mkdir(exist_ok=True)
     with atomic_path(f"{path}.ecsv", overwrite=overwrite) as temporary:
@@ -269,77 +315,8 @@ def reproduce(options):
     run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
 
 
-def _images(words, options):
-    """The images that the words of the command line name: pairs make one, everything else is its own."""
-    pairs = [word for word in words if "=" in word and not Path(word).exists()]
-    if pairs and len(pairs) < len(words):
-        raise InputError("give either BAND=FILE pairs or images, not both")
-    return [pairs] if pairs else list(words)
 
 
-def _read_image(source, options, bands):
-    import re
-
-    from euclid_resolved.image import MultiBandImage
-    from euclid_resolved.io import read, read_euclid, read_galaxy
-
-    if isinstance(source, str) and re.fullmatch(r"TNG\d+_O[1-5]", Path(source).name):
-        return read_galaxy(source, bands=bands).image
-    if isinstance(source, str) and source.endswith(".asdf"):
-        image = read(source)
-        if not isinstance(image, MultiBandImage):
-            raise InputError(f"{source} holds no image but {type(image).__name__}")
-        return image
-    return read_euclid(source, bands=bands, zero_point=options.zero_point, align=options.align)
-
-
-def _prepared(source, options, bands):
-    """An image, cut out and prepared as the options say."""
-    import astropy.units as u
-
-    from euclid_resolved.imaging.prepare import describe_history, prepare
-
-    image = _cut_out(source, options, bands)
-    image = prepare(
-        image,
-        background=options.background,
-        mask_stars=options.mask_stars,
-        match_psf=options.match_psf,
-        ebv=options.ebv,
-        sfd=options.sfd,
-        redshift=options.redshift,
-        distance=None if options.distance is None else options.distance * u.Mpc,
-        scale=None if options.scale is None else options.scale * u.pc,
-        signal_to_noise=options.signal_to_noise,
-    )
-    for line in describe_history(image):
-        print(f"  {line}")
-    return image
-
-
-def _cut_out(source, options, bands):
-    """The whole image, or the field that the options name."""
-    import astropy.units as u
-    from astropy.coordinates import SkyCoord
-
-    if options.position is None and options.region is None:
-        if options.size is not None:
-            raise UsageError("--size goes with --position")
-        return _read_image(source, options, bands)
-    if (options.position is None) == (options.region is None):
-        raise UsageError("give --position and --size, or --region")
-    if (options.position is None) != (options.size is None):
-        raise UsageError("--position and --size (arcsec) go together")
-    from euclid_resolved.imaging import crop
-    from euclid_resolved.io.mosaic import field_of, read_mosaics
-
-    position = None if options.position is None else SkyCoord(*options.position, unit="deg")
-    size = None if options.size is None else options.size * u.arcsec
-    if isinstance(source, str) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
-        return read_mosaics(
-            source, position, size, region=options.region, bands=bands, zero_point=options.zero_point
-        )
-    return crop(_read_image(source, options, bands), *field_of(position, size, options.region))
 
 
 def fetch(options):
@@ -363,119 +340,24 @@ def fetch(options):
     print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")
 
 
-def predict(options):
-    """Map images with a model."""
-    from euclid_resolved.io import write
-
-    named, words = _model_and_images(options)
-    sources = _images(words, options)
-    output = Path(options.output)
-    if len(sources) > 1:
-        if not output.is_dir():
-            raise InputError(f"{output} must be an existing folder to hold the maps of {len(sources)} images")
-        outputs = [output / f"{Path(source).stem}_maps.fits" for source in sources]
-        if len(set(outputs)) < len(outputs):
-            raise InputError("two images have the same name; give them one by one")
-    else:
-        outputs = [output]
-        if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
-            raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
-    for path in outputs:
-        _refuse_existing(path, options.overwrite)
-    if options.figure:
-        if len(sources) > 1:
-            raise UsageError("--figure goes with one image")
-        _refuse_existing(options.figure, options.overwrite)
-    if named is None:
-        _check_sources(sources)  # before minutes of training
-    model = _read_model(named) if named else _default_model()
-    for source, path in zip(sources, outputs, strict=True):
-        image = _prepared(source, options, model.bands)
-        errors = {"draws": options.draws, "seed": options.seed, "level": options.level}
-        maps = model.predict_maps(image, min_sn=options.min_sn, **errors)
-        write(path, maps, overwrite=options.overwrite)
-        _report(path, maps)
-        if options.figure:
-            from euclid_resolved.quicklook import plot_quicklook
-            from euclid_resolved.quickstart import save_figure
-
-            save_figure(plot_quicklook(image, maps, title=image.name), options.figure)
 
 
-def _model_and_images(options):
-    """The model file named, or None, and the images: whether the first word is a model is seen in it."""
-    words = [options.model, *options.image] if options.model else list(options.image)
-    if not _is_model(words[0]):
-        return None, words
-    if len(words) == 1:
-        raise UsageError(f"the following arguments are required: IMAGE ({words[0]} is a model)")
-    return words[0], words[1:]
 
 
-def _is_model(word):
-    """Whether to open a file as a model; one that is missing or damaged is, if it is called .asdf."""
-    if not word.lower().endswith(".asdf"):
-        return False
-    try:
-        with open(word, "rb") as file:
-            return b"multi_band_image-" not in file.read(4096)
-    except OSError:
-        return True
-
-
-def _check_sources(sources):
-    """Refuse images that cannot be there or cannot be read at all."""
-    for source in sources:
-        for word in source if isinstance(source, list) else [source]:
-            path = Path(word.partition("=")[2] if isinstance(source, list) else word)
-            if not path.exists() and not path.name.startswith("TNG"):  # a galaxy of an atlas is many files
-                raise InputError(f"{path}: there is no such file")
-            if path.is_file() and path.suffix != ".asdf":
-                from euclid_resolved.io._fits_read import open_fits
-
-                with open_fits(path):
-                    pass
-
-
-def _default_model():
-    from euclid_resolved.default_model import default_model
-
-    model = default_model()
-    print(f"No model was named: {model.training['source']}. {model.training['trust']}")
-    return model
-
-
-def _report(path, maps):
-    """What a user should know about maps before believing them."""
-    import numpy as np
-
-    from euclid_resolved.maps import Quality
-
-    first = next(iter(maps.values()))
-    judged = ~np.asarray(first.mask)
-    print(f"{path}: {int(judged.sum())} of {judged.size} pixels mapped")
-    for bit in Quality:
-        if first.fraction(bit):
-            print(f"  {bit.name}: {100 * first.fraction(bit):.1f} % of all pixels")
-    if judged.any():
-        outside = float(np.mean((first.quality[judged] & Quality.OUT_OF_DOMAIN) != 0))
-        print(f"  of the mapped pixels {100 * outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
-        for name, map_ in maps.items():
-            low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
-            text = f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
-            if map_.uncertainty is not None:
-                relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
-                text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
-            print(text)
 
 
 def info(options):
     """Say what files hold."""
-    from euclid_resolved.io import read_atlas, read_euclid
+    from euclid_resolved.io import is_sample, read_atlas, read_euclid, read_sample
     from euclid_resolved.model import Model
 
     for name in options.file:
         path = Path(name)
+        if is_sample(path):
+            pixels = read_sample(path)
+            print(f"{name}: sample of {pixels.source}, every checksum as it was written")
+            print(f"  {_described(pixels)}: {', '.join((*pixels.brightness, *pixels.truth))}")
+            continue
         if path.is_dir():
             try:
                 galaxies = read_atlas(path)
@@ -536,7 +418,7 @@ def plugins(options):
     }
     unknown = set(options.check) - {row.name for row in rows}
     if unknown:
-        raise InputError(
+        raise UsageError(
             f"no plugin {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in rows)}"
         )
     failed = 0

@@ -15,6 +15,7 @@ from euclid_resolved.scale import to_dex
 
 __all__ = [
     "Diagnostic",
+    "accuracies",
     "accuracy_columns",
     "diagnose",
     "estimates",
@@ -23,6 +24,9 @@ __all__ = [
     "pixels_of",
     "run_chain",
 ]
+
+PIECE = 1 << 19
+"""Pixels that are estimated at a time: enough for all threads of a forest."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,22 @@ class Diagnostic:
         ``plot(table)`` returns a `~matplotlib.figure.Figure`.
     summary : str
         One line for the list of plugins.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import Diagnostic, estimates, finish, pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> def largest_error(model, training, test):
+    ...     truth, guess = estimates(model, pixels_of(test, model), "stellar_mass_density")
+    ...     return finish([{"property": "stellar_mass_density", "largest": float(abs(truth - guess).max())}])
+    >>> worst = Diagnostic(largest_error, None, "the largest error of all pixels")
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> print(worst(model, galaxies[:3], galaxies[3:]))
+          property       largest
+    -------------------- -------
+    stellar_mass_density  0.5246
     """
 
     run: Callable
@@ -73,6 +93,19 @@ def diagnose(name, model, training, test, **options):
         If the name is unknown or what is registered fails.
     InputError
         If an option is unknown or the galaxies do not fit.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, diagnose, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> print(diagnose("sample_bias", model, galaxies[:3], galaxies[3:])["set", "r2", "rmse"])
+      set      r2    rmse
+                     dex
+    -------- ------ ------
+    training 0.9882 0.0792
+        test 0.9892 0.0760
     """
     return run_chain((name,), model, training, test, **{name: options})[name]
 
@@ -91,6 +124,21 @@ def run_chain(names, model, training, test, **options):
     Returns
     -------
     tables : dict of str to `~astropy.table.QTable`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import run_chain
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> tables = run_chain(("lofo", "sample_bias"), model, galaxies[:3], galaxies[3:])
+    >>> print(tables["sample_bias"]["set", "rmse"])
+      set     rmse
+              dex
+    -------- ------
+    training 0.0792
+        test 0.0760
     """
     from astropy.table import QTable
 
@@ -124,6 +172,12 @@ def get_metric(name):
     Returns
     -------
     metric : callable
+
+    Examples
+    --------
+    >>> from euclid_resolved.diagnostics import get_metric
+    >>> get_metric("rmse")([1.0, 2.0], [1.5, 2.5])
+    0.5
     """
     for metric in METRICS:
         if metric.__name__ == name:
@@ -143,9 +197,57 @@ def estimates(model, pixels, name):
     Returns
     -------
     truth, estimate : `~numpy.ndarray` of float32
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import estimates, pixels_of
+    >>> from euclid_resolved.metrics import rmse
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> truth, estimate = estimates(model, pixels_of(galaxies[3:], model), "stellar_mass_density")
+    >>> print(f"{rmse(truth, estimate):.2f} dex")
+    0.08 dex
     """
-    brightness = {band: pixels.brightness[band] for band in model.bands}
-    return to_dex(pixels.truth[get_property(name).name]), model.estimate(brightness, name)
+    estimate = np.empty(len(pixels), np.float32)
+    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
+        dex = model.estimate(piece, name)
+        estimate[start : start + len(dex)] = dex
+    return to_dex(pixels.truth[get_property(name).name]), estimate
+
+
+def accuracies(model, pixels):
+    """The six metrics of every property; features are made once, for some pixels at a time.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    pixels : `~euclid_resolved.sample.Pixels`
+
+    Returns
+    -------
+    values : dict of str to dict of str to float
+        By property, what `accuracy_columns` gives.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import accuracies, pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> for name, values in accuracies(model, pixels_of(galaxies[3:], model)).items():
+    ...     print(f"{name:20} {values['r2']:.3f}")
+    stellar_mass_density 0.989
+    stellar_metallicity  0.991
+    stellar_age          0.994
+    """
+    found = {name: np.empty(len(pixels), np.float32) for name in model.properties}
+    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
+        for name, dex in model.estimate_all(piece).items():
+            found[name][start : start + len(dex)] = dex
+    return {name: all_metrics(to_dex(pixels.truth[name]), dex) for name, dex in found.items()}
 
 
 def accuracy_columns(model, pixels, name):
@@ -160,6 +262,17 @@ def accuracy_columns(model, pixels, name):
     Returns
     -------
     values : dict of str to float
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import accuracy_columns, pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> row = accuracy_columns(model, pixels_of(galaxies[3:], model), "stellar_mass_density")
+    >>> list(row)
+    ['r2', 'rmse', 'nmad', 'bias', 'outlier_fraction', 'pearson']
     """
     return all_metrics(*estimates(model, pixels, name))
 
@@ -176,12 +289,24 @@ def finish(rows, **meta):
     Returns
     -------
     table : `~astropy.table.QTable`
+
+    Examples
+    --------
+    >>> from euclid_resolved.diagnostics import finish
+    >>> table = finish([{"property": "stellar_age", "r2": 0.38214, "rmse": 0.1279}], runs=1)
+    >>> print(table)
+      property    r2    rmse
+                        dex
+    ----------- ------ ------
+    stellar_age 0.3821 0.1279
+    >>> table.meta["runs"]
+    1
     """
     import astropy.units as u
     from astropy.table import QTable
 
     table = QTable(rows=rows)
-    for name in ("rmse", "nmad", "bias"):
+    for name in ("rmse", "nmad", "bias", "estimate_scatter"):
         if name in table.colnames:
             table[name] = table[name] * u.dex
     for name in table.colnames:

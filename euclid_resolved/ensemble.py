@@ -29,6 +29,18 @@ class Ensemble(Estimator):
         Further settings of the members, each as ``"name=value"``.
     seed : int
         Of the first member; the next has the next number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import Ensemble
+    >>> X = np.random.default_rng(1).random((200, 4)).astype(np.float32)
+    >>> estimator = Ensemble("extra_trees", members=3, options=("n_trees=5", "n_jobs=1"))
+    >>> fitted = estimator.fit(X, X[:, 0] * X[:, 1])
+    >>> fitted.predict(X).shape  # the mean of three fits
+    (200,)
+    >>> bool((fitted.spread(X) > 0).all())  # and their scatter
+    True
     """
 
     member: str = "mlp"
@@ -88,6 +100,15 @@ class Ensemble(Estimator):
         """Scatter of the members over the root of their number; see `Estimator.spread`."""
         n = self.members
         return np.sqrt(self._moments(X)[1] / (n - 1) / n).astype(np.float32)
+
+    def parts(self):
+        """The members; see `Estimator.parts`."""
+        return [(1 / self.members, member) for member in self._fitted]
+
+    @property
+    def libraries(self):
+        """Those of the members; see `Estimator.libraries`."""
+        return self._fitted[0].libraries
 
     @property
     def feature_importance(self):

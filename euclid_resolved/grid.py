@@ -28,6 +28,17 @@ def corner_offset(wcs, other, shape):
     offset : float
         The largest distance, over the four corners, between a corner and where `other` sees the
         position that `wcs` gives it; NaN where the transformation fails.
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from euclid_resolved.grid import corner_offset
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 5, "CRPIX2": 5})
+    >>> wcs.wcs.cdelt = -3e-5, 3e-5
+    >>> other = wcs.deepcopy()
+    >>> other.wcs.crpix = 5.25, 5
+    >>> round(corner_offset(wcs, other, (10, 10)), 3)
+    0.25
     """
     y, x = np.array([(0, 0), (0, shape[1] - 1), (shape[0] - 1, 0), (shape[0] - 1, shape[1] - 1)]).T
     try:
@@ -93,18 +104,8 @@ def describe_centre(wcs, shape):
 
 
 class Described:
-    """Text and HTML representations from a list of (what, value) rows."""
+    """A text representation from a list of (what, value) rows."""
 
     def __repr__(self):
         rows = "; ".join(f"{what} {value}" if what else value for what, value in self._rows() if value)
         return f"<{type(self).__name__} {rows}>"
-
-    def _repr_html_(self):
-        from html import escape
-
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(what or 'position')}</th><td>{escape(value)}</td></tr>"
-            for what, value in self._rows()
-            if value
-        )
-        return f"<table><caption>{type(self).__name__}</caption>{cells}</table>"

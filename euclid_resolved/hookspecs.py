@@ -22,6 +22,18 @@ def register_features():
     Returns
     -------
     features : mapping of str to `~euclid_resolved.features.FeatureSet`
+
+    Examples
+    --------
+    >>> from euclid_resolved.features import FeatureSet
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_features():
+    ...     def slope(dex):
+    ...         return {"slope": dex["HE"] - dex["YE"]} if {"HE", "YE"} <= set(dex) else {}
+    ...     return {"slope": FeatureSet(slope, "dex", "near-infrared slope")}
+    >>> register_features()["slope"].make({"YE": 0.5, "HE": 0.75})
+    {'slope': 0.25}
     """
 
 
@@ -34,6 +46,20 @@ def register_estimators():
     estimators : mapping of str to type
         Classes derived from `~euclid_resolved.estimators.Estimator`, dataclasses whose fields are their
         settings, usable without any argument.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> from euclid_resolved.sklearn_estimators import Ridge
+    >>> @dataclass
+    ... class StiffRidge(Ridge):
+    ...     alpha: float = 100.0
+    >>> @hookimpl
+    ... def register_estimators():
+    ...     return {"stiff_ridge": StiffRidge}
+    >>> register_estimators()["stiff_ridge"]()
+    StiffRidge(alpha=100.0)
     """
 
 
@@ -48,6 +74,18 @@ def register_diagnostics():
         `~astropy.table.QTable`, and their ``plot`` draws it. `training` and `test` are lists of
         `~euclid_resolved.Galaxy`, or `~euclid_resolved.sample.Pixels` where those were read already.
         All options have defaults. A plain function does, where there is nothing to draw.
+
+    Examples
+    --------
+    >>> from euclid_resolved import evaluate
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_diagnostics():
+    ...     def unseen(model, training, test):
+    ...         return evaluate(model, test)
+    ...     return {"unseen": unseen}
+    >>> list(register_diagnostics())
+    ['unseen']
     """
 
 
@@ -62,4 +100,17 @@ def register_relations():
         units), optionally ``log_metallicity_p16`` and ``log_metallicity_p84``, and in ``meta`` the keys
         ``reference``, ``weighting``, ``imf`` and ``solar_metallicity`` (mass fraction): the format that
         `~euclid_resolved.relations.read_relation` reads.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_relations():
+    ...     table = Table({"log_density": [1.0, 2.0], "log_metallicity": [-0.3, -0.1]})
+    ...     table.meta = {"reference": "Me 2026", "weighting": "mass"}
+    ...     table.meta.update(imf="Chabrier", solar_metallicity=0.02)
+    ...     return {"me_2026": table}
+    >>> len(register_relations()["me_2026"])
+    2
     """

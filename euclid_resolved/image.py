@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.nddata import NDData
 
+from euclid_resolved.checks import check_names, did_you_mean
 from euclid_resolved.errors import InputError
 from euclid_resolved.grid import (
     Described,
@@ -157,10 +158,11 @@ class MultiBandImage(Described, Mapping):
         InputError
             If a band is missing or named twice.
         """
-        bands = tuple(bands)
+        bands = check_names(bands, "bands")
         missing = [band for band in bands if band not in self._bands]
         if missing:
-            raise InputError(f"no band {', '.join(missing)}; the image has {', '.join(self._bands)}")
+            hint = did_you_mean(missing[0], self._bands)
+            raise InputError(f"no band {', '.join(missing)}; the image has {', '.join(self._bands)}{hint}")
         if len(set(bands)) != len(bands):
             raise InputError(f"a band is named twice: {', '.join(bands)}")
         return MultiBandImage({band: self._bands[band] for band in bands}, name=self.name, meta=self.meta)
@@ -206,6 +208,11 @@ class MultiBandImage(Described, Mapping):
         from euclid_resolved.plotting import plot_image
 
         return plot_image(self, **kwargs)
+
+    def _repr_html_(self):
+        from euclid_resolved.html import image_html
+
+        return image_html(self)
 
     def _rows(self):
         units = list(dict.fromkeys(str(nddata.unit) for nddata in self._bands.values()))

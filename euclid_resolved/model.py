@@ -2,12 +2,14 @@
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from astropy.nddata import StdDevUncertainty
 
+from euclid_resolved.checks import check_names, check_type
+from euclid_resolved.clip import MIN_SN, judge
 from euclid_resolved.domain import Domain
 from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved.estimators import Estimator
@@ -18,7 +20,6 @@ from euclid_resolved.maps import Quality, SpatialMap
 from euclid_resolved.noise import image_noise
 from euclid_resolved.plugins import available, lookup
 from euclid_resolved.quantities import get_property
-from euclid_resolved.sample import MIN_SN, judge
 from euclid_resolved.scale import Scale, from_dex
 from euclid_resolved.uncertainty import map_errors, noise_scatter
 
@@ -43,12 +44,24 @@ class Output:
         Other properties of the model whose scaled estimates follow the features as further columns.
     interval : `~euclid_resolved.intervals.Interval` or None
         Calibrated on galaxies held out; see `~euclid_resolved.uncertainty.calibrate`.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> model = train(example_galaxies(), "stellar_age", LinearRegression())
+    >>> output = model.outputs["stellar_age"]
+    >>> output.estimator, output.chain
+    (LinearRegression(), ())
+    >>> low, high = output.scale.minimum.item(), output.scale.maximum.item()
+    >>> print(f"log10 age (Gyr) of the training set: {low:.2f} to {high:.2f}")
+    log10 age (Gyr) of the training set: 0.21 to 0.94
     """
 
     property: str
     estimator: Estimator
     scale: Scale
-    golden: np.ndarray
+    golden: np.ndarray = field(repr=False)
     chain: tuple = ()
     interval: Interval | None = None
 
@@ -78,6 +91,18 @@ class Model:
         What it was trained on: source, galaxies, test galaxies, seed, pixels, accuracy, ...
     versions : dict
         The versions of the libraries that trained it.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> model.properties
+    ('stellar_mass_density', 'stellar_metallicity', 'stellar_age')
+    >>> maps = model.predict_maps(galaxies[3].image)
+    >>> print(f"{maps['stellar_age'].quantity.min():.1f} to {maps['stellar_age'].quantity.max():.1f}")
+    1.6 Gyr to 8.8 Gyr
     """
 
     bands: tuple
@@ -134,7 +159,49 @@ class Model:
         """
         return self._estimate(self._scaled(brightness), self._output(property), {})
 
+    def estimate_all(self, brightness):
+        """Estimate every property of single pixels; features are made once.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            As for `estimate`.
+
+        Returns
+        -------
+        dex : dict of str to `~numpy.ndarray`
+            By property, what `estimate` gives.
+        """
+        X, done = self._scaled(brightness), {}
+        return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
+
+    def spread(self, brightness, property=None):
+        """How far a fit with another seed would take the estimates of single pixels.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            As for `estimate`.
+        property : str, optional
+            Needed where the model estimates several.
+
+        Returns
+        -------
+        sigma : `~numpy.ndarray` or None
+            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`); None where the
+            estimator does not know it.
+        """
+        X, output, done = self._scaled(brightness), self._output(property), {}
+        for name in output.chain:
+            self._predict_scaled(X, self.outputs[name], done)
+        return self._spread(X, output, done)
+
     def _scaled(self, brightness):
+        missing = [band for band in self.bands if band not in brightness]
+        if missing:
+            raise InputError(
+                f"the model needs the brightness in {', '.join(self.bands)}; {', '.join(missing)} not given"
+            )
         table = make_features(brightness, self.features, columns=self.columns)
         return self.feature_scale.apply(table.values)
 
@@ -174,7 +241,9 @@ class Model:
         name = self._output(property).property
         return self.predict_maps(image, (name,), **options)[name]
 
-    def predict_maps(self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0], min_sn=MIN_SN):
+    def predict_maps(
+        self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0], min_sn=MIN_SN, first_row=0
+    ):
         """Map several properties of an image; features are made once.
 
         Parameters
@@ -194,6 +263,9 @@ class Model:
             judged (NOISE). Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66 of
             it in IE, 0.22 in the others), so that 1 shows fainter parts of a galaxy there, with few specks
             of sky; intervals are calibrated for the default.
+        first_row : int, optional
+            Where the image is a strip of a larger one: the number of its first row there. The noise that is
+            drawn is then that of the larger image.
 
         Returns
         -------
@@ -204,15 +276,15 @@ class Model:
             is known, are in the planes ``noise`` and ``model``; without a calibration both together are
             the uncertainty, and the model's own error comes on top. ``meta["uncertainty"]`` says which.
         """
-        if not isinstance(image, MultiBandImage):
-            raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
+        check_type(image, MultiBandImage, "read_euclid opens an image")
         missing = [band for band in self.bands if band not in image]
         if missing:
             raise InputError(
                 f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
                 f"that does without: train(..., bands={tuple(b for b in self.bands if b not in missing)})"
             )
-        outputs = [self._output(name) for name in (properties or self.properties)]
+        names = self.properties if properties is None else check_names(properties, "properties")
+        outputs = [self._output(name) for name in names]
         image = image.select(self.bands)
         quality = judge(image, self.bands, self.clip, self.clip_band, min_sn)
         good = quality == 0
@@ -227,7 +299,10 @@ class Model:
         outside = self.domain.outside(brightness, noise)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
         X, done = self._scaled(brightness), {}
-        scatter = self._scatter(outputs, brightness, noise, draws, seed) if draws else {}
+        scatter = {}
+        if draws:
+            pixels = np.flatnonzero(good) + first_row * good.shape[1]
+            scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
         meta.update({key: image.meta[key] for key in ("pixel_scale", "history") if key in image.meta})
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
@@ -264,7 +339,7 @@ class Model:
             return {}
         return {band: sigma[good] for band, sigma in noise.items()}
 
-    def _scatter(self, outputs, brightness, noise, draws, seed):
+    def _scatter(self, outputs, brightness, noise, draws, seed, pixels):
         """What the image's noise does to the estimates, dex by property."""
         if not noise:
             raise InputError(
@@ -278,7 +353,8 @@ class Model:
             return {output.property: self._estimate(X, output, done) for output in outputs}
 
         floor = {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
-        return noise_scatter(estimate, brightness, noise, draws=draws, seed=seed, floor=floor)
+        options = {"draws": draws, "seed": seed, "floor": floor, "pixels": pixels}
+        return noise_scatter(estimate, brightness, noise, **options)
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""
@@ -398,6 +474,11 @@ class Model:
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
+
+    def _repr_html_(self):
+        from euclid_resolved.html import model_html
+
+        return model_html(self)
 
 
 def _restore_domain(tree):

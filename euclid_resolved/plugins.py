@@ -1,6 +1,5 @@
 """Load plugins on first use, look names up, and say what is there and what is broken."""
 
-import difflib
 import threading
 import warnings
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from importlib.metadata import entry_points
 
 import pluggy
 
+from euclid_resolved.checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
 
 __all__ = ["KINDS", "Plugin", "available", "describe", "hookimpl", "lookup", "reload"]
@@ -38,6 +38,13 @@ class Plugin:
         ``ok``, or what is wrong.
     value : object
         What was registered; None where there is nothing usable.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import describe
+    >>> linear = next(plugin for plugin in describe() if plugin.name == "linear")
+    >>> linear.kind, linear.distribution, linear.status
+    ('estimators', 'euclid_resolved', 'ok')
     """
 
     kind: str
@@ -64,8 +71,7 @@ def _unknown_hooks(manager, module):
     marked = [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
     for name in marked:
         if name not in hooks:
-            guess = difflib.get_close_matches(name, hooks, 1)
-            return f"unknown hook {name!r}" + (f", did you mean {guess[0]!r}?" if guess else "")
+            return f"unknown hook {name!r}{did_you_mean(name, hooks)}"
     if not marked:
         return f"registers nothing: mark one of {', '.join(hooks)} with euclid_resolved.plugins.hookimpl"
     return ""
@@ -146,6 +152,16 @@ def describe():
     -------
     rows : list of `Plugin`
         Built-ins first.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import describe
+    >>> for plugin in describe():
+    ...     if plugin.name in ("colours", "linear", "lofo"):
+    ...         print(plugin.kind, plugin.name, plugin.distribution)
+    features colours euclid_resolved
+    estimators linear euclid_resolved
+    diagnostics lofo euclid_resolved
     """
     global _loaded
     with _lock:
@@ -155,7 +171,15 @@ def describe():
 
 
 def reload():
-    """Forget what was loaded, so that the next look-up finds newly installed plugins."""
+    """Forget what was loaded, so that the next look-up finds newly installed plugins.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import available, reload
+    >>> reload()
+    >>> "linear" in available("estimators")
+    True
+    """
     global _loaded
     with _lock:
         _loaded = None
@@ -172,6 +196,12 @@ def available(kind):
     Returns
     -------
     values : dict of str to object
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import available
+    >>> {"bands", "colours", "flux_ratios"} <= set(available("features"))
+    True
     """
     return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
 
@@ -193,6 +223,17 @@ def lookup(kind, name):
     ------
     PluginError
         If nothing, or more than one thing, is registered under this name.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> lookup("estimators", "linear")()
+    LinearRegression()
+    >>> try:
+    ...     lookup("estimators", "lineal")
+    ... except ValueError as error:
+    ...     print(str(error).split(";")[0])
+    no estimator 'lineal'
     """
     found = available(kind)
     if isinstance(name, str) and name in found:
@@ -201,8 +242,7 @@ def lookup(kind, name):
     for row in describe():
         if row.kind == kind and row.name == name:
             raise PluginError(f"{word} {name!r}: {row.status}")
-    guess = difflib.get_close_matches(str(name), found, 1)
-    hint = f"; did you mean {guess[0]!r}?" if guess else ""
+    hint = did_you_mean(name, found)
     broken = sorted({row.distribution for row in describe() if row.status != "ok"})
     hint += f" (not loaded: {', '.join(broken)})" if broken else ""
     raise PluginError(f"no {word} {name!r}; there are {', '.join(sorted(found)) or 'none'}{hint}")

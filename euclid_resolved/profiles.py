@@ -21,6 +21,16 @@ def pixel_scale(image):
     -------
     scale : `~astropy.units.Quantity`
         A length or an angle; ``1 pix`` where neither is known.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.profiles import pixel_scale
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> image.meta["pixel_scale"] = 100 * u.pc
+    >>> pixel_scale(image)
+    <Quantity 100. pc>
     """
     if "pixel_scale" in image.meta:
         return u.Quantity(image.meta["pixel_scale"])
@@ -78,6 +88,21 @@ def radial_profile(
     ------
     InputError
         If the centre lies off the map or the bin width has no unit that fits.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.profiles import radial_profile
+    >>> y, x = np.mgrid[-20:21, -20:21]
+    >>> values, scale = 100 * 10 ** (-np.hypot(x, y) / 20), {"pixel_scale": 0.5 * u.kpc}
+    >>> disc = SpatialMap(values, property="stellar_mass_density", meta=scale)
+    >>> for row in radial_profile(disc, 2.5 * u.kpc)[:3]:
+    ...     print(f"{row['radius']:.2f}: {row['median']:.0f}, {row['n_pixels']} pixels")
+    1.25 kpc: 69 solMass / pc2, 69 pixels
+    3.75 kpc: 41 solMass / pc2, 236 pixels
+    6.25 kpc: 23 solMass / pc2, 392 pixels
     """
     from photutils.aperture import EllipticalAnnulus, EllipticalAperture
 
@@ -90,7 +115,9 @@ def radial_profile(
         try:
             width = (u.Quantity(bin_width) / scale).to_value(u.dimensionless_unscaled)
         except u.UnitConversionError:
-            raise InputError(f"bin_width {bin_width} does not fit a pixel of {scale}") from None
+            raise InputError(
+                f"bin_width {bin_width} does not fit a pixel of {scale}; give a multiple of {scale.unit}"
+            ) from None
     if not width > 0:
         raise InputError(f"bin_width must be positive, got {bin_width}")
     if not 0 <= u.Quantity(inclination).to_value(u.deg) < 90:
@@ -135,6 +162,19 @@ def orientation(image, band="HE", clip=None):
         Of the major axis, counter-clockwise from the y axis of the pixels.
     axis_ratio : float
         Minor over major axis: about the cosine of the inclination of a thin disc.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.profiles import orientation
+    >>> y, x = np.mgrid[-20:21, -20:21]
+    >>> disc = np.exp(-np.hypot(x, 2 * y) / 4)
+    >>> angle, ratio = orientation(MultiBandImage({"HE": NDData(disc, unit=u.MJy / u.sr)}))
+    >>> print(f"position angle {angle:.0f}, axis ratio {ratio:.2f}")
+    position angle 90 deg, axis ratio 0.67
     """
     light = np.where(image.mask(band), 0.0, image.brightness(band)).astype(float)
     light[~np.isfinite(light) | (light <= (clip or 0.0))] = 0.0
@@ -180,6 +220,16 @@ def radial_profiles(
     table : `~astropy.table.QTable`
         A row for each galaxy, property and annulus: ``radius``, ``n_pixels``, and ``true`` and
         ``predicted`` medians with ``_p16`` and ``_p84``, all log10 of the property's unit.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, make_atlas, read_atlas, train
+    >>> from euclid_resolved.profiles import radial_profiles
+    >>> galaxies = read_atlas(make_atlas("atlas", 3, pixels=16))
+    >>> model = train(galaxies[:2], estimator=LinearRegression())
+    >>> table = radial_profiles(model, galaxies[:2], galaxies[2:], bin_width=4)
+    >>> table.colnames[:4]
+    ['galaxy', 'property', 'radius', 'n_pixels']
     """
     from euclid_resolved.diagnostics import finish
     from euclid_resolved.region_pixels import region_weights

@@ -58,6 +58,14 @@ def published_r2(property, estimator, features):
     Returns
     -------
     text : str
+
+    Examples
+    --------
+    >>> from euclid_resolved.published import published_r2
+    >>> published_r2("stellar_mass_density", "linear", "bands")
+    '0.873'
+    >>> published_r2("stellar_age", "linear", "bands")  # not in the text, and the table is empty in our copy
+    '-'
     """
     value = PUBLISHED_R2.get((property, estimator, features))
     return "-" if value is None else f"{value:.3f}"
@@ -162,6 +170,12 @@ def published(property, estimator, features, metric):
     -------
     text : str
         `NOT_PUBLISHED` where there is no number.
+
+    Examples
+    --------
+    >>> from euclid_resolved.published import published
+    >>> published("stellar_mass_density", "dnn", "bands", "rmse")
+    '0.130'
     """
     case = (property, estimator, features)
     text = PUBLISHED_METRICS.get(case, {}).get(metric)

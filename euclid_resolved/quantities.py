@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 
+from euclid_resolved.checks import did_you_mean
 from euclid_resolved.errors import InputError
 
 __all__ = ["Property", "PROPERTIES", "SOLAR_METALLICITY", "SURFACE_BRIGHTNESS", "get_property"]
@@ -35,6 +36,15 @@ class Property:
         The value that figures divide by before taking the logarithm (solar metallicity, else 1).
     density : bool
         Whether the property is per area, so that a total is a sum over area and an average is by area.
+
+    Examples
+    --------
+    >>> from euclid_resolved import PROPERTIES
+    >>> for prop in PROPERTIES.values():
+    ...     print(f"{prop.label} [{prop.unit}]: {'adds up over area' if prop.density else 'a mean'}")
+    stellar mass surface density [solMass / pc2]: adds up over area
+    mass-weighted stellar metallicity []: a mean
+    mass-weighted stellar age [Gyr]: a mean
     """
 
     name: str
@@ -75,10 +85,19 @@ def get_property(name):
     ------
     InputError
         If the name is not known.
+
+    Examples
+    --------
+    >>> from euclid_resolved.quantities import get_property
+    >>> metallicity = get_property("stellar_metallicity")
+    >>> metallicity.zero_point  # what counts as solar, as a mass fraction
+    0.02
     """
     if isinstance(name, Property):
         return name
     try:
         return PROPERTIES[name]
     except (KeyError, TypeError):
-        raise InputError(f"unknown property {name!r}; known are {', '.join(PROPERTIES)}") from None
+        known = ", ".join(PROPERTIES)
+        hint = did_you_mean(name, PROPERTIES)
+        raise InputError(f"unknown property {name!r}; known are {known}{hint}") from None

@@ -6,17 +6,20 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
+from euclid_resolved.comparison import plot_galaxy, plot_predicted_against_true
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import LinearRegression
 from euclid_resolved.io import read_atlas, write
 from euclid_resolved.io.fingerprint import fingerprint
 from euclid_resolved.metrics import evaluate
 from euclid_resolved.mock import make_atlas
-from euclid_resolved.plotting import plot_galaxy, plot_image, plot_predicted_against_true
+from euclid_resolved.plotting import plot_image
 from euclid_resolved.published import published_r2
 from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract, split
+from euclid_resolved.sample import extract
 from euclid_resolved.scale import to_dex
+from euclid_resolved.splits import split
+from euclid_resolved.style import save_figure
 from euclid_resolved.training import train
 from euclid_resolved.trees import RandomForest
 
@@ -113,21 +116,3 @@ def _atlas(directory, galaxies, seed, overwrite):
         if not overwrite:
             raise
         return make_atlas(directory, galaxies, seed=seed, overwrite=True)
-
-
-def save_figure(figure, path):
-    """Save a figure at once or not at all, and close it.
-
-    Parameters
-    ----------
-    figure : `~matplotlib.figure.Figure`
-    path : str or `~pathlib.Path`
-        Its suffix gives the format.
-    """
-    import matplotlib.pyplot as plt
-
-    from euclid_resolved.io import atomic_path
-
-    with atomic_path(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=130)
-    plt.close(figure)

@@ -27,6 +27,13 @@ def read_region(source):
     ------
     InputError
         If nothing can be read.
+
+    Examples
+    --------
+    >>> from euclid_resolved.regions import read_region
+    >>> region = read_region("image; circle(10, 12, 3)")
+    >>> region.center.x, region.radius
+    (9.0, 3.0)
     """
     from pathlib import Path
 
@@ -66,6 +73,15 @@ def region_weights(map_, where=None):
     InputError
         If the region is of no known kind, lies off the map, or is on the sky where the map has no
         celestial WCS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.regions import region_weights
+    >>> age = SpatialMap(np.ones((9, 9)), property="stellar_age")
+    >>> print(f"{region_weights(age, 'image; circle(5, 5, 2)').sum():.3f}")
+    12.566
     """
     shape = map_.data.shape
     if where is None:
@@ -123,6 +139,17 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     Returns
     -------
     region : `~photutils.aperture.PixelAperture`
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.regions import annulus, region_weights
+    >>> age = SpatialMap(np.ones((21, 21)), property="stellar_age")
+    >>> ring = annulus(age, 3, 6, inclination=60 * u.deg)
+    >>> print(f"{region_weights(age, ring).sum():.1f} pixels, pi (36 - 9) cos 60 = {np.pi * 27 / 2:.1f}")
+    42.4 pixels, pi (36 - 9) cos 60 = 42.4
     """
     from photutils.aperture import EllipticalAnnulus, EllipticalAperture
 

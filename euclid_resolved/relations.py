@@ -35,6 +35,17 @@ class Relation:
         What it was measured on.
     conversions : tuple of str
         What was done to the values since they were published.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.relations import Relation
+    >>> density, metallicity = np.array([1.0, 2.0]), np.array([-0.3, -0.1])
+    >>> mine = Relation("mine", "Me 2026", "mass", "Chabrier", 0.0142, density, metallicity)
+    >>> print(mine.to_solar(0.02).label)
+    mine (mass-weighted, IMF Chabrier, solar Z 0.02) [solar metallicity 0.0142 to 0.02: -0.149 dex]
+    >>> print(mine.to_solar(0.02).log_metallicity.round(2))
+    [-0.45 -0.25]
     """
 
     name: str
@@ -53,6 +64,10 @@ class Relation:
     def supplied(self):
         """Whether there are values to draw."""
         return self.log_density is not None
+
+    def __repr__(self):
+        values = f"{len(self.log_density)} values" if self.supplied else "values to be supplied"
+        return f"<Relation {self.label}; {values}>"
 
     @property
     def label(self):
@@ -174,6 +189,15 @@ def get_relation(name):
     -------
     relation : `Relation`
         Those of `PUBLISHED_RELATIONS` have no values; plugins may register others that have.
+
+    Examples
+    --------
+    >>> from euclid_resolved.relations import get_relation
+    >>> relation = get_relation("Zibetti+2020")
+    >>> relation.supplied  # no value of it could be verified: a table has to be given
+    False
+    >>> relation.weighting
+    'light (r)'
     """
     from euclid_resolved.plugins import lookup
 
@@ -207,6 +231,17 @@ def read_relation(path, name=None):
     ------
     InputError
         If the file cannot be read or a column or a key is missing.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from euclid_resolved.relations import read_relation
+    >>> table = Table({"log_density": [7.0, 8.0], "log_metallicity": [-0.3, -0.1]})
+    >>> table.meta.update(reference="Someone 2020", weighting="mass", imf="Chabrier", solar_metallicity=0.02,
+    ...                   density_unit="Msun/kpc2")
+    >>> table.write("someone.ecsv")
+    >>> read_relation("someone.ecsv").log_density
+    array([1., 2.])
     """
     from astropy.table import Table
 
@@ -267,6 +302,16 @@ def write_relation(path, relation, *, overwrite=False):
     relation : `Relation`
         With values.
     overwrite : bool, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.relations import Relation, read_relation, write_relation
+    >>> density, metallicity = np.array([1.0, 2.0]), np.array([-0.3, -0.1])
+    >>> mine = Relation("mine", "Me 2026", "mass", "Chabrier", 0.02, density, metallicity)
+    >>> write_relation("mine.ecsv", mine)
+    >>> read_relation("mine.ecsv").weighting
+    'mass'
     """
     from astropy.table import Table
 

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from euclid_resolved.checks import check_type
 from euclid_resolved.diagnostics import finish
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator
 from euclid_resolved.features import make_features
 from euclid_resolved.quantities import get_property
-from euclid_resolved.sample import group_name
 from euclid_resolved.scale import Scale, to_dex
+from euclid_resolved.splits import group_name
 
 __all__ = ["search"]
 
@@ -61,11 +62,24 @@ def search(
     ------
     InputError
         If a setting is unknown, a value is refused, or there are fewer galaxies than folds.
+
+    Examples
+    --------
+    >>> from euclid_resolved.sample import extract
+    >>> from euclid_resolved.search import search
+    >>> from euclid_resolved.sklearn_estimators import Ridge
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(), ("stellar_mass_density",))
+    >>> table = search(pixels, Ridge(), {"alpha": [0.001, 100.0]}, fraction=0.5, k=2)
+    >>> print(table["alpha", "r2"])
+     alpha     r2
+    -------- ------
+      0.0010 0.9878
+    100.0000 0.6413
     """
     from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid, ParameterSampler
 
-    if not isinstance(estimator, Estimator):
-        raise InputError(f"an Estimator is needed, got {type(estimator).__name__}")
+    check_type(estimator, Estimator, "for example RandomForest()")
     known = estimator.settings()
     unknown = [name for name in settings if name not in known]
     if unknown or not settings:

@@ -124,6 +124,19 @@ def cutout(tmp_path):
         ),
         (["train", "atlas", "-o", "m.asdf", "--set", "n_trees"], "settings of random_forest are"),
         (["train", "atlas", "-o", "m.asdf", "--clip", "faint"], "invalid float value: 'faint'"),
+        (["train", "atlas", "-o", "m.asdf", "--set", "n_tree=3"], "did you mean 'n_trees'?"),
+        (["train", "atlas", "-o", "m.asdf", "--set", "n_trees=0"], "n_trees must be a whole number and at"),
+        (["train", "atlas", "-o", "m.asdf", "--set", "n_trees=many"], "n_trees must be a whole number"),
+        (["train", "atlas", "-o", "m.asdf", "--estimator", "linaer"], "did you mean 'linear'"),
+        (["train", "atlas", "-o", "m.asdf", "--property", "mass"], "known are stellar_mass_density"),
+        (["train", "atlas", "-o", "m.asdf", "--property", "stellar_ag"], "did you mean 'stellar_age'?"),
+        (["train", "atlas", "-o", "m.asdf", "--features", "colors"], "did you mean 'colours'"),
+        (["train", "atlas", "-o", "m.asdf", "--columns", "KE"], "no column 'KE'; these features make IE"),
+        (["train", "atlas", "-o", "m.asdf", "--observer", "O9"], "invalid choice: 'O9'"),
+        (["diagnose", "lofi", "m.asdf", "atlas"], "no diagnostic 'lofi'; there are"),
+        (["predict", "m.asdf", "a.fits", "-o", "x.fits", "--figure", "x.dog"], "one of .pdf, .png, .svg"),
+        (["predict", "m.asdf", "IE=a.fits", "b.fits", "-o", "x.fits"], "either BAND=FILE pairs or images"),
+        (["plugins", "--check", "linaer"], "no plugin linaer; there are bands, colours"),
         (["atlas"], "say what to do with the atlas: make"),
         (["atlas", "make", "x", "--galaxies", "0"], "must be at least 1, got 0"),
         (["quickstart", "--galaxies", "2"], "at least 5 galaxies"),
@@ -214,25 +227,10 @@ def test_training_can_chain_properties(atlas, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            ["--estimator", "linaer"],
-            "no estimator 'linaer'; there are .*linear.*random_forest.*did you mean 'linear'",
-        ),
-        (
-            ["--property", "mass"],
-            "unknown property 'mass'; known are stellar_mass_density, stellar_metallicity",
-        ),
-        (
-            ["--features", "colors"],
-            "no set of features 'colors'; there are bands, colours.*did you mean 'colours'",
-        ),
-        (["--columns", "KE"], "no column KE; these features make IE, YE, JE, HE"),
         (["--bands", "IE", "LSST_q"], "holds no band LSST_q.*there are .*Euclid_VIS"),
         (["--bands", "IE", "IE"], "bands must be named once each"),
         (["--observer", "O1"], "holds nothing of observer O1.*there are O5"),
         (["--clip", "1e9"], "no pixel of 12 galaxies is brighter than"),
-        (["--set", "n_trees=0"], "must be at least 1"),
-        (["--set", "n_trees=many"], "random_forest does not take these settings"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(fails, atlas, tmp_path, words, message):
@@ -417,12 +415,60 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
     (tmp_path / "out").mkdir()
     assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["TNG000001_O5_maps.fits", "TNG000002_O5_maps.fits", "cutout_maps.fits"]
-    assert "the file exists" in fails("predict", model_file, *images, "-o", tmp_path / "out")
+    assert written == [
+        "TNG000001_O5_maps.fits", "TNG000002_O5_maps.fits", "cutout_maps.fits", "report.ecsv",
+    ]  # fmt: skip
+    assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0  # all are kept
+    other = ["predict", model_file, *images, "-o", tmp_path / "out", "--min-sn", 2]
+    assert "3 of 3 images could not be mapped" in fails(*other)
     assert "must be an existing folder" in fails("predict", model_file, *images, "-o", tmp_path / "x.fits")
-    assert "the same name" in fails(
-        "predict", model_file, cutout, cutout, "-o", tmp_path / "out", "--overwrite"
-    )
+    words = ["predict", model_file, cutout, cutout, "-o", tmp_path / "out", "--overwrite"]
+    assert "the same name" in fails(*words, code=2)
+
+
+def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeypatch, capsys):
+    words = ["predict", model_file, cutout, "-o"]
+    assert run(*words, tmp_path / "whole.fits") == 0
+    said = capsys.readouterr().out
+    assert run(*words, tmp_path / "maps.fits", "--strips") == 0
+    lines = capsys.readouterr().out.replace("maps.fits", "whole.fits").splitlines()
+    assert lines == said.splitlines()[: len(lines)] and len(lines) > 1
+    whole, maps = (maps_of(tmp_path / name) for name in ("whole.fits", "maps.fits"))
+    for name, (values, _) in whole.items():
+        np.testing.assert_array_equal(maps[name][0], values)
+    for extra in (["--align"], ["--background", "mesh"], ["--scale", 100]):
+        line = fails(*words, tmp_path / "x.fits", "--strips", *extra, code=2)
+        assert f"{extra[0]} needs all of the image" in line
+    assert "does not end in .fits needs" in fails(*words, tmp_path / "x.asdf", "--strips", code=2)
+    # Large images are mapped so without being told.
+    asked = []
+    monkeypatch.setattr("euclid_resolved.predict_command.LARGE", 100)
+    monkeypatch.setattr("euclid_resolved.predict_command._predict_tile", lambda *args: asked.append(args))
+    assert run(*words, tmp_path / "x.fits") == 0 and len(asked) == 1
+    assert run(*words, tmp_path / "x.asdf") == 0 and len(asked) == 1
+
+
+def test_fields_of_mosaics_come_from_a_table(model_file, tmp_path, fails):
+    from astropy.table import Table
+    from test_tile import make_tile
+
+    tile, table, out = make_tile(tmp_path / "tile"), tmp_path / "fields.csv", tmp_path / "out"
+    out.mkdir()
+    ra, dec = sky_wcs((41, 37)).pixel_to_world_values([10, 20], [10, 30])
+    Table({"name": ["a", "b"], "ra": ra, "dec": dec, "radius": [0.8, 0.8]}).write(table)
+    assert run("predict", model_file, tile, "--table", table, "-o", out) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a_maps.fits", "b_maps.fits", "report.ecsv"]
+    for extra, message in (
+        (["--position", 1, 2, "--size", 3], "--table goes with one folder"),
+        (["--figure", "x.png"], "--figure goes with one image"),
+        (["--strips"], "--strips goes with one image"),
+    ):
+        words = ["predict", model_file, tile, "--table", table, "-o", out, *extra]
+        assert message in fails(*words, code=2)
+    table.write_text("ra\n1\n")
+    assert "no column dec" in fails("predict", model_file, tile, "--table", table, "-o", out)
+    both = ["--workers", 2, "--scheduler", "tcp://localhost:1"]
+    assert "not both" in fails("predict", model_file, tile, tile, "-o", out, *both, code=2)
 
 
 def test_maps_can_be_drawn_as_well(model_file, cutout, tmp_path, fails):
@@ -548,7 +594,6 @@ def test_a_file_that_is_no_image_is_refused(fails, model_file, tmp_path, content
     [
         (["none.fits"], "none.fits"),
         (["IE=none.fits", "YE=none.fits", "JE=none.fits", "HE=none.fits"], "none.fits"),
-        (["IE=a.fits", "b.fits"], "either BAND=FILE pairs or images, not both"),
         (["IE=a.fits", "VIS=b.fits", "YE=c.fits"], "band IE is given 2 times: IE, VIS"),
         (["IE=a.fits", "HE=b.fits"], "no band YE, JE in the files given; there are IE, HE"),
         (["{atlas}/TNG000099_O5"], "holds no files of galaxy TNG000099"),
@@ -688,7 +733,6 @@ def test_plugins_lists_what_is_registered(capsys):
 def test_plugins_can_be_checked(capsys, fails):
     assert run("plugins", "--check", "linear", "bands") == 0
     assert capsys.readouterr().out.splitlines() == ["features bands: ok", "estimators linear: ok"]
-    assert "no plugin linaer; there are bands, colours" in fails("plugins", "--check", "linaer")
 
 
 def test_the_image_is_read_with_the_bands_of_the_model_only(atlas, tmp_path, cutout):

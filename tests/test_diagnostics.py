@@ -109,7 +109,8 @@ def test_command_runs_a_chain_and_keeps_it(atlas_and_model, tmp_path, capsys):
 
 def test_command_refuses(atlas_and_model, tmp_path, capsys):
     atlas, model = map(str, atlas_and_model)
-    assert main(["diagnose", "lofi", model, atlas]) == 1
+    with pytest.raises(SystemExit, match="2"):
+        main(["diagnose", "lofi", model, atlas])
     assert "there are" in capsys.readouterr().err
     make_atlas(tmp_path / "other", 4, seed=2, pixels=32, progress=False)
     assert main(["diagnose", "lofo", model, str(tmp_path / "other")]) == 1

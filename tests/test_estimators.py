@@ -1,14 +1,16 @@
 """Linear regression against NumPy, the forest against scikit-learn, and both against damage."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from euclid_resolved import LinearRegression, RandomForest
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import InputError, NotFittedError
 from euclid_resolved.estimators import check_X, check_X_y, state_array
 from euclid_resolved.metrics import r2
+from euclid_resolved.plugins import available
 
 rng = np.random.default_rng(5)
 X = rng.random((3000, 4), np.float32)
@@ -32,6 +34,23 @@ def test_a_fit_changes_nothing_it_was_given(estimator):
     np.testing.assert_array_equal(X, X_before)
     np.testing.assert_array_equal(y, y_before)
     assert not any(name.startswith("_") for name in vars(estimator))
+
+
+@pytest.mark.parametrize("name", sorted(available("estimators")))
+def test_an_estimator_that_has_learned_nothing_says_so(name):
+    estimator = available("estimators")[name]()
+    for ask in (lambda: estimator.predict(X), estimator.state):
+        with pytest.raises(InputError, match="fit"):
+            ask()
+    copy.deepcopy(estimator)
+    assert not hasattr(estimator, "nothing") and not hasattr(estimator, "_repr_mimebundle_")
+
+
+def test_what_a_fit_gives_is_not_there_before_it():
+    with pytest.raises(NotFittedError, match="this RandomForest has learned nothing yet: call fit"):
+        RandomForest().feature_importance  # noqa: B018
+    with pytest.raises(AttributeError, match="RandomForest has no attribute 'feature_importances_'"):
+        RandomForest().feature_importances_  # noqa: B018
 
 
 @both

@@ -121,7 +121,7 @@ def test_real_cutouts(path):
 
 def test_command_line(tmp_path, monkeypatch, capsys):
     """The options reach the steps, and nonsense is refused before any work."""
-    from euclid_resolved import commands
+    from euclid_resolved import predict_command
     from euclid_resolved.cli import main
 
     seen = {}
@@ -133,7 +133,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
             seen["image"] = image
             raise InputError("far enough")
 
-    monkeypatch.setattr(commands, "_read_model", lambda path: Model())
+    monkeypatch.setattr(predict_command, "_read_model", lambda path: Model())
     image, _ = observed()
     write(tmp_path / "image.asdf", image)
     words = ["predict", "model.asdf", str(tmp_path / "image.asdf"), "-o", str(tmp_path / "maps.fits")]

@@ -1,10 +1,20 @@
 """Importance against constructed pixels whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from euclid_resolved import InputError, LinearRegression, RandomForest, train
-from euclid_resolved.importance import columns_without, impurity_importance, lofo, permutation_importance
+from euclid_resolved.columns import Columns
+from euclid_resolved.diagnostics import accuracies, accuracy_columns
+from euclid_resolved.importance import (
+    _shuffled,
+    columns_without,
+    impurity_importance,
+    lofo,
+    permutation_importance,
+)
 from euclid_resolved.sample import Pixels
 
 SLOPES = {"IE": -0.3, "YE": 0.0, "JE": 0.1, "HE": 1.0}
@@ -19,7 +29,7 @@ def constructed(n=20_000, galaxies=10, seed=1):
     return Pixels(
         brightness={band: (10**values).astype(np.float32) for band, values in dex.items()},
         truth={"stellar_mass_density": (10**y).astype(np.float32)},
-        galaxy=rng.integers(0, galaxies, n).astype(np.int32),
+        counts=np.bincount(rng.integers(0, galaxies, n), minlength=galaxies),
         names=tuple(f"galaxy {i}" for i in range(galaxies)),
         clip=None,
         clip_band="HE",
@@ -65,13 +75,11 @@ def test_lofo_takes_the_colours_of_a_band_along():
 def test_lofo_keeps_the_clipped_pixels():
     pixels = constructed(5000)
     bright = pixels.brightness["HE"] > 0.5
-    from dataclasses import replace
-
     clipped = replace(
         pixels,
         brightness={band: values[bright] for band, values in pixels.brightness.items()},
         truth={name: values[bright] for name, values in pixels.truth.items()},
-        galaxy=pixels.galaxy[bright],
+        counts=np.bincount(pixels.galaxy[bright], minlength=len(pixels.names)),
         clip=0.5,
     )
     from euclid_resolved.importance import lofo_models
@@ -105,8 +113,6 @@ def test_permutation_of_known_slopes(linear):
 def test_permutation_within_galaxies_keeps_what_tells_galaxies_apart():
     pixels = constructed(4000)
     # Every pixel of a galaxy has the same HE: within galaxies there is nothing to shuffle.
-    from dataclasses import replace
-
     level = np.linspace(0.1, 10, 10).astype(np.float32)[pixels.galaxy]
     pixels = replace(
         pixels,
@@ -130,3 +136,65 @@ def test_impurity_of_known_slopes():
 
 def test_estimators_without_impurity_say_nan(linear):
     assert np.isnan(impurity_importance(*linear)["importance"]).all()
+
+
+def test_joint_forests_put_the_bands_in_the_order_of_separate_ones():
+    training, test = constructed(20_000), constructed(5_000, seed=2)
+    for pixels in training, test:  # another property, to which YE matters most
+        light = {band: pixels.brightness[band] for band in SLOPES}
+        other = light["YE"] * light["IE"] ** 0.4 * light["HE"] ** 0.2
+        truth = {**pixels.truth, "stellar_age": other.astype(np.float32)}
+        object.__setattr__(pixels, "truth", Columns(truth))
+    tables = {}
+    for joint in (False, True):
+        forest = RandomForest(n_trees=10, n_jobs=1, joint=joint)
+        model = train(training, tuple(training.truth), forest)
+        tables[joint] = lofo(model, training, test)
+    assert np.allclose(tables[False]["lofo"], tables[True]["lofo"], atol=0.02)
+    for name in training.truth:
+        orders = []
+        for table in tables.values():
+            part = table[(table["property"] == name) & (table["left_out"] != "none")]
+            matter = part[part["lofo"] > 0.02]  # the tolerance above
+            orders.append([str(band) for band in matter["left_out"][np.argsort(-matter["lofo"])]])
+        assert orders[0] == orders[1] and len(orders[0]) >= 2, name
+
+
+def test_permutation_changes_one_column_and_no_pixels(linear):
+    model, _, pixels = linear
+    before = pixels.digest
+    permutation_importance(model, None, pixels, repeats=1)
+    assert replace(pixels).digest == before
+    shuffled = _shuffled(pixels, "HE", True, np.random.default_rng(1))
+    light, stop = pixels.brightness["HE"], 0
+    assert not np.array_equal(shuffled, light)
+    for n in pixels.counts:
+        start, stop = stop, stop + n
+        assert np.array_equal(np.sort(shuffled[start:stop]), np.sort(light[start:stop]))
+    everywhere = _shuffled(pixels, "HE", False, np.random.default_rng(1))
+    assert np.array_equal(np.sort(everywhere), np.sort(light))
+
+
+def test_permutation_is_that_of_the_shuffled_pixels_in_every_metric(linear):
+    model, _, pixels = linear
+    shuffled = _shuffled(pixels, "IE", False, np.random.default_rng([3, 0]))
+    changed = replace(pixels, brightness={**pixels.brightness, "IE": shuffled})
+    name = model.properties[0]
+    for metric in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
+        table = permutation_importance(model, None, pixels, metric=metric, repeats=1, seed=3)
+        expected = (
+            accuracy_columns(model, changed, name)[metric] - accuracy_columns(model, pixels, name)[metric]
+        )
+        found = table["importance"][list(table["band"]).index("IE")]
+        sign = -1 if metric in ("r2", "pearson") else 1
+        assert abs(found - sign * expected) < (1.5e-4 if metric == "nmad" else 1e-9), metric
+        assert np.isnan(table["importance_error"][0])
+
+
+def test_pixels_in_runs_give_what_a_copy_gives(linear):
+    model, _, pixels = linear
+    some = pixels.of(pixels.names[::2])
+    copied = replace(some, **{k: dict(getattr(some, k)) for k in ("brightness", "truth")})
+    tables = [permutation_importance(model, None, each, repeats=1) for each in (some, copied)]
+    assert np.allclose(tables[0]["importance"], tables[1]["importance"], rtol=1e-9)
+    assert accuracies(model, some) == accuracies(model, copied)

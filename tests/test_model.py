@@ -154,7 +154,7 @@ def test_a_missing_band_is_named_with_the_way_out(model):
 
 
 def test_an_image_is_needed(model):
-    with pytest.raises(InputError, match="an image \\(MultiBandImage\\) is needed, got dict"):
+    with pytest.raises(InputError, match="a MultiBandImage is needed, got dict; read_euclid"):
         model.predict(brightness(), DENSITY)
 
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 
 import euclid_resolved
 
-HEAVY = ("sklearn", "tensorflow", "keras", "xgboost", "matplotlib", "pandas")
+HEAVY = ("sklearn", "numba", "tensorflow", "keras", "xgboost", "matplotlib", "pandas")
 ROOT = Path(euclid_resolved.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 CORE = [
     "grid", "image", "maps", "galaxy", "quantities", "bands", "features", "scale", "sample", "estimators",
     "forest", "domain", "model", "training", "metrics", "profiles", "plotting", "cli", "quickstart", "errors",
-    "plugins", "published",
+    "plugins", "published", "clip", "columns", "splits", "training_set", "metric_sums", "truth", "io.sample",
+    "checks", "comparison", "quick_look", "style", "sky_axes", "html",
 ]  # fmt: skip
 
 
@@ -99,6 +101,23 @@ def test_every_public_function_documents_its_parameters_and_what_it_returns(name
             assert "Parameters\n------" in doc, f"{name}.{label}"
         missing = [p for p in parameters if p not in doc]
         assert not missing, f"{name}.{label} does not speak of {missing}"
+
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference.rst"
+REFERRED = re.findall(r"^   (euclid_resolved\.[\w.]+)$", REFERENCE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["euclid_resolved", *REFERRED])
+def test_every_public_name_has_an_example(name):
+    module = importlib.import_module(name)
+    offered = [getattr(module, each) for each in getattr(module, "__all__", ())]
+    without = [
+        value.__qualname__
+        for value in offered
+        if (inspect.isfunction(value) or inspect.isclass(value))
+        and ">>> " not in (inspect.getdoc(value) or "")
+    ]
+    assert not without, f"{name}: no example in the docstring of {', '.join(without)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

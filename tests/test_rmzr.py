@@ -83,7 +83,7 @@ def pixels_with_relation(n=20_000, galaxies=20, beyond=0.0, seed=5):
             "stellar_mass_density": (10**x).astype(np.float32),
             "stellar_metallicity": (10**metallicity).astype(np.float32),
         },
-        galaxy=rng.integers(0, galaxies, n).astype(np.int32),
+        counts=np.bincount(rng.integers(0, galaxies, n), minlength=galaxies),
         names=tuple(f"galaxy {i}" for i in range(galaxies)),
         clip=None,
         clip_band="HE",

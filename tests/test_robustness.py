@@ -1,11 +1,9 @@
 """Folds, fewer galaxies, other seeds, projections and colours."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from euclid_resolved import InputError, LinearRegression, RandomForest, folds, split, train
+from euclid_resolved import Galaxy, InputError, LinearRegression, RandomForest, folds, split, train
 from euclid_resolved.robustness import (
     colour_recovery,
     cross_validation,
@@ -15,7 +13,8 @@ from euclid_resolved.robustness import (
     projections,
     sample_bias,
 )
-from euclid_resolved.sample import extract, group_name
+from euclid_resolved.sample import extract
+from euclid_resolved.splits import group_name
 from euclid_resolved.testing import example_galaxies
 from euclid_resolved.training import retrain
 
@@ -52,8 +51,8 @@ def test_projections_of_a_galaxy_stay_together():
 
 
 def test_one_projection_splits_as_before():
-    names = [SimpleNamespace(name=f"TNG{i:06d}_O5", star_forming=bool(i % 3)) for i in range(20)]
-    plain = [SimpleNamespace(name=f"TNG{i:06d}", star_forming=bool(i % 3)) for i in range(20)]
+    names = [Galaxy(f"TNG{i:06d}_O5", None, {}, star_forming=bool(i % 3)) for i in range(20)]
+    plain = [Galaxy(f"TNG{i:06d}", None, {}, star_forming=bool(i % 3)) for i in range(20)]
     assert [g.name[:9] for g in split(names, 0.2)[1]] == [g.name for g in split(plain, 0.2)[1]]
 
 

@@ -59,7 +59,7 @@ def test_bad_requests(pixels):
         search(pixels, forest, {"leaves": [1]})
     with pytest.raises(InputError, match="LinearRegression has none"):
         search(pixels, LinearRegression(), {"a": [1]})
-    with pytest.raises(InputError, match="must be at least 1"):
+    with pytest.raises(InputError, match="min_samples_leaf must be a whole number and at least 1, got 0"):
         search(pixels, forest, {"min_samples_leaf": [0]})
     with pytest.raises(InputError, match="k must lie between 2 and the number of galaxies"):
         search(pixels, forest, {"max_depth": [2]}, k=9)

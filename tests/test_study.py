@@ -215,7 +215,7 @@ def test_a_damaged_model_is_trained_again(small_atlas, tmp_path, monkeypatch):
             "no estimator 'liner'; there are .*linear.*did you mean",
         ),
         ("n_trees = 2", "trees = 2", "no setting of random_forest 'trees'; there are n_trees"),
-        ("n_trees = 2", "n_trees = 0", "must be at least 1"),
+        ("n_trees = 2", "n_trees = 0", "must be a whole number and at least 1"),
         (
             'features = ["bands"] }\nHE',
             'features = ["band"] }\nHE',

@@ -78,6 +78,11 @@ class ReturnsNothing(Faulty):
         super().fit(X, y)
 
 
+class Guesses(Faulty):
+    def predict(self, X):
+        return super().predict(X) if hasattr(self, "_coefficients") else np.zeros(len(X), np.float32)
+
+
 class ReturnsDoubles(Faulty):
     def predict(self, X):
         return super().predict(X).astype(np.float64)
@@ -288,6 +293,7 @@ class Hangs(Faulty):
         (FillsNaN, "nonfinite", "nan in a feature while predicting was accepted"),
         (RaisesTypeError, "nonfinite", "raised TypeError instead of InputError"),
         (TakesTooFewColumns, "shapes", "a column too few was accepted"),
+        (Guesses, "unfitted", "to predict before a fit was accepted"),
         (NeedsARow, "no_rows", "0 sample"),
         (NeedsTwoRows, "one_row", "not finite"),
         (DividesBySpread, "constant", "not finite"),

@@ -66,6 +66,19 @@ def subtract_background(
     InputError
         If too little sky is left or what is left is no sky, the annulus lies off the image, or the
         method is not known.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.imaging import subtract_background
+    >>> sky = np.random.default_rng(1).normal(0.2, 0.01, (64, 64))
+    >>> image = MultiBandImage({"HE": NDData(sky, unit=u.MJy / u.sr)})
+    >>> image = subtract_background(image, mask_sources=False)
+    >>> print(f"left over: {abs(image['HE'].data.mean()):.3f} MJy/sr")
+    left over: 0.000 MJy/sr
     """
     if method not in ("constant", "annulus", "mesh"):
         raise InputError(f"method must be constant, annulus or mesh, got {method!r}")

@@ -44,6 +44,21 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
     ------
     InputError
         If the package powerbin is not installed, there is no uncertainty, or no pixel is bright enough.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData, StdDevUncertainty
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.imaging import bin_voronoi
+    >>> y, x = np.mgrid[-10:11, -10:11]
+    >>> light = np.exp(-np.hypot(x, y) / 4)
+    >>> error = StdDevUncertainty(np.full(light.shape, 0.05))
+    >>> image = MultiBandImage({"HE": NDData(light, unit=u.MJy / u.sr, uncertainty=error)})
+    >>> binned = bin_voronoi(image, 30)
+    >>> print(f"{light.size} pixels in {binned.meta['bins'].max() + 1} bins")
+    441 pixels in 9 bins
     """
     bands, reasons = planes(image), mask_reasons(image)
     if not 0 < signal_to_noise < np.inf:

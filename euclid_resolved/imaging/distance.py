@@ -41,6 +41,18 @@ def set_distance(image, *, redshift=None, distance=None, cosmology=None):
     InputError
         If neither is given, a value makes no sense, the angle of a pixel is not known, or the image has
         a distance already.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import set_distance
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> image.meta["pixel_scale"] = 0.1 * u.arcsec
+    >>> near = set_distance(image, redshift=0.01, distance=40 * u.Mpc)
+    >>> brighter = near["HE"].data[0, 0] / image["HE"].data[0, 0]
+    >>> print(f"a pixel is {near.meta['pixel_scale']:.1f} wide, and brighter by {brighter:.3f}")
+    a pixel is 19.4 pc wide, and brighter by 1.030
     """
     bands = planes(image)
     if record_of(image, "distance") is not None:

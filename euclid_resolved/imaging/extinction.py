@@ -43,6 +43,17 @@ def correct_extinction(image, ebv, *, sfd=False, ebv_error=0.0, coefficients=Non
     ------
     InputError
         If E(B-V) is negative or no number, a band has no coefficient, or the image was corrected before.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import correct_extinction
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> corrected = correct_extinction(image, 0.05)
+    >>> for band in ("IE", "HE"):
+    ...     print(band, f"{corrected[band].data[0, 0] / image[band].data[0, 0]:.3f}")
+    IE 1.106
+    HE 1.022
     """
     bands = planes(image)
     before = record_of(image, "extinction")
@@ -94,6 +105,17 @@ def query_ebv(image, position=None):
     ------
     InputError
         If dustmaps or its map is not installed, or the image has no celestial WCS.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.imaging import query_ebv
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> try:
+    ...     query_ebv(example_galaxies(1)[0].image)  # a galaxy of an atlas has no place on the sky
+    ... except InputError as error:
+    ...     print("refused")
+    refused
     """
     if not isinstance(position, SkyCoord):
         if not getattr(image.wcs, "has_celestial", False):

@@ -48,6 +48,20 @@ def mask_neighbours(
     ------
     InputError
         If the target lies off the image, or there is no source at its position.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData, StdDevUncertainty
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.imaging import mask_neighbours
+    >>> y, x = np.mgrid[:40, :60]
+    >>> light = np.exp(-np.hypot(x - 20, y - 20) ** 2 / 20) + np.exp(-np.hypot(x - 50, y - 20) ** 2 / 8)
+    >>> band = NDData(light, unit=u.MJy / u.sr, uncertainty=StdDevUncertainty(np.full(light.shape, 0.01)))
+    >>> image = mask_neighbours(MultiBandImage({"HE": band}), (20, 20))
+    >>> image.mask()[20, [20, 50]]
+    array([False,  True])
     """
     x, y = position_in_pixels(image, target)
     if segmentation is None:
@@ -100,6 +114,14 @@ def mask_positions(image, positions, radius):
     -------
     image : `~euclid_resolved.MultiBandImage`
         With the same pixels masked in every band, reason NEIGHBOUR.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import mask_positions
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = mask_positions(example_galaxies(1)[0].image, [(3, 4), (12, 12)], 1)
+    >>> print(f"{image.mask().sum()} pixels are masked")
+    10 pixels are masked
     """
     planes(image)
     if isinstance(positions, SkyCoord):
@@ -145,6 +167,16 @@ def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
     -------
     image : `~euclid_resolved.MultiBandImage`
         With pixels masked in the band that is saturated, reason SATURATED.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import mask_saturated
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> masked = mask_saturated(image, level=9 * u.MJy / u.sr, grow=0)
+    >>> bool(masked["HE"].data[~masked.mask("HE")].max() < 9)
+    True
     """
     from scipy.ndimage import binary_fill_holes, maximum_filter, minimum_filter
 

@@ -68,6 +68,14 @@ def crop(image, position=None, size=None):
     ------
     InputError
         If the position lies off the image, or the size does not fit the pixel scale.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import crop
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1, side=32)[0].image
+    >>> crop(image, (10, 12), 8).shape
+    (8, 8)
     """
     planes(image)
     x, y = position_in_pixels(image, position)

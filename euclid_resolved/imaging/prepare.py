@@ -44,6 +44,20 @@ def prepare(
     -------
     image : `~euclid_resolved.MultiBandImage`
         What was done is in ``meta["history"]``.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import prepare
+    >>> from euclid_resolved.imaging.prepare import describe_history
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1, side=32)[0].image
+    >>> image.meta["pixel_scale"] = 0.1 * u.arcsec
+    >>> image = prepare(image, ebv=0.02, distance=20 * u.Mpc, scale=20 * u.pc)
+    >>> image.shape
+    (15, 15)
+    >>> [line.split(":")[0].split(" ")[0] for line in describe_history(image)]
+    ['extinction', 'distance', 'resample']
     """
     # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
     if background is not None:

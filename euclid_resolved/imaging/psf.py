@@ -74,6 +74,23 @@ def match_psf(
     ------
     InputError
         If a PSF is missing, has NaN or no light, or a band cannot be matched within the tolerances.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.imaging import history, match_psf
+    >>> star = np.full((61, 61), 0.1)
+    >>> star[30, 30] = 100.0
+    >>> bands = {band: NDData(star, unit=u.MJy / u.sr) for band in ("IE", "HE")}
+    >>> image = match_psf(MultiBandImage(bands, meta={"pixel_scale": 0.1 * u.arcsec}), psf="gaussian")
+    >>> history(image)[-1]["settings"]["to"]
+    'HE'
+    >>> good = ~image.mask()
+    >>> [f"{band}: peak {image[band].data[good].max():.1f}" for band in image]
+    ['IE: peak 9.2', 'HE: peak 100.0']
     """
     bands, reasons = planes(image), mask_reasons(image)
     stamps, measured = _stamps(image, psf)

@@ -43,6 +43,19 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     ------
     InputError
         If the scale does not fit the image's, is finer than its pixels, or leaves less than two new ones.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import resample
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1, side=32)[0].image
+    >>> image.meta["pixel_scale"] = 100 * u.pc
+    >>> coarse = resample(image, 400 * u.pc)
+    >>> coarse.shape
+    (8, 8)
+    >>> print(f"{image['HE'].data.mean():.3f} {coarse['HE'].data.mean():.3f}")
+    1.663 1.663
     """
     bands, reasons = planes(image), mask_reasons(image)
     old = pixel_scale(image)

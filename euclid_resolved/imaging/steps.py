@@ -29,6 +29,14 @@ class MaskReason(enum.IntFlag):
     """Why a pixel is masked; bits add up, 0 is a pixel that is not masked in any band.
 
     The bits are those of `~euclid_resolved.Quality`, where a map shows them.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import MaskReason, mask_positions, mask_reasons
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = mask_positions(example_galaxies(1)[0].image, [(3, 4)], 1.5)
+    >>> print([reason.name for reason in MaskReason(int(mask_reasons(image)[4, 3]))])
+    ['NEIGHBOUR']
     """
 
     INPUT = Quality.MASKED.value
@@ -188,6 +196,15 @@ def history(image):
     -------
     steps : list of dict
         Each with ``step`` (its name), ``settings`` and ``measured``.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import correct_extinction, history
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = correct_extinction(example_galaxies(1)[0].image, 0.05)
+    >>> for step in history(image):
+    ...     print(step["step"], step["settings"]["ebv"])
+    extinction 0.05
     """
     return list(image.meta.get("history", ()))
 
@@ -209,6 +226,15 @@ def mask_reasons(image):
     reasons : `~numpy.ndarray` of int16
         The bits of `MaskReason`; 0 exactly where no band is masked. A pixel that is masked for no recorded
         reason, for example after slicing the image, has INPUT.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.imaging import MaskReason, mask_positions, mask_reasons
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = mask_positions(example_galaxies(1)[0].image, [(3, 4)], 1)
+    >>> int(np.sum(mask_reasons(image) == MaskReason.NEIGHBOUR))
+    5
     """
     bad = image.mask()
     for band in image.bands:

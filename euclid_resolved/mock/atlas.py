@@ -75,6 +75,15 @@ def make_atlas(
     ------
     InputError
         If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas, read_atlas
+    >>> galaxies = read_atlas(make_atlas("atlas", 2, seed=1, pixels=16))
+    >>> print(galaxies[0].maps["stellar_mass_density"].unit)
+    solMass / pc2
+    >>> galaxies[0].image.bands
+    ('IE', 'YE', 'JE', 'HE')
     """
     settings = MockSettings() if settings is None else settings
     pixels = 128 if pixels is None else int(pixels)

@@ -85,6 +85,15 @@ class MockSettings:
         Relative Monte Carlo noise of a pixel where I_HE = 0.0234 MJy/sr, and the power it falls with.
     noise_galaxy_scatter, noise_common : float
         Scatter of its level between galaxies, and the fraction of its variance shared by the four bands.
+
+    Examples
+    --------
+    >>> from euclid_resolved import MockSettings
+    >>> quiet = MockSettings(noise_at_clip=0.01)
+    >>> quiet.noise_at_clip, quiet.quiescent_fraction
+    (0.01, 0.25)
+    >>> MockSettings.preset("broad") == MockSettings()
+    False
     """
 
     field_of_view: float = 64.0
@@ -149,6 +158,10 @@ class MockSettings:
             names = ", ".join(PRESETS)
             raise InputError(f"no preset of mock settings is called {name!r}: choose from {names}")
         return cls(**PRESETS[name])
+
+    def __repr__(self):
+        changed = [f for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"MockSettings({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
 
     def as_text(self):
         """One line ``name=value, ...`` of every setting, the form kept in FITS headers.

@@ -3,12 +3,12 @@
 import numpy as np
 from astropy.table import Table
 
+from euclid_resolved.comparison import plot_predicted_against_true
 from euclid_resolved.diagnostics import estimates
-from euclid_resolved.plotting import plot_predicted_against_true
 from euclid_resolved.profiles import pixel_scale
 from euclid_resolved.published import NOT_PUBLISHED, PUBLISHED_R2_SCATTER, published
 from euclid_resolved.quantities import SOLAR_METALLICITY
-from euclid_resolved.robustness import spread
+from euclid_resolved.seed_scatter import spread
 from euclid_resolved.study.figures import plot_accuracy, plot_distributions
 from euclid_resolved.study.runner import Result
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from euclid_resolved.bands import EUCLID_BANDS
+from euclid_resolved.clip import DEFAULT_CLIP
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features import feature_columns
 from euclid_resolved.plugins import available, lookup
 from euclid_resolved.quantities import PROPERTIES, get_property
-from euclid_resolved.sample import DEFAULT_CLIP
 
 __all__ = ["SHIPPED", "Description", "Input", "Method", "Part", "read_study"]
 
@@ -108,6 +108,15 @@ class Description:
         Tables of published relations by the relation's name.
     text : str
         The file itself.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study import read_study
+    >>> study = read_study("paper-fast")
+    >>> study.observer, study.runs
+    ('O5', 2)
+    >>> sorted(study.inputs)
+    ['HE', 'IE', 'JE', 'YE', 'bands', 'bands+colours', 'bands+colours+squared']
     """
 
     name: str
@@ -142,6 +151,18 @@ def read_study(path):
     InputError
         If the file is no TOML, a name is unknown (the message lists what exists) or something is
         missing.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.study import read_study
+    >>> read_study("paper").name
+    'Euclid preparation LXVIII, the whole study'
+    >>> try:
+    ...     read_study("papers")
+    ... except InputError as error:
+    ...     print(error)
+    papers: there is no such file; the package brings paper, paper-fast
     """
     name = str(path)
     path = _DATA / SHIPPED[name] if name in SHIPPED else Path(path)

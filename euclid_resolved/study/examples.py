@@ -4,14 +4,16 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
+from euclid_resolved.comparison import plot_galaxy
 from euclid_resolved.diagnostics import accuracy_columns
 from euclid_resolved.errors import InputError
 from euclid_resolved.io import read_galaxy
-from euclid_resolved.plotting import plot_galaxy, plot_image
+from euclid_resolved.plotting import plot_image
 from euclid_resolved.profiles import orientation, pixel_scale
 from euclid_resolved.published import NOT_PUBLISHED, PUBLISHED_EXAMPLES
 from euclid_resolved.robustness import observer_of
-from euclid_resolved.sample import extract, group_name
+from euclid_resolved.sample import extract
+from euclid_resolved.splits import group_name
 from euclid_resolved.study.accuracy import METRICS
 from euclid_resolved.study.runner import Result
 

@@ -3,10 +3,10 @@
 import numpy as np
 from astropy.table import Table, vstack
 
+from euclid_resolved.comparison import plot_predicted_against_true
 from euclid_resolved.diagnostics import estimates
 from euclid_resolved.figures import plot_importance, plot_lofo, plot_rmzr, plot_shuffle
 from euclid_resolved.importance import impurity_importance, lofo, lofo_models
-from euclid_resolved.plotting import plot_predicted_against_true
 from euclid_resolved.plugins import available
 from euclid_resolved.published import (
     NOT_PUBLISHED,

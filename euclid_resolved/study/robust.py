@@ -3,12 +3,13 @@
 import numpy as np
 from astropy.table import Table, vstack
 
-from euclid_resolved.figures import plot_colour_recovery, plot_learning_curve, plot_sample_bias
 from euclid_resolved.io import read_atlas
 from euclid_resolved.published import NOT_PUBLISHED, PUBLISHED_COLOURS
 from euclid_resolved.robustness import colour_recovery, projections, sample_bias
-from euclid_resolved.sample import extract, group_name
+from euclid_resolved.robustness_figures import plot_colour_recovery, plot_learning_curve, plot_sample_bias
+from euclid_resolved.sample import extract
 from euclid_resolved.search import search
+from euclid_resolved.splits import group_name
 from euclid_resolved.study.leaning import usable
 from euclid_resolved.study.runner import Result
 

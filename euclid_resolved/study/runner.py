@@ -13,7 +13,8 @@ from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.io import read_atlas, write
 from euclid_resolved.io.fingerprint import fingerprint
-from euclid_resolved.sample import extract, split
+from euclid_resolved.sample import extract
+from euclid_resolved.splits import split
 from euclid_resolved.study.description import read_study
 from euclid_resolved.study.store import (
     file_digest,
@@ -71,6 +72,16 @@ def reproduce(atlas=None, out="study", *, study="paper", say=print, command=""):
     Returns
     -------
     report : `~pathlib.Path`
+
+    Examples
+    --------
+    >>> from euclid_resolved import ImageFileError
+    >>> from euclid_resolved.study import reproduce
+    >>> try:
+    ...     reproduce("no atlas here", "study", study="paper-fast")  # with an atlas: study/report.html
+    ... except ImageFileError as error:
+    ...     print(str(error).split(" (")[0])
+    no atlas here: no such folder
     """
     from euclid_resolved.study.parts import run_part
     from euclid_resolved.study.report import write_report
@@ -287,7 +298,7 @@ class Runner:
         write_text(self.out / "manifest.json", json.dumps(manifest, indent=1))
 
     def _keep(self, part, result):
-        from euclid_resolved.quickstart import save_figure
+        from euclid_resolved.style import save_figure
 
         folder = Path("parts") / part.slug
         (self.out / folder).mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,12 @@ def check_estimator(estimator):
     ------
     AssertionError
         At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression
+    >>> from euclid_resolved.testing import check_estimator
+    >>> check_estimator(LinearRegression())
     """
     for check in ESTIMATOR_CHECKS:
         check(estimator)
@@ -55,6 +61,12 @@ def check_features(feature_set):
     ------
     AssertionError
         At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> from euclid_resolved.testing import check_features
+    >>> check_features(lookup("features", "colours"))
     """
     for check in FEATURE_CHECKS:
         check(feature_set)
@@ -71,6 +83,12 @@ def check_diagnostic(diagnostic):
     ------
     AssertionError
         At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> from euclid_resolved.testing import check_diagnostic
+    >>> check_diagnostic(lookup("diagnostics", "sample_bias"))
     """
     for check in DIAGNOSTIC_CHECKS:
         check(diagnostic)

@@ -139,6 +139,14 @@ def check_shapes(estimator):
 
 
 @_estimator_rule()
+def check_unfitted(estimator):
+    """An estimator that has learned nothing refuses with InputError to predict and to give its state."""
+    problem = Problem.make()
+    refuses("to predict before a fit", problem.fresh(estimator).predict, problem.X)
+    refuses("to give the state before a fit", problem.fresh(estimator).state)
+
+
+@_estimator_rule()
 def check_no_rows(estimator):
     """No rows give no predictions: an image without a pixel to judge is no error."""
     problem = Problem.make()

@@ -35,6 +35,15 @@ def example_galaxies(n=4, side=16, seed=1):
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
         With truth for the three properties of the paper.
+
+    Examples
+    --------
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies(2, side=8)
+    >>> for galaxy in galaxies:
+    ...     print(galaxy.name, galaxy.image.shape, f"{galaxy.maps['stellar_age'].quantity.mean():.1f}")
+    example 1 (8, 8) 4.0 Gyr
+    example 2 (8, 8) 4.1 Gyr
     """
     import astropy.units as u
     from astropy.nddata import NDData

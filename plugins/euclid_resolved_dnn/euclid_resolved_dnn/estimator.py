@@ -1,6 +1,6 @@
 """The network as an estimator: settings, presets, and a state that is checked."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -74,6 +74,9 @@ class DeepNetwork(Estimator):
     decay, decay_patience : float, int
         On a plateau, the learning rate is multiplied by `decay` after `decay_patience` epochs without a
         smaller validation loss, and after as many again.
+    joint : bool
+        Whether one network learns all properties that `~euclid_resolved.train` is asked for: layers in
+        common, one output each. That takes about the time of one.
     seed : int
         Of the initial weights, of the order of the pixels, and of the choice of validation pixels where
         none are given.
@@ -93,6 +96,7 @@ class DeepNetwork(Estimator):
     patience: int | None = None
     decay: float = 0.8
     decay_patience: int = 300
+    joint: bool = False
     seed: int = 1
     n_jobs: int = -1
 
@@ -106,6 +110,8 @@ class DeepNetwork(Estimator):
         for name in ("learning_rate", "decay"):
             if not isinstance(plan[name], float | np.floating) or not 0 < plan[name] < 1:
                 raise InputError(f"{name} is a number between 0 and 1, got {plan[name]!r}")
+        if not isinstance(self.joint, bool):
+            raise InputError(f"joint is True or False, got {self.joint!r}")
         if not 1 <= self.layers <= _MOST_LAYERS or not 1 <= self.width <= _GREATEST_WIDTH:
             raise InputError(
                 f"layers lie between 1 and {_MOST_LAYERS} and width between 1 and {_GREATEST_WIDTH}, got "
@@ -145,26 +151,28 @@ class DeepNetwork(Estimator):
 
     @property
     def history(self):
-        """``loss``, ``val_loss`` and the last ``learning_rate`` of each epoch, as arrays."""
-        self._check_fitted()
+        """``loss``, ``val_loss`` and the last ``learning_rate`` of each epoch, as arrays.
+
+        Of a network of several properties the losses are the mean over these, each in units of its variance.
+        """
         return dict(self._history)
 
     @property
     def trained(self):
         """What trained it: ``backend`` and ``device``."""
-        self._check_fitted()
         return dict(self._trained)
 
-    def _check_fitted(self):
-        if not hasattr(self, "_layers"):
-            raise InputError("the network has not been fitted")
+    @property
+    def libraries(self):
+        """Keras and its back-end; see `~euclid_resolved.estimators.Estimator.libraries`."""
+        return "keras", self._trained["backend"]
 
     def fit(self, X, y, validation=None):
         """Train with Keras; see `~euclid_resolved.estimators.Estimator.fit`.
 
         The weights of the epoch with the smallest loss on the validation pixels are kept. Without
-        validation pixels a fifth of the rows is set aside. An interrupt (Ctrl-C) ends the training, keeps
-        the best so far and warns; before the first epoch is done it is passed on.
+        validation pixels a fifth of the rows is set aside. An interrupt (Ctrl-C) ends the training and is
+        passed on: nothing is learned.
 
         Raises
         ------
@@ -173,19 +181,57 @@ class DeepNetwork(Estimator):
         PluginError
             If Keras or its back-end is not installed.
         """
+        X, y = check_X_y(X, y)
+        if validation is not None and len(validation[1]):
+            X_held, y_held = check_X_y(*validation)
+            validation = X_held, y_held[:, None]
+        (learned,) = self._train(X, y[:, None], validation)
+        return self._set(*learned)
+
+    def fit_together(self, X, Y, validation=None):
+        """One network for all targets where `joint` says so, else one each.
+
+        See `~euclid_resolved.estimators.Estimator.fit_together`. The targets are standardised, so that each
+        counts as much as any other. Every estimator returned has the common layers and its own output.
+        """
+        if not self.joint:
+            return super().fit_together(X, Y, validation=validation)
+        X, Y = check_X(X), np.asarray(Y, np.float32)
+        for column in Y.T:
+            check_X_y(X, column)
+        mean, sigma = Y.mean(axis=0, dtype=np.float64), Y.std(axis=0, dtype=np.float64)
+        sigma[sigma == 0] = 1  # a constant target
+        if validation is not None:
+            validation = validation[0], ((validation[1] - mean) / sigma).astype(np.float32)
+        fitted = []
+        learned = self._train(X, ((Y - mean) / sigma).astype(np.float32), validation)
+        for (layers, *rest), centre, width in zip(learned, mean, sigma, strict=True):
+            *common, last = layers
+            weights, bias = last.weights * width, last.bias * width + centre
+            last = Layer(weights.astype(np.float32), bias.astype(np.float32), last.activation)
+            fitted.append(replace(self)._set([*common, last], *rest))
+        return fitted
+
+    def _train(self, X, Y, validation):
+        """For each target its layers, the history, and what trained it."""
         from euclid_resolved_dnn.training import train
 
-        X, y = check_X_y(X, y)
-        if validation is None or len(validation[1]) == 0:
+        if validation is None or not len(validation[1]):
             order = np.random.default_rng(self.seed).permutation(len(X))
             held = order[: int(_HELD * len(X))]
             rows = order[len(held) :]
             # Fewer than five rows cannot spare one.
-            validation = (X[held], y[held]) if len(held) else (X, y)
-            X, y = X[rows], y[rows]
-        X_held, y_held = check_X_y(*validation)
-        check_X(X_held, X.shape[1])
-        layers, history, trained = train(X, y, (X_held, y_held), self._plan())
+            validation = (X[held], Y[held]) if len(held) else (X, Y)
+            X, Y = X[rows], Y[rows]
+        X_held, Y_held = check_X(validation[0], X.shape[1]), validation[1]
+        (*common, last), *rest = train(X, Y, (X_held, Y_held), self._plan())
+        learned = []
+        for weights, bias in zip(last.weights.T, last.bias, strict=True):
+            own = Layer(weights[:, None].copy(), bias[None].copy(), last.activation)
+            learned.append(([*common, own], *rest))
+        return learned
+
+    def _set(self, layers, history, trained):
         check_layers(layers)  # rather now than when its file is opened
         self._layers, self._history, self._trained = layers, history, trained
         return self
@@ -195,12 +241,10 @@ class DeepNetwork(Estimator):
 
         Always finite: features are held within 1000 times the training range.
         """
-        self._check_fitted()
-        return run(self._layers, check_X(X, len(self._layers[0].weights)), self.n_jobs)
+        return run(self._layers, check_X(X, len(self._layers[0].weights)), self.n_jobs)[:, 0]
 
     def state(self):
         """The layers (``weights``, ``bias``, ``activation``), the ``history``, and what ``trained`` it."""
-        self._check_fitted()
         layers = [layer._asdict() for layer in self._layers]
         return {"layers": layers, "history": self.history, "trained": self.trained}
 
@@ -221,15 +265,13 @@ class DeepNetwork(Estimator):
             raise InputError(
                 f"the state's layers are not {self.layers} of {self.width} neurons with {self.activation}"
             )
-        check_layers(layers)
         if not all(isinstance(text, str) and len(text) <= 200 for text in trained.values()):
             raise InputError("'trained' must name a backend and a device")
         columns = {name: state_array(history, name, 1) for name in ("loss", "val_loss", "learning_rate")}
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1 or not 1 <= max(lengths) <= _MOST_EPOCHS:
             raise InputError(f"the history's columns have lengths {sorted(lengths)}, one is needed")
-        self._layers, self._history, self._trained = layers, columns, trained
-        return self
+        return self._set(layers, columns, trained)
 
 
 def _float32(state, name, ndim):

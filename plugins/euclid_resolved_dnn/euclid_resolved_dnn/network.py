@@ -1,4 +1,4 @@
-"""Dense layers in NumPy: what runs a network, and what decides whether one from a file may run."""
+"""Dense layers: what runs a network, and what decides whether one from a file may run."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +10,7 @@ from euclid_resolved.errors import InputError
 
 __all__ = ["ACTIVATIONS", "Layer", "check_layers", "glorot", "run"]
 
-_TILE = 8  # rows of one matrix product
-_BLOCK = 1024  # rows that go through all layers together: their values stay in the processor's cache
+_BLOCK = 512  # rows that go through all layers together: their values stay in the processor's cache
 _FARTHEST = 1000.0  # features are held within this distance of 0; the training range is [0, 1]
 _LARGEST = 1e37  # no value inside a network may pass this: float32 ends at 3e38
 
@@ -21,7 +20,9 @@ def _relu(h):
 
 
 def _elu(h):
-    h[...] = np.where(h > 0, h, np.expm1(np.minimum(h, 0)))
+    negative = np.expm1(np.minimum(h, 0))
+    _relu(h)
+    h += negative
 
 
 def _silu(h):
@@ -121,34 +122,44 @@ def run(layers, X, n_jobs=-1):
     Returns
     -------
     y : `~numpy.ndarray`
-        float32, shape (n,), finite. Each value depends on its own row only, to the last bit.
+        float32, shape (n, outputs), finite. Each value depends on its own row only, to the last bit.
     """
-    y = np.empty(len(X), np.float32)
-
-    def one(start):
-        block = X[start : start + _BLOCK]
-        y[start : start + _BLOCK] = _block(layers, block)
-
+    y = np.empty((len(X), len(layers[-1].bias)), np.float32)
     starts = range(0, len(X), _BLOCK)
     threads = min((os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1), len(starts))
     if threads <= 1:
-        for start in starts:
-            one(start)
+        _run_blocks(layers, X, y, starts)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(one, starts))
+            list(pool.map(lambda i: _run_blocks(layers, X, y, starts[i::threads]), range(threads)))
     return y
 
 
-def _block(layers, X):
-    # A BLAS library computes the rows of a product by tiles, and those at the end of a matrix in another
-    # order of summation than those inside it. Products of few rows, always as many, give a row the same
-    # last bit wherever it stands, and are too small to be spread over threads. NumPy loops over the stack.
-    tiles = -(-len(X) // _TILE)
-    h = np.zeros((tiles, _TILE, X.shape[1]), np.float32)
-    np.clip(X, -_FARTHEST, _FARTHEST, out=h.reshape(-1, X.shape[1])[: len(X)])
-    for weights, bias, activation in layers:
-        h = np.matmul(h, weights)
-        h += bias
-        ACTIVATIONS[activation](h)
-    return h.reshape(-1)[: len(X)]
+def _run_blocks(layers, X, y, starts):
+    """Fill `y` for the blocks that begin at these rows."""
+    from euclid_resolved_dnn.compiled import COLUMNS, ROWS, dense
+
+    plan = [
+        (_padded(layer.weights.T, ROWS, COLUMNS), _padded(layer.bias, ROWS), layer.activation)
+        for layer in layers
+    ]
+    # Neurons that are there for the sake of even numbers give 0 whatever the activation.
+    room = np.empty((2, max(len(bias) for _, bias, _ in plan), _BLOCK), np.float32)
+    first = np.zeros((plan[0][0].shape[1], _BLOCK), np.float32)
+    for start in starts:
+        # A short block keeps old pixels behind its own.
+        rows, h = X[start : start + _BLOCK], first
+        np.clip(rows.T, -_FARTHEST, _FARTHEST, out=h[: X.shape[1], : len(rows)])
+        for i, (weights, bias, activation) in enumerate(plan):
+            out = room[i % 2, : len(bias)]
+            dense(weights, bias, h[: weights.shape[1]], out, activation == "relu")
+            if activation != "relu":
+                ACTIVATIONS[activation](out)
+            h = out
+        y[start : start + _BLOCK] = h[: y.shape[1], : len(rows)].T
+
+
+def _padded(values, *multiples):
+    """An array with zeros behind it, up to multiples of these sizes; contiguous."""
+    missing = [(0, -n % multiple) for n, multiple in zip(values.shape, multiples, strict=True)]
+    return np.ascontiguousarray(np.pad(values, missing))

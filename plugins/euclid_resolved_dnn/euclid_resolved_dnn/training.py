@@ -73,15 +73,15 @@ def _one_cycle(part):
     return 0.5 * (1 + np.cos(np.pi * (part - _WARM_UP) / (1 - _WARM_UP))) + 1e-4
 
 
-def train(X, y, validation, plan):
+def train(X, Y, validation, plan):
     """Train a network by mean squared error and Adam, and keep it at its best.
 
     Parameters
     ----------
-    X, y : `~numpy.ndarray`
-        float32, shapes (n, k) and (n,).
+    X, Y : `~numpy.ndarray`
+        float32, shapes (n, k) and (n, targets). Several targets count alike if they vary alike.
     validation : tuple of `~numpy.ndarray`
-        Pixels (X, y) that decide which epoch was best.
+        Pixels (X, Y) that decide which epoch was best.
     plan : dict
         The settings of `~euclid_resolved_dnn.DeepNetwork`, none of them None.
 
@@ -98,10 +98,10 @@ def train(X, y, validation, plan):
 
     keras = _keras()
     rng = np.random.default_rng(plan["seed"])
-    sizes = [X.shape[1], *[plan["width"]] * plan["layers"], 1]
+    sizes = [X.shape[1], *[plan["width"]] * plan["layers"], Y.shape[1]]
     network = _build(keras, glorot(sizes, rng), plan["activation"], plan["learning_rate"])
     watched = np.random.default_rng(plan["seed"]).permutation(len(validation[1]))[:_WATCHED]
-    X_watched, y_watched = validation[0][watched], validation[1][watched].astype(np.float64)
+    X_watched, Y_watched = validation[0][watched], validation[1][watched].astype(np.float64)
 
     size = min(plan["batch"], len(X))
     batches = _batches(len(X), size, rng)
@@ -117,10 +117,10 @@ def train(X, y, validation, plan):
                     rate = plan["learning_rate"] * _one_cycle((epoch + i / per_epoch) / plan["epochs"])
                     network.optimizer.learning_rate = rate
                 rows = next(batches)
-                loss += float(network.train_on_batch(X[rows], y[rows, None])) / per_epoch
+                loss += float(network.train_on_batch(X[rows], Y[rows])) / per_epoch
             layers = _layers(network, plan["activation"])
             with np.errstate(over="ignore", invalid="ignore"):
-                val_loss = float(np.mean((run(layers, X_watched, plan["n_jobs"]) - y_watched) ** 2))
+                val_loss = float(np.mean((run(layers, X_watched, plan["n_jobs"]) - Y_watched) ** 2))
             if not np.isfinite([loss, val_loss]).all():
                 message = f"the network diverged in epoch {epoch + 1}; try a smaller learning_rate"
                 if best is None:
@@ -137,11 +137,6 @@ def train(X, y, validation, plan):
             elif plan["schedule"] == "plateau" and epoch - max(best_epoch, lowered) >= plan["decay_patience"]:
                 rate, lowered = rate * plan["decay"], epoch
                 network.optimizer.learning_rate = rate
-    except KeyboardInterrupt:
-        if best is None:
-            raise
-        message = f"training was interrupted; the best of {len(history)} epochs is kept"
-        warnings.warn(message, DataWarning, stacklevel=3)
     finally:
         bar.close()
     columns = np.array(history, dtype=np.float64).T
