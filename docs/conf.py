@@ -40,6 +40,7 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css", "tutorials.css"]
 html_title = f"euclid_resolved {release}"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+templates_path = ["_templates"]
 exclude_patterns = ["_build", "tutorials"]
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from euclid_resolved.checks import check_whole
 from euclid_resolved.errors import InputError
-from euclid_resolved.io import atomic_path
+from euclid_resolved.io import write_text
 
 __all__ = ["Journal"]
 
@@ -22,7 +23,8 @@ class Journal:
     rows : int
         Of a strip.
     strips : dict of int to dict
-        What is known of each, by its first row.
+        What is known of each, by its first row: ``sums``, of each of its planes, and ``count``, the fields of
+        a `~euclid_resolved.tile.PixelCount`.
     """
 
     path: Path
@@ -56,11 +58,12 @@ class Journal:
             return cls(path, identity)
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
-            strips = {int(start): strip for start, strip in known["strips"].items()}
-            found, rows = known["identity"], int(known["rows"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found, rows = known["identity"], known["rows"]
+            check_whole("rows", rows)
+            strips = {int(start): _strip(int(start), rows, kept) for start, kept in known["strips"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found = None
-        if found == identity:
+        if found is not None and found == identity:
             return cls(path, identity, rows, strips)
         if not overwrite:
             what = "its journal is damaged" if found is None else _difference(found, identity)
@@ -73,11 +76,21 @@ class Journal:
     def keep(self):
         """Write it; the older one stays until the new one is whole."""
         entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
-        with atomic_path(self.path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(entries), encoding="utf-8")
+        write_text(self.path, json.dumps(entries))
+
+
+def _strip(start, rows, kept):
+    """What is known of a strip, if it can be one: nothing in a file is trusted."""
+    sums, count = kept["sums"], kept["count"]
+    numbers = [start, *sums, count["pixels"], count["judged"], count["extrapolated"], *count["bits"].values()]
+    for number in numbers:
+        check_whole("a number in a journal", number, 0)
+    if start % rows or set(kept) != {"sums", "count"} or len(count) != 4:
+        raise InputError(f"row {start} begins no strip")
+    return kept
 
 
 def _difference(found, identity):
     """In words, what two identities do not share."""
-    names = [name for name in identity if found.get(name) != identity[name]]
+    names = [name for name in identity if not isinstance(found, dict) or found.get(name) != identity[name]]
     return "another " + ", ".join(names)

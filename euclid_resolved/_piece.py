@@ -10,15 +10,15 @@ from pathlib import Path
 from astropy.io import fits
 
 from euclid_resolved._version import __version__
+from euclid_resolved.checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.images import image_files, open_image
-from euclid_resolved.io import read
+from euclid_resolved.io.asdf import read_model
 from euclid_resolved.io.fingerprint import fingerprint_files
 from euclid_resolved.io.fits import write_fits
-from euclid_resolved.model import Model
 from euclid_resolved.tile import count_pixels
 
-__all__ = ["map_piece", "read_model", "row_of"]
+__all__ = ["map_piece", "row_of"]
 
 
 def map_piece(piece):
@@ -56,9 +56,9 @@ def map_piece(piece):
 def _mapped(model, piece):
     name, path = piece["name"], Path(piece["folder"]) / f"{piece['name']}_maps.fits"
     record = _record(model, piece)
-    known = _known(path)
-    if known.get("RECORD") == record:
-        return row_of(name, "kept", known["NJUDGED"], known["NEXTRAP"])
+    known = _known(path, record)
+    if known is not None:
+        return row_of(name, "kept", *known)
     image = open_image(piece["source"], model.bands, **piece["opening"])
     maps = model.predict_maps(image, **piece["predicting"])
     count = count_pixels(maps)
@@ -98,12 +98,18 @@ def _fingerprint(source, call):
     return fingerprint_files(image_files(json.loads(source)))
 
 
-def _known(path):
-    """The first header of a file of maps, or nothing."""
+def _known(path, record):
+    """Judged and extrapolated pixels of a file of maps that has this record; None where there is no such."""
+    if not path.is_file():
+        return None
     try:
-        return fits.getheader(path)
-    except OSError:
-        return {}
+        header = fits.getheader(path)
+        counts = header["NJUDGED"], header["NEXTRAP"]
+        for count in counts:
+            check_whole("a count", count, 0)
+    except Exception:  # astropy raises many kinds on damaged files
+        return None
+    return counts if header.get("RECORD") == record else None
 
 
 @lru_cache(maxsize=1)
@@ -113,12 +119,4 @@ def _model(path, digest):
     if model.digest != digest:
         what = f"this is another model (digest {model.digest[:12]}) than the one meant ({digest[:12]})"
         raise ModelFileError(path, what, "every worker must see the same file")
-    return model
-
-
-def read_model(path):
-    """The model of a file, or a `ModelFileError`."""
-    model = read(path)
-    if not isinstance(model, Model):
-        raise ModelFileError(path, f"it holds no model but {type(model).__name__}")
     return model

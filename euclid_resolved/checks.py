@@ -1,11 +1,20 @@
 """What was given, checked at the edge: a message says what was wrong, what was given, what is possible."""
 
 import difflib
+import math
 import numbers
 
 from euclid_resolved.errors import InputError
 
-__all__ = ["check_name", "check_names", "check_type", "check_whole", "did_you_mean"]
+__all__ = [
+    "check_angle",
+    "check_name",
+    "check_names",
+    "check_positive",
+    "check_type",
+    "check_whole",
+    "did_you_mean",
+]
 
 
 def did_you_mean(name, known):
@@ -30,6 +39,43 @@ def did_you_mean(name, known):
     """
     guess = difflib.get_close_matches(str(name), [str(each) for each in known], 1)
     return f"; did you mean {guess[0]!r}?" if guess else ""
+
+
+def check_angle(what, value):
+    """An angle in degrees, from one with a unit or from a plain number of degrees.
+
+    Parameters
+    ----------
+    what : str
+        Its name.
+    value : `~astropy.units.Quantity` or float
+
+    Returns
+    -------
+    degrees : float
+
+    Raises
+    ------
+    InputError
+        If it is no single, finite angle.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.checks import check_angle
+    >>> check_angle("inclination", 30), check_angle("inclination", 30 * u.arcmin)
+    (30.0, 0.5)
+    """
+    import astropy.units as u
+
+    try:
+        angle = u.Quantity(value)
+        degrees = float(angle.value if angle.unit == u.dimensionless_unscaled else angle.to_value(u.deg))
+    except (TypeError, ValueError):  # astropy's errors of units are among them
+        degrees = float("nan")
+    if not math.isfinite(degrees):
+        raise InputError(f"{what} must be one angle, as 30 * u.deg or 30 (degrees), got {value!r}")
+    return degrees
 
 
 def check_name(name, known, what, have="known are"):
@@ -91,6 +137,39 @@ def check_names(names, what):
         return tuple(names)
     except TypeError:
         raise InputError(f"{what} are given as a sequence of names, not {names!r}") from None
+
+
+def check_positive(what, value, zero=False):
+    """Refuse what is no finite number above zero.
+
+    Parameters
+    ----------
+    what : str
+        Its name.
+    value : object
+    zero : bool, optional
+        Take zero as well.
+
+    Returns
+    -------
+    value : float
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+
+    Examples
+    --------
+    >>> from euclid_resolved.checks import check_positive
+    >>> check_positive("depth", 2)
+    2.0
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not (0 < value < math.inf or (zero and value == 0)):
+        least = "of at least 0" if zero else "above 0"
+        raise InputError(f"{what} must be a number {least}, got {value!r}")
+    return float(value)
 
 
 def check_type(value, kind, hint=""):

@@ -12,6 +12,7 @@ import warnings
 from euclid_resolved import commands as run
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError
+from euclid_resolved.info_command import info, plugins
 from euclid_resolved.predict_command import predict
 
 __all__ = ["main"]
@@ -69,83 +70,119 @@ def _one_line_warning(message, category, filename, lineno, file=None, line=None)
 
 
 def _parser():
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--debug", action="store_true", help="show the full traceback of an error")
-    replace = argparse.ArgumentParser(add_help=False)
-    replace.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser = argparse.ArgumentParser(
         prog="euclid-resolved",
         description="Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (
+        _quickstart, _atlas, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info, _plugins,
+    ):  # fmt: skip
+        add(commands)
+    return parser
 
-    def command(name, action, text, *parents, to=commands):
-        new = to.add_parser(name, help=text, description=text, parents=[common, *parents])
-        new.set_defaults(run=action)
-        return new
 
-    new = command("quickstart", run.quickstart, "make a small mock atlas, train on it, map a galaxy", replace)
+def _command(commands, name, action, text, writes=False):
+    """Add a command with the options that all have."""
+    new = commands.add_parser(name, help=text, description=text)
+    new.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    if writes:
+        new.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    new.set_defaults(run=action)
+    return new
+
+
+def _observer(parser):
+    parser.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+
+
+def _bands(parser):
+    parser.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+
+
+def _clip(parser):
+    parser.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
+
+
+def _quickstart(commands):
+    text = "make a small mock atlas, train on it, map a galaxy"
+    new = _command(commands, "quickstart", run.quickstart, text, writes=True)
     new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
     new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the atlas (%(default)s)")
 
+
+def _atlas(commands):
     text = "make a mock atlas, or keep the pixels of an atlas as a sample"
-    atlas = commands.add_parser("atlas", help=text, parents=[common])
-    atlas.set_defaults(run=lambda options: atlas.error("say what to do with the atlas: make or extract"))
+    atlas = _command(
+        commands, "atlas", lambda options: atlas.error("say what to do with the atlas: make or extract"), text
+    )
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
-    new = command("make", run.atlas_make, "make a mock atlas in the TNG50-SKIRT layout", replace, to=kinds)
+    text = "make a mock atlas in the TNG50-SKIRT layout"
+    new = _command(kinds, "make", run.atlas_make, text, writes=True)
     new.add_argument("directory", metavar="DIR", help="the folder of the atlas")
     new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
     new.add_argument("--pixels", type=_count, help="side of the images in pixels")
-    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
-
+    _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
-    new = command("extract", run.atlas_extract, text, replace, to=kinds)
+    new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
     new.add_argument("atlas", metavar="ATLAS", help="its folder")
     new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
-    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
-    new.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
-    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+    _bands(new)
+    _clip(new)
+    _observer(new)
 
-    new = command("train", run.train, "train a model on an atlas", replace)
+
+def _train(commands):
+    new = _command(commands, "train", run.train, "train a model on an atlas", writes=True)
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
     new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
     new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
     new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help="(bands)")
     new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
-    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    _bands(new)
     new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
-    new.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
-    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+    _clip(new)
+    _observer(new)
     new.add_argument("--test-fraction", type=float, default=0.1, help="of the galaxies (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
     new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
 
-    new = command("evaluate", run.evaluate, "compare a model with the truth of an atlas")
+
+def _evaluate(commands):
+    new = _command(commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas")
     new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
-    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+    _observer(new)
     new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
     new.add_argument("--json", action="store_true", help="print JSON")
 
-    new = command("diagnose", run.diagnose, "find out what a model leans on", replace)
+
+def _diagnose(commands):
+    new = _command(commands, "diagnose", run.diagnose, "find out what a model leans on", writes=True)
     new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
     new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
     new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on, or a SAMPLE of it")
-    new.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+    _observer(new)
     new.add_argument("-o", "--output", metavar="OUT", help="a folder for tables (ECSV) and figures (PNG)")
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic")
 
-    new = command("reproduce", run.reproduce, "run the paper's study, or another one, and report on it")
+
+def _reproduce(commands):
+    text = "run the paper's study, or another one, and report on it"
+    new = _command(commands, "reproduce", run.reproduce, text)
     new.add_argument("atlas", nargs="?", metavar="ATLAS", help="its folder; or that in the study")
     new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
     new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
     new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
 
-    new = command("predict", predict, "map images with a model, or with the default one", replace)
+
+def _predict(commands):
+    text = "map images with a model, or with the default one"
+    new = _command(commands, "predict", predict, text, writes=True)
     new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(a default, trained once and kept)")
     new.add_argument(
         "image",
@@ -170,22 +207,27 @@ def _parser():
     _preparation(new)
     _scale(new)
 
-    new = command("fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
+
+def _fetch(commands):
+    new = _command(commands, "fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
     new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
     new.add_argument("dec", type=float, metavar="DEC", help="degrees")
     new.add_argument("--radius", type=float, required=True, metavar="ARCSEC", help="half the side")
-    new.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    _bands(new)
     new.add_argument("--service", choices=("irsa", "esa"), default="irsa", help="(%(default)s)")
     new.add_argument("-o", "--output", metavar="FOLDER", help="(a folder in Astropy's cache)")
     new.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(%(default)s)")
     new.add_argument("--refresh", action="store_true", help="fetch again what is there")
 
-    new = command("info", run.info, "say what a file holds")
+
+def _info(commands):
+    new = _command(commands, "info", info, "say what a file holds")
     new.add_argument("file", nargs="+", metavar="FILE", help="models, images, maps, atlases")
 
-    new = command("plugins", run.plugins, "list what is registered")
+
+def _plugins(commands):
+    new = _command(commands, "plugins", plugins, "list what is registered")
     new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
-    return parser
 
 
 def _preparation(parser):

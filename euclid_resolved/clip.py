@@ -8,7 +8,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.maps import Quality
 from euclid_resolved.noise import image_noise
 
-__all__ = ["DEFAULT_CLIP", "MIN_SN", "GalaxyPixels", "clip_band", "galaxy_pixels", "judge"]
+__all__ = ["DEFAULT_CLIP", "MIN_SN", "GalaxyPixels", "check_clip", "clip_band", "galaxy_pixels", "judge"]
 
 DEFAULT_CLIP = 0.0234
 """Faintest HE surface brightness in MJy/sr: 0.55 uJy/arcsec2.

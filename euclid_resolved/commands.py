@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import json
-import os
 from pathlib import Path
 
 from euclid_resolved.checks import check_name, did_you_mean
@@ -16,8 +15,6 @@ __all__ = [
     "diagnose",
     "evaluate",
     "fetch",
-    "info",
-    "plugins",
     "quickstart",
     "reproduce",
     "train",
@@ -35,17 +32,6 @@ def _usage():
         yield
     except InputError as error:
         raise UsageError(str(error)) from error
-
-
-def _refuse_existing(path, overwrite):
-    """Before hours of work, not after."""
-    path = Path(path)
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise InputError(f"{path}: there is no permission to write in the folder {path.parent}")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: the file exists; to replace it say --overwrite")
 
 
 def quickstart(options):
@@ -125,7 +111,7 @@ def train(options):
     """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
     from euclid_resolved.bands import EUCLID_BANDS
     from euclid_resolved.features import feature_columns
-    from euclid_resolved.io import write
+    from euclid_resolved.io import check_target, write
     from euclid_resolved.metrics import evaluate as measure
     from euclid_resolved.quantities import PROPERTIES, get_property
     from euclid_resolved.splits import split
@@ -145,7 +131,7 @@ def train(options):
         possible = feature_columns(bands, options.features)
         for column in options.columns or ():
             check_name(column, possible, "column", "these features make")
-    _refuse_existing(options.output, options.overwrite)
+    check_target(options.output, options.overwrite)  # before hours of work, not after
     truth = open_truth(options.atlas, options.observer, bands)
     training, test = split(truth.galaxies, options.test_fraction, options.seed)
     pixels = truth.pixels(properties, bands, options.clip)
@@ -199,10 +185,11 @@ def _print(table):
 
 def evaluate(options):
     """Compare a model with the truth of an atlas or a sample."""
+    from euclid_resolved.io.asdf import read_model
     from euclid_resolved.metrics import evaluate as measure
     from euclid_resolved.truth import open_truth
 
-    model = _read_model(options.model)
+    model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     galaxies = truth.galaxies
     held_out = set(model.training.get("test_galaxies", ()))
@@ -227,19 +214,11 @@ def evaluate(options):
     _print(table)
 
 
-def _read_model(path):
-    from euclid_resolved.io import read
-    from euclid_resolved.model import Model
-
-    model = read(path)
-    if not isinstance(model, Model):
-        raise InputError(f"{path} holds no model but {type(model).__name__}")
-    return model
-
-
 def diagnose(options):
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics import run_chain
+    from euclid_resolved.io import check_target
+    from euclid_resolved.io.asdf import read_model
     from euclid_resolved.plugins import lookup
     from euclid_resolved.truth import open_truth
 
@@ -255,12 +234,12 @@ def diagnose(options):
     if settings and len(names) != 1:
         raise UsageError("--set goes with one diagnostic")
     folder = Path(options.output) if options.output else None
-    for name in names if folder else ():
-        _refuse_existing(folder, True)
+    if folder and not folder.is_dir():
+        check_target(folder)
+    for name in names if folder and folder.is_dir() else ():
         for ending in (".ecsv", ".png"):
-            if folder.is_dir():
-                _refuse_existing(folder / f"{name}{ending}", options.overwrite)
-    model = _read_model(options.model)
+            check_target(folder / f"{name}{ending}", options.overwrite)
+    model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     if model.training.get("atlas") != truth.atlas:
         raise InputError(
@@ -288,15 +267,14 @@ def _literal(text):
 
 
 def _keep_diagnosis(path, table, plot, overwrite):
-    from euclid_resolved.io import atomic_path
+    from euclid_resolved.io import write_table
     from euclid_resolved.style import save_figure
 
     path.parent.mkdir(exist_ok=True)
-    with atomic_path(f"{path}.ecsv", overwrite=overwrite) as temporary:
-        table.write(temporary, format="ascii.ecsv")
+    write_table(f"{path}.ecsv", table, overwrite)
     written = [f"{path}.ecsv"]
     if plot is not None:
-        save_figure(plot(table), f"{path}.png")
+        save_figure(plot(table), f"{path}.png", overwrite=overwrite)
         written.append(f"{path}.png")
     print(f"Written: {', '.join(written)}")
 
@@ -313,10 +291,6 @@ def reproduce(options):
     words = ["euclid-resolved", "reproduce", *([options.atlas] if options.atlas else [])]
     words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
     run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
-
-
-
-
 
 
 def fetch(options):
@@ -338,99 +312,3 @@ def fetch(options):
     print(f"{folder}: {len(files)} files")
     where = f"--position {options.ra} {options.dec} --size {2 * options.radius:g}"
     print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")
-
-
-
-
-
-
-
-
-def info(options):
-    """Say what files hold."""
-    from euclid_resolved.io import is_sample, read_atlas, read_euclid, read_sample
-    from euclid_resolved.model import Model
-
-    for name in options.file:
-        path = Path(name)
-        if is_sample(path):
-            pixels = read_sample(path)
-            print(f"{name}: sample of {pixels.source}, every checksum as it was written")
-            print(f"  {_described(pixels)}: {', '.join((*pixels.brightness, *pixels.truth))}")
-            continue
-        if path.is_dir():
-            try:
-                galaxies = read_atlas(path)
-                print(f"{name}: atlas of {len(galaxies)} galaxies, {galaxies[0].name} to {galaxies[-1].name}")
-            except InputError:
-                print(f"{name}: {read_euclid(path)!r}")
-            continue
-        content = _open(path)
-        if isinstance(content, Model):
-            print(f"{name}: {content!r}")
-            for key, value in {**content.training, "versions": content.versions}.items():
-                text = f"{len(value)} names" if isinstance(value, list) and len(value) > 8 else value
-                print(f"  {key}: {text}")
-        elif isinstance(content, dict):
-            print(f"{name}: maps")
-            for map_ in content.values():
-                print(f"  {map_!r}")
-        else:
-            print(f"{name}: {content!r}")
-
-
-def _open(path):
-    """What a file holds: something this package wrote, or else an image of Euclid's."""
-    from euclid_resolved.io import read, read_euclid
-
-    try:
-        content = read(path)
-    except InputError as error:
-        if not path.is_file() or path.suffix == ".asdf":
-            raise
-        try:
-            return read_euclid(path)
-        except InputError:
-            raise error from None
-    if isinstance(content, dict) and not any(map_.property for map_ in content.values()):
-        return read_euclid(path)  # any FITS image can be opened as maps of nothing in particular
-    return content
-
-
-def plugins(options):
-    """List what is registered, or run the test kit on it."""
-    from astropy.table import Table
-
-    from euclid_resolved.plugins import describe
-
-    rows = describe()
-    if options.check is None:
-        columns = ("kind", "name", "distribution", "version", "status")
-        table = Table({c: [getattr(row, c) or "-" for row in rows] for c in columns})
-        _print(table)
-        return 0
-    from euclid_resolved import testing
-
-    checks = {
-        "estimators": testing.check_estimator,
-        "features": testing.check_features,
-        "diagnostics": testing.check_diagnostic,
-    }
-    unknown = set(options.check) - {row.name for row in rows}
-    if unknown:
-        raise UsageError(
-            f"no plugin {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in rows)}"
-        )
-    failed = 0
-    for row in rows:
-        if options.check and row.name not in options.check:
-            continue
-        verdict = row.status
-        if row.value is not None and row.kind in checks:
-            try:
-                checks[row.kind](row.value)
-            except Exception as error:
-                verdict = " ".join(f"{error}".split())
-        failed += verdict != "ok"
-        print(f"{row.kind or 'plugin'} {row.name}: {verdict}")
-    return 1 if failed else 0

@@ -1,7 +1,6 @@
 """The model that is used when none is named: trained once on mock galaxies, then kept."""
 
 import hashlib
-import tempfile
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -51,7 +50,7 @@ class Recipe:
     """
 
     preset: str = "broad"
-    galaxies: int = 1600
+    galaxies: int = 2400
     pixels: int = 32
     seed: int = 20
     distance: tuple = (20.0, 100.0)
@@ -144,8 +143,7 @@ def default_model(recipe=None, *, progress=True, say=print):
 
 
 def _make(recipe, progress):
-    from euclid_resolved.io import read_atlas
-    from euclid_resolved.mock import MockSettings, make_atlas
+    from euclid_resolved.mock import MockSettings, mock_galaxies
     from euclid_resolved.observe import observe_atlas
     from euclid_resolved.quantities import PROPERTIES
     from euclid_resolved.sample import extract
@@ -153,22 +151,15 @@ def _make(recipe, progress):
     from euclid_resolved.training import train
 
     source = f"default: {recipe.galaxies} mock galaxies, preset {recipe.preset}, seed {recipe.seed}"
-    with tempfile.TemporaryDirectory(prefix="euclid_resolved-") as folder:
-        make_atlas(
-            Path(folder) / "atlas",
-            recipe.galaxies,
-            seed=recipe.seed,
-            pixels=recipe.pixels,
-            settings=MockSettings.preset(recipe.preset),
-            progress=None if progress else False,
-        )
-        galaxies = observe_atlas(
-            read_atlas(Path(folder) / "atlas"),
-            recipe.distance * u.Mpc,
-            depth=recipe.depth,
-            seed=recipe.seed,
-        )
-        pixels = extract(galaxies, tuple(PROPERTIES), source=source, progress=progress)
+    galaxies = mock_galaxies(
+        recipe.galaxies,
+        seed=recipe.seed,
+        pixels=recipe.pixels,
+        settings=MockSettings.preset(recipe.preset),
+        progress=None if progress else False,
+    )
+    observed = observe_atlas(galaxies, recipe.distance * u.Mpc, depth=recipe.depth, seed=recipe.seed)
+    pixels = extract(observed, tuple(PROPERTIES), source=source, progress=progress)
     model = train(
         pixels,
         "all",

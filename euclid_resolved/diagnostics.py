@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.metrics import METRICS
+from euclid_resolved.metrics import METRICS, PIECE, estimate_pixels  # noqa: F401 (PIECE is for other diagnostics)
 from euclid_resolved.metrics import metrics as all_metrics
 from euclid_resolved.plugins import lookup
 from euclid_resolved.quantities import get_property
@@ -24,9 +24,6 @@ __all__ = [
     "pixels_of",
     "run_chain",
 ]
-
-PIECE = 1 << 19
-"""Pixels that are estimated at a time: enough for all threads of a forest."""
 
 
 @dataclass(frozen=True)
@@ -210,11 +207,7 @@ def estimates(model, pixels, name):
     >>> print(f"{rmse(truth, estimate):.2f} dex")
     0.08 dex
     """
-    estimate = np.empty(len(pixels), np.float32)
-    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
-        dex = model.estimate(piece, name)
-        estimate[start : start + len(dex)] = dex
-    return to_dex(pixels.truth[get_property(name).name]), estimate
+    return to_dex(pixels.truth[get_property(name).name]), estimate_pixels(model, pixels, (name,))[name]
 
 
 def accuracies(model, pixels):
@@ -243,10 +236,7 @@ def accuracies(model, pixels):
     stellar_metallicity  0.991
     stellar_age          0.994
     """
-    found = {name: np.empty(len(pixels), np.float32) for name in model.properties}
-    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
-        for name, dex in model.estimate_all(piece).items():
-            found[name][start : start + len(dex)] = dex
+    found = estimate_pixels(model, pixels)
     return {name: all_metrics(to_dex(pixels.truth[name]), dex) for name, dex in found.items()}
 
 

@@ -14,11 +14,14 @@ __all__ = ["Domain"]
 
 FLAGGED = 0.01  # of the pixels of galaxies like those of the training set
 REFERENCES = 4096  # training pixels that are kept
+_FURTHEST = 1000.0  # dex: no surface brightness is further from 1 MJy/sr
 NEIGHBOURS = 20
 NOISE_MARGIN = 1.1
 QUIET_SN = 10.0  # what counts as free of noise, for a model trained without
 _LEAF = 16  # reference pixels in a leaf of the tree: fastest for 20 neighbours
 _CELL = 0.25  # standard deviations
+_STEPS = 21, 24, 32, 40, 48, 64, 80, 96, 128  # neighbours of a reference pixel among which to look
+_MANY = 20_000  # pixels, from which on compiled code pays
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +126,8 @@ class Domain:
             shape, kind = np.shape(reference), np.asarray(reference).dtype.kind
             if len(shape) != 2 or shape[1] != n_bands or kind != "f" or self.columns[:n_bands] != bands:
                 raise InputError("the domain's reference pixels do not fit the model's bands")
-            if not NEIGHBOURS < shape[0] <= 4 * REFERENCES or not np.isfinite(reference).all():
-                raise InputError("the domain's reference pixels are too few, too many or not finite")
+            if not NEIGHBOURS < shape[0] <= 4 * REFERENCES or not (np.abs(reference) < _FURTHEST).all():
+                raise InputError("the domain's reference pixels are too few, too many or no brightness")
         if noise is not None:
             if np.shape(noise) != (n_bands,) or not (np.isfinite(noise) & (np.asarray(noise) >= 0)).all():
                 raise InputError("the domain's noise does not fit the model's bands")
@@ -154,7 +157,7 @@ class Domain:
                 outside |= noise[band] > most
         inside = np.flatnonzero(~outside)
         if self.reference is not None and len(inside):
-            outside[inside] = self.score(values[inside, : len(brightness)]) > self.limit
+            outside[inside] = self._outliers.beyond(values[inside, : len(brightness)], self.limit)
         return outside
 
     @cached_property
@@ -188,10 +191,10 @@ class _LocalOutliers:
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(reference.T)))
         # Bands that do not vary, or vary as one, must not divide by zero.
         self.transform = vectors / np.sqrt(np.maximum(values, max(1e-8 * values[-1], 1e-12)))
-        whitened = self._whitened(reference)
-        self.tree = KDTree(whitened, leafsize=_LEAF)
+        self.reference = self._whitened(reference)
+        self.tree = KDTree(self.reference, leafsize=_LEAF)
         # The nearest neighbour of a reference pixel is itself.
-        spacing = self.tree.query(whitened, k=NEIGHBOURS + 1)[0][:, -1]
+        spacing = self.tree.query(self.reference, k=NEIGHBOURS + 1)[0][:, -1]
         self.spacing = np.maximum(spacing, 1e-9)
 
     def _whitened(self, dex):
@@ -200,15 +203,51 @@ class _LocalOutliers:
         return sum(column[:, None] * row for column, row in columns)
 
     def __call__(self, dex):
-        whitened = self._whitened(dex)
-        # Neighbours one after the other: the same part of the tree then serves many pixels.
-        cells = np.clip(np.floor(whitened / _CELL), -127, 127).astype(np.int8)
-        order = np.lexsort(cells.T)
+        return self._score(self._whitened(dex))
+
+    def _score(self, whitened):
+        order = _neighbours_together(whitened)
         distance, which = self.tree.query(whitened[order], k=NEIGHBOURS, workers=-1)
         ratio = distance[:, -1] / self.spacing[which].mean(axis=1)
-        score = np.empty(len(dex))
+        score = np.empty(len(whitened))
         score[order] = np.where(distance[:, 0] < 1e-5, 0.0, ratio)
         return score
+
+    def beyond(self, dex, limit):
+        """Which pixels have a score above the limit; of most it is proven without one that they have not."""
+        whitened = self._whitened(dex)
+        beyond = np.ones(len(dex), bool)
+        crowded = _crowded() if len(dex) >= _MANY else None
+        if crowded is not None:
+            order, proven = _neighbours_together(whitened), np.empty(len(dex), bool)
+            crowded(whitened, order, self.reference, *self._surroundings, NEIGHBOURS, float(limit), proven)
+            beyond = ~proven
+        beyond[beyond] = self._score(whitened[beyond]) > limit
+        return beyond
+
+    @cached_property
+    def _surroundings(self):
+        """What `~euclid_resolved.compiled.crowded.crowded` has to know of the reference pixels."""
+        steps = np.array([k for k in _STEPS if k <= len(self.reference)])
+        distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
+        near, spacing = near.astype(np.int32), self.spacing[near]
+        smallest = [np.partition(spacing[:, :k], NEIGHBOURS - 1)[:, :NEIGHBOURS].mean(axis=1) for k in steps]
+        return near, distance[:, steps - 1], np.column_stack(smallest), steps
+
+
+def _crowded():
+    """The compiled proof, or None without Numba: maps are made without it, too."""
+    try:
+        from euclid_resolved.compiled.crowded import crowded
+    except ImportError:
+        return None
+    return crowded
+
+
+def _neighbours_together(whitened):
+    """An order in which neighbours follow each other: they need the same part of the reference pixels."""
+    cells = np.clip(np.floor(whitened / _CELL), -127, 127).astype(np.int8)
+    return np.lexsort(cells.T)
 
 
 def _dex(brightness, rows):

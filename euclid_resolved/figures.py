@@ -1,5 +1,7 @@
 """Figures of diagnostics of one model: importance, relations, profiles."""
 
+import textwrap
+
 import numpy as np
 
 from euclid_resolved.plotting import own_figure
@@ -283,10 +285,14 @@ def plot_rmzr(table, relations=(), *, figure=None):
         axis.set(title=title, xlabel=axis_label("stellar_mass_density"))
     supplied = [relation for relation in relations if relation.supplied]
     for i, relation in enumerate(supplied):
-        style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.6, "label": relation.label}
-        axes[0].plot(relation.log_density, relation.log_metallicity, **style)
+        # A label that names a conversion is wider than a panel, and the layout would make room for it.
+        style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.6}
+        label = textwrap.fill(relation.label, 44)
+        axes[0].plot(relation.log_density, relation.log_metallicity, label=label, **style)
     axes[0].set(ylabel=axis_label("stellar_metallicity"))
-    axes[0].set(xlim=(min(inside[0]), max(inside[0])), ylim=(min(inside[1]), max(inside[1]) + 0.4))
+    lines = sum(text.count("\n") + 1 for text in axes[0].get_legend_handles_labels()[1])
+    room = max(0.4, 0.07 * lines)  # dex, for the legend
+    axes[0].set(xlim=(min(inside[0]), max(inside[0])), ylim=(min(inside[1]), max(inside[1]) + room))
     for axis in axes:
         axis.legend(frameon=False, fontsize="x-small", loc="upper left")
     missing = [relation.name for relation in relations if not relation.supplied]

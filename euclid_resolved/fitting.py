@@ -1,11 +1,13 @@
 """Fit an estimator to the properties of training pixels, one after the other, chained, or together."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.metrics import metrics
-from euclid_resolved.model import Output, append, checked_predict
+from euclid_resolved.model import Output, append, checked_predict, registered_name
 from euclid_resolved.scale import Scale
 from euclid_resolved.training_set import TrainingSet
 
@@ -101,6 +103,18 @@ def fit_properties(pixels, names, estimator, bands, features, columns, chain, va
     return done
 
 
+@contextmanager
+def _blamed(estimator):
+    """Name the estimator whose fit fails; bad input and a lack of memory are not its fault."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        name = registered_name(estimator)
+        raise PluginError(f"{name} failed to fit: {type(error).__name__}: {error}") from error
+
+
 class _Fit:
     """Fit fresh copies of one estimator to training pixels, with others held for validation."""
 
@@ -114,8 +128,9 @@ class _Fit:
             held, rows = (np.flatnonzero(keep[part]) + (part.start or 0) for part in (held, rows))
         validation = (X[held], y[held]) if len(y[held]) else None
         fresh = replace(self.estimator)
-        fresh.prepare(*self.prepare)
-        fresh.fit(X[rows], y[rows], validation=validation)
+        with _blamed(self.estimator):
+            fresh.prepare(*self.prepare)
+            fresh.fit(X[rows], y[rows], validation=validation)
         return fresh
 
     def together(self, names, columns):
@@ -127,9 +142,10 @@ class _Fit:
             scales.append(scale)
         limits = (np.concatenate([getattr(scale, end) for scale in scales]) for end in ("minimum", "maximum"))
         fresh = replace(self.estimator)
-        fresh.prepare(columns, data.scale, Scale(*limits))
         validation = (data.X[:n_held], Y[:n_held]) if n_held else None
-        return fresh.fit_together(data.X[n_held:], Y[n_held:], validation=validation)
+        with _blamed(self.estimator):
+            fresh.prepare(columns, data.scale, Scale(*limits))
+            return fresh.fit_together(data.X[n_held:], Y[n_held:], validation=validation)
 
     def out_of_fold(self, X, y):
         """Estimates for every pixel from fits to other galaxies."""

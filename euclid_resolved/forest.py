@@ -289,7 +289,8 @@ def check(forest, n_features):
     expected = (first, "iu"), (feature, "i"), (right, "i"), (value, "f")
     if any(a.ndim != 1 or a.dtype.kind not in kinds for a, kinds in expected):
         raise InputError("the forest's arrays have wrong types")
-    if len(first) < 2 or first[0] != 0 or first[-1] != n or (np.diff(first) < 1).any():
+    # Compared, not subtracted: differences can overflow, and agree again in their sum.
+    if len(first) < 2 or first[0] != 0 or first[-1] != n or (first[1:] <= first[:-1]).any():
         raise InputError("the forest's trees do not fill its nodes")
     if len(right) != n or len(value) != n:
         raise InputError("the forest's arrays differ in length")

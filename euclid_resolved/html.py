@@ -258,8 +258,8 @@ def model_html(model):
     >>> from euclid_resolved import LinearRegression, train
     >>> from euclid_resolved.html import model_html
     >>> from euclid_resolved.testing import example_galaxies
-    >>> "linear" in model_html(train(example_galaxies(), estimator=LinearRegression()))
-    False
+    >>> "LinearRegression" in model_html(train(example_galaxies(), estimator=LinearRegression()))
+    True
     """
     training = model.training
     kinds = {

@@ -163,7 +163,8 @@ def _without_each(model, pixels, unseen):
     def case(band):
         return band, accuracies(retrain(model, pixels, columns=left[band]), unseen)
 
-    return side_by_side(case, left, fits_at_once(model, len(pixels)), what="leaving out bands")
+    at_once = fits_at_once(model, len(pixels) + len(unseen))
+    return side_by_side(case, left, at_once, what="leaving out bands")
 
 
 def impurity_importance(model, training, test):

@@ -185,7 +185,9 @@ def _coordinates(light, noise):
 
 
 def _quantiles(values, weight, fractions):
-    """Weighted quantiles."""
+    """Weighted quantiles; zeros where there is nothing, as in a bin between equal edges."""
+    if not len(values):
+        return np.zeros(len(fractions))
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weight[order])
     at = np.searchsorted(reached, np.asarray(fractions) * reached[-1])
@@ -207,9 +209,14 @@ def _cell(difference, weight, number, levels, margin):
 def _effective(difference, weight, number):
     """How many independent pixels there are: galaxies, over the fraction of the variance between them."""
     total = np.bincount(number, weight)
+    # Pixels of a galaxy err together.
+    return total.sum() ** 2 / (total**2).sum() / np.clip(shared_part(difference, weight, number), 0.01, 1)
+
+
+def shared_part(difference, weight, number):
+    """The part of the variance of differences that lies between galaxies, 0 to 1."""
+    total = np.bincount(number, weight)
     means = np.bincount(number, weight * difference) / total
     centre = np.average(difference, weights=weight)
     spread = np.average((difference - centre) ** 2, weights=weight)
-    # Pixels of a galaxy err together.
-    shared = np.clip(np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30), 0.01, 1)
-    return total.sum() ** 2 / (total**2).sum() / shared
+    return np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30)

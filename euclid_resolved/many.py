@@ -4,14 +4,17 @@ import secrets
 from collections import Counter
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._piece import map_piece, read_model, row_of
+from euclid_resolved._piece import map_piece, row_of
+from euclid_resolved.checks import check_whole
 from euclid_resolved.clip import MIN_SN
 from euclid_resolved.errors import InputError
 from euclid_resolved.intervals import LEVELS
-from euclid_resolved.io import atomic_path
+from euclid_resolved.io import write_table
+from euclid_resolved.io.asdf import read_model
 from euclid_resolved.model import Model
 
 __all__ = ["fields_of", "name_images", "predict_many"]
@@ -88,8 +91,8 @@ def predict_many(
         raise InputError(f"{folder} must be an existing folder to hold the maps")
     if workers is not None and scheduler is not None:
         raise InputError("give the number of workers to start, or the address of a scheduler, not both")
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise InputError(f"workers must be a whole number of at least 1, got {workers!r}")
+    if workers is not None:
+        check_whole("workers", workers)
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
@@ -104,11 +107,12 @@ def predict_many(
         {**common, "name": name, "source": source, "opening": {**opening, **own}}
         for name, source, own in name_images(images)
     ]
-    run = _one_by_one if workers is None and scheduler is None else _spread
-    rows = run(pieces, workers, scheduler, progress)
+    if workers is None and scheduler is None:
+        rows = _one_by_one(pieces, progress)
+    else:
+        rows = _spread(pieces, workers, scheduler, progress)
     report = Table([rows[piece["name"]] for piece in pieces])
-    with atomic_path(folder / REPORT, overwrite=True) as temporary:
-        report.write(temporary, format="ascii.ecsv")
+    write_table(folder / REPORT, report)
     return report
 
 
@@ -131,7 +135,7 @@ def fields_of(tiles, table):
     Raises
     ------
     InputError
-        If a column is missing, a value is not finite, or two fields have one name.
+        If a column or a value is missing, a value is not finite, or two fields have one name.
 
     Examples
     --------
@@ -159,9 +163,11 @@ def fields_of(tiles, table):
 
 def _column(table, name, unit):
     column = table[name]
+    if np.any(getattr(column, "mask", False)):
+        raise InputError(f"column {name} has rows without a value")
     try:
-        values = np.asarray(column if column.unit is None else column.quantity.to_value(unit), float)
-    except ValueError as error:
+        values = np.asarray(column if column.unit is None else u.Quantity(column).to_value(unit), float)
+    except (TypeError, ValueError) as error:
         raise InputError(f"column {name} must hold numbers in {unit}: {error}") from None
     if not np.isfinite(values).all() or (name == "radius" and not (values > 0).all()):
         raise InputError(f"column {name} holds values that are not finite, or not positive")
@@ -233,7 +239,7 @@ def _absolute(source):
     return [f"{band}={Path(path).absolute()}" for band, _, path in words]
 
 
-def _one_by_one(pieces, workers, scheduler, progress):
+def _one_by_one(pieces, progress):
     from tqdm import tqdm
 
     bar = tqdm(pieces, desc="mapping", unit="image", disable=None if progress else True)

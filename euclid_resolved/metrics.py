@@ -3,11 +3,11 @@
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.quantities import get_property
 from euclid_resolved.scale import to_dex
 
 __all__ = [
     "bias",
+    "estimate_pixels",
     "evaluate",
     "metrics",
     "nmad",
@@ -210,6 +210,47 @@ def metrics(y_true, y_pred):
     return {metric.__name__: metric(y_true, y_pred) for metric in METRICS}
 
 
+PIECE = 1 << 18
+"""Pixels that are estimated at a time: enough for all threads of a forest."""
+
+
+def estimate_pixels(model, pixels, properties=None):
+    """A model's estimates for pixels; features are made once, for some pixels at a time.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    pixels : `~euclid_resolved.sample.Pixels`
+    properties : sequence of str, optional
+        All that the model estimates without it.
+
+    Returns
+    -------
+    dex : dict of str to `~numpy.ndarray`
+        float32, shape (n,), by property.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.metrics import estimate_pixels
+    >>> from euclid_resolved.sample import pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "stellar_age", LinearRegression())
+    >>> estimate_pixels(model, pixels_of(galaxies[3:], model))["stellar_age"].shape
+    (256,)
+    """
+    found = {name: np.empty(len(pixels), np.float32) for name in properties or model.properties}
+    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
+        if properties is None:
+            made = model.estimate_all(piece)
+        else:
+            made = {name: model.estimate(piece, name) for name in properties}
+        for name, dex in made.items():
+            found[name][start : start + len(dex)] = dex
+    return found
+
+
 def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     """Compare a model with the truth, on the pixels brighter than its clip.
 
@@ -250,10 +291,8 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
 
     pixels = pixels_of(galaxies, model, progress=progress)
     rows = []
-    for name in model.properties:
-        truth = to_dex(pixels.truth[get_property(name).name])
-        pieces = pixels.brightness.select(model.bands).pieces()
-        estimate = np.concatenate([np.empty(0, np.float32), *(model.estimate(p, name) for _, p in pieces)])
+    for name, estimate in estimate_pixels(model, pixels).items():
+        truth = to_dex(pixels.truth[name])
         if per_galaxy:
             stops = np.cumsum(pixels.counts)
             for galaxy, stop, n in zip(pixels.names, stops, pixels.counts, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.bands import BANDS
+from euclid_resolved.checks import check_positive
 from euclid_resolved.errors import InputError
 from euclid_resolved.galaxy import Galaxy
 from euclid_resolved.image import MultiBandImage
@@ -133,11 +134,11 @@ def observe(
     observation = Observation(
         distance=distance,
         redshift=redshift,
-        depth=_positive("depth", depth),
-        pixel_scale=None if pixel_scale is None else _positive("pixel_scale", _arcsec(pixel_scale)),
+        depth=check_positive("depth", depth),
+        pixel_scale=None if pixel_scale is None else check_positive("pixel_scale", _arcsec(pixel_scale)),
         psf_fwhm=_fwhm(psf_fwhm),
-        stars=_positive("stars", stars, zero=True),
-        background=_positive("background", background, zero=True),
+        stars=check_positive("stars", stars, zero=True),
+        background=check_positive("background", background, zero=True),
         seed=int(seed),
     )
     if isinstance(galaxy, MultiBandImage):
@@ -221,10 +222,12 @@ def _distance(distance, redshift):
 
     if distance is None and redshift is None:
         raise InputError("to observe a galaxy its distance or redshift is needed")
-    if redshift is None:
+    if distance is not None:
         distance = u.Quantity(distance)
-        if not (distance.unit.is_equivalent(u.Mpc) and 0.1 * u.Mpc < distance < 3000 * u.Mpc):
+        farthest = (3000 if redshift is None else np.inf) * u.Mpc
+        if not (distance.unit.is_equivalent(u.Mpc) and 0.1 * u.Mpc < distance < farthest):
             raise InputError(f"distance must lie between 0.1 and 3000 Mpc, got {distance}")
+    if redshift is None:
         redshift = float(z_at_value(Planck18.luminosity_distance, distance, zmin=1e-6, zmax=1.0))
     if not 0 <= redshift <= 1:
         raise InputError(f"redshift must lie between 0 and 1, got {redshift}")
@@ -241,15 +244,8 @@ def _arcsec(value):
 
 def _fwhm(value):
     if isinstance(value, dict):
-        return {band: _positive("psf_fwhm", _arcsec(width), zero=True) for band, width in value.items()}
-    return None if value is None else _positive("psf_fwhm", _arcsec(value), zero=True)
-
-
-def _positive(name, value, zero=False):
-    value = float(value)
-    if not (0 < value < np.inf or (zero and value == 0)):
-        raise InputError(f"{name} must be positive, got {value}")
-    return value
+        return {band: check_positive("psf_fwhm", _arcsec(width), zero=True) for band, width in value.items()}
+    return None if value is None else check_positive("psf_fwhm", _arcsec(value), zero=True)
 
 
 def _image(source, observation):

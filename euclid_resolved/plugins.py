@@ -1,17 +1,29 @@
 """Load plugins on first use, look names up, and say what is there and what is broken."""
 
+import inspect
 import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from types import SimpleNamespace
 
 import pluggy
 
 from euclid_resolved.checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
 
-__all__ = ["KINDS", "Plugin", "available", "describe", "hookimpl", "lookup", "reload"]
+__all__ = [
+    "KINDS",
+    "Plugin",
+    "available",
+    "describe",
+    "hookimpl",
+    "lookup",
+    "register",
+    "reload",
+    "unregister",
+]
 
 hookimpl = pluggy.HookimplMarker("euclid_resolved")
 """Marks a function of a plugin as the implementation of the hook of the same name."""
@@ -20,6 +32,7 @@ KINDS = ("features", "estimators", "diagnostics", "relations")
 """What can be registered; the hook for a kind is ``register_<kind>``."""
 
 BUILTIN = "euclid_resolved"
+SESSION = "this session"
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Plugin:
     name : str
         The registered name, or the entry point's.
     distribution, version : str
-        Who brought it.
+        Who brought it; ``this session`` and an empty text for what `register` did.
     status : str
         ``ok``, or what is wrong.
     value : object
@@ -57,12 +70,20 @@ class Plugin:
 
 _lock = threading.RLock()
 _loaded = None
+_session = []  # what register() was given, each with its rows
 
 
 def _complain(plugin):
-    message = f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version}: {plugin.status}"
+    message = f"plugin {plugin.name!r} of {_brought(plugin)}: {plugin.status}"
     warnings.warn(message, PluginWarning, stacklevel=2)
-    return plugin
+
+
+def _brought(plugin):
+    return f"{plugin.distribution} {plugin.version}".rstrip()
+
+
+def _kind_word(kind):
+    return kind.removesuffix("s") if kind != "features" else "set of features"
 
 
 def _unknown_hooks(manager, module):
@@ -77,7 +98,7 @@ def _unknown_hooks(manager, module):
     return ""
 
 
-def _register(module, name, distribution, version):
+def _offers(module, name, distribution, version):
     """Everything one plugin module offers, as rows; a broken one gives one row that says why."""
     from euclid_resolved import hookspecs
 
@@ -86,13 +107,13 @@ def _register(module, name, distribution, version):
     manager.add_hookspecs(hookspecs)
     problem = _unknown_hooks(manager, module)
     if problem:
-        return [_complain(Plugin("", name, distribution, version, problem))]
+        return [Plugin("", name, distribution, version, problem)]
     rows = []
     try:
         manager.register(module)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        return [_complain(Plugin("", name, distribution, version, str(error).replace("\n", " ")))]
+        return [Plugin("", name, distribution, version, str(error).replace("\n", " "))]
     for kind in KINDS:
         try:
             for offered in getattr(manager.hook, f"register_{kind}")():
@@ -104,7 +125,7 @@ def _register(module, name, distribution, version):
                     rows.append(Plugin(kind, key, distribution, version, value=value))
         except Exception as error:  # a plugin may raise anything; the others must go on
             status = f"register_{kind} failed: {type(error).__name__}: {error}"
-            rows.append(_complain(Plugin(kind, name, distribution, version, status)))
+            rows.append(Plugin(kind, name, distribution, version, status))
     return rows
 
 
@@ -112,7 +133,7 @@ def _load():
     """Load the built-ins and then every entry point, one at a time."""
     from euclid_resolved import __version__, builtin
 
-    rows = _register(builtin, "builtin", BUILTIN, __version__)
+    rows = _offers(builtin, "builtin", BUILTIN, __version__)
     # Our own loop: pluggy's stops at the first broken plugin, and drops a second distribution that
     # uses the name of an entry point again. A folder on the path twice must not count twice, though.
     found = {(ep.dist.name if ep.dist else "?", ep.name, ep.value): ep for ep in entry_points(group=BUILTIN)}
@@ -122,9 +143,12 @@ def _load():
             module = entry_point.load()
         except (Exception, SystemExit) as error:  # an import may raise anything
             status = f"cannot be loaded: {type(error).__name__}: {error}"
-            rows.append(_complain(Plugin("", name, distribution, version, status)))
+            rows.append(Plugin("", name, distribution, version, status))
             continue
-        rows += _register(module, name, distribution, version)
+        rows += _offers(module, name, distribution, version)
+    for row in rows:
+        if row.status != "ok":
+            _complain(row)
     return rows
 
 
@@ -138,8 +162,9 @@ def _mark_conflicts(rows):
     for row in rows:
         claims = owners.get((row.kind, row.name), [])
         if len(claims) > 1 and row.value is not None:
-            who = " and ".join(f"{claim.distribution} {claim.version}" for claim in claims)
+            who = " and ".join(map(_brought, claims))
             status = f"the name is registered by {who}; uninstall one of them"
+            status += " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
             row = Plugin(row.kind, row.name, row.distribution, row.version, status)
         result.append(row)
     return result
@@ -166,12 +191,94 @@ def describe():
     global _loaded
     with _lock:
         if _loaded is None:
-            _loaded = _mark_conflicts(_load())
+            _loaded = _mark_conflicts(_load() + [row for _, rows in _session for row in rows])
         return list(_loaded)
+
+
+def register(plugin):
+    """Offer what a module has hooks for, without installing it: for notebooks and tests.
+
+    It lasts until `unregister`, or until Python ends. A model whose estimator was registered so can be
+    written; whoever opens the file has to register or install the estimator first.
+
+    Parameters
+    ----------
+    plugin : module, object or function
+        A module or any other object with functions marked by `hookimpl`, or one such function itself.
+
+    Raises
+    ------
+    PluginError
+        If a hook is unknown or fails, there is none, or a name is taken. Nothing is registered then.
+
+    Examples
+    --------
+    >>> from euclid_resolved import plugins
+    >>> from euclid_resolved.baselines import Mean
+    >>> class Middle(Mean):
+    ...     pass
+    >>> @plugins.hookimpl
+    ... def register_estimators():
+    ...     return {"middle": Middle}
+    >>> plugins.register(register_estimators)
+    >>> plugins.lookup("estimators", "middle")()
+    Middle()
+    >>> plugins.unregister(register_estimators)
+    >>> "middle" in plugins.available("estimators")
+    False
+    """
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    hooks = SimpleNamespace(**{name: plugin}) if inspect.isfunction(plugin) else plugin
+    rows = _offers(hooks, name, SESSION, "")
+    problems = [row.status for row in rows if row.status != "ok"]
+    if problems:
+        raise PluginError(f"{name} was not registered: {'; '.join(problems)}")
+    with _lock:
+        taken = {(row.kind, row.name): row for row in describe()}
+        for row in rows:
+            owner = taken.get((row.kind, row.name))
+            if owner is not None:
+                undo = "unregister() it first" if owner.distribution == SESSION else "choose another name"
+                raise PluginError(
+                    f"{_kind_word(row.kind)} {row.name!r} is registered by {_brought(owner)} already; {undo}"
+                )
+        _session.append((plugin, rows))
+        reload()
+
+
+def unregister(plugin=None):
+    """Undo `register`.
+
+    Parameters
+    ----------
+    plugin : module, object or function, optional
+        What `register` was given; everything that the session registered without it.
+
+    Raises
+    ------
+    PluginError
+        If it was not registered.
+
+    Examples
+    --------
+    >>> from euclid_resolved import plugins
+    >>> plugins.unregister()
+    >>> [row.name for row in plugins.describe() if row.distribution == "this session"]
+    []
+    """
+    with _lock:
+        kept = [] if plugin is None else [each for each in _session if each[0] is not plugin]
+        if plugin is not None and len(kept) == len(_session):
+            names = ", ".join(row.name for _, rows in _session for row in rows) or "nothing"
+            raise PluginError(f"{plugin!r} was not registered in this session; registered: {names}")
+        _session[:] = kept
+        reload()
 
 
 def reload():
     """Forget what was loaded, so that the next look-up finds newly installed plugins.
+
+    What `register` added stays.
 
     Examples
     --------
@@ -238,7 +345,7 @@ def lookup(kind, name):
     found = available(kind)
     if isinstance(name, str) and name in found:
         return found[name]
-    word = kind.removesuffix("s") if kind != "features" else "set of features"
+    word = _kind_word(kind)
     for row in describe():
         if row.kind == kind and row.name == name:
             raise PluginError(f"{word} {name!r}: {row.status}")

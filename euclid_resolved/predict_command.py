@@ -4,8 +4,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from euclid_resolved.commands import UsageError, _print, _read_model, _refuse_existing, _usage
+from euclid_resolved.commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
+from euclid_resolved.io import check_target
 from euclid_resolved.style import check_figure_name
 
 __all__ = ["predict"]
@@ -21,6 +22,8 @@ _WHOLE = (
 
 def predict(options):
     """Map images with a model."""
+    from euclid_resolved.io.asdf import read_model
+
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
@@ -31,12 +34,12 @@ def predict(options):
     output = Path(options.output)
     if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
         raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
-    _refuse_existing(output, options.overwrite)
+    check_target(output, options.overwrite)
     if options.figure:
-        _refuse_existing(options.figure, options.overwrite)
+        check_target(options.figure, options.overwrite)
     if named is None:
         _check_sources(sources)  # before minutes of training
-    model = _read_model(named) if named else _default_model()
+    model = read_model(named) if named else _default_model()
     if _by_strips(sources[0], options, model.bands):
         _predict_tile(model, sources[0], options)
     else:
@@ -143,6 +146,8 @@ def _predict_many(named, sources, options):
         images = fields_of(sources[0], _read_table(options.table))
     with _usage():
         name_images(images)
+    if not Path(options.output).is_dir():
+        raise InputError(f"{options.output} must be an existing folder to hold the maps")
     if named is None:
         from euclid_resolved.default_model import default_path
 
@@ -183,6 +188,9 @@ def _read_table(path):
 def _model_and_images(options):
     """The model file named, or None, and the images: whether the first word is a model is seen in it."""
     words = [options.model, *options.image] if options.model else list(options.image)
+    misplaced = [word for word in words[1:] if word.lower().endswith(".asdf") and b"/model-" in _start(word)]
+    if misplaced:
+        raise UsageError(f"{misplaced[0]} is a model: one model comes first, then the images")
     if not _is_model(words[0]):
         return None, words
     if len(words) == 1:
@@ -192,13 +200,16 @@ def _model_and_images(options):
 
 def _is_model(word):
     """Whether to open a file as a model; one that is missing or damaged is, if it is called .asdf."""
-    if not word.lower().endswith(".asdf"):
-        return False
+    return word.lower().endswith(".asdf") and b"/multi_band_image-" not in _start(word)
+
+
+def _start(path):
+    """The first bytes of a file, where its tags stand; none of one that cannot be opened."""
     try:
-        with open(word, "rb") as file:
-            return b"multi_band_image-" not in file.read(4096)
+        with open(path, "rb") as file:
+            return file.read(4096)
     except OSError:
-        return True
+        return b""
 
 
 def _images(words):

@@ -5,9 +5,39 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
+from euclid_resolved.checks import check_angle
 from euclid_resolved.errors import InputError
 
-__all__ = ["orientation", "pixel_scale", "radial_profile", "radial_profiles"]
+__all__ = ["axis_ratio", "orientation", "pixel_scale", "radial_profile", "radial_profiles"]
+
+
+def axis_ratio(inclination):
+    """The axis ratio of a circle seen at an inclination.
+
+    Parameters
+    ----------
+    inclination : `~astropy.units.Quantity` or float
+        A plain number is in degrees.
+
+    Returns
+    -------
+    ratio : float
+
+    Raises
+    ------
+    InputError
+        If it does not lie in [0, 90) degrees.
+
+    Examples
+    --------
+    >>> from euclid_resolved.profiles import axis_ratio
+    >>> print(f"{axis_ratio(60):.2f}")
+    0.50
+    """
+    tilt = check_angle("inclination", inclination)
+    if not 0 <= tilt < 90:
+        raise InputError(f"inclination must lie in [0, 90) degrees, got {inclination}")
+    return float(np.cos(np.radians(tilt)))
 
 
 def pixel_scale(image):
@@ -71,10 +101,11 @@ def radial_profile(
         pixels. A twentieth of the map without it.
     centre : `~astropy.coordinates.SkyCoord` or (x, y), optional
         The centre of the map without it.
-    position_angle : `~astropy.units.Quantity`, optional
-        Of the major axis, counter-clockwise from the y axis of the pixels.
-    inclination : `~astropy.units.Quantity`, optional
-        The annuli are circles seen at this inclination (0 is face-on, thin disc).
+    position_angle : `~astropy.units.Quantity` or float, optional
+        Of the major axis, counter-clockwise from the y axis of the pixels; a plain number is in degrees.
+    inclination : `~astropy.units.Quantity` or float, optional
+        The annuli are circles seen at this inclination (0 is face-on, thin disc); a plain number is in
+        degrees.
     where : `~numpy.ndarray` of bool, optional
         Use only these pixels.
 
@@ -87,7 +118,7 @@ def radial_profile(
     Raises
     ------
     InputError
-        If the centre lies off the map or the bin width has no unit that fits.
+        If the centre lies off the map, the bin width has no unit that fits, or an angle is none.
 
     Examples
     --------
@@ -120,10 +151,8 @@ def radial_profile(
             ) from None
     if not width > 0:
         raise InputError(f"bin_width must be positive, got {bin_width}")
-    if not 0 <= u.Quantity(inclination).to_value(u.deg) < 90:
-        raise InputError(f"inclination must lie in [0, 90) degrees, got {inclination}")
-    ratio = np.cos(u.Quantity(inclination).to_value(u.rad))
-    theta = (u.Quantity(position_angle) + 90 * u.deg).to(u.rad)
+    ratio = axis_ratio(inclination)
+    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
     bad = ~np.isfinite(map_.data)
     if map_.mask is not None:
         bad |= np.asarray(map_.mask, bool)
@@ -275,8 +304,7 @@ def _orientation_of(image, model, position_angle, inclination):
         # Not quite edge-on: an annulus needs a width.
         tilt = np.degrees(np.arccos(max(ratio, 0.1))) * u.deg
         inclination = tilt if isinstance(inclination, str) else inclination
-    both = (u.Quantity(position_angle), u.Quantity(inclination))
-    return tuple(v * u.deg if v.unit == u.dimensionless_unscaled else v for v in both)
+    return position_angle, inclination
 
 
 def _profile_rows(galaxy, name, profiles, unit):

@@ -11,7 +11,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import LinearRegression
 from euclid_resolved.io import read_atlas, write
 from euclid_resolved.io.fingerprint import fingerprint
-from euclid_resolved.metrics import evaluate
+from euclid_resolved.metrics import estimate_pixels, evaluate
 from euclid_resolved.mock import make_atlas
 from euclid_resolved.plotting import plot_image
 from euclid_resolved.published import published_r2
@@ -73,13 +73,13 @@ def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, 
         ("random_forest", RandomForest(n_trees=50, seed=seed)),
     ):
         model = models[title] = train(pixels, "all", estimator, seed=seed)
+        guess = estimate_pixels(model, unseen)
         for row in evaluate(model, unseen):
             name = row["property"]
             values = {key: float(np.asarray(row[key])) for key in ("r2", "rmse", "nmad", "bias", "pearson")}
             paper = published_r2(name, title, "bands")
             rows.append({"property": name, "estimator": title, "paper_r2": paper, **values})
-            guess = model.estimate({band: unseen.brightness[band] for band in model.bands}, name)
-            panels[name][title.replace("_", " ")] = to_dex(unseen.truth[name]), guess
+            panels[name][title.replace("_", " ")] = to_dex(unseen.truth[name]), guess[name]
     table = Table(rows=sorted(rows, key=lambda row: list(PROPERTIES).index(row["property"])))
     for name in ("r2", "rmse", "nmad", "bias", "pearson"):
         table[name].info.format = ".3f"

@@ -3,11 +3,12 @@
 import astropy.units as u
 import numpy as np
 
+from euclid_resolved.checks import check_angle
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.positions import size_in_pixels
-from euclid_resolved.profiles import _centre_in_pixels, pixel_scale
+from euclid_resolved.profiles import _centre_in_pixels, axis_ratio, pixel_scale
 
-__all__ = ["annulus", "axis_ratio", "elliptical_radius", "read_region", "region_weights"]
+__all__ = ["annulus", "elliptical_radius", "read_region", "region_weights"]
 
 
 def read_region(source):
@@ -140,6 +141,11 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     -------
     region : `~photutils.aperture.PixelAperture`
 
+    Raises
+    ------
+    InputError
+        If a radius or an angle makes no sense, or the centre lies off the map.
+
     Examples
     --------
     >>> import astropy.units as u
@@ -157,17 +163,10 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     inner, outer = (size_in_pixels(radius, pixel_scale(map_)) for radius in (inner, outer))
     if not 0 <= inner < outer:
         raise InputError(f"an annulus needs 0 <= inner < outer, got {inner:g} and {outer:g} pixels")
-    theta = (u.Quantity(position_angle) + 90 * u.deg).to(u.rad)
+    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
     if inner == 0:
         return EllipticalAperture(position, a=outer, b=outer * ratio, theta=theta)
     return EllipticalAnnulus(position, inner, outer, b_out=outer * ratio, theta=theta)
-
-
-def axis_ratio(inclination):
-    """The axis ratio of a circle seen at an inclination."""
-    if not 0 <= u.Quantity(inclination).to_value(u.deg) < 90:
-        raise InputError(f"inclination must lie in [0, 90) degrees, got {inclination}")
-    return float(np.cos(u.Quantity(inclination).to_value(u.rad)))
 
 
 def elliptical_radius(map_, weight, centre, position_angle, ratio):
@@ -177,7 +176,7 @@ def elliptical_radius(map_, weight, centre, position_angle, ratio):
         x, y = ((weight * index).sum() / weight.sum() for index in (columns, rows))
     else:
         x, y = _centre_in_pixels(map_, centre)
-    angle = u.Quantity(position_angle).to_value(u.rad) + np.pi / 2
+    angle = np.radians(check_angle("position_angle", position_angle) + 90)
     along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
     across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)
     return np.hypot(along, across / ratio)

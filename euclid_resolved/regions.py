@@ -14,8 +14,8 @@ from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps import SpatialMap
-from euclid_resolved.profiles import pixel_scale
-from euclid_resolved.region_pixels import annulus, axis_ratio, elliptical_radius, read_region, region_weights
+from euclid_resolved.profiles import axis_ratio, pixel_scale
+from euclid_resolved.region_pixels import annulus, elliptical_radius, read_region, region_weights
 
 __all__ = ["RegionValue", "annulus", "mean", "median", "read_region", "region_weights", "total"]
 
@@ -31,7 +31,7 @@ class RegionValue:
     property : str
         What the map shows, or an empty text.
     value, error : `~astropy.units.Quantity`
-        The number and one sigma; NaN where the map has no uncertainty.
+        The number and one sigma; NaN where the map has no uncertainty, and then not printed.
     area : float
         Of the region on the map, in pixels.
     masked_fraction : float
@@ -63,8 +63,9 @@ class RegionValue:
         gap = f"{100 * self.masked_fraction:.1f} % of the area masked"
         gap += f", filled ({self.filled})" if self.filled else ""
         error = self.error.to_value(self.value.unit)
+        error = f" +- {error:.2g}" if np.isfinite(error) else ""
         unit = f" {self.value.unit}".rstrip()
-        return f"{self.statistic} {self.property}: {self.value.value:.4g} +- {error:.2g}{unit} ({gap})"
+        return f"{self.statistic} {self.property}: {self.value.value:.4g}{error}{unit} ({gap})"
 
 
 def total(

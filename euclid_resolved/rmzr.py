@@ -9,7 +9,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.metrics import pearson, r2, rmse
 from euclid_resolved.quantities import PROPERTIES
 from euclid_resolved.scale import to_dex
-from euclid_resolved.splits import group_name
+from euclid_resolved.splits import group_numbers
 from euclid_resolved.training import retrain
 
 __all__ = ["FORMS", "Binned", "fit_relation", "rmzr", "rmzr_shuffle", "shuffle_at_fixed_density"]
@@ -256,7 +256,7 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
     x, truth, guess = _density_and_metallicity(model, unseen)
     x_all = np.concatenate([to_dex(pixels.truth[DENSITY]), x])
     y_all = np.concatenate([to_dex(pixels.truth[METALLICITY]) - solar, truth])
-    galaxies = [_group_numbers(pixels), _group_numbers(unseen)]
+    galaxies = [group_numbers(pixels.names)[pixels.galaxy], group_numbers(unseen.names)[unseen.galaxy]]
     everything = np.concatenate([galaxies[0], galaxies[1] + galaxies[0].max() + 1])
     pair = Binned(x, [truth, guess], galaxies[1])
     cases = {"all": (Binned(x_all, [y_all], everything), 0), "true": (pair, 0), "predicted": (pair, 1)}
@@ -280,13 +280,6 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
     )
     sets = {"all": (x_all, y_all), "true": (x, truth), "predicted": (x, guess)}
     return finish(rows, panels={case: _panel(*xy) for case, xy in sets.items()})
-
-
-def _group_numbers(pixels):
-    """A number for each pixel's galaxy, the same for all projections of it."""
-    groups = {}
-    number = [groups.setdefault(group_name(name), len(groups)) for name in pixels.names]
-    return np.array(number)[pixels.galaxy]
 
 
 def _panel(x, y):

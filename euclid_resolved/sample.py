@@ -225,7 +225,7 @@ def extract(
     from tqdm import tqdm
 
     galaxies, bands = check_galaxies(galaxies), check_names(bands, "bands")
-    properties = [get_property(name).name for name in properties]
+    properties = [get_property(name).name for name in check_names(properties, "properties")]
     if not galaxies:
         raise InputError("no galaxies were given")
     band = band or clip_band(bands)
@@ -354,6 +354,6 @@ def check_pixels(pixels):
         if not low < ratio < high:
             raise InputError(
                 f"the median pixel has {ratio:.2g} MJy/sr in HE for each Msun/pc2, which no galaxy has "
-                f" ({low} to {high}): a unit error? 23.5 is the factor between MJy/sr and "
+                f"({low} to {high}): a unit error? 23.5 is the factor between MJy/sr and "
                 "uJy/arcsec2, 1e6 that between Msun/pc2 and Msun/kpc2"
             )

@@ -11,7 +11,7 @@ from euclid_resolved.estimators import Estimator
 from euclid_resolved.features import make_features
 from euclid_resolved.quantities import get_property
 from euclid_resolved.scale import Scale, to_dex
-from euclid_resolved.splits import group_name
+from euclid_resolved.splits import group_numbers
 
 __all__ = ["search"]
 
@@ -93,13 +93,13 @@ def search(
         candidates = list(ParameterSampler(settings, n_iter, random_state=seed))
     else:
         raise InputError(f"kind is 'grid' or 'random', got {kind!r}")
-    groups = [group_name(name) for name in pixels.names]
-    number = np.array([sorted(set(groups)).index(group) for group in groups])[pixels.galaxy]
+    number = group_numbers(pixels.names)[pixels.galaxy]
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(pixels))[: max(int(fraction * len(pixels)), 1)])
     number = number[rows]
-    if not 2 <= k <= len(np.unique(number)):
-        raise InputError(f"k must lie between 2 and the number of galaxies ({len(set(groups))}), got {k}")
+    n_galaxies = len(np.unique(number))
+    if not 2 <= k <= n_galaxies:
+        raise InputError(f"k must lie between 2 and the number of galaxies ({n_galaxies}), got {k}")
     table = make_features({b: v[rows] for b, v in pixels.brightness.items()}, features, columns=columns)
     y = to_dex(pixels.truth[get_property(property).name][rows])
     scales = Scale.of(table.values, table.columns), Scale.of(y)

@@ -98,7 +98,7 @@ def scatter_of_runs(model, pixels, unseen, seeds):
         return {name: estimates(again, unseen, name)[1] for name in model.properties}
 
     mean, square, found = {}, {}, {name: [] for name in model.properties}
-    runs = side_by_side(run, seeds, fits_at_once(model, len(pixels)), what="other seeds")
+    runs = side_by_side(run, seeds, fits_at_once(model, len(pixels) + len(unseen)), what="other seeds")
     for i, run_estimates in enumerate(runs, 1):
         for name, dex in run_estimates.items():
             found[name].append(metrics(to_dex(unseen.truth[name]), dex))

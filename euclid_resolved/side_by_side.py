@@ -24,8 +24,8 @@ def fits_at_once(model, n):
     model : `~euclid_resolved.Model`
         Its estimator says how many threads a fit takes (`~euclid_resolved.Estimator.threads`).
     n : int
-        The number of training pixels. Each fit has a training set of its own, of 4 bytes for each pixel and
-        column, property, place in it, and number drawn; all together stay below 2 GiB.
+        The number of pixels that a fit learns from and is tried on. Each fit has a training set of its own,
+        of 4 bytes for each pixel and column, property, place in it, and order; all stay below 2 GiB.
 
     Returns
     -------

@@ -1,13 +1,12 @@
 """What the paper tried before it chose (Sect. 5.4), trained by scikit-learn and kept as plain arrays."""
 
 import abc
-import os
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from euclid_resolved.checks import check_whole
+from euclid_resolved.checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator, LinearRegression, check_X, check_X_y, state_array
 from euclid_resolved.forest import arrange, round_down
@@ -16,12 +15,6 @@ from euclid_resolved.trees import SampledTrees, TreeEnsemble
 __all__ = ["ExtraTrees", "GradientBoosting", "MultiLayerPerceptron", "Ridge", "SupportVector"]
 
 _CELLS = 1 << 20  # numbers in one block of intermediate results: they stay in cache
-
-
-def _positive(**settings):
-    for name, value in settings.items():
-        if not isinstance(value, int | float) or not value > 0:
-            raise InputError(f"{name} must be a number above 0, got {value!r}")
 
 
 @dataclass
@@ -46,7 +39,7 @@ class Ridge(LinearRegression):
     alpha: float = 1.0
 
     def __post_init__(self):
-        _positive(alpha=self.alpha)
+        check_positive("alpha", self.alpha)
 
     def _solve(self, gram, moment):
         return np.linalg.solve(gram + self.alpha * np.eye(len(gram)), moment)
@@ -119,7 +112,7 @@ class GradientBoosting(TreeEnsemble):
     _boosted = True
 
     def __post_init__(self):
-        _positive(learning_rate=self.learning_rate)
+        check_positive("learning_rate", self.learning_rate)
         for name, least in (("n_trees", 1), ("max_leaves", 2), ("min_samples_leaf", 1)):
             check_whole(name, getattr(self, name), least)
 
@@ -137,7 +130,7 @@ class GradientBoosting(TreeEnsemble):
             random_state=self.seed,
         )
         # With few pixels, waiting for each other takes threads longer than the work.
-        threads = 1 if len(X) < 10_000 else os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1)
+        threads = 1 if len(X) < 10_000 else self._threads()
         with threadpool_limits(threads, user_api="openmp"):
             fitted = boosting.fit(X, y)
         trees, gain = [], np.zeros(X.shape[1])
@@ -220,7 +213,7 @@ class SupportVector(_Sampled):
 
     def __post_init__(self):
         check_whole("max_samples", self.max_samples)
-        _positive(C=self.C)
+        check_positive("C", self.C)
         if not self.epsilon >= 0:
             raise InputError(f"epsilon must not be negative, got {self.epsilon}")
 
@@ -310,7 +303,7 @@ class MultiLayerPerceptron(_Sampled):
             raise InputError(f"layers needs at least one unit in each layer, got {self.layers}")
         for name in ("max_samples", "epochs", "batch"):
             check_whole(name, getattr(self, name))
-        _positive(learning_rate=self.learning_rate)
+        check_positive("learning_rate", self.learning_rate)
 
     def _learn(self, X, y):
         from sklearn.exceptions import ConvergenceWarning

@@ -7,7 +7,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.galaxy import check_galaxies
 
-__all__ = ["folds", "group_name", "split"]
+__all__ = ["folds", "group_name", "group_numbers", "split"]
 
 
 def group_name(name):
@@ -28,6 +28,29 @@ def group_name(name):
     'TNG000008'
     """
     return re.sub(r"(?<=\d)_O[1-5]$", "", str(getattr(name, "name", name)))
+
+
+def group_numbers(names):
+    """Which galaxy each name stands for, as numbers.
+
+    Parameters
+    ----------
+    names : sequence of str or `~euclid_resolved.Galaxy`
+
+    Returns
+    -------
+    groups : `~numpy.ndarray`
+        int32, one number a name: the same for all projections of one galaxy, because estimates from a fit to
+        another projection would be none for a galaxy that was not seen.
+
+    Examples
+    --------
+    >>> from euclid_resolved.splits import group_numbers
+    >>> group_numbers(["TNG000001_O1", "TNG000001_O2", "TNG000002_O1"])
+    array([0, 0, 1], dtype=int32)
+    """
+    groups = [group_name(name) for name in names]
+    return np.unique(groups, return_inverse=True)[1].astype(np.int32)
 
 
 def split(galaxies, fraction=0.1, seed=1):
@@ -77,7 +100,7 @@ def split(galaxies, fraction=0.1, seed=1):
     if None not in kinds.values():
         place = {}
         for kind in (True, False):
-            members = [name for name in ranked if kinds[name] is kind]
+            members = [name for name in ranked if kinds[name] == kind]
             place.update({name: (i + 0.5) / len(members) for i, name in enumerate(members)})
         ranked = sorted(ranked, key=place.get)
     chosen = set(ranked[:wanted])

@@ -13,6 +13,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved._journal import Journal
 from euclid_resolved._version import __version__
+from euclid_resolved.checks import check_whole
 from euclid_resolved.clip import MIN_SN
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.image import MultiBandImage
@@ -120,7 +121,8 @@ def predict_tile(
     properties : sequence of str, optional
         All that the model estimates without it.
     rows : int, optional
-        Of a strip. Memory grows with it, the result does not depend on it.
+        Of a strip. Memory grows with it, the result does not depend on it. A file that was left unfinished
+        goes on in the strips that it was begun in.
     overwrite : bool, optional
         Replace a file of that name, or one that another call left unfinished.
     progress : bool, optional
@@ -161,6 +163,8 @@ def predict_tile(
     path = Path(output)
     if not path.name.lower().endswith(".fits"):
         raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
+    if rows is not None:
+        check_whole("rows", rows)
     target = check_target(path, overwrite)
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
@@ -241,8 +245,6 @@ def _rows(rows, shape, workers):
     """The rows of a strip: what was asked for, or as many as memory is meant for."""
     if rows is None:
         return max(1, IN_MEMORY // (workers + 1) // shape[1])
-    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
-        raise InputError(f"rows must be a whole number of at least 1, got {rows!r}")
     return int(rows)
 
 

@@ -14,13 +14,12 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator
 from euclid_resolved.features import feature_columns, make_features, needed_bands
 from euclid_resolved.fitting import fit_properties
-from euclid_resolved.metrics import metrics
+from euclid_resolved.metrics import estimate_pixels, metrics
 from euclid_resolved.model import Model
 from euclid_resolved.quantities import PROPERTIES, get_property
 from euclid_resolved.sample import Pixels, extract
 from euclid_resolved.scale import to_dex
-from euclid_resolved.splits import folds, group_name
-from euclid_resolved.training_set import galaxy_groups
+from euclid_resolved.splits import folds, group_name, group_numbers
 from euclid_resolved.uncertainty import calibrate, with_intervals
 
 __all__ = ["retrain", "train"]
@@ -157,7 +156,7 @@ def train(
         clip=pixels.clip,
         clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
         feature_scale=fitted.scale,
-        domain=Domain.of(brightness, noise, galaxy_groups(pixels), pixels.counts),
+        domain=Domain.of(brightness, noise, group_numbers(pixels.names), pixels.counts),
         outputs=fitted.outputs,
         golden_rows=fitted.golden_rows,
         training={
@@ -187,11 +186,10 @@ def _cross_calibrate(model, pixels, n_folds, fit, seed):
     parts = []
     for kept, left in folds(pixels.names, n_folds, seed):
         parts.append((fit(pixels.of(kept)), pixels.of(left)))
-    accuracy = {}
+    accuracy, estimates = {}, [estimate_pixels(part, own) for part, own in parts]
     for name in model.outputs:
         truth = np.concatenate([to_dex(own.truth[name]) for _, own in parts])
-        estimate = np.concatenate([part.estimate(own.brightness, name) for part, own in parts])
-        accuracy[name] = metrics(truth, estimate)
+        accuracy[name] = metrics(truth, np.concatenate([dex[name] for dex in estimates]))
     record = {**model.training, "calibration_folds": n_folds, "cross_validation": accuracy}
     return replace(with_intervals(model, parts), training=record)
 

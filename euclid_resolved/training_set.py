@@ -4,9 +4,9 @@ import numpy as np
 
 from euclid_resolved.features import make_features
 from euclid_resolved.scale import Scale, to_dex
-from euclid_resolved.splits import group_name
+from euclid_resolved.splits import group_numbers
 
-__all__ = ["TrainingSet", "galaxy_groups"]
+__all__ = ["TrainingSet"]
 
 _BLOCK = 1 << 17  # rows that are scaled at a time
 
@@ -92,35 +92,8 @@ class TrainingSet:
     def groups(self):
         """Which galaxy each pixel belongs to, all projections of one being one; in the order of `X`."""
         groups = np.empty(len(self.X), np.int32)
-        groups[self._place] = np.repeat(galaxy_groups(self._pixels), self._pixels.counts)
+        groups[self._place] = np.repeat(group_numbers(self._pixels.names), self._pixels.counts)
         return groups
-
-
-def galaxy_groups(pixels):
-    """Which galaxy each name stands for.
-
-    Parameters
-    ----------
-    pixels : `~euclid_resolved.sample.Pixels`
-
-    Returns
-    -------
-    groups : `~numpy.ndarray`
-        int32, one number a name: the same for all projections of one galaxy, because estimates from a fit to
-        another projection would be none for a galaxy that was not seen.
-
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> from euclid_resolved.sample import extract
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> from euclid_resolved.training_set import galaxy_groups
-    >>> pixels = extract(example_galaxies(3), ("stellar_age",))
-    >>> galaxy_groups(replace(pixels, names=("TNG000001_O1", "TNG000001_O2", "TNG000002_O1")))
-    array([0, 0, 1], dtype=int32)
-    """
-    names = [group_name(name) for name in pixels.names]
-    return np.unique(names, return_inverse=True)[1].astype(np.int32)
 
 
 def _scale(values, scale):

@@ -50,7 +50,7 @@ class TreeEnsemble(Estimator):
     _boosted = False  # whether the trees' values are added to an offset; a forest takes their mean
 
     def _threads(self):
-        return os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1)
+        return (os.cpu_count() or 1) if self.n_jobs < 0 else max(self.n_jobs, 1)
 
     def _parallel(self, function, items):
         """Yield results in the order of the items; an interrupt cancels what has not begun."""
@@ -273,8 +273,9 @@ class RandomForest(SampledTrees):
         Y = np.asarray(Y)
         if Y.ndim != 2 or not Y.shape[1]:
             raise InputError(f"the targets must have shape (pixels, targets), got {Y.shape}")
-        checked = [check_X_y(X, y)[0] for y in Y.T]
-        X, Y = checked[0], np.ascontiguousarray(Y, dtype=np.float32)
+        X, Y = check_X(X), np.ascontiguousarray(Y, dtype=np.float32)
+        for y in Y.T:
+            check_X_y(X, y)
         return [replace(self)._set(forest, X.shape[1], mine) for forest, mine in self._grow_all(X, Y)]
 
     def _grow(self, X, Y, seed):

@@ -89,7 +89,7 @@ def open_truth(path, observer, bands):
     ----------
     path : str or `~pathlib.Path`
     observer : str
-        Whose galaxies are wanted.
+        Whose galaxies are wanted; those whose names tell of no observer are taken as well.
     bands : sequence of str
 
     Returns
@@ -118,7 +118,9 @@ def open_truth(path, observer, bands):
         raise InputError(
             f"{path} holds no band {', '.join(missing)}; there are {', '.join(sample.brightness)}"
         )
-    seen_by = sorted({name[-2:] for name in sample.names if name[-3:-1] == "_O"})
-    if seen_by and observer not in seen_by:
-        raise InputError(f"{path} holds nothing of observer {observer}; there are {', '.join(seen_by)}")
-    return Truth(sample.galaxies, sample.source, sample.atlas, sample)
+    seen_by = {name: name[-2:] for name in sample.names if name[-3:-1] == "_O"}
+    galaxies = [one for one in sample.galaxies if seen_by.get(one.name, observer) == observer]
+    if not galaxies:
+        there = ", ".join(sorted(set(seen_by.values())))
+        raise InputError(f"{path} holds nothing of observer {observer}; there are {there}")
+    return Truth(galaxies, sample.source, sample.atlas, sample)

@@ -254,7 +254,7 @@ def test_a_model_that_exists_is_not_replaced_unasked(fails, atlas, model_file, t
     shutil.copy(model_file, path)
     before = path.read_bytes()
     words = ["train", atlas, "-o", path, "--estimator", "linear", "--seed", 3]
-    assert "the file exists; to replace it say --overwrite" in fails(*words)
+    assert "the file exists; to replace it say overwrite=True (--overwrite)" in fails(*words)
     assert path.read_bytes() == before
     assert run(*words, "--overwrite") == 0
     assert read(path).digest != read(model_file).digest
@@ -308,7 +308,7 @@ def test_a_row_a_galaxy(atlas, model_file, capsys):
 
 def test_something_else_than_a_model_is_refused(fails, atlas, model_file, tmp_path):
     write(tmp_path / "image.asdf", an_image())
-    assert "holds no model but MultiBandImage" in fails("evaluate", tmp_path / "image.asdf", atlas)
+    assert "holds an image, not a model" in fails("evaluate", tmp_path / "image.asdf", atlas)
     assert "there is no such file" in fails("evaluate", tmp_path / "none.asdf", atlas)
     (tmp_path / "broken.asdf").write_bytes(model_file.read_bytes()[:2000])
     assert "broken.asdf" in fails("evaluate", tmp_path / "broken.asdf", atlas)
@@ -422,6 +422,10 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
     other = ["predict", model_file, *images, "-o", tmp_path / "out", "--min-sn", 2]
     assert "3 of 3 images could not be mapped" in fails(*other)
     assert "must be an existing folder" in fails("predict", model_file, *images, "-o", tmp_path / "x.fits")
+    # Without a model it is said before one is trained.
+    assert "must be an existing folder" in fails("predict", *images, "-o", tmp_path / "x.fits")
+    swapped = fails("predict", cutout, model_file, "-o", tmp_path / "x.fits", code=2)
+    assert f"{model_file} is a model: one model comes first" in swapped
     words = ["predict", model_file, cutout, cutout, "-o", tmp_path / "out", "--overwrite"]
     assert "the same name" in fails(*words, code=2)
 
@@ -491,7 +495,7 @@ def test_a_figure_goes_with_one_image(atlas, model_file, tmp_path, fails):
 def test_maps_that_exist_are_not_replaced_unasked(model_file, cutout, tmp_path, fails):
     path = tmp_path / "maps.fits"
     path.write_bytes(b"precious")
-    assert "the file exists; to replace it say --overwrite" in fails(
+    assert "the file exists; to replace it say overwrite=True (--overwrite)" in fails(
         "predict", model_file, cutout, "-o", path
     )
     assert path.read_bytes() == b"precious"

@@ -21,7 +21,8 @@ PAGES = sorted(path for path in DOCS.glob("*.rst") if not path.name.startswith("
 PACKAGE = Path(euclid_resolved.__file__).parent
 # Modules behind others, which document what these offer.
 BEHIND = {
-    "builtin", "checks", "cli", "commands", "conftest", "predict_command", "quickstart", "region_pixels",
+    "builtin", "checks", "cli", "commands", "conftest", "info_command", "predict_command", "quickstart",
+    "region_pixels",
 }  # fmt: skip
 
 

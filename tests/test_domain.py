@@ -100,6 +100,31 @@ def test_a_score_depends_on_its_own_pixel_only_to_the_last_bit(domain):
     assert domain.score(dex[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize("kind", ["clusters", "narrow", "twice", "few", "flat"])
+def test_what_is_proven_is_what_the_scores_say(monkeypatch, kind):
+    monkeypatch.setattr("euclid_resolved.domain._MANY", 100)
+    rng = np.random.default_rng(13)
+    light = two_clusters(210 if kind == "few" else 6000, rng)
+    if kind == "narrow":
+        light["IE"] = light["HE"] * 10 ** rng.normal(0, np.where(light["HE"] > 1, 1e-3, 0.3))
+    elif kind == "twice":
+        light = {band: np.round(values, 1) + 0.05 for band, values in light.items()}
+    elif kind == "flat":
+        light["IE"] = 2 * light["HE"]
+    domain = Domain.of(light)
+    some = two_clusters(4000, rng, colours=(0.0, 0.1, 0.5, 1.0, 2.0))
+    some = {band: np.concatenate([values, light[band][:200]]) for band, values in some.items()}
+    dex = np.log10(np.column_stack(list(some.values()))).astype(np.float32)
+    for limit in (0.5, 1.0, domain.limit, 3.0, np.inf):
+        expected = domain.score(dex) > limit
+        np.testing.assert_array_equal(domain._outliers.beyond(dex, limit), expected)
+        order = rng.permutation(len(dex))
+        np.testing.assert_array_equal(domain._outliers.beyond(dex[order], limit), expected[order])
+    outside = domain.outside(some)
+    monkeypatch.setattr("euclid_resolved.domain._MANY", 10**9)
+    np.testing.assert_array_equal(domain.outside(some), outside)
+
+
 def test_far_outside_there_is_still_a_score(domain):
     assert (domain.score(np.array([[30.0, -30.0], [-38.0, 38.0]], np.float32)) > domain.limit).all()
 
@@ -166,7 +191,7 @@ def test_a_file_keeps_the_domain(sample, tmp_path):
         ("reference", lambda a: a.astype(int), "do not fit the model's bands"),
         ("reference", lambda a: a[:5], "too few"),
         ("reference", lambda a: np.repeat(a, 200, axis=0), "too many"),
-        ("reference", lambda a: a * np.inf, "not finite"),
+        ("reference", lambda a: a * np.inf, "no brightness"),
         ("noise", lambda a: a[:2], "noise does not fit"),
         ("noise", lambda a: a - 1, "noise does not fit"),
         ("noise", lambda a: a * np.nan, "noise does not fit"),
@@ -197,3 +222,13 @@ def test_the_domain_of_galaxies_in_a_row_needs_no_number_for_every_pixel():
     other = Domain.of(light, groups=numbers, counts=counts)
     assert one.limit == other.limit < np.inf
     np.testing.assert_array_equal(one.reference, other.reference)
+
+
+def test_without_numba_the_same_pixels_are_outside(monkeypatch):
+    rng = np.random.default_rng(6)
+    light = {band: (10 ** rng.normal(0, 0.5, 25_000)).astype(np.float32) for band in EUCLID_BANDS}
+    domain = Domain.of({band: values[:5000] for band, values in light.items()})
+    expected = domain.outside(light)
+    monkeypatch.setattr("euclid_resolved.domain._crowded", lambda: None)
+    np.testing.assert_array_equal(domain.outside(light), expected)
+    assert 0 < expected.mean() < 1

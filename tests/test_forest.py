@@ -138,6 +138,8 @@ OUTSIDE = "children outside their tree or before their parents"
         (damaged("first", -1, FOREST.first[-1] + 1), "do not fill"),
         (damaged("first", 1, FOREST.first[1] + 1), "outside their tree|one parent"),
         (replace(FOREST, first=FOREST.first[:1]), "do not fill"),
+        # The sizes of these trees overflow, and add up to the number of nodes again.
+        (replace(FOREST, first=np.array([0, 2**63 - 1, -5, FOREST.first[-1]])), "do not fill"),
         (replace(FOREST, right=FOREST.right[:-1]), "differ in length"),
         (replace(FOREST, value=FOREST.value[:-1]), "differ in length"),
         (replace(FOREST, value=FOREST.value.astype(int)), "wrong types"),

@@ -1,6 +1,7 @@
 """Importance against constructed pixels whose answer is known."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -145,19 +146,18 @@ def test_joint_forests_put_the_bands_in_the_order_of_separate_ones():
         other = light["YE"] * light["IE"] ** 0.4 * light["HE"] ** 0.2
         truth = {**pixels.truth, "stellar_age": other.astype(np.float32)}
         object.__setattr__(pixels, "truth", Columns(truth))
-    tables = {}
+    lost = {}
     for joint in (False, True):
         forest = RandomForest(n_trees=10, n_jobs=1, joint=joint)
-        model = train(training, tuple(training.truth), forest)
-        tables[joint] = lofo(model, training, test)
-    assert np.allclose(tables[False]["lofo"], tables[True]["lofo"], atol=0.02)
+        table = lofo(train(training, tuple(training.truth), forest), training, test)
+        lost[joint] = {(row["property"], row["left_out"]): row["lofo"] for row in table}
+    tolerance = 0.03  # dex: splits are shared by two properties that have little to do with each other
+    assert all(abs(lost[True][case] - value) < tolerance for case, value in lost[False].items())
     for name in training.truth:
-        orders = []
-        for table in tables.values():
-            part = table[(table["property"] == name) & (table["left_out"] != "none")]
-            matter = part[part["lofo"] > 0.02]  # the tolerance above
-            orders.append([str(band) for band in matter["left_out"][np.argsort(-matter["lofo"])]])
-        assert orders[0] == orders[1] and len(orders[0]) >= 2, name
+        ordered = sorted(SLOPES, key=lambda band, name=name: -lost[False][name, band])
+        for more, less in combinations(ordered, 2):
+            if lost[False][name, more] - lost[False][name, less] > tolerance:
+                assert lost[True][name, more] > lost[True][name, less], (name, more, less)
 
 
 def test_permutation_changes_one_column_and_no_pixels(linear):
@@ -182,12 +182,10 @@ def test_permutation_is_that_of_the_shuffled_pixels_in_every_metric(linear):
     name = model.properties[0]
     for metric in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
         table = permutation_importance(model, None, pixels, metric=metric, repeats=1, seed=3)
-        expected = (
-            accuracy_columns(model, changed, name)[metric] - accuracy_columns(model, pixels, name)[metric]
-        )
+        after, before = (accuracy_columns(model, each, name)[metric] for each in (changed, pixels))
         found = table["importance"][list(table["band"]).index("IE")]
         sign = -1 if metric in ("r2", "pearson") else 1
-        assert abs(found - sign * expected) < (1.5e-4 if metric == "nmad" else 1e-9), metric
+        assert abs(found - sign * (after - before)) < (1.5e-4 if metric == "nmad" else 1e-9), metric
         assert np.isnan(table["importance_error"][0])
 
 

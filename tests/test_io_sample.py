@@ -24,6 +24,7 @@ from euclid_resolved.io import is_sample, read_sample, write_sample
 from euclid_resolved.io import sample as module
 from euclid_resolved.io._sample_manifest import _digest
 from euclid_resolved.sample import extract
+from euclid_resolved.truth import open_truth
 
 COLUMNS = [*(f"brightness_{band}.f4" for band in EUCLID_BANDS), *(f"truth_{name}.f4" for name in NAMES)]
 
@@ -203,6 +204,14 @@ def test_what_makes_no_sense_never_reads_as_a_sample(tmp_path):
             read_sample(tmp_path / f"{clip}")
     with pytest.raises(InputError, match="no galaxies were given"):
         write_sample(tmp_path / "x", [], NAMES)
+    with pytest.raises(InputError, match="bands are given as a sequence"):
+        write_sample(tmp_path / "x", galaxies(2), NAMES, "HE")
+    with pytest.raises(InputError, match="properties are given as a sequence"):
+        write_sample(tmp_path / "x", galaxies(2), "stellar_age")
+    with pytest.raises(InputError, match="a list of galaxies is needed"):
+        write_sample(tmp_path / "x", "atlas")
+    with pytest.raises(InputError, match="the clip is a number"):
+        write_sample(tmp_path / "x", galaxies(2), NAMES, clip="faint")
     with pytest.raises(InputError, match="share a name"):
         write_sample(tmp_path / "x", galaxies(2) + galaxies(1), NAMES)
     with pytest.raises(InputError, match="a plain name, got '../HE'"):
@@ -299,6 +308,8 @@ def test_what_is_no_manifest_is_refused_in_one_line(written, text):
         lambda c: c.update(star_forming=[True]),
         lambda c: c.update(star_forming=[1, 2, 3, 4]),
         lambda c: c.update(clip="0.1"),
+        lambda c: c.update(clip=float("nan")),
+        lambda c: c.update(clip=True),
         lambda c: c.update(bands={}),
         lambda c: c.update(bands=["IE"]),
         lambda c: c.update(bands={"../../etc/passwd": "MJy / sr"}),
@@ -382,6 +393,15 @@ def test_the_commands_take_a_sample_for_its_atlas(atlas, tmp_path, capsys):
     assert "left_out" in capsys.readouterr().out
     assert run("info", sample) == 0
     assert "every checksum as it was written" in capsys.readouterr().out
+
+
+def test_of_a_sample_of_several_observers_one_is_taken(tmp_path):
+    names = ("TNG000001_O1", "TNG000001_O5", "TNG000002_O5", "NGC 1")
+    some = [Galaxy(name, one.image, one.maps) for name, one in zip(names, galaxies(4), strict=True)]
+    write_sample(tmp_path / "s", some, NAMES)
+    truth = open_truth(tmp_path / "s", "O5", EUCLID_BANDS)
+    assert [one.name for one in truth.galaxies] == list(names[1:]) == list(truth.pixels(NAMES, ()).names)
+    assert [one.name for one in open_truth(tmp_path / "s", "O3", EUCLID_BANDS).galaxies] == ["NGC 1"]
 
 
 def test_what_a_sample_cannot_give_is_said_in_one_line(atlas, model_file, tmp_path, capsys):

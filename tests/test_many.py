@@ -4,10 +4,11 @@ import os
 from functools import partial
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, QTable, Table
 from helpers import an_image, sky_wcs
 from test_tile import make_tile
 
@@ -109,6 +110,19 @@ def test_maps_of_something_else_are_not_replaced_unasked(
     assert contents(out) != before
 
 
+@pytest.mark.parametrize("damage", [b"SIMPLE", b"", None])
+def test_a_file_in_the_way_that_has_no_record_is_not_replaced(model, images, out, damage):
+    path = out / "galaxy0_maps.fits"
+    if damage is None:  # maps, and the record of these, but not the counts that go with it
+        predict_many(model, images[:1], out)
+        fits.delval(path, "NJUDGED")
+    else:
+        path.write_bytes(damage)
+    report = predict_many(model, images[:1], out)
+    assert report["status"][0] == "failed" and "the file exists" in report["message"][0]
+    assert predict_many(model, images[:1], out, overwrite=True)["status"][0] == "mapped"
+
+
 def test_a_broken_image_does_not_stop_the_others(model, images, out, tmp_path):
     bad = tmp_path / "bad.asdf"
     bad.write_bytes(images[0].read_bytes()[:3000])
@@ -137,7 +151,8 @@ def test_fields_of_a_tile_are_cut_and_mapped(model, tmp_path, out):
     np.testing.assert_array_equal(map_.data, alone.data)
     table["name"] = ["a", "b", "c"]
     table["radius"].unit = "arcmin"
-    assert fields_of(tile, table)["b"][1]["size"] == pytest.approx(96)
+    for kind in (Table, QTable):
+        assert fields_of(tile, kind(table))["b"][1]["size"] == pytest.approx(96)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +162,8 @@ def test_fields_of_a_tile_are_cut_and_mapped(model, tmp_path, out):
         ({"ra": [np.nan], "dec": [2.0], "radius": [1.0]}, "column ra"),
         ({"ra": [1.0], "dec": [2.0], "radius": [0.0]}, "column radius"),
         ({"ra": ["a"], "dec": [2.0], "radius": [1.0]}, "column ra must hold numbers"),
+        ({"ra": [1.0], "dec": [2.0], "radius": [1.0] * u.Mpc}, "column radius must hold numbers in arcsec"),
+        ({"ra": MaskedColumn([1.0], mask=[True]), "dec": [2.0], "radius": [1.0]}, "without a value"),
         ({"ra": [1.0, 1.0], "dec": [2.0, 2.0], "radius": [1.0, 1.0]}, "the same name"),
     ],
 )
@@ -167,7 +184,7 @@ def test_bad_input_is_refused_before_anything_is_mapped(model, images, out, line
             predict_many(model, wrong, out)
     with pytest.raises(InputError, match="the path of a model file"):
         predict_many(linear_model, images, out)
-    with pytest.raises(ModelFileError, match="holds no model but MultiBandImage"):
+    with pytest.raises(ModelFileError, match="holds an image, not a model"):
         predict_many(images[0], images, out)
     with pytest.raises(InputError, match="existing folder"):
         predict_many(model, images, tmp_path / "none")

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from euclid_resolved.bands import EUCLID_BANDS
 from euclid_resolved.errors import InputError
-from euclid_resolved.mock import MockSettings, make_atlas
+from euclid_resolved.io import read_atlas
+from euclid_resolved.mock import MockSettings, make_atlas, mock_galaxies
 from euclid_resolved.mock.galaxy import EDGES, build_galaxy
 from euclid_resolved.mock.populations import bin_averages, composite, luminosity, remaining_mass
 
@@ -164,6 +166,23 @@ def test_small_atlas_begins_a_large_one(atlas, tmp_path):
     large = contents(atlas)
     assert len(small) == 25
     assert all(large[name] == data for name, data in small.items() if name != "sample.txt")
+
+
+def test_galaxies_in_memory_are_those_of_the_atlas(atlas):
+    read = read_atlas(atlas)
+    made = mock_galaxies(len(read), pixels=32)
+    for one, other in zip(read, made, strict=True):
+        assert (one.name, one.star_forming) == (other.name, other.star_forming)
+        assert one.image.meta["pixel_scale"] == other.image.meta["pixel_scale"]
+        for band in EUCLID_BANDS:
+            np.testing.assert_array_equal(one.image.brightness(band), other.image.brightness(band))
+        for name, truth in one.maps.items():
+            np.testing.assert_array_equal(truth.data, other.maps[name].data)
+            assert truth.unit == other.maps[name].unit
+        for name, value in one.meta.items():
+            assert other.meta[name].to_value(value.unit) == pytest.approx(value.value, rel=1e-5)
+    with pytest.raises(InputError, match="n_galaxies >= 1"):
+        mock_galaxies(0)
 
 
 def test_growing_keeps_what_is_there(tmp_path):

@@ -42,6 +42,31 @@ def test_a_map_has_values_unit_and_sky(linear_model):
     assert meta["name"] == "NGC 1" and meta["estimator"] == "linear"
 
 
+def test_a_map_of_a_part_is_the_part_of_the_map(model):
+    light = brightness((40, 33), seed=78)
+    light["IE"][::7] *= 10  # colours that were never seen
+    light["HE"][5, 3:9] = -1
+    image = image_of(light, wcs=sky_wcs((40, 33)), sigma=0.01)
+    whole, parts = model.predict_maps(image), (slice(0, 1), slice(1, 18), slice(18, 40))
+    for part in parts:
+        for name, map_ in model.predict_maps(image[part]).items():
+            np.testing.assert_array_equal(map_.data, whole[name].data[part])
+            np.testing.assert_array_equal(map_.quality, whole[name].quality[part])
+            for plane, values in map_.planes.items():
+                np.testing.assert_array_equal(values, whole[name].planes[plane][part])
+
+
+def test_a_model_knows_the_versions_of_what_its_estimators_work_with(sample):
+    import scipy
+
+    class Scientific(LinearRegression):
+        libraries = ("scipy", "not_there")
+
+    versions = train(sample, DENSITY, Scientific()).versions
+    assert versions["scipy"] == scipy.__version__ and "not_there" not in versions
+    assert {"euclid_resolved", "numpy", "astropy", "scikit-learn"} <= set(versions)
+
+
 def test_the_pixel_scale_of_the_image_stays_known(linear_model):
     image = an_image(SHAPE, meta={"pixel_scale": 100 * u.pc})
     assert linear_model.predict(image, DENSITY).meta["pixel_scale"] == 100 * u.pc
@@ -402,6 +427,12 @@ def test_an_estimator_that_breaks_its_contract_is_named(monkeypatch, predict, me
     monkeypatch.setattr(LinearRegression, "predict", lambda self, X: predict(X))
     with pytest.raises(PluginError, match=f"linear {message}"):
         checked_predict(estimator, np.zeros((3, 2), "f4"), "age")
+
+
+def test_an_estimator_that_fails_to_fit_is_named(monkeypatch):
+    monkeypatch.setattr(LinearRegression, "fit", lambda self, X, y, validation=None: 1 / 0)
+    with pytest.raises(PluginError, match="linear failed to fit: ZeroDivisionError: division by zero"):
+        train(galaxies(3), DENSITY, LinearRegression())
 
 
 def test_models_of_different_galaxies_differ():

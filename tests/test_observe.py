@@ -246,11 +246,13 @@ def test_the_noise_that_an_image_knows_is_one_sigma_in_its_unit():
         ({}, "distance or redshift is needed"),
         ({"distance": 0.01 * u.Mpc}, "between 0.1 and 3000 Mpc"),
         ({"distance": 10 * u.s}, "between 0.1 and 3000 Mpc"),
+        ({"distance": 10 * u.s, "redshift": 0.0}, "between 0.1 and 3000 Mpc"),
+        ({"distance": 0.01 * u.Mpc, "redshift": 0.0}, "between 0.1 and 3000 Mpc"),
         ({"redshift": -0.1}, "between 0 and 1"),
         ({"redshift": 0.0}, "the distance has to be given"),
-        ({"distance": 10 * u.Mpc, "depth": 0}, "depth must be positive"),
-        ({"distance": 10 * u.Mpc, "stars": -1}, "stars must be positive"),
-        ({"distance": 10 * u.Mpc, "pixel_scale": np.nan * u.arcsec}, "pixel_scale must be positive"),
+        ({"distance": 10 * u.Mpc, "depth": 0}, "depth must be a number above 0, got 0"),
+        ({"distance": 10 * u.Mpc, "stars": -1}, "stars must be a number of at least 0, got -1"),
+        ({"distance": 10 * u.Mpc, "pixel_scale": np.nan * u.arcsec}, "pixel_scale must be a number above 0"),
     ],
 )
 def test_an_impossible_observation_is_refused(options, message):

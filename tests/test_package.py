@@ -20,7 +20,7 @@ CORE = [
     "grid", "image", "maps", "galaxy", "quantities", "bands", "features", "scale", "sample", "estimators",
     "forest", "domain", "model", "training", "metrics", "profiles", "plotting", "cli", "quickstart", "errors",
     "plugins", "published", "clip", "columns", "splits", "training_set", "metric_sums", "truth", "io.sample",
-    "checks", "comparison", "quick_look", "style", "sky_axes", "html",
+    "checks", "comparison", "quick_look", "style", "sky_axes", "html", "seed_scatter", "side_by_side",
 ]  # fmt: skip
 
 

@@ -12,11 +12,14 @@ import sys
 from doctest import DocTestParser
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from euclid_resolved import hookspecs, plugins
-from euclid_resolved.testing import check_diagnostic, check_features
+from euclid_resolved import hookspecs, plugins, read, train, write
+from euclid_resolved.baselines import Mean
+from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved.testing import check_diagnostic, check_estimator, check_features, example_galaxies
 
 GUIDE = Path(__file__).parent.parent / "docs" / "plugins.rst"
 EXAMPLE = Path(__file__).parent.parent / "plugins" / "euclid_resolved_knn"
@@ -210,6 +213,125 @@ def test_two_distributions_with_one_entry_point_name(install, look):
 def test_misspelt_name(install, look):
     install("good_plugin", good_module=GOOD)
     assert "did you mean 'good'?" in look("goood")["said"]["goood"]
+
+
+# --- registered by a session --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session():
+    """A hook that this process may register; it is forgotten afterwards."""
+
+    class Middle(Mean):
+        pass
+
+    @plugins.hookimpl
+    def register_estimators():
+        return {"middle": Middle}
+
+    yield register_estimators
+    plugins.unregister()
+
+
+def test_a_session_registers_and_forgets(session, tmp_path):
+    before = plugins.describe()
+    plugins.register(session)
+    (row,) = [row for row in plugins.describe() if row.distribution == "this session"]
+    assert (row.kind, row.name, row.status) == ("estimators", "middle", "ok")
+    plugins.reload()
+    middle = plugins.lookup("estimators", "middle")
+    check_estimator(middle)
+    galaxies = example_galaxies(3)
+    model = train(galaxies, estimator=middle())
+    write(tmp_path / "middle.asdf", model)
+    assert read(tmp_path / "middle.asdf").digest == model.digest
+    plugins.unregister(session)
+    assert plugins.describe() == before
+    with pytest.raises(InputError, match="no estimator 'middle'"):
+        read(tmp_path / "middle.asdf")
+    with pytest.raises(InputError, match=r"Middle \(not registered\).*plugins.register"):
+        write(tmp_path / "again.asdf", model)
+    assert not (tmp_path / "again.asdf").exists()
+
+
+def test_a_session_registers_modules_and_objects(session):
+    for plugin in (SimpleNamespace(register_estimators=session), type("Mine", (), {})()):
+        plugin.register_estimators = session
+        plugins.register(plugin)
+        assert "middle" in plugins.available("estimators")
+        plugins.unregister(plugin)
+        assert "middle" not in plugins.available("estimators")
+    module = ModuleType("mine")
+    exec(dedent(GOOD), module.__dict__)
+    plugins.register(module)
+    assert plugins.lookup("estimators", "good") is module.Good
+
+
+@plugins.hookimpl
+def register_estimators():
+    return {"linear": Mean}
+
+
+@plugins.hookimpl
+def register_estimator():
+    return {}
+
+
+@plugins.hookimpl
+def register_relations():
+    raise RuntimeError("out of luck")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        (register_estimators, "estimator 'linear' is registered by euclid_resolved .* already; choose anoth"),
+        (register_estimator, "unknown hook 'register_estimator'; did you mean 'register_estimators'"),
+        (register_relations, "register_relations failed: RuntimeError: out of luck"),
+        (Mean, "Mean was not registered: registers nothing"),
+        ("mean", "str was not registered: registers nothing"),
+        (None, "registers nothing"),
+    ],
+)
+def test_a_session_registers_nothing_that_is_broken(plugin, words):
+    before = plugins.describe()
+    with pytest.raises(PluginError, match=words):
+        plugins.register(plugin)
+    assert plugins.describe() == before
+    with pytest.raises(PluginError, match="was not registered in this session; registered: nothing"):
+        plugins.unregister(plugin or "nothing")
+
+
+def test_a_session_registers_a_name_once(session):
+    plugins.register(session)
+    with pytest.raises(PluginError, match=r"'middle' is registered by this session already; unregister\(\)"):
+        plugins.register(session)
+    assert "middle" in plugins.available("estimators")
+
+
+def test_a_session_and_a_distribution_with_one_name(install, run):
+    install("good_plugin", good_module=GOOD)
+    code = """
+    import sys
+    from types import ModuleType
+    from euclid_resolved import plugins
+    from euclid_resolved.errors import PluginError
+    path, sys.path[:] = list(sys.path), [place for place in sys.path if not place.endswith("site")]
+    module = ModuleType("mine")
+    exec(GOOD, module.__dict__)
+    plugins.register(module)
+    sys.path[:] = path  # now it is installed
+    plugins.reload()
+    try:
+        plugins.lookup("estimators", "good")
+    except PluginError as error:
+        print(error)
+    plugins.unregister()
+    print(plugins.lookup("estimators", "good").__name__)
+    """
+    said = run(f"GOOD = {dedent(GOOD)!r}\n" + dedent(code)).stdout.splitlines()
+    assert "good_plugin 1.0 and this session; uninstall one of them or unregister() it" in said[0]
+    assert said[1] == "Good"
 
 
 # --- plugins that break their contract while at work --------------------------------------------------

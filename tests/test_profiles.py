@@ -137,10 +137,23 @@ def test_a_centre_on_the_sky_needs_a_map_of_the_sky():
         radial_profile(disc(wcs=wcs), centre=wcs.pixel_to_world(3, 3000))
 
 
-@pytest.mark.parametrize("inclination", [90, 95, 180, -10, np.nan])
+@pytest.mark.parametrize("inclination", [90, 95, 180, -10])
 def test_a_disc_seen_edge_on_has_no_annuli(inclination):
     with pytest.raises(InputError, match=r"inclination must lie in \[0, 90\) degrees"):
         radial_profile(disc(), inclination=inclination * u.deg)
+
+
+@pytest.mark.parametrize("angle", [3 * u.m, np.nan, np.nan * u.deg, [10, 20], None, "steep"])
+@pytest.mark.parametrize("name", ["inclination", "position_angle"])
+def test_an_angle_is_one_angle(name, angle):
+    with pytest.raises(InputError, match=f"{name} must be one angle"):
+        radial_profile(disc(), **{name: angle})
+
+
+def test_an_angle_without_a_unit_is_in_degrees():
+    with_units = radial_profile(disc(), inclination=0.5 * u.rad, position_angle=30 * u.deg)
+    plain = radial_profile(disc(), inclination=np.degrees(0.5), position_angle=30)
+    assert np.array_equal(plain["median"], with_units["median"], equal_nan=True)
 
 
 def test_the_pixel_scale_is_that_of_meta_or_the_sky_or_a_pixel():

@@ -65,6 +65,8 @@ def test_inclined_disc():
     across = (Y - 100) * np.cos(angle) - (X - 100) * np.sin(angle)
     map_ = disc(data=PEAK * np.exp(-np.hypot(along, across / ratio) / H))
     where = annulus(map_, 0, 40, position_angle=30 * u.deg, inclination=60 * u.deg)
+    plain = annulus(map_, 0, 40, position_angle=30, inclination=60)
+    assert_allclose(region_weights(map_, plain), region_weights(map_, where))
     assert total(map_, where).value.to_value(u.Msun) == pytest.approx(enclosed(40) * ratio, rel=0.005)
     hole = np.hypot(X - 110, Y - 105) < 5
     masked = disc(data=np.where(hole, np.nan, map_.data))
@@ -123,7 +125,9 @@ def test_independent_and_common_errors():
     assert mean(map_, correlated_fraction=1).error.value == pytest.approx(1)
     as_variance = disc(uncertainty=VarianceUncertainty(np.full((N, N), 1.0)))
     assert total(as_variance).error.to_value(u.Msun) == pytest.approx(1e4 * np.sqrt(n))
-    assert np.isnan(total(disc(uncertainty=None)).error.value)
+    unknown = total(disc(uncertainty=None))
+    assert np.isnan(unknown.error.value)
+    assert "+-" in str(total(map_)) and "+-" not in str(unknown) and "nan" not in str(unknown)
 
 
 def test_correlation_length_against_drawn_noise():
@@ -203,6 +207,8 @@ def test_refused_options():
         annulus(disc(), 3, 3)
     with pytest.raises(InputError, match="inclination"):
         annulus(disc(), 0, 3, inclination=90 * u.deg)
+    with pytest.raises(InputError, match="position_angle must be one angle"):
+        annulus(disc(), 0, 3, position_angle=3 * u.kpc)
     with pytest.raises(InputError, match="does not fit a pixel"):
         annulus(disc(), 0, 3 * u.arcsec)
     plain = SpatialMap(np.ones((5, 5)), property="stellar_age")

@@ -229,6 +229,11 @@ class CountsImportance(Faulty):
     feature_importance = np.array([1.0, 2.0, 3.0, 4.0])
 
 
+class CountsItselfTwice(Faulty):
+    def parts(self):
+        return [(1.0, self), (1.0, self)]
+
+
 class Prints(Faulty):
     def fit(self, X, y, validation=None):
         print("fitting")
@@ -304,6 +309,7 @@ class Hangs(Faulty):
         (DependsOnThreads, "jobs", "one thread and two"),
         (NotThreadSafe, "threads", "."),
         (CountsImportance, "importance", "its sum is 10"),
+        (CountsItselfTwice, "parts", "another mean"),
         (Prints, "side_effects", "it printed 'fitting"),
         (Logs, "side_effects", "it logged 'fitting'"),
         (WritesAFile, "side_effects", "it wrote checkpoint"),

@@ -229,6 +229,33 @@ def test_an_unfinished_file_of_something_else_is_not_touched_unasked(
     assert same_file(path, in_one_go(model, source, tmp_path / "whole.fits", **options))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda journal: journal.update(rows=0),
+        lambda journal: journal.update(rows=2.5),
+        lambda journal: journal.update(strips=[]),
+        lambda journal: journal.update(identity=None),
+        lambda journal: journal["strips"].update({"3": journal["strips"]["0"]}),
+        lambda journal: journal["strips"].update({"8": {}}),
+        lambda journal: journal["strips"]["0"].update(sums="much"),
+        lambda journal: journal["strips"]["0"]["count"].update(judged=-1),
+        lambda journal: journal["strips"]["0"]["count"].update(more=1),
+    ],
+)
+def test_nothing_in_a_journal_is_trusted(linear_model, tile, tmp_path, monkeypatch, change):
+    path, kept = tmp_path / "maps.fits", tmp_path / "maps.fits.part.json"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8)
+    journal = json.loads(kept.read_text())
+    change(journal)
+    kept.write_text(json.dumps(journal))
+    with pytest.raises(InputError, match="left unfinished by another call.*its journal is damaged"):
+        predict_tile(linear_model, tile, path)
+
+
 # What cannot be done is said at once
 
 

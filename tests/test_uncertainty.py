@@ -23,7 +23,7 @@ from euclid_resolved.intervals import LEVELS, Interval
 from euclid_resolved.model import Model
 from euclid_resolved.regions import mean, median, total
 from euclid_resolved.sample import extract
-from euclid_resolved.uncertainty import calibrate, coverage, draw_noise, noise_scatter
+from euclid_resolved.uncertainty import calibrate, coverage, draw_noise, noise_scatter, shared_variance
 
 DENSITY, SHAPE = "stellar_mass_density", (12, 14)
 
@@ -206,6 +206,12 @@ def test_totals_and_means_add_up_the_mean_and_medians_do_not(calibrated):
     assert median(map_).value.value == pytest.approx(np.nanmedian(map_.data[~map_.mask]), rel=0.02)
 
 
+def test_pixels_of_one_brightness_are_one_bin():
+    difference, light, noise, group = heteroscedastic(40, 1)
+    low, high = Interval.of(difference, np.ones_like(light), 0 * noise, group).offsets(light, noise)
+    assert (low < 0).all() and (high > 0).all()
+
+
 def test_a_file_without_the_mean_still_opens(calibrated):
     tree = calibrated.to_tree()
     for output in tree["outputs"]:
@@ -233,6 +239,31 @@ def test_galaxies_that_err_as_a_whole_make_wider_intervals():
         low, high = Interval.of(difference, light, np.zeros(4800), group).offsets(light, 0 * light, 0.68)
         widths.append(np.median(high - low) / (np.quantile(difference, 0.84) - np.quantile(difference, 0.16)))
     assert widths[0] == pytest.approx(1, abs=0.1) and widths[1] > 1.05
+
+
+def off_by(one, shift, scatter, seed):
+    """A galaxy whose truth is off its law, in dex: the whole of it and each pixel."""
+    dex = shift + scatter * np.random.default_rng(seed).permutation(np.resize([-1.0, 1.0], SHAPE))
+    maps = {name: SpatialMap(map_.data * 10**dex, property=name) for name, map_ in one.maps.items()}
+    return Galaxy(one.name, one.image, maps)
+
+
+def test_the_shared_part_of_the_variance_is_that_between_galaxies(linear_model, sample):
+    """Galaxies off by +-0.1 dex as a whole, and pixels in them by 0.2: 1 / (1 + 4) of the variance."""
+    some = [galaxy(number) for number in range(60, 68)]
+    both, pixels, whole = (
+        [off_by(one, a * (-1) ** i, b, i) for i, one in enumerate(some)]
+        for a, b in ((0.1, 0.2), (0.0, 0.2), (0.1, 0.0))
+    )
+    assert shared_variance(linear_model, both)[DENSITY] == pytest.approx(0.2, abs=0.02)
+    assert shared_variance(linear_model, pixels)[DENSITY] == pytest.approx(0, abs=0.02)
+    assert shared_variance(linear_model, whole)[DENSITY] == pytest.approx(1, abs=0.02)
+    biased = [off_by(one, 0.3 + 0.1 * (-1) ** i, 0.2, i) for i, one in enumerate(some)]
+    assert shared_variance(linear_model, biased)[DENSITY] == pytest.approx(0.2, abs=0.02)
+    with pytest.raises(InputError, match="trained on G001, G002, G003: measure it on others"):
+        shared_variance(linear_model, sample)
+    with pytest.raises(InputError, match="at least 5 galaxies are needed, got 3"):
+        shared_variance(linear_model, some[:3])
 
 
 def test_a_calibrated_model_maps_its_interval(calibrated):

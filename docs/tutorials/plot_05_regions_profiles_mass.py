@@ -15,11 +15,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.diagnostics import estimates
 from euclid_resolved.plotting import plot_map
 from euclid_resolved.profiles import orientation
 from euclid_resolved.regions import annulus, mean, median, region_weights, total
-from euclid_resolved.sample import extract
+from euclid_resolved.uncertainty import shared_variance
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -45,10 +44,10 @@ print("one sigma is", density.meta["uncertainty"])
 # A region is a DS9 file or its text, a region of the package ``regions``, an aperture
 # of ``photutils``, or an array of bool. On the sky it needs a map with WCS; this mock
 # galaxy has none, so the regions are in pixels, or in kpc. The orientation of the disc
-# comes from its light.
+# comes from its light; angles without a unit are in degrees.
 
 angle, ratio = orientation(galaxy.image, clip=model.clip)
-tilt = {"position_angle": angle, "inclination": np.degrees(np.arccos(ratio)) * u.deg}
+tilt = {"position_angle": angle, "inclination": np.degrees(np.arccos(ratio))}
 inner = annulus(density, 0, 8 * u.kpc, **tilt)
 outer = annulus(density, 8 * u.kpc, 20 * u.kpc, **tilt)
 edge = "image; circle(40, 44, 4)"
@@ -76,16 +75,13 @@ print(total(density, edge, fill="radial", **tilt, centre=(31.5, 31.5)))
 # These errors are far too small. They hold for independent pixels, and the pixels of
 # one galaxy err together: its dust, its history and its distance are the same
 # everywhere. ``correlated_fraction`` is the part of the variance that all pixels share.
-# What it is can be measured on galaxies whose truth is known: the variance of the mean
-# error of galaxies over that of pixels.
+# `~euclid_resolved.uncertainty.shared_variance` measures it on galaxies whose truth is
+# known and the model has not seen: the variance of the mean errors of galaxies over
+# that of the errors of pixels. (Eight galaxies give no more than its order of size.)
 
-unseen, shared = extract(test, names), {}
-for name in names:
-    truth, guess = estimates(model, unseen, name)
-    error = truth - guess
-    by_galaxy = [error[unseen.galaxy == i].mean() for i in range(len(unseen.names))]
-    shared[name] = np.var(by_galaxy) / np.var(error)
-    print(f"{name}: {shared[name]:.2f} of the variance is shared in a galaxy")
+shared = shared_variance(model, test)
+for name, fraction in shared.items():
+    print(f"{name}: {fraction:.2f} of the variance is shared in a galaxy")
 mass = total(density, outer, correlated_fraction=shared["stellar_mass_density"])
 print(mass)
 

@@ -158,8 +158,7 @@ image = imaging.set_distance(
     image, redshift=redshift, distance=distance / (1 + redshift) ** 2
 )
 image = imaging.resample(image, 1 * u.kpc)
-for line in describe_history(image):
-    print(line[:110])
+print(*describe_history(image), sep="\n")
 
 # %%
 # ``imaging.prepare`` does all of it in one call, and so does ``euclid-resolved

@@ -2,12 +2,11 @@
 Your own estimator as a plugin
 ==============================
 
-You write an estimator, test it against the contract, train it by name beside the
-built-in ones, and see the two files that make it a distribution of its own. At the
+You write an estimator, offer it by name, test it against the contract, train it beside
+the built-in ones, and see the two files that make it a distribution of its own. At the
 end anybody can ``pip install`` it, and nothing in this package had to change.
 """
 
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +92,9 @@ class Parabola(Estimator):
 #
 # Offer it by name
 # ----------------
-# A file, the command line and other people need a name. The hook is a function that
-# returns names and classes; a module may have hooks for features, diagnostics and
-# published relations, too.
+# A model file needs a name for its estimator. The hook is a function that returns names
+# and classes; there are others for features, diagnostics and published relations.
+# ``plugins.register`` makes it known until Python ends: good for a notebook.
 
 
 @plugins.hookimpl
@@ -103,55 +102,8 @@ def register_estimators():
     return {"parabola": Parabola}
 
 
-# %%
-# The class, the hook and their imports are the module, say
-# ``euclid_resolved_parabola.py``. Two more files make it a distribution. ``setup.cfg``
-# names it, and names the module in the entry-point group ``euclid_resolved``:
-#
-# .. code-block:: ini
-#
-#    [metadata]
-#    name = euclid_resolved_parabola
-#    version = 1.0
-#
-#    [options]
-#    py_modules = euclid_resolved_parabola
-#    install_requires = euclid_resolved
-#
-#    [options.entry_points]
-#    euclid_resolved =
-#        parabola = euclid_resolved_parabola
-#
-# and ``pyproject.toml`` says what builds it:
-#
-# .. code-block:: toml
-#
-#    [build-system]
-#    requires = ["setuptools>=77"]
-#    build-backend = "setuptools.build_meta"
-#
-# Then
-#
-# .. code-block:: sh
-#
-#    pip install --no-deps -e .
-#    euclid-resolved plugins --check parabola
-#    euclid-resolved train ATLAS -o model.asdf --estimator parabola --set strength=0.01
-#
-# On this page nothing is installed. What ``pip install`` would leave behind, a folder
-# with the distribution's name and its entry point, is written by hand into a temporary
-# place on the path, and points at this very script:
-
-site = tempfile.TemporaryDirectory()
-info = Path(site.name) / "euclid_resolved_parabola-1.0.dist-info"
-info.mkdir()
-(info / "METADATA").write_text(
-    "Metadata-Version: 2.1\nName: euclid_resolved_parabola\nVersion: 1.0\n"
-)
-(info / "entry_points.txt").write_text("[euclid_resolved]\nparabola = __main__\n")
-sys.path.append(site.name)
-plugins.reload()
-print([row for row in plugins.describe() if row.name == "parabola"])
+plugins.register(register_estimators)
+print(*[row for row in plugins.describe() if row.name == "parabola"])
 
 # %%
 # Does it keep the contract?
@@ -210,21 +162,76 @@ figure = plot_predicted_against_true(panels)
 #
 # Save and open
 # -------------
-# The file keeps the name and the state, no code. Whoever opens it needs the plugin, and
-# is told so otherwise.
+# The file keeps the name and the state, no code.
 
-path = Path(site.name) / "parabola.asdf"
+out = tempfile.TemporaryDirectory()
+path = Path(out.name) / "parabola.asdf"
 write(path, bent)
 evaluate(read(path), unseen)
 
 # %%
-# Without the plugin:
+# Whoever opens it needs the plugin, and is told so otherwise. This is what a colleague
+# sees who has only the file:
 
-sys.path[:] = [place for place in sys.path if place != site.name]
-plugins.reload()
+plugins.unregister(register_estimators)
 try:
     read(path)
 except InputError as error:
-    print(str(error).replace(site.name, "..."))
-site.cleanup()
+    print(str(error).replace(out.name, "..."))
+out.cleanup()
 plt.show()
+
+# %%
+# Give it to others
+# -----------------
+# So make it a distribution. The class, the hook and what they import are the module:
+# copy them into ``euclid_resolved_parabola.py``, in a folder of its own, without the
+# line ``plugins.register(...)``. It begins with
+#
+# .. code-block:: python
+#
+#    """A parabola in all columns, as an estimator of euclid_resolved."""
+#
+#    from dataclasses import dataclass
+#
+#    import numpy as np
+#
+#    from euclid_resolved import plugins
+#    from euclid_resolved.errors import InputError
+#    from euclid_resolved.estimators import Estimator, check_X, check_X_y, state_array
+#
+# Two more files beside it. ``setup.cfg`` names the distribution, and names the module
+# in the entry-point group ``euclid_resolved``:
+#
+# .. code-block:: ini
+#
+#    [metadata]
+#    name = euclid_resolved_parabola
+#    version = 1.0
+#
+#    [options]
+#    py_modules = euclid_resolved_parabola
+#    install_requires = euclid_resolved
+#
+#    [options.entry_points]
+#    euclid_resolved =
+#        parabola = euclid_resolved_parabola
+#
+# and ``pyproject.toml`` says what builds it:
+#
+# .. code-block:: toml
+#
+#    [build-system]
+#    requires = ["setuptools>=77"]
+#    build-backend = "setuptools.build_meta"
+#
+# Then, in that folder,
+#
+# .. code-block:: sh
+#
+#    pip install --no-deps -e .
+#    euclid-resolved plugins --check parabola
+#    euclid-resolved train ATLAS -o model.asdf --estimator parabola --set strength=0.01
+#
+# (``--no-deps`` because ``euclid_resolved`` is there already.) From now on the file
+# opens in every Python that has the plugin.

@@ -1,5 +1,7 @@
 """The whole preparation in one call, in the order that makes sense."""
 
+import textwrap
+
 import astropy.units as u
 
 from euclid_resolved.imaging.background import subtract_background
@@ -78,7 +80,7 @@ def prepare(
 
 
 def describe_history(image):
-    """What was done to an image, a line a step.
+    """What was done to an image, a text a step.
 
     Parameters
     ----------
@@ -86,9 +88,11 @@ def describe_history(image):
 
     Returns
     -------
-    lines : list of str
+    steps : list of str
+        Each to be printed as it is: in lines of at most 100 characters, all but the first indented.
     """
-    return [f"{entry['step']}: {_words(entry['measured'] or entry['settings'])}" for entry in history(image)]
+    texts = [f"{entry['step']}: {_words(entry['measured'] or entry['settings'])}" for entry in history(image)]
+    return [textwrap.fill(text, 100, subsequent_indent="    ", break_on_hyphens=False) for text in texts]
 
 
 def _words(values):

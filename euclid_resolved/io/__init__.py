@@ -195,6 +195,18 @@ def atomic_path(path, overwrite=False):
         raise
 
 
+def write_text(path, text, overwrite=True):
+    """Write a text at once or not at all."""
+    with atomic_path(path, overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_table(path, table, overwrite=True):
+    """Write a table as ECSV at once or not at all."""
+    with atomic_path(path, overwrite) as temporary:
+        table.write(temporary, format="ascii.ecsv")
+
+
 def put_in_place(temporary, path, overwrite=False):
     """Give a file that is finished its name, for good.
 

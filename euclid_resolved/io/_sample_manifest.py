@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 
+from euclid_resolved.clip import check_clip
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.io import atomic_path
+from euclid_resolved.io import write_text
 from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS
 
 __all__ = ["FORMAT", "MANIFEST", "checked_name", "read_manifest", "write_manifest"]
@@ -19,7 +20,6 @@ _SETTINGS = {
     "source": str,
     "atlas": str,
     "clip_band": str,
-    "clip": (int, float, type(None)),
     "bands": dict,
     "properties": dict,
     "names": list,
@@ -38,8 +38,7 @@ def checked_name(band):
 def write_manifest(folder, manifest, done):
     """Replace the manifest at once or not at all."""
     content = {**manifest, "galaxies": done}
-    with atomic_path(folder / MANIFEST, overwrite=True) as temporary:
-        temporary.write_text(json.dumps({**content, "sha256": _digest(content)}, indent=1), encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps({**content, "sha256": _digest(content)}, indent=1))
 
 
 def _digest(content):
@@ -72,6 +71,7 @@ def _check(content, done):
     for key, kind in _SETTINGS.items():
         if not isinstance(content[key], kind):
             raise ValueError(f"{key} is {content[key]!r}")
+    check_clip(content["clip"])
     names, kinds = content["names"], content["star_forming"]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("the names of the galaxies are no different texts")

@@ -92,7 +92,10 @@ class ModelConverter(_Checked):
         tree = obj.to_tree()
         for output in tree["outputs"]:
             if output["estimator"] not in available("estimators"):
-                raise InputError(f"nobody could open this model again: estimator {output['estimator']}")
+                raise InputError(
+                    f"nobody could open this model again: estimator {output['estimator']}; offer it with a "
+                    "plugin, or for this session with plugins.register"
+                )
         return plain(tree, "model")
 
     def unpack(self, tree):

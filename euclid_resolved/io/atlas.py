@@ -184,15 +184,25 @@ def _check_bands(directory, bands, galaxies):
 def _galaxy(number, observer, files, bands, sample):
     name = f"TNG{number:06d}_{observer}"
     meta = dict(sample.get(number, {}))
-    star_forming = None
-    if meta.get("stellar_mass", 0) > 0 and "sfr" in meta:
-        ssfr = meta["sfr"] / meta["stellar_mass"]
-        star_forming = bool(ssfr > STAR_FORMING_SSFR) if np.isfinite(ssfr) else None
     maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
     # Partials of functions of the module can be sent to other processes.
     image = partial(_read_image, name, {band: _path(name, files, plane) for band, plane in bands.items()})
     maps = partial(_read_maps, {prop: _path(name, files, plane) for prop, plane in maps.items()})
-    return Galaxy(name, image, maps, star_forming=star_forming, meta=meta)
+    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta)
+
+
+def quantities_of(row):
+    """What a row of the sample table says, with units, under the names of ``Galaxy.meta``."""
+    known = {COLUMNS[name]: value for name, value in row.items() if COLUMNS.get(name)}
+    return {name: value * unit for (name, unit), value in known.items()}
+
+
+def is_star_forming(meta):
+    """Whether a galaxy forms stars, from its mass and star formation rate; None where not known."""
+    if not meta.get("stellar_mass", 0) > 0 or "sfr" not in meta:
+        return None
+    ssfr = meta["sfr"] / meta["stellar_mass"]
+    return bool(ssfr > STAR_FORMING_SSFR) if np.isfinite(ssfr) else None
 
 
 def _path(name, files, plane):
@@ -265,8 +275,7 @@ def _parse_sample(path):
             elif words and not line.lstrip().startswith("#"):
                 # Without a line of names the columns are those of the atlas, in its order.
                 row = dict(zip(names or COLUMNS, map(float, words), strict=True))
-                known = {COLUMNS[name]: value for name, value in row.items() if COLUMNS.get(name)}
-                rows[int(row["subhalo_id"])] = {name: value * unit for (name, unit), value in known.items()}
+                rows[int(row["subhalo_id"])] = quantities_of(row)
     except (OSError, ValueError, OverflowError) as error:
         hint = f"columns {', '.join(COLUMNS)}, separated by blanks"
         raise ImageFileError(path, f"is no sample table: {error}", hint) from error

@@ -7,7 +7,8 @@ from euclid_resolved.io.atlas import _index
 
 __all__ = ["fingerprint", "fingerprint_files"]
 
-_PIECE = 4096  # bytes from the middle of each file
+_PIECE = 4096  # bytes of a file that are read in one place
+_PIECES = 16  # places in a file, the first and the last among them, that tell one image from another
 
 
 def fingerprint(directory):
@@ -36,15 +37,13 @@ def fingerprint(directory):
     return sha.hexdigest()
 
 
-def fingerprint_files(paths, pieces=16):
+def fingerprint_files(paths):
     """A SHA-256 over names, sizes and pieces of files.
 
     Parameters
     ----------
     paths : iterable of path-like
         Of files; the order does not matter.
-    pieces : int, optional
-        How many pieces of a file count, the first and the last among them.
 
     Returns
     -------
@@ -56,7 +55,7 @@ def fingerprint_files(paths, pieces=16):
         size = path.stat().st_size
         sha.update(f"{path.name} {size} ".encode())
         with open(path, "rb") as file:
-            for i in range(pieces):
-                file.seek(max(0, size - _PIECE) * i // (pieces - 1))
+            for i in range(_PIECES):
+                file.seek(max(0, size - _PIECE) * i // (_PIECES - 1))
                 sha.update(file.read(_PIECE))
     return sha.hexdigest()

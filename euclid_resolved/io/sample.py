@@ -10,8 +10,10 @@ import numpy as np
 
 from euclid_resolved._version import __version__
 from euclid_resolved.bands import EUCLID_BANDS
-from euclid_resolved.clip import DEFAULT_CLIP, clip_band, galaxy_pixels
+from euclid_resolved.checks import check_names
+from euclid_resolved.clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.galaxy import check_galaxies
 from euclid_resolved.io._sample_manifest import FORMAT, MANIFEST, checked_name, read_manifest, write_manifest
 from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS, get_property
 from euclid_resolved.sample import Pixels, check_pixels
@@ -98,7 +100,9 @@ def write_sample(
     """
     from tqdm import tqdm
 
-    folder, galaxies = Path(folder), list(galaxies)
+    folder, galaxies = Path(folder), check_galaxies(galaxies)
+    bands, properties = check_names(bands, "bands"), check_names(properties, "properties")
+    check_clip(clip)
     if not galaxies:
         raise InputError("no galaxies were given")
     manifest = {
@@ -107,7 +111,7 @@ def write_sample(
         "source": str(source),
         "atlas": str(atlas),
         "clip": None if clip is None else float(clip),
-        "clip_band": band or clip_band(tuple(bands)),
+        "clip_band": band or clip_band(bands),
         "bands": {checked_name(name): str(SURFACE_BRIGHTNESS) for name in bands},
         "properties": {p.name: str(p.unit) for p in map(get_property, properties)},
         "names": [one.name for one in galaxies],

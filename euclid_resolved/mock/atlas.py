@@ -10,6 +10,7 @@ from astropy.io import fits
 from tqdm import tqdm
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.io import write_text
 from euclid_resolved.mock.galaxy import build_galaxy
 from euclid_resolved.mock.settings import MockSettings
 
@@ -56,7 +57,9 @@ def make_atlas(
     seed : int, optional
     pixels : int, optional
         Side of the images, 128 by default. The field of view stays that of `settings` (ten scale lengths for
-        the largest discs), so the pixel scale adapts: 64 kpc over 128 pixels are 500 pc a pixel.
+        the largest discs), so the pixel scale adapts: 64 kpc over 128 pixels are 500 pc a pixel, more for the
+        largest discs. Images of several galaxies on one grid have to be resampled first
+        (`euclid_resolved.imaging.resample`).
     observer : {'O5', 'O1', 'O2', 'O3', 'O4'}, optional
         Name of the viewing direction; each has its own inclination.
     settings : MockSettings, optional
@@ -200,6 +203,4 @@ def _write_sample(directory):
             rows[int(number)] = [f"{int(number):d}"] + [f"{header[key]:.6g}" for key in COLUMNS]
     lines = [f"# {ORIGIN}", "# " + " ".join(["subhalo_id", *COLUMNS.values()])]
     lines += [" ".join(rows[number]) for number in sorted(rows)]
-    part = directory / "sample.txt.part"
-    part.write_text("\n".join(lines) + "\n")
-    os.replace(part, directory / "sample.txt")
+    write_text(directory / "sample.txt", "\n".join(lines) + "\n")

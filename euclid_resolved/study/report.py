@@ -11,7 +11,7 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved._version import __version__
-from euclid_resolved.io import atomic_path
+from euclid_resolved.io import write_text
 from euclid_resolved.published import NOT_PUBLISHED
 from euclid_resolved.study.findings import judge_findings
 
@@ -73,8 +73,7 @@ def write_report(runner, command):
         f"<style>{style}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
     path = runner.out / "report.html"
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

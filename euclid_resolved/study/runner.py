@@ -11,19 +11,12 @@ import numpy as np
 
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.io import read_atlas, write
+from euclid_resolved.io import read_atlas, write, write_table, write_text
 from euclid_resolved.io.fingerprint import fingerprint
 from euclid_resolved.sample import extract
 from euclid_resolved.splits import split
 from euclid_resolved.study.description import read_study
-from euclid_resolved.study.store import (
-    file_digest,
-    files_of,
-    plain_number,
-    read_model,
-    write_table,
-    write_text,
-)
+from euclid_resolved.study.store import file_digest, files_of, plain_number, read_model
 from euclid_resolved.training import train
 
 __all__ = ["Result", "Runner", "reproduce"]
@@ -236,7 +229,7 @@ class Runner:
         """The six metrics on the test galaxies by property, kept in the folder."""
         from astropy.table import Table
 
-        from euclid_resolved.diagnostics import accuracy_columns
+        from euclid_resolved.diagnostics import accuracies
 
         input = input or self.description.main
         what, method = self.description.inputs[input], self.description.methods[label]
@@ -246,9 +239,10 @@ class Runner:
             table = Table.read(path, format="ascii.ecsv")
         else:
             model = self.model(label, input, run)
-            cases = [(name, accuracy_columns(model, self.test_pixels, name)) for name in model.properties]
+            cases = accuracies(model, self.test_pixels).items()
             table = Table(rows=[{"property": name, **values} for name, values in cases])
             table.meta.update(method=label, input=input, run=run)
+            path.parent.mkdir(exist_ok=True)
             write_table(path, table)
         return {str(r["property"]): {c: float(r[c]) for c in table.colnames[1:]} for r in table}
 

@@ -1,4 +1,4 @@
-"""What a study leaves in its folder: read and written so that an interrupt does no harm."""
+"""What a study leaves in its folder, found again by the next run."""
 
 import hashlib
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from euclid_resolved.errors import InputError, ModelFileError
-from euclid_resolved.io import atomic_path, read
+from euclid_resolved.io import read
 
-__all__ = ["file_digest", "files_of", "plain_number", "read_model", "write_table", "write_text"]
+__all__ = ["file_digest", "files_of", "plain_number", "read_model"]
 
 
 def files_of(entry):
@@ -38,16 +38,3 @@ def plain_number(value):
     """A float for the manifest; None where it is not finite."""
     value = float(value)
     return value if np.isfinite(value) else None
-
-
-def write_table(path, table):
-    """Write a table at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path, overwrite=True) as temporary:
-        table.write(temporary, format="ascii.ecsv")
-
-
-def write_text(path, text):
-    """Write a text at once or not at all."""
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -265,6 +265,18 @@ def check_importance(estimator):
 
 
 @_estimator_rule()
+def check_parts(estimator):
+    """The parts of an estimator, where it can be taken apart, have its predictions as their mean."""
+    problem = Problem.make()
+    fitted = problem.fit(estimator)
+    parts = fitted.parts()
+    if parts is not None:
+        hold(len(parts) > 1, f"it has {len(parts)} parts, two are the fewest")
+        mean = sum(share * part.predict(problem.X).astype(float) for share, part in parts)
+        hold(np.allclose(mean, fitted.predict(problem.X), atol=1e-5), "its predictions are another mean")
+
+
+@_estimator_rule()
 def check_side_effects(estimator):
     """fit and predict leave nothing behind: no file, text, log, warning, or global random number."""
     problem = Problem.make()
@@ -300,7 +312,8 @@ def check_file(estimator):
     from euclid_resolved.training import train
 
     registered = type(estimator) in available("estimators").values()
-    hold(registered, "it is registered by no installed plugin, so no file with it could be opened")
+    missing = "it is registered by no installed plugin, so no file with it could be opened; for a session "
+    hold(registered, missing + "plugins.register offers it")
     model = train(example_galaxies(), "stellar_mass_density", estimator)
     dex, _, _ = pixels(50, np.random.default_rng(3))
     brightness = {band: 10**values for band, values in dex.items()}

@@ -5,11 +5,11 @@ checked when a file is opened and run without XGBoost.
 """
 
 import json
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from euclid_resolved.checks import check_positive, check_whole
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators import check_X_y
 from euclid_resolved.forest import arrange
@@ -19,11 +19,25 @@ from euclid_resolved.trees import TreeEnsemble
 __all__ = ["XGBoost", "XGBoostForest"]
 
 
+@dataclass
 class _XGBoost(TreeEnsemble):
-    """What boosting and forest share: the way into XGBoost and out of it again."""
+    """What boosting and forest share: the settings, the way into XGBoost, and that out of it again."""
+
+    n_trees: int = 1000
+    max_depth: int = 8
+    min_samples_leaf: int = 20
+    max_bin: int = 256
+    device: str = "cpu"
+    seed: int = 1
+    n_jobs: int = -1
 
     _boosted = True  # a forest's trees are already divided by their number
     libraries = ("xgboost",)
+
+    def __post_init__(self):
+        for name in ("n_trees", "max_depth", "min_samples_leaf"):
+            check_whole(name, getattr(self, name))
+        check_whole("max_bin", self.max_bin, 2)
 
     def _train(self, X, y, validation, parameters, rounds, patience=None):
         xgboost = _import()
@@ -37,7 +51,7 @@ class _XGBoost(TreeEnsemble):
             # A given one: XGBoost would otherwise estimate it, and write it down with fewer digits.
             "base_score": float(y.mean(dtype=np.float64)),
             "seed": self.seed,
-            "nthread": os.cpu_count() if self.n_jobs < 0 else max(self.n_jobs, 1),
+            "nthread": self._threads(),
             "verbosity": 0,
             **parameters,
         }
@@ -78,16 +92,9 @@ def _import():
     return xgboost
 
 
-def _check(estimator, **fractions):
-    counts = {name: getattr(estimator, name) for name in ("n_trees", "max_depth", "min_samples_leaf")}
-    for name, value in counts.items():
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    if estimator.max_bin < 2:
-        raise InputError(f"max_bin must be at least 2, got {estimator.max_bin}")
-    for name, value in fractions.items():
-        if not 0 < value <= 1:
-            raise InputError(f"{name} is a fraction, above 0 and at most 1; got {value}")
+def _check_fraction(name, value):
+    if check_positive(name, value) > 1:
+        raise InputError(f"{name} is a fraction, above 0 and at most 1; got {value}")
 
 
 @dataclass
@@ -98,17 +105,10 @@ class XGBoost(_XGBoost):
     ----------
     n_trees : int
         The most trees.
-    patience : int
-        Growing ends when the validation pixels have not improved for so many trees, and the best number of
-        trees is kept; 0, or a fit without validation pixels, takes all `n_trees`.
-    learning_rate : float
-        What part of each tree counts.
     max_depth : int
         Deepest level of a tree.
     min_samples_leaf : int
         Fewest pixels in a leaf.
-    subsample : float
-        The fraction of pixels that each tree sees.
     max_bin : int
         Bins of each column that thresholds are looked for between.
     device : str
@@ -116,21 +116,24 @@ class XGBoost(_XGBoost):
     seed : int
     n_jobs : int
         Threads; -1 takes every core.
+    patience : int
+        Growing ends when the validation pixels have not improved for so many trees, and the best number of
+        trees is kept; 0, or a fit without validation pixels, takes all `n_trees`.
+    learning_rate : float
+        What part of each tree counts.
+    subsample : float
+        The fraction of pixels that each tree sees.
     """
 
-    n_trees: int = 1000
     patience: int = 20
     learning_rate: float = 0.1
-    max_depth: int = 8
-    min_samples_leaf: int = 20
     subsample: float = 1.0
-    max_bin: int = 256
-    device: str = "cpu"
-    seed: int = 1
-    n_jobs: int = -1
 
     def __post_init__(self):
-        _check(self, learning_rate=self.learning_rate, subsample=self.subsample)
+        super().__post_init__()
+        check_whole("patience", self.patience, 0)
+        _check_fraction("learning_rate", self.learning_rate)
+        _check_fraction("subsample", self.subsample)
 
     def fit(self, X, y, validation=None):
         """Grow the trees; see `euclid_resolved.Estimator.fit`."""
@@ -145,39 +148,24 @@ class XGBoostForest(_XGBoost):
 
     Parameters
     ----------
-    n_trees : int
-    max_depth : int
-        Deepest level of a tree.
-    min_samples_leaf : int
-        Fewest pixels in a leaf.
+    n_trees, max_depth, min_samples_leaf, max_bin, device, seed, n_jobs
+        As for `XGBoost`.
     max_samples : int
         The pixels a tree is grown on, drawn without repetition; at most 63.2 % of all, which is what a
         bootstrap sample sees.
     max_features : float
         The fraction of columns that is tried at a split.
-    max_bin : int
-        Bins of each column that thresholds are looked for between.
-    device : str
-        Where to train: ``"cpu"``, or ``"cuda"`` with the large build.
-    seed : int
-    n_jobs : int
-        Threads; -1 takes every core.
     """
 
     n_trees: int = 100
     max_depth: int = 14
-    min_samples_leaf: int = 20
     max_samples: int = 2_000_000
     max_features: float = 1.0
-    max_bin: int = 256
-    device: str = "cpu"
-    seed: int = 1
-    n_jobs: int = -1
 
     def __post_init__(self):
-        _check(self, max_features=self.max_features)
-        if self.max_samples < 1:
-            raise InputError(f"max_samples must be at least 1, got {self.max_samples}")
+        super().__post_init__()
+        check_whole("max_samples", self.max_samples)
+        _check_fraction("max_features", self.max_features)
 
     def fit(self, X, y, validation=None):
         """Grow the trees; see `euclid_resolved.Estimator.fit`."""

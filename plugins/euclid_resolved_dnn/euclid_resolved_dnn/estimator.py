@@ -44,7 +44,7 @@ _HELD = 0.2  # of the pixels, where no validation pixels are given
 class DeepNetwork(Estimator):
     """The deep neural network of Euclid preparation LXVIII (Sect. 3.1): dense layers, trained by Adam.
 
-    Keras trains it, and is imported only then; NumPy runs it.
+    Keras trains it, and is imported only then; code compiled by Numba runs it.
 
     Parameters
     ----------

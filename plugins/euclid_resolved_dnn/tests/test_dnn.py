@@ -10,7 +10,7 @@ import pytest
 from euclid_resolved_dnn import DeepNetwork, plot_history, training
 from euclid_resolved_dnn.network import ACTIVATIONS, Layer, check_layers, glorot, run
 
-from euclid_resolved import InputError, PluginError, train, write
+from euclid_resolved import InputError, PluginError, read, train, write
 from euclid_resolved.plugins import lookup
 from euclid_resolved.testing import ESTIMATOR_CHECKS, example_galaxies
 
@@ -236,6 +236,18 @@ def test_one_network_for_several_properties():
     errors = [e.predict(X_held) - y for e, y in zip(fitted, Y_held.T.astype(float), strict=True)]
     loss = np.mean([np.mean(e**2) / s**2 for e, s in zip(errors, sigma, strict=True)])
     np.testing.assert_allclose(loss, fitted[0].history["val_loss"].min(), rtol=1e-3)
+
+
+def test_a_model_of_one_network_for_all_its_properties(tmp_path):
+    galaxies = example_galaxies()
+    model = train(galaxies, "all", replace(SMALL, joint=True))
+    hidden = [output.estimator.state()["layers"][0]["weights"] for output in model.outputs.values()]
+    assert len(hidden) == 3 and all(np.array_equal(hidden[0], other) for other in hidden)
+    write(tmp_path / "model.asdf", model)
+    maps, again = (m.predict_maps(galaxies[0].image) for m in (model, read(tmp_path / "model.asdf")))
+    for name, map_ in maps.items():
+        np.testing.assert_array_equal(again[name].data, map_.data)
+        assert np.isfinite(map_.data).any()
 
 
 def test_one_network_each_unless_joint_says_otherwise():

@@ -81,11 +81,18 @@ def test_finds_the_columns_that_matter():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"n_trees": 0}, {"max_depth": 0}, {"learning_rate": 0}, {"subsample": 1.5}, {"max_bin": 1}],
+    [
+        *({"n_trees": 0}, {"n_trees": 2.5}, {"max_depth": 0}, {"max_bin": 1}, {"patience": -1}),
+        *({"learning_rate": 0}, {"learning_rate": "fast"}, {"subsample": 1.5}, {"subsample": float("nan")}),
+    ],
 )
 def test_impossible_settings(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
         XGBoost(**settings)
+    with pytest.raises(InputError, match="max_samples must be a whole number"):
+        XGBoostForest(max_samples=0)
+    with pytest.raises(InputError, match="max_features is a fraction"):
+        XGBoostForest(max_features=2)
 
 
 def test_file_opens_without_xgboost(tmp_path):
@@ -106,6 +113,12 @@ for name in ("0", "1"):
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) == 2
+
+
+def test_a_model_knows_the_version_of_xgboost():
+    import xgboost
+
+    assert train(example_galaxies(), estimator=BOOSTED).versions["xgboost"] == xgboost.__version__
 
 
 def test_training_without_xgboost_says_what_to_install(monkeypatch):
