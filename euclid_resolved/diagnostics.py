@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from euclid_resolved.checks import check_names, check_type
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.metrics import METRICS, PIECE, estimate_pixels  # noqa: F401 (PIECE is for other diagnostics)
 from euclid_resolved.metrics import metrics as all_metrics
 from euclid_resolved.plugins import lookup
 from euclid_resolved.quantities import get_property
-from euclid_resolved.sample import pixels_of
+from euclid_resolved.sample import Pixels, pixels_of
 from euclid_resolved.scale import to_dex
 
 __all__ = [
@@ -139,6 +140,7 @@ def run_chain(names, model, training, test, **options):
     """
     from astropy.table import QTable
 
+    names = check_names(names, "diagnostics")
     found = {name: lookup("diagnostics", name) for name in names}  # every name, before hours of work
     tables = {}
     for name, diagnostic in found.items():
@@ -207,6 +209,7 @@ def estimates(model, pixels, name):
     >>> print(f"{rmse(truth, estimate):.2f} dex")
     0.08 dex
     """
+    check_type(pixels, Pixels, "pixels_of(galaxies, model) reads those of galaxies")
     return to_dex(pixels.truth[get_property(name).name]), estimate_pixels(model, pixels, (name,))[name]
 
 

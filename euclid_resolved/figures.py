@@ -4,6 +4,8 @@ import textwrap
 
 import numpy as np
 
+from euclid_resolved.checks import check_type
+from euclid_resolved.errors import InputError
 from euclid_resolved.plotting import own_figure
 from euclid_resolved.quantities import get_property
 from euclid_resolved.style import (
@@ -249,8 +251,13 @@ def plot_rmzr(table, relations=(), *, figure=None):
     >>> figure = plot_rmzr(rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20))
     >>> figure.savefig("rmzr.png")
     """
+    from euclid_resolved.relations import Relation
     from euclid_resolved.rmzr import FORMS
 
+    if "panels" not in getattr(table, "meta", ()):
+        raise InputError(f"a table of rmzr is needed, got {type(table).__name__} without its panels")
+    for relation in [relations] if isinstance(relations, str) else relations:
+        check_type(relation, Relation, "get_relation looks names up, read_relation reads a file")
     shown = table.meta["panels"]
     titles = {"all": "all galaxies", "predicted": "test galaxies, predicted", "true": "test galaxies, true"}
     figure, axes = panels(3, 4.2, 4.3, figure, sharex=True, sharey=True)

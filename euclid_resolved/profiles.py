@@ -1,5 +1,7 @@
 """Radial profiles of maps, in elliptical annuli."""
 
+from collections.abc import Mapping
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -205,6 +207,8 @@ def orientation(image, band="HE", clip=None):
     >>> print(f"position angle {angle:.0f}, axis ratio {ratio:.2f}")
     position angle 90 deg, axis ratio 0.67
     """
+    if not isinstance(image, Mapping):
+        raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
     light = np.where(image.mask(band), 0.0, image.brightness(band)).astype(float)
     light[~np.isfinite(light) | (light <= (clip or 0.0))] = 0.0
     total = light.sum()

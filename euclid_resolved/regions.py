@@ -286,6 +286,8 @@ def _pixel_area(map_, distance):
 
 def _error_of_sum(weights, sigma, length, fraction):
     """One sigma of sum(weights * values), for errors that are partly correlated."""
+    if isinstance(fraction, Mapping):
+        raise InputError(f"correlated_fraction is one number, got several: choose from {', '.join(fraction)}")
     if not length >= 0 or not 0 <= fraction <= 1:
         raise InputError(
             "correlation_length must not be negative and correlated_fraction lie in [0, 1], got "

@@ -14,6 +14,7 @@ from helpers import NAMES, image_of, sky_wcs
 
 from euclid_resolved import Quality, SpatialMap
 from euclid_resolved.comparison import plot_galaxy, plot_predicted_against_true
+from euclid_resolved.errors import InputError
 from euclid_resolved.figures import (
     plot_importance,
     plot_lofo,
@@ -21,6 +22,7 @@ from euclid_resolved.figures import (
 )
 from euclid_resolved.plotting import plot_map
 from euclid_resolved.quick_look import quicklook
+from euclid_resolved.relations import Relation
 from euclid_resolved.rmzr import rmzr
 from euclid_resolved.robustness_figures import plot_learning_curve
 from euclid_resolved.style import figure_size, paper_style
@@ -124,6 +126,23 @@ def test_lofo():
 @compared(dpi=38)
 def test_rmzr(linear_model, sample):
     return plot_rmzr(rmzr(linear_model, sample[:4], sample[4:], bootstrap=3))
+
+
+def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, sample):
+    table = rmzr(linear_model, sample[:4], sample[4:], bootstrap=3)
+    x = np.linspace(0, 3, 5)
+    known = {"reference": "a paper", "weighting": "mass", "imf": "Chabrier", "solar_metallicity": 0.02}
+    relation = Relation("ours", **known, log_density=x, log_metallicity=0.1 * x).to_solar(0.0142)
+    figure = plot_rmzr(table, [relation.to_imf("Salpeter", 0.24)])
+    figure.draw_without_rendering()
+    first, *others = (axis.get_window_extent() for axis in figure.axes[:3])
+    text = figure.axes[0].get_legend().get_window_extent()
+    assert text.x1 < first.x1 and all(abs(first.width - other.width) < 1 for other in others)
+    assert "Salpeter" in figure.axes[0].get_legend_handles_labels()[1][-2]
+    with pytest.raises(InputError, match="a Relation is needed, got the text 'ours'; get_relation"):
+        plot_rmzr(table, "ours")
+    with pytest.raises(InputError, match="a table of rmzr is needed"):
+        plot_rmzr(relation)
 
 
 @compared(dpi=31)

@@ -203,6 +203,8 @@ def test_refused_options():
     for options in ({"correlation_length": -1}, {"correlated_fraction": 2}, {"correlated_fraction": np.nan}):
         with pytest.raises(InputError, match="correlated_fraction lie in"):
             total(disc(), **options)
+    with pytest.raises(InputError, match="is one number, got several: choose from stellar_mass_density"):
+        total(disc(), correlated_fraction={"stellar_mass_density": 0.2})
     with pytest.raises(InputError, match="0 <= inner < outer"):
         annulus(disc(), 3, 3)
     with pytest.raises(InputError, match="inclination"):
