@@ -44,7 +44,7 @@ class Recipe:
     --------
     >>> from euclid_resolved.default_model import Recipe, default_path
     >>> Recipe().galaxies, Recipe().preset
-    (1600, 'broad')
+    (2400, 'broad')
     >>> default_path(Recipe(seed=2)).name == default_path().name  # another recipe, another file
     False
     """

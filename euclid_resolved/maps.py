@@ -64,11 +64,14 @@ class Quality(enum.IntFlag):
         bit._value_, bit.meaning = value, meaning
         return bit
 
+    def __invert__(self):
+        # The first versions of Python 3.11 forget the bits that are declared after this one.
+        return type(self)(sum(bit for bit in type(self) if not int(bit) & int(self)))
+
     @classmethod
     def unjudged(cls):
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
-        judged = cls.OUT_OF_DOMAIN
-        return cls(sum(bit for bit in cls if bit != judged))
+        return ~cls.OUT_OF_DOMAIN
 
 
 class SpatialMap(Described, NDDataRef):

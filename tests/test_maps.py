@@ -178,3 +178,9 @@ def test_a_map_becomes_fits(map_):
     hdus = map_.to_hdulist()
     assert [hdu.name for hdu in hdus] == ["STELLAR_MASS_DENSITY", "QUALITY"]
     assert u.Unit(hdus[0].header["BUNIT"]) == DENSITY and np.isnan(hdus[0].data[0, 0])
+
+
+def test_all_bits_but_one_are_all_others():
+    others = ~Quality.OUT_OF_DOMAIN
+    assert {bit for bit in Quality if bit & others} == set(Quality) - {Quality.OUT_OF_DOMAIN}
+    assert ~others == Quality.OUT_OF_DOMAIN and ~(Quality.MASKED | Quality.NOISE) & Quality.NOISE == 0
