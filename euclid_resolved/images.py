@@ -34,7 +34,8 @@ def open_image(
     size : float, optional
         Side of the field, arcsec.
     region : str, optional
-        A DS9 region or its file, in place of `position` and `size`.
+        A DS9 region or its file, in place of `position` and `size`: the square around what it includes.
+        On the sky for mosaics.
     distance : float, optional
         Mpc.
     scale : float, optional
@@ -95,11 +96,11 @@ def _whole(source, bands, **reading):
 
 def _field(source, position, size, region, align, reading):
     from euclid_resolved.imaging import crop
-    from euclid_resolved.io.mosaic import field_of, read_mosaics
+    from euclid_resolved.io.mosaic import read_mosaics
 
     if _is_path(source) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
         return read_mosaics(source, position, size, region=region, **reading)
-    return crop(_whole(source, align=align, **reading), *field_of(position, size, region))
+    return crop(_whole(source, align=align, **reading), position, size, region=region)
 
 
 def image_files(source):

@@ -108,8 +108,9 @@ def radial_profile(
     inclination : `~astropy.units.Quantity` or float, optional
         The annuli are circles seen at this inclination (0 is face-on, thin disc); a plain number is in
         degrees.
-    where : `~numpy.ndarray` of bool, optional
-        Use only these pixels.
+    where : optional
+        Use only these pixels: a bool array, or those at least half inside a region, see
+        `euclid_resolved.regions.region_weights`.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def radial_profile(
     if map_.mask is not None:
         bad |= np.asarray(map_.mask, bool)
     if where is not None:
-        bad |= ~where
+        bad |= ~_inside(map_, where)
     rows = []
     for i in range(int(np.ceil(reach / width))):
         inner, outer = i * width, (i + 1) * width
@@ -175,6 +176,15 @@ def radial_profile(
     for name in ("median", "p16", "p84"):
         table[name] = table[name] * (map_.unit or u.dimensionless_unscaled)
     return table
+
+
+def _inside(map_, where):
+    """The pixels at least half inside a region; of a bool array, which may be empty, those that are true."""
+    from euclid_resolved.region_pixels import region_weights
+
+    if isinstance(where, np.ndarray) and not where.any():
+        return np.zeros(map_.data.shape, bool)
+    return region_weights(map_, where) >= 0.5
 
 
 def orientation(image, band="HE", clip=None):
@@ -244,9 +254,9 @@ def radial_profiles(
         length, else a twentieth of the map.
     inclination, position_angle : `~astropy.units.Quantity`, float or "image", optional
         Of all galaxies, a number in degrees; ``"image"`` takes `orientation` of each.
-    region : str or `~regions.Region`, optional
+    region : optional
         Use only pixels at least half inside: a DS9 file, or what else
-        `~euclid_resolved.region_pixels.region_weights` takes.
+        `~euclid_resolved.regions.region_weights` takes.
 
     Returns
     -------
@@ -265,7 +275,6 @@ def radial_profiles(
     ['galaxy', 'property', 'radius', 'n_pixels']
     """
     from euclid_resolved.diagnostics import finish
-    from euclid_resolved.region_pixels import region_weights
     from euclid_resolved.sample import Pixels
 
     if isinstance(test, Pixels):
@@ -279,7 +288,7 @@ def radial_profiles(
         for name, predicted in model.predict_maps(image).items():
             known = ~np.asarray(predicted.mask, bool)
             if region is not None:
-                known &= region_weights(predicted, region) >= 0.5
+                known &= _inside(predicted, region)
             options = {"position_angle": angle, "inclination": tilt, "where": known}
             profiles = [radial_profile(map_, width, **options) for map_ in (truth[name], predicted)]
             found = profiles[0]["radius"].unit

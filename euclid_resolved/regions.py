@@ -15,7 +15,8 @@ from astropy.nddata import StdDevUncertainty
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps import SpatialMap
 from euclid_resolved.profiles import axis_ratio, pixel_scale
-from euclid_resolved.region_pixels import annulus, elliptical_radius, read_region, region_weights
+from euclid_resolved.region_pixels import annulus, elliptical_radius, region_weights
+from euclid_resolved.region_shapes import read_region
 
 __all__ = ["RegionValue", "annulus", "mean", "median", "read_region", "region_weights", "total"]
 
