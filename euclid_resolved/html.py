@@ -206,6 +206,7 @@ def map_html(map_):
     True
     """
     from euclid_resolved.maps import Quality
+    from euclid_resolved.shares import flag_counts
     from euclid_resolved.style import COLOUR_MAPS
 
     name = map_.property.name if map_.property else ""
@@ -231,13 +232,12 @@ def map_html(map_):
         ("trained on", meta["training_set"]),
         ("trust", meta["trust"]),
     ]
-    flags = []
-    for bit in Quality:
-        count = int(np.count_nonzero(map_.quality & int(bit)))
-        if count:
-            flags.append((bit.name, _percent(count, map_.data.size), bit.meaning))
+    flags = [
+        (name, _percent(count, map_.data.size), Quality[name].meaning)
+        for name, count in flag_counts(map_.quality).items()
+    ]
     picture = _picture(map_.data, good, COLOUR_MAPS.get(name, "viridis"), map_.label, (1, 99))
-    quality = _grid(("quality", "pixels", "meaning"), flags) if flags else ""
+    quality = _grid(("first flag", "pixels", "meaning"), flags) if flags else ""
     return _frame("SpatialMap", f"{map_.label} {meta['name']}", picture, _rows(rows), quality)
 
 

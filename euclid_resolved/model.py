@@ -304,7 +304,8 @@ class Model:
             pixels = np.flatnonzero(good) + first_row * good.shape[1]
             scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
-        meta.update({key: image.meta[key] for key in ("pixel_scale", "history") if key in image.meta})
+        kept = ("pixel_scale", "history", "redshift", "distance")
+        meta.update({key: image.meta[key] for key in kept if key in image.meta})
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
         maps = {}
         for output in outputs:

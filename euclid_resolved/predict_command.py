@@ -244,9 +244,13 @@ def _default_model():
 
 def _report_count(path, count):
     """How many pixels were mapped, and what is flagged."""
+    from euclid_resolved.shares import SHARES
+
     print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
+    if count.bits:
+        print(f"  {SHARES}")
     for name, number in count.bits.items():
-        print(f"  {name}: {100 * number / count.pixels:.1f} % of all pixels")
+        print(f"  {name}: {100 * number / count.pixels:.1f} %")
     if count.judged:
         outside = 100 * count.extrapolated / count.judged
         print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")

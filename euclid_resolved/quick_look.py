@@ -15,6 +15,7 @@ from euclid_resolved.plotting import (
     plot_uncertainty,
     quality_legend,
 )
+from euclid_resolved.shares import SHARES
 from euclid_resolved.sky_axes import draw_compass, draw_scale_bar, sky_axes
 
 __all__ = ["quicklook"]
@@ -98,7 +99,7 @@ def _draw(image, maps, title, figure, figsize):
     reasons = quality_legend(first)
     trust = "\n".join(textwrap.wrap(str(first.meta.get("trust", "")), 38 * columns))
     ratio = image.shape[0] / image.shape[1]
-    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + trust.count("\n")) + 0.6
+    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + 1 + trust.count("\n")) + 0.6
     figure = own_figure(figure, figsize or size, "compressed")
     for i, band in enumerate(image):
         axes = plot_band(
@@ -115,6 +116,8 @@ def _draw(image, maps, title, figure, figsize):
     place = rows, columns, columns + len(maps) + 1
     plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
     style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
-    figure.legend(handles=reasons, loc="outside lower left", title=trust or None, **style)
+    figure.legend(
+        handles=reasons, loc="outside lower left", title="\n".join(filter(None, [trust, SHARES])), **style
+    )
     figure.suptitle(title)
     return figure

@@ -21,10 +21,12 @@ from euclid_resolved.intervals import LEVELS
 from euclid_resolved.io import check_target, put_in_place
 from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
 from euclid_resolved.io.fingerprint import fingerprint_files
+from euclid_resolved.io.fits import share_cards
 from euclid_resolved.io.strips import open_large
 from euclid_resolved.io.wcs import wcs_to_header
 from euclid_resolved.maps import Quality
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
+from euclid_resolved.shares import flag_counts
 
 __all__ = ["PixelCount", "count_pixels", "predict_tile"]
 
@@ -43,7 +45,8 @@ class PixelCount:
     extrapolated : int
         Those with a value that is flagged OUT_OF_DOMAIN.
     bits : dict of str to int
-        How many pixels carry each bit of `~euclid_resolved.Quality`, by its name; bits of none are left out.
+        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags
+        (`euclid_resolved.shares`), by its name; bits of none are left out.
 
     Examples
     --------
@@ -89,14 +92,11 @@ def count_pixels(maps):
     """
     first = next(iter(maps.values()))
     judged = ~np.asarray(first.mask)
-    # One pass: every combination of bits is a number, and there are few.
-    values, counts = np.unique(first.quality, return_counts=True)
-    bits = {bit.name: int(counts[(values & bit) != 0].sum()) for bit in Quality}
     return PixelCount(
         judged.size,
         int(judged.sum()),
         int((first.quality[judged] & Quality.OUT_OF_DOMAIN != 0).sum()),
-        {name: number for name, number in bits.items() if number},
+        flag_counts(first.quality),
     )
 
 
@@ -183,10 +183,10 @@ def predict_tile(
         file.allocate()
         journal.keep()
         _fill(work, file, journal, workers, progress)
-    file.finish([strip["sums"] for strip in journal.strips.values()])
+    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
+    file.finish([strip["sums"] for strip in journal.strips.values()], share_cards(count.bits, count.pixels))
     put_in_place(part, path, overwrite)
     journal.path.unlink()
-    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
     if not count.judged:
         message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=2)
@@ -227,18 +227,22 @@ class _Work:
                 np.full((1, 1), np.nan, "f4"), unit=SURFACE_BRIGHTNESS, mask=np.ones((1, 1), bool), wcs=wcs,
                 uncertainty=error, meta=nddata.meta,
             )  # fmt: skip
-        return self.model.predict_maps(MultiBandImage(planes, name=self.image.name), **self.options)
+        image = self._prepared(MultiBandImage(planes, name=self.image.name))
+        return self.model.predict_maps(image, **self.options)
 
     def __call__(self, start, numbers):
         """The planes of a strip, and what its journal keeps."""
-        image = self.image.strip(numbers)
-        if self.extinction is not None:
-            from euclid_resolved.imaging.extinction import correct_extinction
-
-            image = correct_extinction(image, **self.extinction)
+        image = self._prepared(self.image.strip(numbers))
         maps = self.model.predict_maps(image, first_row=start, **self.options)
         planes = planes_of(maps)
         return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
+
+    def _prepared(self, image):
+        if self.extinction is None:
+            return image
+        from euclid_resolved.imaging.extinction import correct_extinction
+
+        return correct_extinction(image, **self.extinction)
 
 
 def _rows(rows, shape, workers):

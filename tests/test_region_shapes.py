@@ -1,4 +1,4 @@
-"""Regions of several shapes: areas by hand, what is excluded, annuli, how files are written, parity of the sky."""
+"""Regions of several shapes: areas by hand, what is excluded, annuli, files, parity of the sky."""
 
 import warnings
 from pathlib import Path
@@ -206,7 +206,7 @@ def test_an_ellipse_on_the_sky_has_its_position_angle_whichever_way_east_is(pari
 
 
 def test_a_field_is_that_of_what_is_included(tmp_path):
-    """Two circles of 2 arcsec, 6 arcsec apart in declination: a square of 10; what is excluded is not looked at."""
+    """Two circles of 2 arcsec, 6 arcsec apart: a square of 10; what is excluded is not looked at."""
     both = 'icrs; circle(60,-49,2"); circle(60,-48.99833333,2")'
     centre, side = field_of(None, None, both)
     assert side.to_value(u.arcsec) == pytest.approx(10, abs=0.05)

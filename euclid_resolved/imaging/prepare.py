@@ -4,6 +4,7 @@ import textwrap
 
 import astropy.units as u
 
+from euclid_resolved.history import step_words
 from euclid_resolved.imaging.background import subtract_background
 from euclid_resolved.imaging.binning import bin_voronoi
 from euclid_resolved.imaging.distance import set_distance
@@ -91,16 +92,5 @@ def describe_history(image):
     steps : list of str
         Each to be printed as it is: in lines of at most 100 characters, all but the first indented.
     """
-    texts = [f"{entry['step']}: {_words(entry['measured'] or entry['settings'])}" for entry in history(image)]
+    texts = [step_words(entry, settings=False) for entry in history(image)]
     return [textwrap.fill(text, 100, subsequent_indent="    ", break_on_hyphens=False) for text in texts]
-
-
-def _words(values):
-    def word(value):
-        if isinstance(value, dict):
-            return f"({_words(value)})"
-        if isinstance(value, list):
-            return " ".join(map(word, value))
-        return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-    return ", ".join(f"{key} {word(value)}" for key, value in values.items())
