@@ -16,7 +16,7 @@ _GALAXY = re.compile(r"TNG\d+_O[1-5]")
 
 def open_image(
     source, bands=None, *, zero_point=None, flag_bits=None, align=False, position=None, size=None,
-    region=None, distance=None, scale=None, **preparation,
+    region=None, mask_stars=None, distance=None, scale=None, **preparation,
 ):  # fmt: skip
     """Open an image, cut out a field and prepare it, all said in plain text and numbers.
 
@@ -36,6 +36,9 @@ def open_image(
     region : str, optional
         A DS9 region or its file, in place of `position` and `size`: the square around what it includes.
         On the sky for mosaics.
+    mask_stars : bool, optional
+        True masks every source but the target, False nothing. Without it compact sources
+        (`euclid_resolved.imaging.mask_compact`) are masked in images of the sky, which have sky coordinates.
     distance : float, optional
         Mpc.
     scale : float, optional
@@ -75,10 +78,24 @@ def open_image(
         image = _field(source, position, None if size is None else size * u.arcsec, region, align, reading)
     return prepare(
         image,
+        mask_stars=stars_by_default(image) if mask_stars is None else mask_stars,
         distance=None if distance is None else distance * u.Mpc,
         scale=None if scale is None else scale * u.pc,
         **preparation,
     )
+
+
+def stars_by_default(image):
+    """What `mask_stars` is where nothing was said: "compact" in an image of the sky, else False."""
+    from euclid_resolved.imaging.compact import widths_are_known
+
+    done = {entry.get("step") for entry in image.meta.get("history", ())} & {
+        "compact",
+        "neighbours",
+        "binning",
+    }
+    sky = getattr(image.wcs, "has_celestial", False)
+    return "compact" if sky and not done and widths_are_known(image) else False
 
 
 def _whole(source, bands, **reading):

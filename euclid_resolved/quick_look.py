@@ -27,7 +27,7 @@ def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
-        For example the path of a cut-out.
+        For example the path of a cut-out, in which compact sources (stars) are masked before it is mapped.
     maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
         On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
     model : `~euclid_resolved.Model`, optional
@@ -82,6 +82,9 @@ def _read(image, bands):
 
 def _mapped(image, model, options):
     """The image, read where it has to be, and its maps."""
+    from euclid_resolved.images import stars_by_default
+    from euclid_resolved.imaging import prepare
+
     if model is None:
         from euclid_resolved.default_model import default_model
 
@@ -89,6 +92,8 @@ def _mapped(image, model, options):
     check_type(model, Model, "read opens a model file")
     if not isinstance(image, MultiBandImage):
         image = _read(image, model.bands)
+        # As the command line does; who brings an image has prepared it.
+        image = prepare(image, mask_stars=stars_by_default(image))
     return image, model.predict_maps(image, **options)
 
 

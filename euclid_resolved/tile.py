@@ -107,7 +107,8 @@ def predict_tile(
     """Map an image on disk strip by strip, into one FITS file.
 
     The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,
-    but neither image nor maps are ever in memory as a whole. While it grows it is called
+    but neither image nor maps are ever in memory as a whole. Stars are not looked for: where they are, there
+    is mass in the maps. While it grows it is called
     ``NAME.fits.part``, beside a journal of what is done, ``NAME.fits.part.json``; after an interrupt the
     same call goes on from there.
 

@@ -5,6 +5,7 @@ The order that makes sense: background, masks, PSF, extinction, distance, resamp
 
 from euclid_resolved.imaging.background import subtract_background
 from euclid_resolved.imaging.binning import bin_voronoi
+from euclid_resolved.imaging.compact import mask_compact
 from euclid_resolved.imaging.distance import set_distance
 from euclid_resolved.imaging.extinction import correct_extinction, query_ebv
 from euclid_resolved.imaging.masking import mask_neighbours, mask_positions, mask_saturated
@@ -20,6 +21,7 @@ __all__ = [
     "correct_extinction",
     "crop",
     "history",
+    "mask_compact",
     "mask_neighbours",
     "mask_positions",
     "mask_reasons",

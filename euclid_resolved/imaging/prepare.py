@@ -4,9 +4,11 @@ import textwrap
 
 import astropy.units as u
 
+from euclid_resolved.errors import InputError
 from euclid_resolved.history import step_words
 from euclid_resolved.imaging.background import subtract_background
 from euclid_resolved.imaging.binning import bin_voronoi
+from euclid_resolved.imaging.compact import mask_compact
 from euclid_resolved.imaging.distance import set_distance
 from euclid_resolved.imaging.extinction import correct_extinction
 from euclid_resolved.imaging.masking import mask_neighbours, mask_saturated
@@ -30,8 +32,8 @@ def prepare(
         The galaxy; the source at the centre without it.
     background : str, optional
         ``"constant"`` or ``"mesh"``: subtract the sky, see `subtract_background`.
-    mask_stars : bool, optional
-        Mask saturated cores and every source but the target.
+    mask_stars : bool or "compact", optional
+        Mask saturated cores and every source but the target; or compact sources only, see `mask_compact`.
     match_psf : bool or "gaussian", optional
         Bring all bands to one PSF; with Gaussians of typical width where there are no PSFs.
     ebv : float, optional
@@ -65,7 +67,11 @@ def prepare(
     # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
     if background is not None:
         image = subtract_background(image, background)
-    if mask_stars:
+    if isinstance(mask_stars, str):
+        if mask_stars != "compact":
+            raise InputError(f"mask_stars is True, False or 'compact', got {mask_stars!r}")
+        image = mask_compact(image, target)
+    elif mask_stars:
         image = mask_neighbours(mask_saturated(image), target)
     if match_psf:
         image = match(image, psf=match_psf if isinstance(match_psf, str) else None)

@@ -11,7 +11,7 @@ from euclid_resolved.io._fits_text import escape, unescape
 __all__ = ["done_cards", "done_meta"]
 
 WIDTH = 72  # characters of one HISTORY card
-_MASKS = ("neighbours", "compact", "positions", "saturated")
+_MASKS = ("compact", "neighbours", "positions", "saturated")
 
 
 def done_cards(meta):

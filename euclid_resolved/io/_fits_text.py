@@ -19,7 +19,7 @@ def escape(text):
     Returns
     -------
     text : str
-        The same where it is printable ASCII. What is not becomes ``\\\\xe9`` or ``\\\\u2299``, and so does what
+        Printable ASCII as it is. What is not becomes ``\\\\xe9`` or ``\\\\u2299``, and so does what
         some readers stumble over: a slash after an apostrophe, an ampersand or a blank at the end.
 
     Examples
