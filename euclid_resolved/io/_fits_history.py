@@ -5,10 +5,8 @@ import textwrap
 import astropy.units as u
 from astropy.io import fits
 
-from euclid_resolved.history import step_words
+from euclid_resolved.images._history import step_words
 from euclid_resolved.io._fits_text import escape, unescape
-
-__all__ = ["done_cards", "done_meta"]
 
 WIDTH = 72  # characters of one HISTORY card
 _MASKS = ("compact", "neighbours", "positions", "saturated")

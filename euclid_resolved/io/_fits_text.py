@@ -4,8 +4,6 @@ import re
 
 from astropy.io import fits
 
-__all__ = ["escape", "unescape"]
-
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
