@@ -223,16 +223,18 @@ def _is_compact(looks, sharpest, signal_to_noise, contrast):
 def _extent(plane, sigma, x, y, width):
     """How far the light of a source exceeds the noise of a pixel, or a tenth of what surrounds it."""
     data, good, distance = _stamp(plane, x, y, FARTHEST * width)
-    outer = good & (distance > 3 * width) & (distance < 8 * width)
-    around = np.median(data[outer]) if outer.any() else 0.0
-    limit = max(float(sigma), 0.1 * around)
-    edges = np.arange(1, FARTHEST * 2 + 1) * width / 2
-    ring = np.digitize(distance, edges)
-    for i, edge in enumerate(edges):
-        inside = good & (ring == i)
-        if inside.any() and np.median(data[inside]) - around < limit:
-            return max(edge, 1.5 * width)
-    return edges[-1]
+    ring = np.where(good, np.floor(2 * distance / width).astype(int), -1)
+    levels = [np.median(data[ring == i]) for i in range(2 * FARTHEST) if (ring == i).any()]
+    before = np.inf
+    for i, level in enumerate(levels):
+        # Held against what lies just outside, since the galaxy below may be steep.
+        outside = levels[i + 2 : i + 5]
+        above = level - np.mean(outside) if outside else 0.0
+        # What hardly falls any more is the galaxy; the wings of a point source fall by more.
+        if above < max(float(sigma), 0.1 * np.mean(outside or 0.0)) or (i > 2 and above > 0.9 * before):
+            return max((i + 1) * width / 2, 1.5 * width)
+        before = above
+    return FARTHEST * width
 
 
 def _mark(mask, x, y, radius):
