@@ -242,7 +242,7 @@ class _Work:
     def _prepared(self, image):
         if self.extinction is None:
             return image
-        from euclid_resolved.imaging.extinction import correct_extinction
+        from euclid_resolved.imaging._extinction import correct_extinction
 
         return correct_extinction(image, **self.extinction)
 

@@ -1,4 +1,4 @@
-"""Stars are told from nuclei and clumps: known scenes, mock galaxies, real cut-outs, and what is said of it."""
+"""Stars are told from nuclei and clumps: known scenes, mock galaxies, real cut-outs."""
 
 import warnings
 
@@ -95,7 +95,7 @@ def test_clumps_are_kept():
 
 
 def test_mock_galaxies_lose_nothing_and_their_stars_are_found():
-    """Pixels of 400 pc at 250 Mpc, a third of an arcsec: clumps of one pixel are three pixels of the image."""
+    """Pixels of 400 pc at 250 Mpc, a third of an arcsec: clumps of one are three pixels of the image."""
     from euclid_resolved.mock import mock_galaxies
     from euclid_resolved.models._clip import judge
 
@@ -170,5 +170,6 @@ def test_masked_pixels_and_nothing_but_sky():
         for band in LIGHT
     }
     assert n_sources(mask_compact(MultiBandImage(sky))) == 0
-    gone = {band: NDData(np.full((40, 40), np.nan), unit=u.MJy / u.sr, wcs=sky_wcs((40, 40))) for band in LIGHT}
+    nothing, wcs = np.full((40, 40), np.nan), sky_wcs((40, 40))
+    gone = {band: NDData(nothing, unit=u.MJy / u.sr, wcs=wcs) for band in LIGHT}
     assert n_sources(mask_compact(MultiBandImage(gone))) == 0
