@@ -121,10 +121,10 @@ def _picture(values, good, cmap, label, outer):
 def _where(image):
     """Shape, the size of a pixel and the position of the centre, as rows."""
     from euclid_resolved.grid import describe_centre
-    from euclid_resolved.profiles import pixel_scale
+    from euclid_resolved.pixels import pixel_sides
 
-    scale = pixel_scale(image)
-    known = "" if str(scale.unit) == "pix" else f"{scale:.3g}"
+    x, y = pixel_sides(image)
+    known = "" if str(x.unit) == "pix" else f"{x:.3g}" if x == y else f"{x.value:.3g} x {y:.3g}"
     shape = " x ".join(str(n) for n in image.shape)
     rows = [("shape", f"{shape} pixels"), ("pixel", known)]
     try:

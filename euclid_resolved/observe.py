@@ -15,7 +15,7 @@ from euclid_resolved.galaxy import Galaxy
 from euclid_resolved.image import MultiBandImage
 from euclid_resolved.maps import SpatialMap
 from euclid_resolved.noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
-from euclid_resolved.profiles import pixel_scale as length_of_pixel
+from euclid_resolved.pixels import pixel_scale as length_of_pixel
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = ["Observation", "observe", "observe_atlas"]

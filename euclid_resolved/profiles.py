@@ -9,8 +9,9 @@ from astropy.table import QTable
 
 from euclid_resolved.checks import check_angle
 from euclid_resolved.errors import InputError
+from euclid_resolved.pixels import pixel_scale, pixel_sides, stretch
 
-__all__ = ["axis_ratio", "orientation", "pixel_scale", "radial_profile", "radial_profiles"]
+__all__ = ["axis_ratio", "ellipse_in_pixels", "orientation", "radial_profile", "radial_profiles"]
 
 
 def axis_ratio(inclination):
@@ -42,38 +43,6 @@ def axis_ratio(inclination):
     return float(np.cos(np.radians(tilt)))
 
 
-def pixel_scale(image):
-    """The side of a pixel, from ``meta["pixel_scale"]`` or the celestial WCS.
-
-    Parameters
-    ----------
-    image : `~euclid_resolved.SpatialMap` or `~euclid_resolved.MultiBandImage`
-
-    Returns
-    -------
-    scale : `~astropy.units.Quantity`
-        A length or an angle; ``1 pix`` where neither is known.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from euclid_resolved.profiles import pixel_scale
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> image = example_galaxies(1)[0].image
-    >>> image.meta["pixel_scale"] = 100 * u.pc
-    >>> pixel_scale(image)
-    <Quantity 100. pc>
-    """
-    if "pixel_scale" in image.meta:
-        return u.Quantity(image.meta["pixel_scale"])
-    if getattr(image.wcs, "has_celestial", False):
-        from astropy.wcs.utils import proj_plane_pixel_area
-
-        area = proj_plane_pixel_area(image.wcs.celestial)
-        return (np.sqrt(area) * u.deg).to(u.arcsec)
-    return 1 * u.pix
-
-
 def _centre_in_pixels(map_, centre):
     if centre is None:
         return (map_.data.shape[1] - 1) / 2, (map_.data.shape[0] - 1) / 2
@@ -86,6 +55,52 @@ def _centre_in_pixels(map_, centre):
     if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5):
         raise InputError(f"the centre ({x:.1f}, {y:.1f}) lies off the map, whose shape is {map_.data.shape}")
     return x, y
+
+
+def ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle):
+    """An elliptical annulus of the sky on the pixels of a map, which need not be squares.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap` or `~euclid_resolved.MultiBandImage`
+    position : (x, y)
+        Its centre in pixels, counted from 0.
+    inner, outer : float
+        Radii along the major axis, in square pixels as large as those of the map; with `inner` 0 it is an
+        ellipse.
+    ratio : float
+        Minor over major axis.
+    position_angle : `~astropy.units.Quantity` or float
+        Of the major axis, counter-clockwise from the y axis of the pixels; a plain number is in degrees.
+
+    Returns
+    -------
+    aperture : `~photutils.aperture.PixelAperture`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.profiles import ellipse_in_pixels
+    >>> age = SpatialMap(np.ones((21, 21)), property="stellar_age")
+    >>> ellipse = ellipse_in_pixels(age, (10, 10), 0, 4, 0.5, 90)
+    >>> print(f"{ellipse.a:.0f} {ellipse.b:.0f} {ellipse.area:.2f}, 8 pi = {8 * np.pi:.2f}")
+    4 2 25.13, 8 pi = 25.13
+    """
+    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
+
+    theta = np.radians(check_angle("position_angle", position_angle) + 90)
+    across, square = ratio, stretch(map_)
+    if not np.array_equal(square, np.eye(2)):
+        # The unit circle becomes the ellipse, then what the pixels make of it: its axes are those we need.
+        turn = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+        axes, (major, minor), _ = np.linalg.svd(np.linalg.inv(square) @ turn @ np.diag([1.0, ratio]))
+        theta, across = np.arctan2(axes[1, 0], axes[0, 0]), minor / major
+        inner, outer = inner * major, outer * major
+    theta = theta * u.rad
+    if inner == 0:
+        return EllipticalAperture(position, a=outer, b=outer * across, theta=theta)
+    return EllipticalAnnulus(position, inner, outer, b_out=outer * across, theta=theta)
 
 
 def radial_profile(
@@ -137,11 +152,9 @@ def radial_profile(
     3.75 kpc: 41 solMass / pc2, 236 pixels
     6.25 kpc: 23 solMass / pc2, 392 pixels
     """
-    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
-
     scale = pixel_scale(map_)
     position = _centre_in_pixels(map_, centre)
-    reach = max(map_.data.shape) / 2
+    reach = float(np.max((pixel_sides(map_) / scale).value * map_.data.shape[::-1])) / 2
     if bin_width is None:
         width = max(reach / 10, 1.0)
     else:
@@ -154,7 +167,7 @@ def radial_profile(
     if not width > 0:
         raise InputError(f"bin_width must be positive, got {bin_width}")
     ratio = axis_ratio(inclination)
-    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
+    check_angle("position_angle", position_angle)
     bad = ~np.isfinite(map_.data)
     if map_.mask is not None:
         bad |= np.asarray(map_.mask, bool)
@@ -163,10 +176,7 @@ def radial_profile(
     rows = []
     for i in range(int(np.ceil(reach / width))):
         inner, outer = i * width, (i + 1) * width
-        if i == 0:
-            aperture = EllipticalAperture(position, a=outer, b=outer * ratio, theta=theta)
-        else:
-            aperture = EllipticalAnnulus(position, inner, outer, b_out=outer * ratio, theta=theta)
+        aperture = ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
         values = aperture.to_mask(method="center").get_values(map_.data, mask=bad)
         spread = np.percentile(values, (50, 16, 84)) if len(values) else (np.nan,) * 3
         rows.append(((inner + outer) / 2, *spread, len(values)))

@@ -6,7 +6,8 @@ import numpy as np
 from euclid_resolved.checks import check_angle
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.positions import size_in_pixels
-from euclid_resolved.profiles import _centre_in_pixels, axis_ratio, pixel_scale
+from euclid_resolved.pixels import pixel_scale, stretch
+from euclid_resolved.profiles import _centre_in_pixels, axis_ratio, ellipse_in_pixels
 
 __all__ = ["annulus", "elliptical_radius", "read_region", "region_weights"]
 
@@ -103,6 +104,11 @@ def _in_pixels(region, map_):
     if hasattr(region, "to_pixel"):  # SkyRegion, SkyAperture
         if not getattr(map_.wcs, "has_celestial", False):
             raise InputError("a region on the sky needs a map with a celestial WCS; give one in pixels")
+        if not hasattr(region, "vertices") and not np.array_equal(stretch(map_), np.eye(2)):
+            raise InputError(
+                f"{type(region).__name__}: shapes on the sky are drawn on square pixels only; use resample "
+                "with an angle on the image first, or a polygon"
+            )
         region = region.to_pixel(map_.wcs)
     if not hasattr(region, "to_mask"):
         raise InputError(
@@ -133,7 +139,8 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     ----------
     map_ : `~euclid_resolved.SpatialMap`
     inner, outer : `~astropy.units.Quantity` or float
-        Radii along the major axis: length or angle, as the pixel scale is, or pixels.
+        Radii along the major axis: length or angle, as the pixel scale is, or pixels (where these are no
+        squares, the sides of squares as large).
     centre, position_angle, inclination
         As in `euclid_resolved.profiles.radial_profile`.
 
@@ -157,16 +164,11 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     >>> print(f"{region_weights(age, ring).sum():.1f} pixels, pi (36 - 9) cos 60 = {np.pi * 27 / 2:.1f}")
     42.4 pixels, pi (36 - 9) cos 60 = 42.4
     """
-    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
-
     position, ratio = _centre_in_pixels(map_, centre), axis_ratio(inclination)
     inner, outer = (size_in_pixels(radius, pixel_scale(map_)) for radius in (inner, outer))
     if not 0 <= inner < outer:
         raise InputError(f"an annulus needs 0 <= inner < outer, got {inner:g} and {outer:g} pixels")
-    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
-    if inner == 0:
-        return EllipticalAperture(position, a=outer, b=outer * ratio, theta=theta)
-    return EllipticalAnnulus(position, inner, outer, b_out=outer * ratio, theta=theta)
+    return ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
 
 
 def elliptical_radius(map_, weight, centre, position_angle, ratio):
@@ -177,6 +179,7 @@ def elliptical_radius(map_, weight, centre, position_angle, ratio):
     else:
         x, y = _centre_in_pixels(map_, centre)
     angle = np.radians(check_angle("position_angle", position_angle) + 90)
-    along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
-    across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)
+    dx, dy = np.einsum("ij,jkl->ikl", stretch(map_), np.array([columns - x, rows - y], float))
+    along = dx * np.cos(angle) + dy * np.sin(angle)
+    across = dy * np.cos(angle) - dx * np.sin(angle)
     return np.hypot(along, across / ratio)

@@ -7,7 +7,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging.sources import detect, grow_mask
 from euclid_resolved.imaging.steps import new_image, planes
-from euclid_resolved.profiles import pixel_scale
+from euclid_resolved.pixels import pixel_scale, radius_in_pixels
 
 __all__ = ["subtract_background"]
 
@@ -92,8 +92,7 @@ def subtract_background(
         if not 0 <= inner < outer:
             raise InputError(f"an annulus needs 0 <= inner < outer, got {annulus[0]} and {annulus[1]}")
         x, y = position_in_pixels(image, centre)
-        rows, columns = np.indices(image.shape)
-        radius = np.hypot(columns - x, rows - y)
+        radius = radius_in_pixels(image, x, y)
         allowed = (radius >= inner) & (radius < outer)
         settings |= {"inner_pixels": inner, "outer_pixels": outer, "x": x, "y": y}
     if mask_sources:

@@ -5,7 +5,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.steps import new_image, planes, record_of
-from euclid_resolved.profiles import pixel_scale
+from euclid_resolved.pixels import pixel_scale
 
 __all__ = ["set_distance"]
 

@@ -7,7 +7,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging.sources import detect, grow_mask, noise_of
 from euclid_resolved.imaging.steps import MaskReason, mask_more, planes
-from euclid_resolved.profiles import pixel_scale
+from euclid_resolved.pixels import pixel_scale, radius_in_pixels
 
 __all__ = ["mask_neighbours", "mask_positions", "mask_saturated"]
 
@@ -136,11 +136,10 @@ def mask_positions(image, positions, radius):
         raise InputError(
             f"one positive radius, or one for each of {len(x)} positions is needed, got {radius}"
         )
-    rows, columns = np.indices(image.shape)
     mask = np.zeros(image.shape, bool)
     for xi, yi, ri in zip(x, y, radii, strict=True):
         if np.isfinite(xi) and np.isfinite(yi):
-            mask |= np.hypot(columns - xi, rows - yi) <= ri
+            mask |= radius_in_pixels(image, xi, yi) <= ri
     measured = {"masked_fraction": float(mask.mean())}
     settings = {"n_positions": len(x), "largest_radius_pixels": float(max(radii, default=0))}
     return mask_more(image, mask, MaskReason.NEIGHBOUR, "positions", settings, measured)

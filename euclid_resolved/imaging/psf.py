@@ -15,7 +15,7 @@ from euclid_resolved.imaging.kernels import (
     psf_fwhm,
 )
 from euclid_resolved.imaging.steps import MaskReason, mask_reasons, new_image, planes
-from euclid_resolved.profiles import pixel_scale
+from euclid_resolved.pixels import pixel_scale, stretch
 
 __all__ = ["match_psf"]
 
@@ -166,6 +166,8 @@ def _gaussian(image, band):
         raise InputError(
             f"a Gaussian PSF needs pixels of a known angle, not of {scale}: match before set_distance"
         )
+    if not np.array_equal(stretch(image), np.eye(2)):
+        raise InputError("a Gaussian PSF needs square pixels: use resample with an angle first, or give psf=")
     return gaussian_kernel((BANDS[band].psf_fwhm / scale).to_value(""))
 
 

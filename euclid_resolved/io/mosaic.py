@@ -11,6 +11,7 @@ from euclid_resolved.bands import EUCLID_BANDS
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.image import MultiBandImage
 from euclid_resolved.io import _euclid_file as single
+from euclid_resolved.io._fits_read import plane_shape
 from euclid_resolved.io._mer_files import list_tiles, newest
 from euclid_resolved.io._stitch import nearest, stitch, uncovered
 from euclid_resolved.io._window import (
@@ -231,7 +232,7 @@ def _piece(files, band, wcs, shape, options, add_background):
         tile_wcs, window = overlap(path, hdus, image, wcs, shape)
         if window is None:
             return None
-        data, full = cut(path, image, window), tuple(image.shape)
+        data, full = cut(path, image, window), plane_shape(path, image)
         header, compressed = image.header.copy(), type(image).__name__ == "CompImageHDU"
         extra = single._headers(hdus, image)[1:]
         label = image.name or hdus.index(image)

@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from euclid_resolved.comparison import plot_predicted_against_true
 from euclid_resolved.diagnostics import estimates
-from euclid_resolved.profiles import pixel_scale
+from euclid_resolved.pixels import pixel_scale
 from euclid_resolved.published import NOT_PUBLISHED, PUBLISHED_R2_SCATTER, published
 from euclid_resolved.quantities import SOLAR_METALLICITY
 from euclid_resolved.seed_scatter import spread

@@ -8,8 +8,9 @@ from euclid_resolved.comparison import plot_galaxy
 from euclid_resolved.diagnostics import accuracy_columns
 from euclid_resolved.errors import InputError
 from euclid_resolved.io import read_galaxy
+from euclid_resolved.pixels import pixel_scale
 from euclid_resolved.plotting import plot_image
-from euclid_resolved.profiles import orientation, pixel_scale
+from euclid_resolved.profiles import orientation
 from euclid_resolved.published import NOT_PUBLISHED, PUBLISHED_EXAMPLES
 from euclid_resolved.robustness import observer_of
 from euclid_resolved.sample import extract
