@@ -13,6 +13,8 @@ from euclid_resolved.pixels import pixel_scale, pixel_sides, stretch
 
 __all__ = ["axis_ratio", "ellipse_in_pixels", "orientation", "radial_profile", "radial_profiles"]
 
+_THRESHOLD, _MIN_PIXELS = 3.0, 10  # what a galaxy is, to `orientation`
+
 
 def axis_ratio(inclination):
     """The axis ratio of a circle seen at an inclination.
@@ -190,12 +192,17 @@ def radial_profile(
 def orientation(image, band="HE", clip=None):
     """Position angle and axis ratio of a galaxy, from the second moments of its light.
 
+    The galaxy is the source at the middle of the image, or the largest near it: what stands out from the
+    noise of the smoothed image, down to where it would reach the edge. The moments of noise, and of what an
+    edge cuts off, are those of the frame.
+
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`
+        The sky need not be subtracted. Masked pixels do not count.
     band : str, optional
     clip : float, optional
-        Only pixels brighter than this, MJy/sr.
+        Only where the smoothed light is brighter than this, MJy/sr.
 
     Returns
     -------
@@ -203,6 +210,11 @@ def orientation(image, band="HE", clip=None):
         Of the major axis, counter-clockwise from the y axis of the pixels.
     axis_ratio : float
         Minor over major axis: about the cosine of the inclination of a thin disc.
+
+    Raises
+    ------
+    InputError
+        If nothing stands out from the noise, or is above the clip.
 
     Examples
     --------
@@ -213,28 +225,55 @@ def orientation(image, band="HE", clip=None):
     >>> from euclid_resolved.profiles import orientation
     >>> y, x = np.mgrid[-20:21, -20:21]
     >>> disc = np.exp(-np.hypot(x, 2 * y) / 4)
+    >>> disc += np.random.default_rng(1).normal(0, 0.03, disc.shape)
     >>> angle, ratio = orientation(MultiBandImage({"HE": NDData(disc, unit=u.MJy / u.sr)}))
     >>> print(f"position angle {angle:.0f}, axis ratio {ratio:.2f}")
-    position angle 90 deg, axis ratio 0.67
+    position angle 89 deg, axis ratio 0.50
     """
+    from euclid_resolved.imaging.sources import label_at, segments_above, significance
+    from euclid_resolved.imaging.steps import planes, smooth
+
     if not isinstance(image, Mapping):
         raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
-    light = np.where(image.mask(band), 0.0, image.brightness(band)).astype(float)
-    light[~np.isfinite(light) | (light <= (clip or 0.0))] = 0.0
-    total = light.sum()
-    if not total > 0:
-        raise InputError(f"{image.name or 'the image'}: no light above the clip, so no orientation")
+    image = image.select([band])
+    (plane,) = planes(image).values()
+    snr, known = significance(image)
+    light, _ = smooth(plane.data, plane.good, 1.0)
+    if clip is not None:
+        known &= light > clip
+    galaxy, threshold = None, _THRESHOLD
+    while True:
+        labels = segments_above(snr, known, threshold, _MIN_PIXELS)
+        if labels is None:
+            break
+        y, x = ((n - 1) / 2 for n in labels.shape)
+        galaxy = labels == label_at(labels, x, y, given=False)
+        if not _at_the_edge(galaxy):
+            break
+        threshold *= 1.2
+    if galaxy is None:
+        name = image.name or "the image"
+        raise InputError(f"{name}: no light above the noise and the clip, so no orientation")
     # The square root, so that a bright bulge does not decide alone.
-    light = np.sqrt(light)
-    y, x = np.indices(light.shape)
-    total = light.sum()
-    dx, dy = x - (light * x).sum() / total, y - (light * y).sum() / total
-    moments = np.array([[(light * a * b).sum() / total for a in (dx, dy)] for b in (dx, dy)])
+    weight = np.sqrt(np.where(galaxy, snr, 0.0))
+    moments = stretch(image) @ _moments(weight) @ stretch(image)
     values, vectors = np.linalg.eigh(moments)
     if not values[1] > 0:
         return 0.0 * u.deg, 1.0
     angle = np.degrees(np.arctan2(-vectors[0, 1], vectors[1, 1])) % 180
     return angle * u.deg, float(np.sqrt(max(values[0], 0) / values[1]))
+
+
+def _at_the_edge(where):
+    return bool(where[[0, -1]].any() or where[:, [0, -1]].any())
+
+
+def _moments(weight):
+    """The second moments about the centroid, (2, 2), x first."""
+    y, x = np.indices(weight.shape)
+    total = weight.sum()
+    dx, dy = x - (weight * x).sum() / total, y - (weight * y).sum() / total
+    return np.array([[(weight * a * b).sum() / total for a in (dx, dy)] for b in (dx, dy)])
 
 
 def radial_profiles(

@@ -5,7 +5,7 @@ from astropy.coordinates import SkyCoord
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.positions import position_in_pixels, size_in_pixels
-from euclid_resolved.imaging.sources import detect, grow_mask, noise_of
+from euclid_resolved.imaging.sources import detect, grow_mask, label_at, noise_of
 from euclid_resolved.imaging.steps import MaskReason, mask_more, planes
 from euclid_resolved.pixels import pixel_scale, radius_in_pixels
 
@@ -78,7 +78,7 @@ def mask_neighbours(
                 f"the segmentation map must hold integers of shape {image.shape}, "
                 f"got {labels.dtype} of shape {labels.shape}"
             )
-    label = _label_at(labels, x, y, given=target is not None)
+    label = label_at(labels, x, y, given=target is not None)
     neighbours = (labels != 0) & (labels != label)
     mask = grow_mask(neighbours, grow) & (labels != label)
     settings = {
@@ -203,28 +203,3 @@ def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
         "level_given": level is not None,
     }
     return mask_more(image, masks, MaskReason.SATURATED, "saturated", settings, {"core_pixels": measured})
-
-
-def _label_at(labels, x, y, given):
-    """The label of the source at a position, or the largest near it unless the position was given."""
-    column, row = round(x), round(y)
-    if labels[row, column]:
-        return labels[row, column]
-    found, sizes = np.unique(labels[labels != 0], return_counts=True)
-    if not len(found):
-        raise InputError("the segmentation map holds no source")
-    rows, columns = np.nonzero(labels)
-    distance = np.hypot(columns - x, rows - y)
-    if given:
-        # A position from a catalogue may miss a segment by a little, or fall on a masked core.
-        nearest = int(np.argmin(distance))
-        if distance[nearest] > 10:
-            raise InputError(
-                f"there is no source at pixel ({x:.1f}, {y:.1f}); "
-                f"the nearest is {distance[nearest]:.0f} pixels off"
-            )
-        return labels[rows[nearest], columns[nearest]]
-    central = distance < min(labels.shape) / 4
-    if central.any():
-        found, sizes = np.unique(labels[rows[central], columns[central]], return_counts=True)
-    return found[np.argmax(sizes)]

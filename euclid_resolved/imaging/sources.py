@@ -8,7 +8,7 @@ from astropy.stats import mad_std
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.steps import planes, smooth
 
-__all__ = ["detect", "grow_mask", "noise_of"]
+__all__ = ["detect", "grow_mask", "label_at", "noise_of", "significance"]
 
 LEVELS = 32  # thresholds between which a blend is looked for, as many as SExtractor uses
 
@@ -30,9 +30,27 @@ def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01,
     labels : `~numpy.ndarray` of int or None
         0 where there is no source; None where there is none at all.
     """
-    from photutils.segmentation import detect_sources
-    from photutils.utils.exceptions import NoDetectionsWarning
+    snr, known = significance(image)
+    labels = segments_above(sign * snr, known, threshold, minimum_pixels)
+    if labels is None or not deblend:
+        return labels
+    return _deblend(sign * snr, labels, int(minimum_pixels), float(contrast))
 
+
+def significance(image):
+    """Smoothed signal-to-noise above the sky, all bands together, in units of its own scatter.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Returns
+    -------
+    snr : `~numpy.ndarray`
+        0 where it is not known.
+    known : `~numpy.ndarray` of bool
+        Where at least half of what is averaged is good in some band.
+    """
     total, number = np.zeros(image.shape), np.zeros(image.shape)
     for plane in planes(image).values():
         if not plane.good.any():
@@ -51,13 +69,43 @@ def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01,
     values = snr[known]
     sky = values[values < np.median(values) + 3 * mad_std(values)]
     scale = mad_std(sky) or 1.0
-    snr = sign * (snr - np.median(sky)) / scale
+    return np.where(known, (snr - np.median(sky)) / scale, 0.0), known
+
+
+def segments_above(snr, known, threshold, minimum_pixels):
+    """The connected regions above a threshold, numbered from 1; None where there is none."""
+    from photutils.segmentation import detect_sources
+    from photutils.utils.exceptions import NoDetectionsWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(snr, float(threshold), int(minimum_pixels), mask=~known)
-    if segments is None:
-        return None
-    return _deblend(snr, segments.data, int(minimum_pixels), float(contrast)) if deblend else segments.data
+    return None if segments is None else segments.data
+
+
+def label_at(labels, x, y, given):
+    """The label of the source at a position, or the largest near it unless the position was given."""
+    column, row = round(x), round(y)
+    if labels[row, column]:
+        return labels[row, column]
+    found, sizes = np.unique(labels[labels != 0], return_counts=True)
+    if not len(found):
+        raise InputError("the segmentation map holds no source")
+    rows, columns = np.nonzero(labels)
+    distance = np.hypot(columns - x, rows - y)
+    if given:
+        # A position from a catalogue may miss a segment by a little, or fall on a masked core.
+        nearest = int(np.argmin(distance))
+        if distance[nearest] > 10:
+            raise InputError(
+                f"there is no source at pixel ({x:.1f}, {y:.1f}); "
+                f"the nearest is {distance[nearest]:.0f} pixels off"
+            )
+        return labels[rows[nearest], columns[nearest]]
+    central = distance < min(labels.shape) / 4
+    if central.any():
+        found, sizes = np.unique(labels[rows[central], columns[central]], return_counts=True)
+    return found[np.argmax(sizes)]
 
 
 def _sky(values):

@@ -154,7 +154,7 @@ def read_plane(path, hdu, dtype=np.float32):
     shape = plane_shape(path, hdu)
     with np.errstate(all="ignore"):
         dtype = hdu.data.dtype.newbyteorder("=") if dtype is None else dtype
-        return np.array(hdu.data, dtype=dtype).reshape(shape)
+        return np.array(hdu.data.reshape(shape), dtype=dtype)
 
 
 def header_unit(header):

@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.grid import pixels_on
 from euclid_resolved.io import _euclid_file as single
 from euclid_resolved.io._fits_read import is_plane, plane_shape, section
 from euclid_resolved.pixels import sky_matrix
@@ -83,7 +84,7 @@ def overlap(path, hdus, image, wcs, shape):
     ny, nx = shape
     # A raster of points, for the outline of the field is curved in the tile.
     x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 9), np.linspace(-0.5, ny - 0.5, 9))
-    x, y = tile_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+    x, y = pixels_on(tile_wcs, wcs, x, y)
     if not np.isfinite(x + y).all():
         return tile_wcs, None
     # Rounding first: the way through the sky and back leaves 1e-7 of a pixel, which must not add a row.
