@@ -73,7 +73,7 @@ def pixels_on(other, wcs, x, y):
 def _frame(wcs):
     """What the numbers of a world coordinate system mean."""
     frame = list(getattr(wcs, "low_level_wcs", wcs).world_axis_physical_types)
-    return [*frame, wcs.wcs.radesys, wcs.wcs.equinox] if getattr(wcs, "has_celestial", False) else frame
+    return [*frame, wcs.wcs.radesys, str(wcs.wcs.equinox)] if getattr(wcs, "has_celestial", False) else frame
 
 
 def check_nddata(label, nddata):

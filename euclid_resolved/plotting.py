@@ -44,7 +44,7 @@ def show(axes, values, cmap, limits=None, norm=None):
 
 
 def _raster(axes):
-    """How pixels are drawn: plainly, and as long and wide as `~euclid_resolved.sky_axes.sky_axes` set them."""
+    """How pixels are drawn: without smoothing, and as long and wide as `sky_axes` made them."""
     aspect = None if axes.get_aspect() == "auto" else axes.get_aspect()
     return {"origin": "lower", "interpolation": "nearest", "aspect": aspect}
 

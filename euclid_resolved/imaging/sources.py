@@ -77,6 +77,8 @@ def segments_above(snr, known, threshold, minimum_pixels):
     from photutils.segmentation import detect_sources
     from photutils.utils.exceptions import NoDetectionsWarning
 
+    if not known.any():
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(snr, float(threshold), int(minimum_pixels), mask=~known)

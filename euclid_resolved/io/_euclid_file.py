@@ -10,7 +10,6 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.bands import BANDS, EUCLID_BANDS, band_name
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.grid import corner_offset
 from euclid_resolved.io._fits_read import (
     header_unit,
     is_plane,
@@ -19,7 +18,7 @@ from euclid_resolved.io._fits_read import (
     plane_shape,
     read_plane,
 )
-from euclid_resolved.io.wcs import header_to_wcs
+from euclid_resolved.io.wcs import celestial
 from euclid_resolved.pixels import sky_matrix
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
@@ -31,9 +30,6 @@ AUXILIARY = ("PSF", "RMS", "FLAG", "FLG", "MASK", "WEIGHT", "WHT", "ERR", "VAR",
 # RMS maps hold 1e16 where there are no data. The first limit is for images that are mostly empty, whose
 # median would be that value; the second for maps in other units.
 ABSURD_RMS, ABSURD_RMS_RATIO = 1e12, 1e6
-MAX_SIDES = (
-    100  # how many times as long as wide a pixel may be; 36000 is one scale in arcsec and one left out
-)
 MER_NAME = re.compile(
     r"EUC_MER_(?P<what>BGSUB-MOSAIC|MOSAIC)-(?P<band>.+?)(?:-(?P<kind>RMS|FLAG))?"
     r"_TILE(?P<tile>\d+)-[^_]+_(?P<time>[^_]+)_.*\.fits(?:\.gz|\.fz)?"
@@ -327,44 +323,6 @@ def limit_of(sample):
     """`rms_limit` from the rows and columns of the map that count."""
     values = sample[_possible(sample)]
     return ABSURD_RMS_RATIO * float(np.median(values)) if values.size else np.inf
-
-
-def celestial(path, headers, shape):
-    """The celestial WCS of an image.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, for messages.
-    headers : list of `~astropy.io.fits.Header`
-    shape : tuple of int
-
-    Returns
-    -------
-    wcs : `~astropy.wcs.WCS` or None
-        Of the first header that has one with a scale: without, it does not say where pixels lie.
-
-    Raises
-    ------
-    ImageFileError
-        If it says two things, does not lead from positions back to pixels, or makes pixels no squares by far.
-    """
-    for header in headers:
-        try:
-            wcs = header_to_wcs(header, shape)
-        except InputError as error:
-            raise ImageFileError(path, str(error)) from None
-        matrix = sky_matrix(wcs, shape)
-        if matrix is None:
-            continue
-        if not np.isfinite(matrix).all() or not corner_offset(wcs, wcs, shape) < 0.1:
-            raise ImageFileError(path, "its WCS cannot be used: positions do not lead back to pixels")
-        ratio = np.linalg.cond(matrix)
-        if not ratio < MAX_SIDES:
-            what = f"its WCS makes pixels {ratio:.3g} times as long as wide"
-            raise ImageFileError(path, what, "is one of CDELT1 and CDELT2, or a part of CD, missing?")
-        return wcs
-    return None
 
 
 def _factor(path, band, headers, wcs, shape, options):

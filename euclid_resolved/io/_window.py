@@ -13,6 +13,7 @@ from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.grid import pixels_on
 from euclid_resolved.io import _euclid_file as single
 from euclid_resolved.io._fits_read import is_plane, plane_shape, section
+from euclid_resolved.io.wcs import celestial
 from euclid_resolved.pixels import sky_matrix
 
 __all__ = [
@@ -62,7 +63,7 @@ def grid_of(path):
 
 def wcs_of(path, hdus, image):
     """The celestial WCS of an image, without distortions."""
-    wcs = single.celestial(path, single._headers(hdus, image), plane_shape(path, image))
+    wcs = celestial(path, single._headers(hdus, image), plane_shape(path, image))
     if wcs is None:
         raise ImageFileError(path, "has no celestial WCS with a scale, so that no field can be found in it")
     if wcs.sip is not None:

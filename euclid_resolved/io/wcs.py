@@ -5,11 +5,14 @@ import warnings
 import numpy as np
 from astropy.wcs import WCS, FITSFixedWarning
 
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.grid import corner_offset
-from euclid_resolved.pixels import POLYNOMIALS
+from euclid_resolved.pixels import POLYNOMIALS, sky_matrix
 
-__all__ = ["header_to_wcs", "wcs_to_header"]
+__all__ = ["celestial", "header_to_wcs", "wcs_to_header"]
+
+# How many times as long as wide a pixel may be: 36000 is one side in arcsec and one left out.
+_MAX_SIDES = 100
 
 
 def wcs_to_header(wcs, shape, what):
@@ -68,6 +71,44 @@ def header_to_wcs(header, shape):
         wcs = WCS(_with_one_matrix(header, shape), naxis=2)
     wcs.array_shape = shape
     return wcs
+
+
+def celestial(path, headers, shape):
+    """The celestial WCS of an image.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, for messages.
+    headers : list of `~astropy.io.fits.Header`
+    shape : tuple of int
+
+    Returns
+    -------
+    wcs : `~astropy.wcs.WCS` or None
+        Of the first header that has one with a scale: without, it does not say where pixels lie.
+
+    Raises
+    ------
+    ImageFileError
+        If it says two things, does not lead from positions back to pixels, or makes pixels no squares by far.
+    """
+    for header in headers:
+        try:
+            wcs = header_to_wcs(header, shape)
+        except InputError as error:
+            raise ImageFileError(path, str(error)) from None
+        matrix = sky_matrix(wcs, shape)
+        if matrix is None:
+            continue
+        if not np.isfinite(matrix).all() or not corner_offset(wcs, wcs, shape) < 0.1:
+            raise ImageFileError(path, "its WCS cannot be used: positions do not lead back to pixels")
+        ratio = np.linalg.cond(matrix)
+        if not ratio < _MAX_SIDES:
+            what = f"its WCS makes pixels {ratio:.3g} times as long as wide"
+            raise ImageFileError(path, what, "is one of CDELT1 and CDELT2, or a part of CD, missing?")
+        return wcs
+    return None
 
 
 def _with_one_matrix(header, shape):
