@@ -123,8 +123,11 @@ def _where(image):
     from euclid_resolved.grid import describe_centre
     from euclid_resolved.pixels import pixel_sides
 
-    x, y = pixel_sides(image)
-    known = "" if str(x.unit) == "pix" else f"{x:.3g}" if x == y else f"{x.value:.3g} x {y:.3g}"
+    try:
+        x, y = pixel_sides(image)
+        known = "" if str(x.unit) == "pix" else f"{x:.3g}" if x == y else f"{x.value:.3g} x {y:.3g}"
+    except Exception:  # each WCS implementation raises its own
+        known = ""
     shape = " x ".join(str(n) for n in image.shape)
     rows = [("shape", f"{shape} pixels"), ("pixel", known)]
     try:
