@@ -96,6 +96,17 @@ def check_nddata(label, nddata):
         wcs_shape = nddata.wcs.array_shape
         if wcs_shape is not None and tuple(wcs_shape) != shape:
             raise InputError(f"{label}: the WCS is for shape {tuple(wcs_shape)}, data have {shape}")
+        if _says_two_things(nddata.wcs):
+            raise InputError(
+                f"{label}: its WCS says two things, CD is not PC with CDELT; remove what is wrong"
+            )
+
+
+def _says_two_things(wcs):
+    if not isinstance(wcs, WCS) or not (wcs.wcs.has_cd() and wcs.wcs.has_pc()):
+        return False
+    used = wcs.pixel_scale_matrix
+    return not np.allclose(wcs.wcs.cd, used, rtol=0, atol=1e-4 * np.abs(used).max())
 
 
 def slice_wcs(wcs, item):

@@ -241,19 +241,18 @@ def orientation(image, band="HE", clip=None):
     light, _ = smooth(plane.data, plane.good, 1.0)
     if clip is not None:
         known &= light > clip
-    galaxy, threshold = None, _THRESHOLD
-    while True:
-        labels = segments_above(snr, known, threshold, _MIN_PIXELS)
-        if labels is None:
-            break
+    galaxies, threshold = [], _THRESHOLD
+    while (labels := segments_above(snr, known, threshold, _MIN_PIXELS)) is not None:
         y, x = ((n - 1) / 2 for n in labels.shape)
-        galaxy = labels == label_at(labels, x, y, given=False)
-        if not _at_the_edge(galaxy):
+        galaxies.append(labels == label_at(labels, x, y, given=False))
+        if not _at_the_edge(galaxies[-1]):
             break
         threshold *= 1.2
-    if galaxy is None:
+    if not galaxies:
         name = image.name or "the image"
         raise InputError(f"{name}: no light above the noise and the clip, so no orientation")
+    # Where all of it, however bright, reaches the edge, what there is of it has to do.
+    galaxy = galaxies[0] if _at_the_edge(galaxies[-1]) else galaxies[-1]
     # The square root, so that a bright bulge does not decide alone.
     weight = np.sqrt(np.where(galaxy, snr, 0.0))
     moments = stretch(image) @ _moments(weight) @ stretch(image)

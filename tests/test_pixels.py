@@ -180,6 +180,13 @@ def test_a_header_that_says_two_things_is_refused(change, tmp_path):
         read(tmp_path / "map.fits")
 
 
+def test_coordinates_that_say_two_things_make_no_image():
+    header = KINDS["both"].copy()
+    header["CD1_1"] *= 2
+    with pytest.raises(InputError, match="band HE: its WCS says two things"):
+        image_of({"HE": np.ones(SHAPE)}, wcs=WCS(header, naxis=2))
+
+
 def test_pc_and_crota_must_agree():
     c, s = np.cos(np.radians(25)), np.sin(np.radians(25))
     header = cards(**CDELT, **matrix("PC", [[c, s], [-s, c]]), CROTA2=25.0)
