@@ -137,15 +137,14 @@ def _predict_tile(model, source, options):
 
 
 def _predict_many(named, sources, options):
-    from euclid_resolved.survey._many import fields_of, name_images, predict_many
+    from euclid_resolved.survey._many import check_folder, fields_of, name_images, predict_many
 
     images = sources
     if options.table:
         images = fields_of(sources[0], _read_table(options.table))
     with _usage():
         name_images(images)
-    if not Path(options.output).is_dir():
-        raise InputError(f"{options.output} must be an existing folder to hold the maps")
+    check_folder(options.output)
     if named is None:
         from euclid_resolved.mock._default_model import default_path
 

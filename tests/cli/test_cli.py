@@ -412,8 +412,7 @@ def test_maps_and_images_can_be_asdf(model_file, tmp_path, fails):
 
 def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fails):
     images = [atlas / "TNG000001_O5", atlas / "TNG000002_O5", cutout]
-    (tmp_path / "out").mkdir()
-    assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0
+    assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0  # which makes the folder
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == [
         "TNG000001_O5_maps.fits", "TNG000002_O5_maps.fits", "cutout_maps.fits", "report.ecsv",
@@ -421,9 +420,11 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
     assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0  # all are kept
     other = ["predict", model_file, *images, "-o", tmp_path / "out", "--min-sn", 2]
     assert "3 of 3 images could not be mapped" in fails(*other)
-    assert "must be an existing folder" in fails("predict", model_file, *images, "-o", tmp_path / "x.fits")
+    assert "is no folder; several images need one" in fails(
+        "predict", model_file, *images, "-o", tmp_path / "x.fits"
+    )
     # Without a model it is said before one is trained.
-    assert "must be an existing folder" in fails("predict", *images, "-o", tmp_path / "x.fits")
+    assert "is no folder; several images need one" in fails("predict", *images, "-o", tmp_path / "x.fits")
     swapped = fails("predict", cutout, model_file, "-o", tmp_path / "x.fits", code=2)
     assert f"{model_file} is a model: one model comes first" in swapped
     words = ["predict", model_file, cutout, cutout, "-o", tmp_path / "out", "--overwrite"]
