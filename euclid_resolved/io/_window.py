@@ -11,6 +11,9 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io import _euclid_file as single
+from euclid_resolved.io._extensions import choose, headers_of
+from euclid_resolved.io._fits_read import blank_of, to_native
+from euclid_resolved.io._names import IMAGE
 
 __all__ = [
     "cut",
@@ -53,7 +56,7 @@ def open_window(path):
 def grid_of(path):
     """WCS and shape of a mosaic."""
     with open_window(path) as hdus:
-        image = single._choose(path, hdus)
+        image = choose(path, hdus)
         return wcs_of(path, hdus, image), tuple(image.shape)
 
 
@@ -61,7 +64,7 @@ def wcs_of(path, hdus, image):
     """The celestial WCS of an image, without distortions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = single._celestial(path, single._headers(hdus, image), tuple(image.shape))
+        wcs = single._celestial(path, headers_of(hdus, image), tuple(image.shape))
     if wcs is None:
         raise ImageFileError(path, "has no celestial WCS, so that no field can be found in it")
     if wcs.sip is not None:
@@ -74,8 +77,7 @@ def cut(path, image, window, dtype=np.float32):
     if len(image.shape) != 2:
         raise ImageFileError(path, f"extension {image.name or 'without name'} holds no 2-D image")
     with np.errstate(all="ignore"):
-        values = np.asarray(image.section[window])
-        return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
+        return to_native(np.asarray(image.section[window]), blank_of(image.header), dtype)
 
 
 def overlap(path, hdus, image, wcs, shape):
@@ -99,14 +101,14 @@ def overlap(path, hdus, image, wcs, shape):
 
 
 def cut_companion(path, kind, full, window, dtype):
-    """The same window of another map of the tile."""
+    """The same window of another map of the tile, and the headers that say what its values are."""
     with open_window(path) as hdus:
         images = [h for h in hdus if h.is_image and len(h.shape) == 2]
         if len(images) != 1:
-            images = [single._choose(path, hdus, kind if kind in ("RMS", "FLAG") else None)]
+            images = [choose(path, hdus, (kind,) if kind in ("RMS", "FLAG") else (IMAGE,))]
         if tuple(images[0].shape) != full:
             raise ImageFileError(path, f"the {kind} map has shape {tuple(images[0].shape)}, the image {full}")
-        return cut(path, images[0], window, dtype)
+        return cut(path, images[0], window, dtype), headers_of(hdus, images[0])
 
 
 def target_grid(folder, grids, position, size):
