@@ -133,8 +133,8 @@ def test_zero_point_given(tmp_path):
     def drop(hdus):
         del hdus["VIS_FLUX"].header["MAGZERO"]
 
-    path = cutout(tmp_path / "d.fits", ("VIS", "NIR_H"), change=drop)
-    image = read_euclid(path, zero_point=30)
+    half = cutout(tmp_path / "d.fits", ("VIS", "NIR_H"), change=drop)
+    image = read_euclid(half, zero_point=30)
     assert (image["IE"].meta["zero_point"], image["HE"].meta["zero_point"]) == (30, 29.9)
     for bad in ("x", np.nan, 1e6, 25 * u.mag):
         with pytest.raises(InputError, match="zero point"):

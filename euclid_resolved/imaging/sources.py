@@ -35,11 +35,12 @@ def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01,
 
     total, number = np.zeros(image.shape), np.zeros(image.shape)
     for plane in planes(image).values():
-        if not plane.good.any():
+        good = plane.measured()
+        if not good.any():
             continue
-        data = plane.data - _sky(plane.data[plane.good])
-        total += np.where(plane.good, data / noise_of(plane), 0.0)
-        number += plane.good
+        data = plane.data - _sky(plane.data[good])
+        total += np.where(good, data / noise_of(plane, good), 0.0)
+        number += good
     # A band that is masked must not make a hole in a source.
     snr = total / np.sqrt(np.maximum(number, 1))
     snr, weight = smooth(snr, number > 0, 1.0)
@@ -66,13 +67,25 @@ def _sky(values):
     return float(np.median(values[values <= middle + 3 * (middle - low)]))
 
 
-def noise_of(plane):
-    """One sigma a pixel, from the uncertainty or else the scatter of the faint pixels."""
+def noise_of(plane, good=None):
+    """One sigma a pixel, from the uncertainty or else the scatter of the faint pixels.
+
+    Parameters
+    ----------
+    plane : `~euclid_resolved.imaging.steps.Plane`
+    good : `~numpy.ndarray` of bool, optional
+        ``plane.measured()``, where it is known already.
+
+    Returns
+    -------
+    sigma : `~numpy.ndarray`
+    """
+    good = plane.measured() if good is None else good
     if plane.sigma is not None:
-        good = plane.good & np.isfinite(plane.sigma) & (plane.sigma > 0)
-        if good.any():
-            return np.where(good, plane.sigma, np.median(plane.sigma[good]))
-    values = plane.data[plane.good]
+        known = good & np.isfinite(plane.sigma) & (plane.sigma > 0)
+        if known.any():
+            return np.where(known, plane.sigma, np.median(plane.sigma[known]))
+    values = plane.data[good]
     if not values.size:
         return np.ones(plane.data.shape)
     low, middle = np.percentile(values, (16, 50))

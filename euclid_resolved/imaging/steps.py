@@ -10,6 +10,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.grid import native_float32
 from euclid_resolved.image import MultiBandImage
 from euclid_resolved.maps import Quality
+from euclid_resolved.no_data import zero_blocks
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = [
@@ -90,6 +91,10 @@ class Plane:
     def good(self):
         """Where the band can be used."""
         return ~self.bad
+
+    def measured(self):
+        """Where the band was measured: it can be used, and is in no block of exact zeros."""
+        return self.good & ~zero_blocks(np.where(self.bad, np.nan, self.data))
 
     def to_nddata(self):
         """The band as NDData in MJy/sr, float32."""

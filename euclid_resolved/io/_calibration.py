@@ -43,7 +43,7 @@ def check_zero_point(value):
 def need_zero_point(band):
     """What to do about a zero point that is missing or in doubt."""
     return (
-        f"give zero_point={{{band!r}: ...}} (--zero-point {band}=...), the AB magnitude of one unit of the "
+        f"give zero_point={{{band!r}: ...}} or --zero-point {band}=..., the AB magnitude of one unit of the "
         "pixel values"
     )
 
@@ -114,7 +114,7 @@ def calibrate(path, band, headers, given, area):
             _refuse_contradiction(path, band, unit, said, follows)
         return Calibration(factor, None, said, bunit, area)
     if said is None:
-        what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}) and BUNIT is {unit}"
+        what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}) and BUNIT is {bunit or 'missing'}"
         hint = need_zero_point(band)
         if (follows := _of_pixel(unit)) is not None:
             hint += f"; for {unit} in every pixel that is {follows:.2f}"

@@ -24,7 +24,7 @@ def choose(path, hdus, kinds=(IMAGE,)):
     if len(found) != 1:
         what = "image" if IMAGE in kinds else f"{kinds[0]} map"
         what = f"nothing tells which extension holds the {what}; it has {list_extensions(hdus)}"
-        raise ImageFileError(path, what, "give hdu= (--hdu)" if IMAGE in kinds else "")
+        raise ImageFileError(path, what, "give hdu= or --hdu" if IMAGE in kinds else "")
     return found[0]
 
 

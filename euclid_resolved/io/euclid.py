@@ -181,7 +181,7 @@ def check_common(planes, zero_points):
     first = next(iter(said))
     raise InputError(
         f"zero_point {common} is for bands whose files say nothing, but they do: {words}; to put another in "
-        f"its place name the band, as in zero_point={{{first!r}: {common}}} (--zero-point {first}={common})"
+        f"its place name the band, as in zero_point={{{first!r}: {common}}} or --zero-point {first}={common}"
     )
 
 

@@ -109,13 +109,14 @@ class LargeImage:
         numbers = {}
         for band, planes in self._bands.items():
             data, offset = planes.data.rows(start, stop), 0
-            blocks = self._zero_blocks(band)
+            reach = self._zero_blocks(band).reach
             if (data == 0).any():
-                # Rows above and below tell whether a zero is in a block.
-                offset = start - max(0, start - blocks.reach)
-                last = min(self.shape[0], stop + blocks.reach)
-                above = [planes.data.rows(start - offset, start)] if offset else []
-                below = [planes.data.rows(stop, last)] if stop < last else []
+                # Rows above and below tell whether a zero is in a block; as few at a time as were asked for.
+                offset = start - max(0, start - reach)
+                last, step = min(self.shape[0], stop + reach), stop - start
+                first = start - offset
+                above = [planes.data.rows(row, min(row + step, start)) for row in range(first, start, step)]
+                below = [planes.data.rows(row, min(row + step, last)) for row in range(stop, last, step)]
                 data = np.concatenate([*above, data, *below])
             numbers[band] = (
                 data,
