@@ -115,8 +115,8 @@ def subtract_background(
         if not measured[band]["pixel_scatter"] > 0:
             raise InputError(
                 f"band {band}: more than half of what is left of the sky has one value, "
-                f"{measured[band]['level']:.4g} MJy/sr: a filled or quantised image, whose sky cannot be measured "
-                "(mask what is no data; subtract a level that is known by hand)"
+                f"{measured[band]['level']:.4g} MJy/sr, and does not scatter: it was filled, or is "
+                "quantised, and cannot be measured (mask what is no data, or subtract a known level by hand)"
             )
         if plane.sigma is not None:
             noise = float(np.nanmedian(plane.sigma[sky]))

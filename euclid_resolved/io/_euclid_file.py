@@ -201,7 +201,8 @@ def _read_band(path, hdus, image, band, options, others):
 def check_flags(path, band, dtype):
     """Refuse a map of flags that is missing or holds no integers."""
     if dtype is None or dtype.kind not in "iu":
-        raise ImageFileError(path, f"has no FLAG map of integers for band {band}", "leave flag_bits= or --flag-bits out")
+        what = f"has no FLAG map of integers for band {band}"
+        raise ImageFileError(path, what, "leave flag_bits= or --flag-bits out")
 
 
 def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *, limit=None, wcs=None):
@@ -292,7 +293,8 @@ def _pixel_area(path, band, wcs, options):
         area = options.pixel_scale**2
     else:
         what = f"band {band} has no celestial WCS, so that the area of a pixel is not known"
-        raise ImageFileError(path, what, "give pixel_scale=, for example 0.1 * u.arcsec, or --pixel-scale 0.1")
+        hint = "give pixel_scale=, for example 0.1 * u.arcsec, or --pixel-scale 0.1"
+        raise ImageFileError(path, what, hint)
     area = area.to_value(u.sr)
     if not 0 < area < np.inf:
         raise ImageFileError(path, f"band {band}: its WCS gives a pixel area of {area} sr")
