@@ -62,7 +62,7 @@ class ZeroBlocks:
     @property
     def reach(self):
         """How many rows above and below decide whether a pixel is in a block."""
-        return max((self.side or 1), (self.length or 1)) - 1
+        return (self.side or 1) + (self.length or 1) - 2
 
     @classmethod
     def of(cls, data):
@@ -87,12 +87,12 @@ class ZeroBlocks:
         empty = np.zeros(data.shape, bool)
         if np.count_nonzero(zero) < LEAST:
             return empty
-        zero = zero.astype(np.uint8)
-        shapes = [self.side and (self.side, self.side)]
-        shapes += [self.length and (self.length, 1), self.length and (1, self.length)]
-        for size in filter(None, shapes):
-            if size[0] <= data.shape[0] and size[1] <= data.shape[1]:
-                full = minimum_filter(zero, size=size, mode="constant", cval=0)
+        lines = self.length and ((self.length, 1), (1, self.length))
+        for size in (self.side and (self.side, self.side), *(lines or ())):
+            if size and size[0] <= data.shape[0] and size[1] <= data.shape[1]:
+                # What is in a square already does not make a line of the few zeros that touch it.
+                full = (zero & ~empty).astype(np.uint8)
+                full = minimum_filter(full, size=size, mode="constant", cval=0)
                 if full.any():
                     empty |= maximum_filter(full, size=size, mode="constant", cval=0) > 0
         return empty
