@@ -1,4 +1,4 @@
-"""What pixel values mean: units beside zero points, and noise maps by their own headers. Worked out by hand."""
+"""What pixel values mean: units beside zero points, noise maps by their own headers; worked out by hand."""
 
 import astropy.units as u
 import numpy as np
