@@ -5,14 +5,12 @@ import warnings
 import astropy.units as u
 from astropy.io import fits
 
-from euclid_resolved.bands import BANDS, band_name
-from euclid_resolved.io._calibration import ZERO_POINTS, is_counts
+from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS, band_name
 from euclid_resolved.io._fits_read import first_card, header_unit
-from euclid_resolved.io._mer_files import band_of
-from euclid_resolved.io._names import name_parts
-from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS
-
-__all__ = ["is_sky_image"]
+from euclid_resolved.io.euclid._calibration import ZERO_POINTS, is_counts
+from euclid_resolved.io.euclid._mer_files import band_of
+from euclid_resolved.io.euclid._names import name_parts
+from euclid_resolved.maps._properties import PROPERTIES
 
 
 def is_sky_image(path):

@@ -14,17 +14,6 @@ from astropy.io import fits
 
 from euclid_resolved.errors import ImageFileError, InputError
 
-__all__ = [
-    "blank_of",
-    "first_card",
-    "header_unit",
-    "list_extensions",
-    "open_fits",
-    "plane_shape",
-    "read_plane",
-    "to_native",
-]
-
 # Astropy only warns of these, and then gives what is left of the file.
 _DAMAGE = {
     "truncated": "it is truncated",

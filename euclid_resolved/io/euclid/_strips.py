@@ -1,0 +1,259 @@
+"""Images too large for the memory: headers are read once, pixels in strips of rows."""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import NDData
+from astropy.wcs import WCS
+
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._no_data import ZeroBlocks, row_step
+from euclid_resolved.io._fits_read import blank_of, plane_shape, to_native
+from euclid_resolved.io.euclid import _one_file as single
+from euclid_resolved.io.euclid._calibration import NoiseScale
+from euclid_resolved.io.euclid._cutout import (
+    _check_bands,
+    _check_bits,
+    _files,
+    _unique,
+    _zero_points,
+)
+from euclid_resolved.io.euclid._extensions import found_companion, unused, warn_of_unused
+from euclid_resolved.io.euclid._names import FLAG, NOISE
+from euclid_resolved.io.euclid._window import file_errors
+
+__all__ = ["open_large"]
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One image in an open file."""
+
+    path: object
+    hdu: object
+
+    def rows(self, start, stop, dtype=np.float32):
+        """Some of its rows as a new array in native byte order."""
+        with file_errors(self.path), np.errstate(all="ignore"):
+            return to_native(np.asarray(self.hdu.section[start:stop]), blank_of(self.hdu.header), dtype)
+
+
+@dataclass(frozen=True)
+class _Band:
+    """The planes of one band, and what turns their numbers into surface brightness."""
+
+    data: _Plane
+    noise: _Plane | None
+    flags: _Plane | None
+    factor: float
+    scale: NoiseScale | None
+    meta: dict
+
+    def sigma(self, start, stop):
+        """Some rows of the noise as one sigma, not yet in MJy/sr."""
+        if self.noise is None:
+            return None
+        dtype = np.float32 if self.scale.power == 1 else np.float64
+        return self.scale.sigma(self.noise.rows(start, stop, dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class LargeImage:
+    """An image on disk of which strips are read.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    wcs : `~astropy.wcs.WCS` or None
+    files : tuple of path-like
+        All that belong to it.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io import open_large
+    >>> folder = make_atlas("atlas", 1, pixels=16)
+    >>> with open_large({"HE": folder / "TNG000001_O5_Euclid_H.fits"}) as image:
+    ...     strip = image.strip(image.read(4, 7))
+    >>> image.shape, strip.shape
+    ((16, 16), (3, 16))
+    """
+
+    name: str
+    shape: tuple
+    wcs: WCS | None
+    files: tuple
+    _bands: dict
+    _flag_bits: int | None
+    _limits: dict = field(default_factory=dict)
+    _blocks: dict = field(default_factory=dict)
+
+    @property
+    def bands(self):
+        """The names of the bands, in order."""
+        return tuple(self._bands)
+
+    def read(self, start, stop):
+        """The numbers of some rows as they are in the files.
+
+        Files are read here alone, so that one thread can read and others work.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one after the last.
+
+        Returns
+        -------
+        numbers : dict
+            For `strip`.
+        """
+        numbers = {}
+        for band, planes in self._bands.items():
+            data, offset = planes.data.rows(start, stop), 0
+            reach = self._zero_blocks(band).reach
+            if (data == 0).any():
+                # Rows above and below tell whether a zero is in a block; as few at a time as were asked for.
+                offset = start - max(0, start - reach)
+                last, step = min(self.shape[0], stop + reach), stop - start
+                first = start - offset
+                above = [planes.data.rows(row, min(row + step, start)) for row in range(first, start, step)]
+                below = [planes.data.rows(row, min(row + step, last)) for row in range(stop, last, step)]
+                data = np.concatenate([*above, data, *below])
+            numbers[band] = (
+                data,
+                slice(offset, offset + stop - start),
+                planes.sigma(start, stop),
+                planes.flags and planes.flags.rows(start, stop, None),
+                self._limit(band),
+            )
+        return numbers
+
+    def strip(self, numbers):
+        """What was read, as an image without WCS.
+
+        Parameters
+        ----------
+        numbers : dict
+            From `read`; its arrays are changed.
+
+        Returns
+        -------
+        image : `~euclid_resolved.MultiBandImage`
+            The same pixels as `euclid_resolved.read_euclid` gives in these rows.
+        """
+        made = {}
+        for band, (data, rows, sigma, flags, limit) in numbers.items():
+            planes = self._bands[band]
+            empty = self._blocks[band].find(data)[rows]
+            made[band] = single.calibrate_plane(
+                data[rows], sigma, flags, empty, planes.factor, planes.scale, planes.meta, self._flag_bits,
+                limit=limit,
+            )  # fmt: skip
+        return MultiBandImage(made, name=self.name)
+
+    def _limit(self, band):
+        """The largest noise that is possible in a band, from the same pixels as if all were read."""
+        planes = self._bands[band]
+        if band not in self._limits and planes.noise is not None:
+            step = single.rms_step(self.shape)
+            rows = [planes.sigma(row, row + 1)[0, ::step] for row in range(0, self.shape[0], step)]
+            self._limits[band] = single.limit_of(np.array(rows))
+        return self._limits.get(band)
+
+    def _zero_blocks(self, band):
+        """How large a block of zeros is no data in a band, from the same rows as if all were read."""
+        if band not in self._blocks:
+            rows = range(0, self.shape[0], row_step(self.shape))
+            sample = np.concatenate([self._bands[band].data.rows(row, row + 1) for row in rows])
+            self._blocks[band] = ZeroBlocks(sample, self.shape)
+        return self._blocks[band]
+
+
+@contextmanager
+def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
+    """Open an image to read it strip by strip.
+
+    Checksums, which need the whole file, are not verified.
+
+    Parameters
+    ----------
+    source, bands, zero_point, flag_bits
+        As for `euclid_resolved.read_euclid`.
+
+    Yields
+    ------
+    image : `LargeImage`
+        Its files are open inside the ``with`` block.
+
+    Raises
+    ------
+    ImageFileError
+        If a file is missing, damaged, ambiguous, of another band, or without zero point or pixel area.
+    InputError
+        If a band is missing or given twice, or the bands do not lie on one grid.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io import open_large
+    >>> folder = make_atlas("atlas", 1, pixels=16)
+    >>> with open_large({"HE": folder / "TNG000001_O5_Euclid_H.fits"}) as image:
+    ...     strip = image.strip(image.read(4, 7))
+    >>> image.shape, strip.shape
+    ((16, 16), (3, 16))
+    """
+    options = single.Options(_zero_points(zero_point), None, _check_bits(flag_bits), None)
+    name, files = _files(
+        source, None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
+    )
+    with ExitStack() as stack:
+        opened, found, grids = {}, {}, {}
+
+        def open_one(path):
+            if path not in opened:
+                with file_errors(path):
+                    # Not mapped: the pages of a mapped file count as memory of the process.
+                    hdus = fits.open(path, memmap=False, lazy_load_hdus=True)
+                    opened[path] = stack.enter_context(hdus)
+            return opened[path]
+
+        @contextmanager
+        def opening(path):
+            with file_errors(path):
+                yield open_one(path)
+
+        for path, wanted, others in files:
+            hdus = open_one(path)
+            with file_errors(path):
+                images = single.find_bands(path, hdus, wanted, options)
+            for band, image in images.items():
+                with file_errors(path):
+                    wcs, calibration, meta = single.read_header(path, hdus, image, band, options)
+                data, shape = _Plane(path, image), plane_shape(path, image)
+                noise, flags, scale = None, None, None
+                where = path, hdus, image
+                with file_errors(path), found_companion(*where, NOISE, others, opening) as companion:
+                    if companion is not None:
+                        companion.check(shape)
+                        scale = companion.noise_scale(band, calibration)
+                        noise = _Plane(companion.path, companion.hdu)
+                if options.flag_bits is not None:
+                    with file_errors(path), found_companion(*where, (FLAG,), others, opening) as companion:
+                        if companion is not None:
+                            companion.check(shape)
+                            flags = _Plane(companion.path, companion.hdu)
+                    single.check_flags(path, band, None if flags is None else flags.rows(0, 1, None).dtype)
+                found[band] = _Band(data, noise, flags, calibration.factor, scale, meta)
+                # No memory: one number that is seen everywhere.
+                empty = np.broadcast_to(np.float32(np.nan), shape)
+                grids[band] = NDData(empty, unit=SURFACE_BRIGHTNESS, wcs=wcs, meta=meta)
+            without = [band for band in images if found[band].noise is None]
+            warn_of_unused(path, unused(hdus) if without else [], without)
+        _check_bands(grids, options)
+        grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
+        yield LargeImage(name, grid.shape, grid.wcs, tuple(opened), found, options.flag_bits)
