@@ -211,6 +211,7 @@ def test_noise_that_belongs_to_no_band_is_not_passed_over_in_silence(tmp_path):
 def test_noise_that_is_none_masks(tmp_path, kind):
     good = {"RMS": 0.5, "VAR": 0.25, "IVAR": 4.0, "WHT": 4.0}[kind]
     bad = [0, -1, np.nan, {"RMS": 1e16, "VAR": 1e32, "IVAR": 1e-32, "WHT": 1e-32}[kind]]
+    bad += [{"RMS": 1e-9, "VAR": 1e-18, "IVAR": 1e18, "WHT": 1e18}[kind]]  # a perfect pixel is none
     values = plane(good)
     values[0, : len(bad)] = bad
     hdus = [fits.PrimaryHDU(), fits.ImageHDU(plane(), header("VIS", 24.6), name="VIS_FLUX")]

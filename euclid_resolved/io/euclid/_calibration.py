@@ -17,7 +17,7 @@ CONSISTENT = 0.01
 
 ABSURD_RMS, ABSURD_RATIO = 1e12, 1e6
 """Noise maps hold 1e16 where there are no data. The first limit is for images that are mostly empty, whose
-median would be that value; the second, times the median, for maps in other units."""
+median would be that value; the second, how far from the median noise can be, for maps in other units."""
 
 # What astropy does not know and what is no count, for all that MAGZERO may stand beside it.
 NO_COUNTS = re.compile(r"mag|jy|jansky|erg|watt|beam|kelvin|flam|fnu|angstrom", re.IGNORECASE)

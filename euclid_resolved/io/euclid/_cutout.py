@@ -64,8 +64,8 @@ def read_euclid(
     -------
     image : `~euclid_resolved.MultiBandImage`
         float32 in MJy/sr, one `~astropy.nddata.NDData` a band. ``mask`` is True where the value is not
-        finite, where the noise is not finite, not positive or absurd (1e16, or a million times the
-        median), where a wanted flag is set, and in blocks of exact zeros
+        finite, where the noise is not finite, not positive or absurd (1e16, or a million times more or less
+        than the median), where a wanted flag is set, and in blocks of exact zeros
         (`euclid_resolved.images.zero_blocks`). ``uncertainty`` is one sigma, from a map of it or of
         variance, inverse variance or weight, NaN where it is bad. ``meta`` holds ``psf`` (an array),
         ``zero_point`` (None where the file was in surface brightness), ``file``, ``hdu``,

@@ -238,7 +238,8 @@ def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *
         data *= np.float32(factor)
     mask = ~np.isfinite(data) | empty
     if sigma is not None:
-        bad = ~(sigma <= (rms_limit(sigma) if limit is None else limit))
+        limit = rms_limit(sigma) if limit is None else limit
+        bad = ~((sigma <= limit) & (sigma >= limit / ABSURD_RATIO**2))
         with np.errstate(over="ignore", invalid="ignore"):
             sigma *= np.float32(scale.factor)
         sigma[bad] = np.nan
