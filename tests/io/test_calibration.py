@@ -240,6 +240,28 @@ def test_noise_maps_in_files_of_their_own(tmp_path, kind):
         read_euclid({"IE": tmp_path / "vis.fits", f"VIS_{kind}": "a.fits", f"IE_{kind}": "b.fits"})
 
 
+def test_a_map_named_after_the_band_belongs_to_an_image_without_name(tmp_path):
+    hdus = [fits.PrimaryHDU(plane(), header("VIS", 24.6)), fits.ImageHDU(plane(0.5), name="VIS_RMS")]
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    assert sigma_of(read_euclid(tmp_path / "a.fits")) == pytest.approx(0.5 * VIS, rel=1e-3)
+    with open_large({"IE": tmp_path / "a.fits"}) as large:
+        assert sigma_of(large.strip(large.read(0, 3))) == pytest.approx(0.5 * VIS, rel=1e-3)
+
+
+def test_one_file_of_noise_for_several_bands(tmp_path):
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(plane(0.5), name="VIS_RMS"),
+        fits.ImageHDU(plane(9), name="RMS_HE"),
+    ]
+    fits.HDUList(hdus).writeto(tmp_path / "noise.fits")
+    files = {"IE": a_file(tmp_path / "a.fits"), "IE_RMS": tmp_path / "noise.fits"}
+    files["HE"] = a_file(tmp_path / "b.fits", band="NIR_H", zero_point=29.9, name="SCI")
+    image = read_euclid({**files, "HE_RMS": tmp_path / "noise.fits"})
+    assert sigma_of(image) == pytest.approx(0.5 * VIS, rel=1e-3)
+    assert sigma_of(image, "HE") == pytest.approx(9 * NIR_H, rel=1e-3)
+
+
 def test_the_noise_of_a_mosaic_is_read_by_its_own_header(tmp_path):
     name = "EUC_MER_{}_TILE1-A_20240101T000000.0Z_00.00.fits"
     image = tmp_path / name.format("BGSUB-MOSAIC-VIS")

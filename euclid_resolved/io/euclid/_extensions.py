@@ -58,26 +58,29 @@ class Companion:
 
 
 @contextmanager
-def found_companion(path, hdus, image, kinds, others, opening=open_fits):
+def found_companion(path, hdus, image, band, kinds, others, opening=open_fits):
     """The `Companion` of one of some kinds: from a file of its own, else an extension, else None."""
     kind = next((kind for kind in kinds if kind in others), None)
     if kind is not None:
         with opening(others[kind]) as opened:
-            hdu = choose(others[kind], opened, (kind, *kinds))
+            named = [(hdu, part) for hdu in opened if (part := name_parts(hdu.name)) is not None]
+            own = [hdu for hdu, part in named if part.kind in kinds and part.of.upper() == band.upper()]
+            hdu = own[0] if len(own) == 1 else choose(others[kind], opened, (kind, *kinds))
             part = name_parts(hdu.name)
             kind = part.kind if part is not None and part.kind in kinds else kind
             yield Companion(others[kind], hdu, kind, headers_of(opened, hdu))
         return
-    found = companions(hdus, image)
+    found = companions(hdus, image, band)
     kind = next((kind for kind in kinds if kind in found), None)
     # Not the headers beside it: they are about the image.
     yield None if kind is None else Companion(path, found[kind], kind, [found[kind].header])
 
 
-def unused(hdus):
-    """The noise maps of a file that belong to none of its images."""
-    images = [hdu for hdu in hdus if is_image(hdu)]
-    used = {id(hdu) for image in images for hdu in companions(hdus, image).values()}
+def unused(hdus, images):
+    """The noise maps of a file that belong to none of its images; those that were read are given by band."""
+    bands = {id(hdu): band for band, hdu in images.items()}
+    found = [companions(hdus, hdu, bands.get(id(hdu), "")) for hdu in hdus if is_image(hdu)]
+    used = {id(hdu) for each in found for hdu in each.values()}
     return [
         hdu.name
         for hdu in hdus

@@ -114,13 +114,15 @@ def name_parts(name):
     return Named(known, kind, known in BANDS or "band" in found and bool(of))
 
 
-def companions(hdus, image):
+def companions(hdus, image, band=""):
     """The extensions that belong to an image.
 
     Parameters
     ----------
     hdus : sequence of extensions
     image : the extension of the image
+    band : str, optional
+        What it shows, where its name does not say it.
 
     Returns
     -------
@@ -131,14 +133,14 @@ def companions(hdus, image):
     own = name_parts(image.name)
     own = "" if own is None else own.of
     # A bare name, such as HSC_G, is that of a band if others are called after it.
-    bare = image.name.strip().upper()
+    called = {own, image.name.strip().upper(), "" if own else band.upper()}
     alone = sum(map(is_image, hdus)) <= 1
     found, lone = {}, {}
     for hdu in hdus:
         parts = name_parts(hdu.name)
         if hdu is image or not hdu.is_image or parts is None or parts.kind == IMAGE:
             continue
-        if parts.of and parts.of in (own, bare):
+        if parts.of and parts.of.upper() in called:
             place = found
         elif not parts.of and (not own or alone or parts.kind == FLAG):
             place = lone

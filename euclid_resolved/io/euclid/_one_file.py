@@ -61,11 +61,11 @@ def read_file(path, wanted, options, others=None):
         If the file cannot be read, or what it holds is not what is wanted.
     """
     with open_fits(path) as hdus:
+        images = find_bands(path, hdus, wanted, options)
         planes = {
-            band: _read_band(path, hdus, image, band, options, others or {})
-            for band, image in find_bands(path, hdus, wanted, options).items()
+            band: _read_band(path, hdus, image, band, options, others or {}) for band, image in images.items()
         }
-        missed = unused(hdus)
+        missed = unused(hdus, images)
     warn_of_unused(path, missed, [band for band, plane in planes.items() if plane.uncertainty is None])
     return planes
 
@@ -182,17 +182,17 @@ def _read_band(path, hdus, image, band, options, others):
     wcs, calibration, meta = read_header(path, hdus, image, band, options)
     data = read_plane(path, image)
     noise, scale = None, None
-    with found_companion(path, hdus, image, NOISE, others) as found:
+    with found_companion(path, hdus, image, band, NOISE, others) as found:
         if found is not None:
             scale = found.noise_scale(band, calibration)
             noise = found.read(data.shape, np.float32 if scale.power == 1 else np.float64)
             noise = scale.sigma(noise)
     flags = None
     if options.flag_bits is not None:
-        with found_companion(path, hdus, image, (FLAG,), others) as found:
+        with found_companion(path, hdus, image, band, (FLAG,), others) as found:
             flags = None if found is None else found.read(data.shape, None)
         check_flags(path, band, None if flags is None else flags.dtype)
-    with found_companion(path, hdus, image, (PSF,), others) as found:
+    with found_companion(path, hdus, image, band, (PSF,), others) as found:
         if found is not None:
             meta = {"psf": found.read(), **meta}
     empty = zero_blocks(data)

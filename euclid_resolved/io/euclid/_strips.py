@@ -236,7 +236,7 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
                     wcs, calibration, meta = single.read_header(path, hdus, image, band, options)
                 data, shape = _Plane(path, image), plane_shape(path, image)
                 noise, flags, scale = None, None, None
-                where = path, hdus, image
+                where = path, hdus, image, band
                 with file_errors(path), found_companion(*where, NOISE, others, opening) as companion:
                     if companion is not None:
                         companion.check(shape)
@@ -253,7 +253,7 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
                 empty = np.broadcast_to(np.float32(np.nan), shape)
                 grids[band] = NDData(empty, unit=SURFACE_BRIGHTNESS, wcs=wcs, meta=meta)
             without = [band for band in images if found[band].noise is None]
-            warn_of_unused(path, unused(hdus) if without else [], without)
+            warn_of_unused(path, unused(hdus, images) if without else [], without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
         yield LargeImage(name, grid.shape, grid.wcs, tuple(opened), found, options.flag_bits)
