@@ -134,26 +134,31 @@ def test_folders_of_any_name(tmp_path, where, zipped):
         assert open_image(path, bands=("IE",)).bands == ("IE",)
 
 
+def sides(value, unit="pc"):
+    """The cards of square pixels."""
+    return {f"{key}{axis}": v for key, v in (("CDELT", value), ("CUNIT", unit)) for axis in (1, 2)}
+
+
 def test_planes_with_pixels_of_another_size_are_refused(atlas):
-    write_plane(atlas / "TNG000008_O5_Euclid_J.fits", np.ones(SHAPE), CDELT1=50.0, CDELT2=50.0)
+    write_plane(atlas / "TNG000008_O5_Euclid_J.fits", np.ones(SHAPE), **sides(50.0))
     (galaxy,) = read_atlas(atlas)
     with pytest.raises(
         ImageFileError, match="Euclid_J.fits: its pixels are 50 pc wide .* other planes 100 pc"
     ):
         _ = galaxy.image
     write_plane(atlas / "TNG000008_O5_Euclid_J.fits", np.ones(SHAPE))
-    write_plane(atlas / "TNG000008_O5_stellarage.fits", np.ones(SHAPE), "Gyr", CDELT1=0.05, CUNIT1="kpc")
+    write_plane(atlas / "TNG000008_O5_stellarage.fits", np.ones(SHAPE), "Gyr", **sides(0.05, "kpc"))
     with pytest.raises(ImageFileError, match="stellarage.fits: its pixels are 50 pc wide"):
         _ = galaxy.maps
     for plane, unit in MAPS.items():
-        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, CDELT1=50.0)
+        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, **sides(50.0))
     with pytest.raises(
         InputError, match="map of stellar_mass_density are 50 pc wide, those of the image 100 pc"
     ):
         galaxy.load()
     # The same size in another unit is the same.
     for plane, unit in MAPS.items():
-        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, CDELT1=0.1, CUNIT1="kpc")
+        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, **sides(0.1, "kpc"))
     galaxy.load()
 
 

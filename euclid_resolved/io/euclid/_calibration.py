@@ -112,7 +112,8 @@ def calibrate(path, band, headers, given, area):
             _refuse_contradiction(path, band, unit, said, follows)
         return Calibration(factor, None, said, bunit, area)
     if said is None:
-        what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}) and BUNIT is {bunit or 'missing'}"
+        what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}; 0 is none) and BUNIT is "
+        what += "missing" if bunit is None else str(bunit)
         hint = need_zero_point(band)
         if (follows := _of_pixel(unit)) is not None:
             hint += f"; for {unit} in every pixel that is {follows:.2f}"
@@ -128,13 +129,22 @@ def _unit_of(headers):
 
 def _said(path, band, headers, given):
     """The zero point in the headers, or None; what can be none does not matter if the user gave another."""
-    found = first_card(headers, *ZERO_POINTS)
+    cards = (([header], key) for key in ZERO_POINTS for header in headers)
+    # 0 is what programs write that do not know it.
+    found = next((card for place, key in cards if not _blank(card := first_card(place, key))), None)
     try:
         return None if found is None else check_zero_point(found)
     except InputError as error:
         if given.get(band) is not None or given.get(None) is not None:
             return None
         raise ImageFileError(path, f"band {band}: {error}", need_zero_point(band)) from None
+
+
+def _blank(card):
+    try:
+        return card is None or float(card) == 0
+    except (TypeError, ValueError):
+        return False
 
 
 def is_counts(unit):

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, ImageFileError
-from euclid_resolved.io._fits_read import list_extensions, open_fits, read_plane
+from euclid_resolved.io._fits_read import is_plane, list_extensions, open_fits, plane_shape, read_plane
 from euclid_resolved.io.euclid._calibration import noise_scale
 from euclid_resolved.io.euclid._names import IMAGE, NOISE, companions, is_image, name_parts
 
 
 def choose(path, hdus, kinds=(IMAGE,)):
     """The science image, or the map of one of some kinds, where there is no doubt which it is."""
-    images = [hdu for hdu in hdus if hdu.is_image and len(hdu.shape) == 2]
+    images = [hdu for hdu in hdus if is_plane(hdu)]
     if IMAGE in kinds:
         images = [hdu for hdu in images if is_image(hdu)]
     named = [hdu for hdu in images if (part := name_parts(hdu.name)) is not None and part.kind in kinds]
@@ -48,8 +48,9 @@ class Companion:
 
     def check(self, shape):
         """Refuse a map of another shape than the image."""
-        if tuple(self.hdu.shape) != tuple(shape):
-            what = f"the {self.kind} map has shape {tuple(self.hdu.shape)}, the image {tuple(shape)}"
+        own = plane_shape(self.path, self.hdu)
+        if own != tuple(shape):
+            what = f"the {self.kind} map has shape {own}, the image {tuple(shape)}"
             raise ImageFileError(self.path, what)
 
     def noise_scale(self, band, calibration):

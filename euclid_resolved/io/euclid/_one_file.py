@@ -7,14 +7,13 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
-from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area
 
 from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
-from euclid_resolved.images._grid import corner_offset
 from euclid_resolved.images._no_data import zero_blocks
+from euclid_resolved.images._pixels import sky_matrix
 from euclid_resolved.io._fits_read import first_card, list_extensions, open_fits, plane_shape, read_plane
+from euclid_resolved.io._wcs import celestial
 from euclid_resolved.io.euclid._calibration import ABSURD_RATIO, calibrate
 from euclid_resolved.io.euclid._extensions import (
     choose,
@@ -164,8 +163,9 @@ def read_header(path, hdus, image, band, options):
     if band_name(found) in BANDS and band_name(found) != band:
         what = f"was given as band {band}, but its FILTER is {found}, which is {band_name(found)}"
         raise ImageFileError(path, what, "are the files of two bands swapped?")
-    wcs = _celestial(path, headers, plane_shape(path, image))
-    area = lambda: _pixel_area(path, band, wcs, options)  # noqa: E731, only some units need it
+    shape = plane_shape(path, image)
+    wcs = celestial(path, headers, shape)
+    area = lambda: _pixel_area(path, band, wcs, shape, options)  # noqa: E731, only some units need it
     calibration = calibrate(path, band, headers, options.zero_points, area)
     meta = {
         "zero_point": calibration.zero_point,
@@ -278,25 +278,14 @@ def limit_of(sample):
     return ABSURD_RATIO * float(np.median(values)) if values.size else np.inf
 
 
-def _celestial(path, headers, shape):
-    """The celestial WCS, or None where no header has one."""
-    for header in headers:
-        wcs = WCS(header, naxis=2)
-        if wcs.has_celestial:
-            if not corner_offset(wcs, wcs, shape) < 0.1:
-                raise ImageFileError(path, "its WCS cannot be used: positions do not lead back to pixels")
-            return wcs
-    return None
-
-
-def _pixel_area(path, band, wcs, options):
+def _pixel_area(path, band, wcs, shape, options):
     """The solid angle of a pixel in sr."""
     if wcs is not None:
-        area = proj_plane_pixel_area(wcs.celestial) * u.deg**2
+        area = abs(np.linalg.det(sky_matrix(wcs, shape))) * u.deg**2
     elif options.pixel_scale is not None:
         area = options.pixel_scale**2
     else:
-        what = f"band {band} has no celestial WCS, so that the area of a pixel is not known"
+        what = f"band {band} has no celestial WCS with a scale, so that the area of a pixel is not known"
         hint = "give pixel_scale=, for example 0.1 * u.arcsec, or --pixel-scale 0.1"
         raise ImageFileError(path, what, hint)
     area = area.to_value(u.sr)

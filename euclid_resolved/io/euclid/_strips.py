@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._no_data import ZeroBlocks, row_step
-from euclid_resolved.io._fits_read import blank_of, plane_shape, to_native
+from euclid_resolved.io._fits_read import blank_of, plane_shape, section, to_native
 from euclid_resolved.io.euclid import _one_file as single
 from euclid_resolved.io.euclid._calibration import NoiseScale
 from euclid_resolved.io.euclid._cutout import (
@@ -38,7 +38,8 @@ class _Plane:
     def rows(self, start, stop, dtype=np.float32):
         """Some of its rows as a new array in native byte order."""
         with file_errors(self.path), np.errstate(all="ignore"):
-            return to_native(np.asarray(self.hdu.section[start:stop]), blank_of(self.hdu.header), dtype)
+            values = section(self.hdu, (slice(start, stop), slice(None)))
+            return to_native(values, blank_of(self.hdu.header), dtype)
 
 
 @dataclass(frozen=True)
