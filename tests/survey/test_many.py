@@ -193,7 +193,7 @@ def test_bad_input_is_refused_before_anything_is_mapped(model, images, out, line
     with pytest.raises(ModelFileError, match="holds an image, not a model"):
         predict_many(images[0], images, out)
     with pytest.raises(InputError, match="is no folder"):
-        predict_many(model, images, tmp_path / "none")
+        predict_many(model, images, out / "maps.fits")
     with pytest.raises(InputError, match="not both"):
         predict_many(model, images, out, workers=2, scheduler="tcp://localhost:1")
     with pytest.raises(InputError, match="workers must be"):
