@@ -6,5 +6,10 @@ from ._bands import (
     Band as Band,
 )
 from ._image import MultiBandImage as MultiBandImage
+from ._no_data import zero_blocks as zero_blocks
 from ._noise import image_noise as image_noise
-from ._positions import pixel_scale as pixel_scale
+from ._pixels import (
+    pixel_area as pixel_area,
+    pixel_scale as pixel_scale,
+    scale_wcs as scale_wcs,
+)

@@ -7,10 +7,11 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
-from euclid_resolved.images._positions import pixel_scale, position_in_pixels
+from euclid_resolved.images._pixels import pixel_scale
+from euclid_resolved.images._positions import position_in_pixels
+from euclid_resolved.images._sources import noise_of, smooth
 from euclid_resolved.imaging._kernels import psf_fwhm
-from euclid_resolved.imaging._sources import noise_of
-from euclid_resolved.imaging._steps import MaskReason, mask_more, planes, smooth
+from euclid_resolved.imaging._steps import MaskReason, mask_more, planes
 
 __all__ = ["mask_compact"]
 
@@ -102,7 +103,7 @@ def mask_compact(image, target=None, *, signal_to_noise=10.0, contrast=1.0, grow
     width = {band: _width(image, band) for band in bands}
     sharpest = min(width, key=width.get)
     centre = _centre(bands[sharpest], width[sharpest], *position_in_pixels(image, target))
-    noise = {band: noise_of(plane) for band, plane in bands.items()}
+    noise = {band: noise_of(plane.data, plane.good, plane.sigma) for band, plane in bands.items()}
     mask, found = np.zeros(image.shape, bool), []
     for x, y in _peaks(bands[sharpest], noise[sharpest], width[sharpest], signal_to_noise):
         if any(np.hypot(x - a, y - b) < radius for a, b, radius in found):

@@ -10,6 +10,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._no_data import zero_blocks
 from euclid_resolved.maps._spatial_map import Quality
 
 __all__ = ["MaskReason", "history", "mask_reasons"]
@@ -83,6 +84,10 @@ class Plane:
     def good(self):
         """Where the band can be used."""
         return ~self.bad
+
+    def measured(self):
+        """Where the band was measured: it can be used, and is in no block of exact zeros."""
+        return self.good & ~zero_blocks(np.where(self.bad, np.nan, self.data))
 
     def to_nddata(self):
         """The band as NDData in MJy/sr, float32."""
@@ -248,13 +253,3 @@ def mask_more(image, masks, reason, step, settings=None, measured=None):
         reasons[new] |= reason
         plane.bad |= new
     return new_image(image, bands, step, settings, measured, reasons=reasons)
-
-
-def smooth(data, good, sigma_pixels):
-    """A Gaussian average of the good pixels, and the weight they have in it."""
-    from scipy.ndimage import gaussian_filter
-
-    weight = gaussian_filter(good.astype(float), sigma_pixels, mode="constant")
-    total = gaussian_filter(np.where(good, data, 0.0), sigma_pixels, mode="constant")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 1e-3, total / weight, 0.0), weight
