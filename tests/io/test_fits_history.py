@@ -17,7 +17,7 @@ PLAIN = [
     "'",
     "NGC 1 & NGC 2",
     "C:\\new\\alpha\\x",
-    "Barnard's star, d'Arrest's comet " * 9,
+    "Barnard's star, d'Arrest's comet, " * 9 + "and the end",
     "100 % of 'all' pixels; a = b / c",
 ]
 
