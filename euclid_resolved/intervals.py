@@ -40,6 +40,9 @@ class Interval:
         Shape (b, s): what to add to an estimate, dex, for the mean of the truth on the linear scale. An
         estimate that is right in the mean of logarithms is too low for a sum. None in files that were
         written without it.
+    shared : float or None
+        The part of the variance of truth minus estimate that the pixels of a galaxy share, from 0 to 1: what
+        the error of a total is made of. None in files that were written without it.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Interval:
     low: np.ndarray
     high: np.ndarray
     mean: np.ndarray | None = None
+    shared: float | None = None
 
     @classmethod
     def of(cls, difference, light, noise, groups, levels=LEVELS):
@@ -104,7 +108,8 @@ class Interval:
                 cell = mine & (second == j)
                 own = _cell(difference[cell], weight[cell], number[cell], levels, margin)
                 low[:, i, j], high[:, i, j], mean[i, j] = next(t for t in (own, row, whole) if t is not None)
-        return cls(np.array(levels, float), brightness, edges, low, high, mean)
+        shared = float(shared_part(difference, weight, number))
+        return cls(np.array(levels, float), brightness, edges, low, high, mean, shared)
 
     def __repr__(self):
         levels = ", ".join(f"{level:g}" for level in self.levels)
@@ -155,7 +160,8 @@ class Interval:
     def to_tree(self):
         """The interval as a dict of arrays."""
         tree = {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
-        return tree if self.mean is None else {**tree, "mean": self.mean}
+        known = {"mean": self.mean, "shared": self.shared}
+        return tree | {name: value for name, value in known.items() if value is not None}
 
     @classmethod
     def from_tree(cls, tree):
@@ -175,7 +181,10 @@ class Interval:
         rising = (np.diff(brightness) >= 0).all() and (np.diff(noise, axis=1) >= 0).all()
         if not rising or (low > high).any() or (levels <= 0).any() or (levels >= 1).any():
             raise InputError("an interval has edges or ends that are out of order")
-        return cls(levels, brightness, noise, low, high, mean)
+        shared = None if tree.get("shared") is None else float(tree["shared"])
+        if shared is not None and not 0 <= shared <= 1:
+            raise InputError(f"an interval's shared part of the variance is {shared}, not from 0 to 1")
+        return cls(levels, brightness, noise, low, high, mean, shared)
 
 
 def _coordinates(light, noise):
@@ -219,4 +228,4 @@ def shared_part(difference, weight, number):
     means = np.bincount(number, weight * difference) / total
     centre = np.average(difference, weights=weight)
     spread = np.average((difference - centre) ** 2, weights=weight)
-    return np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30)
+    return min(np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30), 1.0)

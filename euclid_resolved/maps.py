@@ -25,6 +25,7 @@ PLANES = {
     "noise": "one sigma from the noise of the image alone",
     "model": "one sigma from the scatter of the estimator alone",
     "mean": "mean of the truth of such pixels: what totals and means add up",
+    "common": "one sigma from errors that all pixels share, such as the level of the sky",
 }
 """The further planes a map may have, in its own unit."""
 
@@ -189,7 +190,14 @@ class SpatialMap(Described, NDDataRef):
     def _slice(self, item):
         item = check_slices(item, self.data.shape)
         planes = {name: plane[item] for name, plane in self.planes.items()}
-        return {**super()._slice(item), "quality": self.quality[item], "planes": planes}
+        new = {**super()._slice(item), "quality": self.quality[item], "planes": planes}
+        # Planes that came with the image, such as its bins, are cut with it.
+        shape = self.data.shape
+        new["meta"] = {
+            key: value[item] if isinstance(value, np.ndarray) and value.shape == shape else value
+            for key, value in self.meta.items()
+        }
+        return new
 
     def _slice_wcs(self, item):
         return slice_wcs(self.wcs, item)
