@@ -6,17 +6,10 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs.utils import pixel_to_pixel
 
+from euclid_resolved._correlation import after_interpolation, interpolated_variance
+from euclid_resolved._noise_record import KEY, common_sigma, correlation_of, one_sigma, with_record
 from euclid_resolved.errors import InputError
 from euclid_resolved.grid import check_nddata, corner_offset, native_float32
-from euclid_resolved.noise_record import (
-    KEY,
-    after_interpolation,
-    common_sigma,
-    correlation_of,
-    interpolated_variance,
-    one_sigma,
-    with_record,
-)
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = ["align"]

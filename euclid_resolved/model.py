@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from astropy.nddata import StdDevUncertainty
 
+from euclid_resolved._noise_record import KEY
 from euclid_resolved.checks import check_names, check_type
 from euclid_resolved.clip import MIN_SN, judge
 from euclid_resolved.domain import Domain
@@ -18,7 +19,6 @@ from euclid_resolved.image import MultiBandImage
 from euclid_resolved.intervals import LEVELS, Interval
 from euclid_resolved.maps import Quality, SpatialMap
 from euclid_resolved.noise import common_errors, image_noise, noise_correlation
-from euclid_resolved.noise_record import KEY
 from euclid_resolved.plugins import available, lookup
 from euclid_resolved.quantities import get_property
 from euclid_resolved.scale import Scale, from_dex

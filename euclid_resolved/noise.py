@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from euclid_resolved._noise_record import KEY, common_sigma, correlation_of, one_sigma
 from euclid_resolved.grid import native_float32
-from euclid_resolved.noise_record import KEY, common_sigma, correlation_of, one_sigma
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = ["common_errors", "image_noise", "noise_correlation", "pixel_noise", "stack_noise"]
@@ -84,8 +84,8 @@ def noise_correlation(image, band):
     >>> from euclid_resolved.noise import noise_correlation
     >>> bands = {band: NDData(np.ones((61, 61)), unit=u.MJy / u.sr) for band in ("IE", "HE")}
     >>> image = match_psf(MultiBandImage(bands, meta={"pixel_scale": 0.1 * u.arcsec}), psf="gaussian")
-    >>> print(f"{noise_correlation(image, 'IE').sum():.0f} pixels share noise; {noise_correlation(image, 'HE')}")
-    22 pixels share noise; [[1.]]
+    >>> print([f"{band}: {noise_correlation(image, band).sum():.0f} pixels share noise" for band in image])
+    ['IE: 22 pixels share noise', 'HE: 1 pixels share noise']
     """
     return correlation_of(image[band].meta)
 

@@ -1,8 +1,8 @@
 """Totals and means of maps inside regions, with errors; a total and a mean are never confused.
 
-The error of a sum is mostly what its pixels share. What the model shares a calibrated model has measured; what
-the image shares (the level of its sky, E(B-V)) is a plane of the map. Where neither is known, the error is a
-lower limit, and says so.
+The error of a sum is mostly what its pixels share. What the model shares a calibrated model has measured;
+what the image shares (the level of its sky, E(B-V)) is a plane of the map. Where the model's part is not
+known, the error is a lower limit, and says so.
 
 An estimate is right in the mean of its logarithm, so that a sum of estimates is low by half the variance
 of their errors times ln 10. A calibrated model knows by how much, and gives its maps a plane ``mean``; that
@@ -10,12 +10,13 @@ is what totals and means add up. Medians, and maps without that plane, are those
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import StdDevUncertainty
 
+from euclid_resolved._region_errors import RegionErrors
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps import SpatialMap
 from euclid_resolved.profiles import axis_ratio, pixel_scale
@@ -145,7 +146,7 @@ def total(
         )
     area, unit = _pixel_area(map_, distance), map_.unit
     values, sigma, weight, good = _inside(map_, where, "mean")
-    errors = _Errors.of(map_, sigma, correlation_length, correlated_fraction)
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     known, filled = weight * good, ""
     if fill is not None:
         values, sigma = _fill(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
@@ -200,7 +201,7 @@ def mean(map_, where=None, *, weights=None, correlation_length=None, correlated_
     norm = used.sum()
     unit = map_.unit or u.dimensionless_unscaled
     value = np.sum(used * np.where(used > 0, values, 0.0)) / norm * unit
-    errors = _Errors.of(map_, sigma, correlation_length, correlated_fraction)
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     error, coverage = errors.of_sum(used / norm) * unit, _coverage(weight, good)
     return RegionValue("mean", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
 
@@ -235,7 +236,7 @@ def median(map_, where=None, *, correlation_length=None, correlated_fraction=Non
     v, w = values[used > 0][order], used[used > 0][order]
     middle = (np.cumsum(w) - w / 2) / w.sum()
     unit = map_.unit or u.dimensionless_unscaled
-    errors = _Errors.of(map_, sigma, correlation_length, correlated_fraction)
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     error = errors.of_sum(used / used.sum()) * np.sqrt(np.pi / 2) * unit
     value, coverage = np.interp(0.5, middle, v) * unit, _coverage(weight, good)
     return RegionValue("median", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
@@ -295,78 +296,6 @@ def _pixel_area(map_, distance):
     if not distance.unit.is_equivalent(u.pc) or not distance > 0 * distance.unit:
         raise InputError(f"distance must be a positive length, got {distance}")
     return (distance.to(u.pc) * scale.to_value(u.rad)) ** 2
-
-
-@dataclass(frozen=True, eq=False)
-class _Errors:
-    """The errors of the pixels of a map, apart by how many pixels share them.
-
-    `own` is one sigma of the model and of the noise, `common` that of errors that all pixels share; `fraction` is
-    the part of the variance of `own` that all share as well, `spread` over how many pixels (or bins) the rest
-    is spread, `length` the same as a Gaussian that the user gave.
-    """
-
-    own: np.ndarray | None
-    common: np.ndarray
-    fraction: float
-    lower_limit: bool
-    length: float
-    spread: float
-    bins: np.ndarray | None
-
-    @classmethod
-    def of(cls, map_, sigma, length, fraction):
-        """The errors of a map with this one sigma, and what the user says about them."""
-        if isinstance(fraction, Mapping):
-            raise InputError(
-                f"correlated_fraction is one number, got several: choose from {', '.join(fraction)}"
-            )
-        known = map_.meta.get("shared_variance") if fraction is None else fraction
-        fraction = 0.0 if known is None else known
-        if not (length is None or length >= 0) or not 0 <= fraction <= 1:
-            raise InputError(
-                "correlation_length must not be negative and correlated_fraction lie in [0, 1], got "
-                f"{length} and {fraction}"
-            )
-        common = np.nan_to_num(np.asarray(map_.planes.get("common", np.zeros(map_.data.shape)), float))
-        own = None if sigma is None else np.sqrt(np.clip(sigma**2 - common**2, 0, None))
-        bins = map_.meta.get("bins") if length is None else None
-        bins = bins if np.shape(bins) == map_.data.shape else None
-        spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
-        return cls(own, common, fraction, known is None and sigma is not None, length or 0.0, spread, bins)
-
-    def filled(self, sigma, known):
-        """The errors after pixels were filled whose one sigma is in `sigma`."""
-        if sigma is None:
-            return self
-        own = np.where(known, self.own, sigma)
-        level = np.average(self.common[known]) if known.any() else 0.0
-        return replace(self, own=own, common=np.where(known, self.common, level))
-
-    def of_sum(self, weights):
-        """One sigma of sum(weights * values)."""
-        if self.own is None:
-            return np.nan
-        used = weights > 0
-        each = np.where(used, weights * np.where(used, self.own, 0.0), 0.0)
-        if not np.isfinite(each).all():
-            return np.nan
-        shared, whole = np.sum(np.where(used, weights * self.common, 0.0)), np.sum(each)
-        if self.length > 0:
-            from scipy.signal import fftconvolve
-
-            reach = int(np.ceil(5 * self.length))
-            profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.length) ** 2)
-            local = np.sum(each * fftconvolve(each, np.outer(profile, profile), mode="same"))
-        elif self.bins is not None:
-            # All pixels of a bin have one error; those in none have their own.
-            binned = self.bins >= 0
-            sums = np.bincount(self.bins[binned], each[binned]) if binned.any() else np.zeros(1)
-            local = self.spread * (np.sum(sums**2) + np.sum(each[~binned] ** 2))
-        else:
-            local = self.spread * np.sum(each**2)
-        local = min(local, whole**2)  # of a region smaller than what shares noise
-        return float(np.sqrt((1 - self.fraction) * local + self.fraction * whole**2 + shared**2))
 
 
 def _fill(values, sigma, weight, good, how, map_, centre, position_angle, inclination):

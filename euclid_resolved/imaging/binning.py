@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from euclid_resolved._correlation import growth_of_squares
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.steps import MaskReason, mask_reasons, new_image, planes_to_mix, smooth
-from euclid_resolved.noise_record import growth_of_squares
 
 __all__ = ["bin_voronoi"]
 
@@ -92,10 +92,8 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
         mean = np.bincount(number, plane.data[bright]) / count
         sigma = np.sqrt(np.bincount(number, plane.sigma[bright] ** 2)) / count * growth[name][count - 1]
         # What neighbouring bins share: the sum of all pixels is as uncertain as it was.
-        variance = (count * sigma) ** 2
-        plane.bin_growth = max(
-            1.0, plane.correlation.sum() * np.average(growth[name][count - 1] ** -2.0, weights=variance)
-        )
+        beyond = np.average(growth[name][count - 1] ** -2.0, weights=(count * sigma) ** 2)
+        plane.bin_growth = max(1.0, plane.correlation.sum() * beyond)
         plane.correlation = np.ones((1, 1))
         plane.data = np.full(image.shape, np.nan)
         plane.sigma = np.full(image.shape, np.nan)

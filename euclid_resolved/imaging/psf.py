@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 
+from euclid_resolved._correlation import after_convolution
 from euclid_resolved.bands import BANDS
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.kernels import (
@@ -15,7 +16,6 @@ from euclid_resolved.imaging.kernels import (
     psf_fwhm,
 )
 from euclid_resolved.imaging.steps import MaskReason, mask_reasons, new_image, planes_to_mix
-from euclid_resolved.noise_record import after_convolution
 from euclid_resolved.profiles import pixel_scale
 
 __all__ = ["match_psf"]

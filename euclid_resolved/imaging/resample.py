@@ -3,9 +3,9 @@
 import astropy.units as u
 import numpy as np
 
+from euclid_resolved._correlation import after_averaging
 from euclid_resolved.errors import InputError
 from euclid_resolved.imaging.steps import MaskReason, mask_reasons, new_image, planes_to_mix
-from euclid_resolved.noise_record import after_averaging
 from euclid_resolved.profiles import pixel_scale
 
 __all__ = ["resample"]

@@ -6,18 +6,12 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
+from euclid_resolved._correlation import correlation_of_bins
+from euclid_resolved._noise_record import KEY, common_sigma, correlation_of, one_sigma, with_record
 from euclid_resolved.errors import InputError
 from euclid_resolved.grid import native_float32
 from euclid_resolved.image import MultiBandImage
 from euclid_resolved.maps import Quality
-from euclid_resolved.noise_record import (
-    KEY,
-    common_sigma,
-    correlation_of,
-    correlation_of_bins,
-    one_sigma,
-    with_record,
-)
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
 
 __all__ = [
@@ -76,7 +70,7 @@ class Plane:
         One sigma of what is each pixel's own, without what all share; float64, MJy/sr; NaN where it is not
         known.
     correlation, common, bin_growth
-        The parts of the record of the noise; see `euclid_resolved.noise_record`.
+        The parts of the record of the noise; see `euclid_resolved._noise_record`.
     wcs, meta
         Of the band; `meta` is a copy.
     """

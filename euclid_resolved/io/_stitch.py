@@ -3,9 +3,9 @@
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
+from euclid_resolved._noise_record import correlation_of
 from euclid_resolved.align import align
 from euclid_resolved.errors import InputError
-from euclid_resolved.noise_record import correlation_of
 
 __all__ = ["nearest", "stitch", "uncovered"]
 

@@ -1,132 +1,9 @@
-"""The record of a band's noise: how neighbours are correlated, and which errors all pixels share.
-
-It is the entry ``"noise"`` in the meta of a band, plain numbers and arrays, and has up to three parts:
-
-``correlation``
-    An array with an odd number of rows and columns: the correlation of the noise of two pixels (dy, dx) apart,
-    counted from its centre, which is 1. Without it, pixels are as independent as their uncertainty says.
-``common``
-    By name, an error that all pixels share: ``level`` (MJy/sr, the same everywhere) or ``relative`` (a part of
-    the brightness), and ``all_bands``, whether all bands are off together.
-``bin_growth``
-    Only after binning: by how much the variance of a sum over many bins exceeds that of independent ones.
-
-The uncertainty of a band holds all of it; the common part is taken out before pixels are averaged and put back
-after.
-"""
+"""What steps that mix pixels do to the correlation of their noise; arrays as in `_noise_record`."""
 
 import numpy as np
-from astropy.nddata import StdDevUncertainty
-
-__all__ = [
-    "after_averaging",
-    "after_convolution",
-    "after_interpolation",
-    "common_sigma",
-    "correlation_of",
-    "growth_of_squares",
-    "one_sigma",
-    "with_record",
-]
-
-KEY = "noise"
 
 _REST = 0.01  # of the sum of a correlation may lie outside the array that is kept
 _SAMPLES = 256  # pixels at which an interpolation is looked at
-
-
-def one_sigma(nddata, unit):
-    """One sigma of an NDData as it is: NaN or infinite where it is not known.
-
-    Parameters
-    ----------
-    nddata : `~astropy.nddata.NDData`
-    unit : `~astropy.units.Unit` or None
-        Of the result; None leaves it in the unit of the data.
-
-    Returns
-    -------
-    sigma : `~numpy.ndarray` or None
-        Shape of the data, not to be written to; None where there is no uncertainty.
-
-    Raises
-    ------
-    TypeError, `~astropy.units.UnitConversionError`
-        If the uncertainty is of a kind or unit that cannot be told as one sigma.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy.nddata import InverseVariance, NDData
-    >>> from euclid_resolved.noise_record import one_sigma
-    >>> one_sigma(NDData(np.ones((1, 2)), uncertainty=InverseVariance(np.array([[4.0, 0.0]]))), None)
-    array([[0.5, inf]])
-    """
-    error = nddata.uncertainty
-    if error is None or error.array is None:
-        return None
-    if not isinstance(error, StdDevUncertainty):  # astropy would square it and take the root again
-        with np.errstate(all="ignore"):  # an inverse variance of zero is no data
-            error = error.represent_as(StdDevUncertainty)
-    given, wanted = error.unit or nddata.unit, unit or nddata.unit
-    factor = 1.0 if given is None or wanted is None else given.to(wanted)
-    array = np.asarray(error.array) if factor == 1 else np.asarray(error.array, np.float64) * factor
-    return np.broadcast_to(array, np.shape(nddata.data))
-
-
-def correlation_of(meta):
-    """The correlation in the meta of a band; one number, 1, where there is none.
-
-    Examples
-    --------
-    >>> from euclid_resolved.noise_record import correlation_of
-    >>> correlation_of({})
-    array([[1.]])
-    """
-    found = meta.get(KEY, {}).get("correlation")
-    return np.ones((1, 1)) if found is None else np.asarray(found, np.float64)
-
-
-def common_sigma(data, common):
-    """One sigma of the errors that all pixels share.
-
-    Parameters
-    ----------
-    data : `~numpy.ndarray`
-        MJy/sr.
-    common : dict
-        The part of that name of a record.
-
-    Returns
-    -------
-    sigma : `~numpy.ndarray`
-        MJy/sr; 0 where the data are not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from euclid_resolved.noise_record import common_sigma
-    >>> common_sigma(np.array([0.0, 10.0]), {"sky": {"level": 0.3}, "dust": {"relative": 0.04}})
-    array([0.3, 0.5])
-    """
-    light = np.where(np.isfinite(data), data, 0.0)
-    squares = [
-        each.get("level", 0.0) ** 2 + (each.get("relative", 0.0) * light) ** 2 for each in common.values()
-    ]
-    return np.sqrt(sum(squares, np.zeros(np.shape(data))))
-
-
-def with_record(meta, correlation=None, common=None, bin_growth=None):
-    """The meta of a band with a new record of its noise, and without one where there is nothing to say."""
-    new = {key: value for key, value in meta.items() if key != KEY}
-    record = {}
-    if correlation is not None and np.size(correlation) > 1:
-        record["correlation"] = np.asarray(correlation, np.float32)
-    if common:
-        record["common"] = {name: dict(each) for name, each in common.items()}
-    if bin_growth is not None:
-        record["bin_growth"] = float(bin_growth)
-    return {**new, KEY: record} if record else new
 
 
 def after_convolution(correlation, kernel):
@@ -146,7 +23,7 @@ def after_convolution(correlation, kernel):
     Examples
     --------
     >>> import numpy as np
-    >>> from euclid_resolved.noise_record import after_convolution
+    >>> from euclid_resolved._correlation import after_convolution
     >>> after_convolution(np.ones((1, 1)), np.full((3, 3), 1 / 9))[0][2].round(2)  # along the middle row
     array([0.33, 0.67, 1.  , 0.67, 0.33])
     """
@@ -176,7 +53,7 @@ def after_averaging(correlation, rows, columns):
     Examples
     --------
     >>> import numpy as np
-    >>> from euclid_resolved.noise_record import after_averaging
+    >>> from euclid_resolved._correlation import after_averaging
     >>> pairs = np.kron(np.eye(20), np.ones(2))  # averages of two by two pixels
     >>> neighbours = np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 0.5], [0.0, 0.0, 0.0]])
     >>> new, growth = after_averaging(neighbours, pairs, pairs)
@@ -185,7 +62,6 @@ def after_averaging(correlation, rows, columns):
     """
     half = [n // 2 for n in correlation.shape]
     along = [_shared(matrix, reach) for matrix, reach in zip((rows, columns), half, strict=True)]
-    # Of one quadrant and its mirror image: a correlation is the same at an offset and its opposite.
     covariance = along[0] @ correlation @ along[1].T
     centre = [n // 2 for n in covariance.shape]
     own = along[0][centre[0], half[0]] * along[1][centre[1], half[1]]
@@ -194,7 +70,7 @@ def after_averaging(correlation, rows, columns):
 
 
 def _shared(matrix, reach):
-    """The mean over new pixels of sum_p w_k(p) w_(k+D)(p+d), shape (offsets D of new ones, offsets d of old)."""
+    """The mean over new pixels k of sum_p w_k(p) w_(k+D)(p+d), shape (offsets D, offsets d)."""
     matrix = np.asarray(matrix, float)
     if len(matrix) > 60:  # the middle is like all of it
         start = len(matrix) // 2 - 30
@@ -233,7 +109,7 @@ def after_interpolation(correlation, y, x, jacobian):
     Examples
     --------
     >>> import numpy as np
-    >>> from euclid_resolved.noise_record import after_interpolation
+    >>> from euclid_resolved._correlation import after_interpolation
     >>> half = np.full(9, 4.5)  # everywhere the mean of four pixels
     >>> after_interpolation(np.ones((1, 1)), half, half, np.eye(2))
     array([[0.25, 0.5 , 0.25],
@@ -261,7 +137,7 @@ def after_interpolation(correlation, y, x, jacobian):
 
 
 def interpolated_variance(sigma, correlation, y, x):
-    """The variance of pixels that are interpolated bilinearly among others, NaN of the coordinates staying NaN.
+    """The variance of pixels that are interpolated bilinearly among others.
 
     Parameters
     ----------
@@ -274,6 +150,7 @@ def interpolated_variance(sigma, correlation, y, x):
     Returns
     -------
     variance : `~numpy.ndarray`
+        NaN where a place is.
     """
     unknown = ~(np.isfinite(y) & np.isfinite(x))
     # Beyond the last centres a pixel goes on as it is.
@@ -324,7 +201,7 @@ def growth_of_squares(correlation, sides):
     Examples
     --------
     >>> import numpy as np
-    >>> from euclid_resolved.noise_record import growth_of_squares
+    >>> from euclid_resolved._correlation import growth_of_squares
     >>> growth_of_squares(np.ones((3, 3)), np.array([1.0, 2.0]))  # of two by two pixels that are all alike
     array([1., 2.])
     """
