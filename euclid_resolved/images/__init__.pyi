@@ -1,0 +1,14 @@
+from ._align import align as align
+from ._bands import (
+    BANDS as BANDS,
+    EUCLID_BANDS as EUCLID_BANDS,
+    SURFACE_BRIGHTNESS as SURFACE_BRIGHTNESS,
+    Band as Band,
+)
+from ._image import MultiBandImage as MultiBandImage
+from ._noise import (
+    common_errors as common_errors,
+    image_noise as image_noise,
+    noise_correlation as noise_correlation,
+)
+from ._positions import pixel_scale as pixel_scale
