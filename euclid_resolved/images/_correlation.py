@@ -214,36 +214,98 @@ def growth_of_squares(correlation, sides):
     return np.interp(sides, grid, np.sqrt(np.clip(variance, 1e-12, None)))
 
 
-def correlation_of_bins(bins, growth):
+def side_of_bins(bins):
+    """The side in pixels of the bin that a pixel lies in, of all pixels together.
+
+    Parameters
+    ----------
+    bins : `~numpy.ndarray` of int
+        -1 where there is none.
+
+    Returns
+    -------
+    side : float
+    """
+    size = np.bincount(bins[bins >= 0])
+    return float(np.sqrt(np.sum(size.astype(float) ** 2) / size.sum()))
+
+
+def after_binning(correlation, bins):
+    """The correlation of bins, from that of their pixels: as if all bins were squares of one size.
+
+    Parameters
+    ----------
+    correlation : `~numpy.ndarray`
+    bins : `~numpy.ndarray` of int
+        -1 where there is none.
+
+    Returns
+    -------
+    correlation : `~numpy.ndarray`
+        Offsets are counted in bins.
+    """
+    if correlation.size == 1:
+        return correlation
+    side = side_of_bins(bins)
+    squares = overlap(int(np.ceil(12 * side + max(correlation.shape))), side)
+    return after_averaging(correlation, squares, squares)[0]
+
+
+def correlation_of_bins(bins, correlation):
     """The correlation of pixels that show the mean of their bin, averaged over the image.
 
     Parameters
     ----------
     bins : `~numpy.ndarray` of int
         -1 where there is none.
-    growth : float
-        The ``bin_growth`` of the record.
+    correlation : `~numpy.ndarray`
+        Of the bins.
 
     Returns
     -------
     correlation : `~numpy.ndarray`
+        Of the pixels.
     """
-    from scipy.signal import fftconvolve
-
-    size = np.bincount(bins[bins >= 0])
-    half = int(np.ceil(1.5 * np.sqrt(size.max())))
+    size, side = np.bincount(bins[bins >= 0]), side_of_bins(bins)
+    within = int(np.ceil(1.5 * np.sqrt(size.max())))
+    half = max(within, int(np.ceil(side * (max(correlation.shape) // 2 + 1))))
     ny, nx = bins.shape
-    padded = np.pad(bins, half, constant_values=-2)
-    correlation = np.zeros((2 * half + 1, 2 * half + 1))
-    for dy in range(half + 1):
-        for dx in range(-half, half + 1):
-            same = bins == padded[half + dy : half + dy + ny, half + dx : half + dx + nx]
-            value = np.count_nonzero(same & (bins >= 0)) / size.sum()
-            correlation[half + dy, half + dx] = correlation[half - dy, half - dx] = value
-    # Neighbouring bins share noise, too: about a bin away, and as much as keeps that of large averages.
-    wide = np.pad(correlation, half)
-    beyond = fftconvolve(wide, correlation, mode="same") * (1 - wide)
-    return _trimmed(wide + beyond * ((growth - 1) * wide.sum() / max(beyond.sum(), 1e-12)))
+    padded = np.pad(bins, within, constant_values=-2)
+    same = np.zeros((2 * half + 1, 2 * half + 1))
+    for dy in range(within + 1):
+        for dx in range(-within, within + 1):
+            equal = bins == padded[within + dy : within + dy + ny, within + dx : within + dx + nx]
+            value = np.count_nonzero(equal & (bins >= 0)) / size.sum()
+            same[half + dy, half + dx] = same[half - dy, half - dx] = value
+    # How often two pixels so far apart lie in bins that are so many bins apart.
+    steps = [np.arange(n) - n // 2 for n in correlation.shape]
+    parts = [np.clip(1 - np.abs(np.arange(-half, half + 1)[:, None] / side - d), 0, None) for d in steps]
+    own = np.multiply.outer(*(part[:, len(d) // 2] for part, d in zip(parts, steps, strict=True)))
+    others = parts[0] @ correlation @ parts[1].T - own
+    return _trimmed(same + (1 - same) * others / np.maximum(1 - own, 1e-9))
+
+
+def overlap(n, factor):
+    """How much of each of n old pixels lies in each new one, along one axis; the rest at both ends is cut.
+
+    Parameters
+    ----------
+    n : int
+    factor : float
+        The side of a new pixel in old ones.
+
+    Returns
+    -------
+    weights : `~numpy.ndarray`
+        Shape (new, old).
+    """
+    m = int(np.floor(n / factor * (1 + 1e-12)))
+    edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
+    if factor == round(factor):
+        edges = np.floor(edges)  # whole blocks, so that no pixel is split
+    old = np.arange(n)
+    low, high = edges[:-1, None], edges[1:, None]
+    return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)
 
 
 def _trimmed(correlation):

@@ -72,7 +72,8 @@ def noise_correlation(image, band):
     -------
     correlation : `~numpy.ndarray`
         The correlation of two pixels (dy, dx) apart, counted from the centre of the array; both sides are
-        odd. The variance of a mean over many pixels is that of independent ones times its sum.
+        odd. Of an image that was binned, that of two bins. The variance of a mean over many is that of
+        independent ones times its sum.
 
     Examples
     --------

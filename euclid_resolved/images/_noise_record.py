@@ -1,15 +1,14 @@
 """The record of a band's noise: how neighbours are correlated, and which errors all pixels share.
 
-It is the entry ``"noise"`` in the meta of a band, plain numbers and arrays, and has up to three parts:
+It is the entry ``"noise"`` in the meta of a band, plain numbers and arrays, and has up to two parts:
 
 ``correlation``
     An array with an odd number of rows and columns: the correlation of the noise of two pixels (dy, dx)
     apart, counted from its centre, which is 1. Without it, pixels are as independent as the uncertainty says.
+    Of an image with ``meta["bins"]`` it is that of bins so many bins apart.
 ``common``
     By name, an error that all pixels share: ``level`` (MJy/sr, the same everywhere) or ``relative`` (a part
     of the brightness), and ``all_bands``, whether all bands are off together.
-``bin_growth``
-    Only after binning: by how much the variance of a sum over many bins exceeds that of independent ones.
 
 The uncertainty of a band holds all of it; the common part is taken out before pixels are averaged and put
 back after.
@@ -102,7 +101,7 @@ def common_sigma(data, common):
     return np.sqrt(variance)
 
 
-def with_record(meta, correlation=None, common=None, bin_growth=None):
+def with_record(meta, correlation=None, common=None):
     """The meta of a band with a new record of its noise, and without one where there is nothing to say."""
     new = {key: value for key, value in meta.items() if key != KEY}
     record = {}
@@ -110,6 +109,4 @@ def with_record(meta, correlation=None, common=None, bin_growth=None):
         record["correlation"] = np.asarray(correlation, np.float32)
     if common:
         record["common"] = {name: dict(each) for name, each in common.items()}
-    if bin_growth is not None:
-        record["bin_growth"] = float(bin_growth)
     return {**new, KEY: record} if record else new

@@ -3,7 +3,7 @@
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._correlation import growth_of_squares
+from euclid_resolved.images._correlation import after_binning, growth_of_squares
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix, smooth
 
 __all__ = ["bin_voronoi"]
@@ -86,23 +86,20 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
     else:
         growth = dict.fromkeys(bands, np.full(largest.shape, float(noise_factor)))
     number = _bins(bands[band], bright, float(signal_to_noise), growth[band])
+    bins = np.full(image.shape, -1, np.int32)
+    bins[bright] = number
     count = np.bincount(number)
     reached = {}
     for name, plane in bands.items():
         mean = np.bincount(number, plane.data[bright]) / count
         sigma = np.sqrt(np.bincount(number, plane.sigma[bright] ** 2)) / count * growth[name][count - 1]
-        # What neighbouring bins share: the sum of all pixels is as uncertain as it was.
-        beyond = np.average(growth[name][count - 1] ** -2.0, weights=(count * sigma) ** 2)
-        plane.bin_growth = max(1.0, plane.correlation.sum() * beyond)
-        plane.correlation = np.ones((1, 1))
+        plane.correlation = after_binning(plane.correlation, bins)
         plane.data = np.full(image.shape, np.nan)
         plane.sigma = np.full(image.shape, np.nan)
         plane.data[bright], plane.sigma[bright] = mean[number], sigma[number]
         plane.bad = ~bright
         reached[name] = float(np.median(mean / sigma))
     reasons[~bright & (reasons == 0)] = MaskReason.UNBINNED
-    bins = np.full(image.shape, -1, np.int32)
-    bins[bright] = number
     settings = {"signal_to_noise": float(signal_to_noise), "band": band, "minimum": float(minimum)}
     settings |= {"smoothing": float(smoothing), "noise_factor": noise_factor}
     measured = {"n_bins": len(count), "largest_bin": int(count.max()), "median_signal_to_noise": reached}

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._correlation import after_averaging
+from euclid_resolved.images._correlation import after_averaging, overlap
 from euclid_resolved.images._positions import pixel_scale
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
@@ -122,16 +122,9 @@ def _factor(scale, old):
 
 
 def _overlap(n, factor):
-    """How much of each of n old pixels lies in each new one, along one axis; the rest at both ends is cut."""
-    m = int(np.floor(n / factor * (1 + 1e-12)))
-    if m < 2:
+    if n < 2 * factor * (1 - 1e-12):
         raise InputError(f"pixels {factor:.4g} times as large leave less than two along {n}")
-    edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
-    if factor == round(factor):
-        edges = np.floor(edges)  # whole blocks, so that no pixel is split
-    old = np.arange(n)
-    low, high = edges[:-1, None], edges[1:, None]
-    return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)
+    return overlap(n, factor)
 
 
 def _scaled_wcs(band, wcs, factor, margin):

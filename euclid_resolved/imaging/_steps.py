@@ -62,7 +62,7 @@ class Plane:
     sigma : `~numpy.ndarray` or None
         One sigma of what is each pixel's own, without what all share; float64, MJy/sr; NaN where it is not
         known.
-    correlation, common, bin_growth
+    correlation, common
         The parts of the record of the noise; see `euclid_resolved.images._noise_record`.
     wcs, meta
         Of the band; `meta` is a copy.
@@ -76,7 +76,6 @@ class Plane:
             self.bad |= np.asarray(nddata.mask, dtype=bool)
         record = nddata.meta.get(KEY, {})
         self.correlation, self.common = correlation_of(nddata.meta), dict(record.get("common", {}))
-        self.bin_growth = record.get("bin_growth")
         try:
             sigma = one_sigma(nddata, SURFACE_BRIGHTNESS)
         except (TypeError, u.UnitConversionError):
@@ -116,7 +115,7 @@ class Plane:
             mask=self.bad,
             uncertainty=error,
             wcs=self.wcs,
-            meta=with_record(self.meta, self.correlation, self.common, self.bin_growth),
+            meta=with_record(self.meta, self.correlation, self.common),
         )
 
 
@@ -130,12 +129,10 @@ def planes(image):
 def planes_to_mix(image):
     """The image and its planes for a step that mixes pixels: bins are told as a correlation of pixels."""
     bands, bins = planes(image), image.meta.get("bins")
-    if bins is None:
+    if bins is None or np.shape(bins) != image.shape:
         return image, bands
     for plane in bands.values():
-        if plane.bin_growth is not None and np.shape(bins) == image.shape:
-            plane.correlation = correlation_of_bins(bins, plane.bin_growth)
-        plane.bin_growth = None
+        plane.correlation = correlation_of_bins(bins, plane.correlation)
     meta = {key: value for key, value in image.meta.items() if key != "bins"}
     return MultiBandImage(image, name=image.name, meta=meta, tolerance=np.inf), bands
 

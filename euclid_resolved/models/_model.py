@@ -15,7 +15,6 @@ from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
-from euclid_resolved.images._noise_record import KEY
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._clip import MIN_SN, judge
@@ -309,10 +308,7 @@ class Model(HasCard):
 
     def _spread_of_noise(self, image):
         """Over how many pixels, or bins, the noise of one is spread, in the band where it is most."""
-        growths = [
-            image[band].meta.get(KEY, {}).get("bin_growth") or float(noise_correlation(image, band).sum())
-            for band in self.bands
-        ]
+        growths = [float(noise_correlation(image, band).sum()) for band in self.bands]
         return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
 
     def _common(self, outputs, brightness, image, good):
