@@ -44,6 +44,9 @@ def test_what_the_model_measured_is_used():
         assert relative(value) == pytest.approx(0.52 * np.sqrt(0.25 + 0.75 / 1600))
         assert not value.lower_limit and "lower limit" not in str(value)
     assert relative(total(map_, correlated_fraction=1)) == pytest.approx(0.52)
+    assert not total(map_.to("kg / m2")).lower_limit
+    # Of the errors of a sum of maps nobody has measured it.
+    assert total(map_ + map_).lower_limit and mean(map_**2).lower_limit
 
 
 def test_the_part_without_a_value_is_said():
