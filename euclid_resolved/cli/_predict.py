@@ -255,7 +255,7 @@ def _report(path, maps):
     import astropy.units as u
     import numpy as np
 
-    from euclid_resolved.images._positions import pixel_scale
+    from euclid_resolved.images._pixels import pixel_scale
     from euclid_resolved.maps._regions import total
     from euclid_resolved.survey._tile import count_pixels
 

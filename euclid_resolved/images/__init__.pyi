@@ -11,4 +11,8 @@ from ._noise import (
     image_noise as image_noise,
     noise_correlation as noise_correlation,
 )
-from ._positions import pixel_scale as pixel_scale
+from ._pixels import (
+    pixel_area as pixel_area,
+    pixel_scale as pixel_scale,
+    scale_wcs as scale_wcs,
+)

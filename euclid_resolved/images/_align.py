@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
-from astropy.wcs.utils import pixel_to_pixel
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._correlation import after_interpolation, interpolated_variance
-from euclid_resolved.images._grid import check_nddata, corner_offset, native_float32
+from euclid_resolved.images._grid import check_nddata, corner_offset, native_float32, pixels_on
 from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma, with_record
 
 __all__ = ["align"]
@@ -110,7 +109,7 @@ def _reproject(band, nddata, reference, target):
     shape = target.data.shape
     try:
         planes, footprint = reproject_interp((planes, nddata.wcs), target.wcs, shape_out=shape)
-        there = None if sigma is None else pixel_to_pixel(target.wcs, nddata.wcs, *np.indices(shape)[::-1])
+        there = None if sigma is None else pixels_on(nddata.wcs, target.wcs, *np.indices(shape)[::-1])
     except Exception as error:  # each WCS implementation raises its own
         raise InputError(f"band {band} cannot be put on the grid of {reference}: {error}") from error
     outside = ~(footprint[0] > 0) | ~np.isfinite(planes[0])

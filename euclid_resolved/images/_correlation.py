@@ -247,7 +247,8 @@ def after_binning(correlation, bins):
     if correlation.size == 1:
         return correlation
     side = side_of_bins(bins)
-    squares = overlap(int(np.ceil(12 * side + max(correlation.shape))), side)
+    edges = side * np.arange(13 + int(np.ceil(max(correlation.shape) / side)))
+    squares = overlap(edges, int(np.ceil(edges[-1])))
     return after_averaging(correlation, squares, squares)[0]
 
 
@@ -285,24 +286,20 @@ def correlation_of_bins(bins, correlation):
     return _trimmed(same + (1 - same) * others / np.maximum(1 - own, 1e-9))
 
 
-def overlap(n, factor):
-    """How much of each of n old pixels lies in each new one, along one axis; the rest at both ends is cut.
+def overlap(edges, n):
+    """How much of each of n old pixels lies in each new one, along one axis.
 
     Parameters
     ----------
+    edges : `~numpy.ndarray`
+        Where the new pixels begin and end, counted in old ones from the first one's beginning.
     n : int
-    factor : float
-        The side of a new pixel in old ones.
 
     Returns
     -------
     weights : `~numpy.ndarray`
         Shape (new, old).
     """
-    m = int(np.floor(n / factor * (1 + 1e-12)))
-    edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
-    if factor == round(factor):
-        edges = np.floor(edges)  # whole blocks, so that no pixel is split
     old = np.arange(n)
     low, high = edges[:-1, None], edges[1:, None]
     return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)

@@ -4,7 +4,8 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._correlation import after_binning, growth_of_squares
-from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix, smooth
+from euclid_resolved.images._sources import smooth
+from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
 __all__ = ["bin_voronoi"]
 

@@ -14,6 +14,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._fits_read import is_plane
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
@@ -303,12 +304,12 @@ def _check(hdulist, max_bytes):
 
 
 def _maps(hdulist):
-    images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and hdu.data.ndim == 2}
+    images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and is_plane(hdu)}
     quality = images.pop("QUALITY", None)
-    quality = None if quality is None else quality.data.astype(np.int32)
+    quality = None if quality is None else _native(quality).astype(np.int32)
     bins = None
     if "BINS" in images and images["BINS"].data.dtype.kind == "i":
-        bins = images.pop("BINS").data.astype(np.int32)
+        bins = _native(images.pop("BINS")).astype(np.int32)
     maps = {}
     for extname, hdu in images.items():
         if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
@@ -318,7 +319,7 @@ def _maps(hdulist):
             if isinstance(header.get(card), str):
                 meta[key] = _unescape(header[card])
         meta |= {key: float(header[card]) for key, (card, _) in _NUMBERS.items() if card in header}
-        if bins is not None and bins.shape == hdu.data.shape:
+        if bins is not None and bins.shape == hdu.data.shape[-2:]:
             meta["bins"] = bins.copy()
         if "PIXSCALE" in header and "PIXSUNIT" in header:
             meta["pixel_scale"] = u.Quantity(header["PIXSCALE"], header["PIXSUNIT"])
@@ -330,20 +331,22 @@ def _maps(hdulist):
         if "lo" in planes and "INTERVAL" in planes["lo"].header:
             meta["interval"] = float(planes["lo"].header["INTERVAL"])
         maps[name] = SpatialMap(
-            _native(hdu.data),
+            _native(hdu),
             unit=unit,
             meta=meta,
             quality=None if quality is None else quality.copy(),
-            wcs=header_to_wcs(header, hdu.data.shape) if _has_wcs(header) else None,
-            uncertainty=None if error is None else StdDevUncertainty(_native(error.data)),
-            planes={plane: _native(hdu.data) for plane, hdu in planes.items()},
+            wcs=header_to_wcs(header, hdu.data.shape[-2:]) if _has_wcs(header) else None,
+            uncertainty=None if error is None else StdDevUncertainty(_native(error)),
+            planes={plane: _native(hdu) for plane, hdu in planes.items()},
         )
     if not maps:
         raise InputError("there is no map in it")
     return maps
 
 
-def _native(data):
+def _native(hdu):
+    """The plane of an HDU in native byte order."""
+    data = hdu.data.reshape(hdu.data.shape[-2:])
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 
