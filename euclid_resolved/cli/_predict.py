@@ -268,8 +268,11 @@ def _report_count(path, count):
 
 def _report(path, maps):
     """What a user should know about maps before believing them."""
+    import astropy.units as u
     import numpy as np
 
+    from euclid_resolved.images._pixels import pixel_scale
+    from euclid_resolved.maps._regions import total
     from euclid_resolved.survey._tile import count_pixels
 
     _report_count(path, count_pixels(maps))
@@ -282,3 +285,5 @@ def _report(path, maps):
                 relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
                 text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
             print(text)
+            if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
+                print(f"  {total(map_)}")

@@ -14,7 +14,7 @@ from euclid_resolved.features._scale import Scale, from_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._noise import image_noise
+from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._clip import MIN_SN, judge
@@ -236,6 +236,10 @@ class Model(HasCard):
             `draws`, the scatter that the image's noise makes, and that of the estimator itself where it
             is known, are in the planes ``noise`` and ``model``; without a calibration both together are
             the uncertainty, and the model's own error comes on top. ``meta["uncertainty"]`` says which.
+            What the image's errors that all pixels share (`euclid_resolved.images.common_errors`) do to the
+            estimates is in it, too, and by itself in the plane ``common``. ``meta["shared_variance"]`` is the
+            part of the variance of the model's errors that all pixels share, which totals and means use;
+            ``meta["correlated_pixels"]`` over how many pixels the image's noise is spread.
         """
         check_type(image, MultiBandImage, "read_euclid opens an image")
         missing = [band for band in self.bands if band not in image]
@@ -256,8 +260,8 @@ class Model(HasCard):
             message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
             warnings.warn(message, DataWarning, stacklevel=2)
         brightness = {band: image.brightness(band)[good] for band in self.bands}
-        noise = self._noise(image, good)
-        outside = self.domain.outside(brightness, noise)
+        outside = self.domain.outside(brightness, self._noise(image, good))
+        noise = self._noise(image, good, common=False)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
         X, done = self._scaled(brightness), {}
         scatter = {}
@@ -265,7 +269,9 @@ class Model(HasCard):
             pixels = np.flatnonzero(good) + first_row * good.shape[1]
             scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
-        meta.update({key: image.meta[key] for key in ("pixel_scale", "history") if key in image.meta})
+        meta.update({key: image.meta[key] for key in ("pixel_scale", "history", "bins") if key in image.meta})
+        meta.update(self._spread_of_noise(image))
+        common = self._common(outputs, brightness, image, good)
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
         maps = {}
         for output in outputs:
@@ -273,7 +279,7 @@ class Model(HasCard):
             spread = self._spread(X, output, done) if draws else None
             errors = map_errors(
                 output, dex, brightness[self.clip_band], noise.get(self.clip_band),
-                scatter.get(output.property), spread, level,
+                scatter.get(output.property), spread, level, common.get(output.property),
             )  # fmt: skip
             planes = {name: _plane(values, good) for name, values in errors.planes.items()}
             maps[output.property] = SpatialMap(
@@ -293,12 +299,43 @@ class Model(HasCard):
             )
         return maps
 
-    def _noise(self, image, good):
+    def _noise(self, image, good, common=True):
         """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
-        noise = {band: image_noise(image, band) for band in self.bands}
+        noise = {band: image_noise(image, band, common=common) for band in self.bands}
         if any(sigma is None for sigma in noise.values()):
             return {}
         return {band: sigma[good] for band, sigma in noise.items()}
+
+    def _spread_of_noise(self, image):
+        """Over how many pixels, or bins, the noise of one is spread, in the band where it is most."""
+        growths = [float(noise_correlation(image, band).sum()) for band in self.bands]
+        return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
+
+    def _common(self, outputs, brightness, image, good):
+        """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
+        result, floor = {}, self._floor()
+        for errors in common_errors(image).values():
+            ends = []
+            for sign in (1, -1):
+                moved = dict(brightness)
+                for band, sigma in errors.items():
+                    light = brightness[band]
+                    least = np.minimum(floor.get(band, np.finfo(np.float32).tiny), light)
+                    moved[band] = np.maximum(light + sign * sigma[good], least).astype(np.float32)
+                ends.append(self._estimates(moved, outputs))
+            for name, upper in ends[0].items():
+                shift = (upper - ends[1][name]) / 2
+                result[name] = np.hypot(result.get(name, np.float32(0)), shift)
+        return result
+
+    def _estimates(self, brightness, outputs):
+        X, done = self._scaled(brightness), {}
+        return {output.property: self._estimate(X, output, done) for output in outputs}
+
+    def _floor(self):
+        """The faintest brightness of training by band: below it, what is drawn or moved ends there."""
+        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
+        return {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
 
     def _scatter(self, outputs, brightness, noise, draws, seed, pixels):
         """What the image's noise does to the estimates, dex by property."""
@@ -307,15 +344,8 @@ class Model(HasCard):
                 "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
                 "the RMS maps)"
             )
-        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
-
-        def estimate(drawn):
-            X, done = self._scaled(drawn), {}
-            return {output.property: self._estimate(X, output, done) for output in outputs}
-
-        floor = {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
-        options = {"draws": draws, "seed": seed, "floor": floor, "pixels": pixels}
-        return noise_scatter(estimate, brightness, noise, **options)
+        options = {"draws": draws, "seed": seed, "floor": self._floor(), "pixels": pixels}
+        return noise_scatter(lambda drawn: self._estimates(drawn, outputs), brightness, noise, **options)
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""

@@ -149,7 +149,7 @@ class PixelErrors:
     meta: dict
 
 
-def map_errors(output, dex, light, noise, scatter, spread, level):
+def map_errors(output, dex, light, noise, scatter, spread, level, common=None):
     """Put together what is known about the errors of one property's estimates.
 
     Parameters
@@ -163,6 +163,9 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
         One sigma in dex from the image's noise and from the estimator.
     level : float
         Of the interval.
+    common : `~numpy.ndarray`, optional
+        One sigma in dex from errors that all pixels share. Galaxies to calibrate on have none, so that it
+        widens the interval.
 
     Returns
     -------
@@ -183,7 +186,11 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
     value, sigma, planes, meta = from_dex(dex), None, {}, {}
     # To first order: a Gaussian in dex has no standard deviation of its own on the linear scale.
     linear = value * np.float32(np.log(10))
-    parts = {"noise": (scatter, "noise of the image"), "model": (spread, "scatter of the estimator")}
+    parts = {
+        "noise": (scatter, "noise of the image"),
+        "model": (spread, "scatter of the estimator"),
+        "common": (common, "errors that all pixels share"),
+    }
     known = {name: part for name, part in parts.items() if part[0] is not None}
     for name, (part, _) in known.items():
         planes[name] = linear * part
@@ -195,12 +202,27 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
     if output.interval is not None:
         light = np.asarray(light)
         noise = np.zeros_like(light) if noise is None else noise
-        low, high = output.interval.offsets(light, noise, level)
+        low, high = _ends(output.interval, light, noise, level, common)
         planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
-        low, high = output.interval.offsets(light, noise, LEVELS[0])
+        low, high = _ends(output.interval, light, noise, LEVELS[0], common)
         sigma = (from_dex(dex + high) - from_dex(dex + low)) / 2
-        meta |= {"uncertainty": "half of the calibrated 68 % interval", "interval": float(level)}
+        words = "half of the calibrated 68 % interval"
+        words += "" if common is None else ", widened by errors that all pixels share"
+        meta |= {"uncertainty": words, "interval": float(level)}
+        if output.interval.shared is not None:
+            meta["shared_variance"] = output.interval.shared
         to_mean = output.interval.to_mean(light, noise)
         if to_mean is not None:
             planes["mean"] = from_dex(dex + to_mean)
     return PixelErrors(sigma, planes, meta)
+
+
+def _ends(interval, light, noise, level, common):
+    """What to add to estimates for the ends of an interval, dex; errors that all pixels share widen it."""
+    low, high = interval.offsets(light, noise, level)
+    if common is None:
+        return low, high
+    from scipy.special import ndtri
+
+    middle, half = (low + high) / 2, np.hypot((high - low) / 2, ndtri((1 + level) / 2) * common)
+    return middle - half, middle + half
