@@ -55,10 +55,16 @@ def show(
     import matplotlib
 
     colours = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
-    picture = axes.imshow(values, origin="lower", cmap=colours, interpolation="nearest", norm=norm)
+    picture = axes.imshow(values, cmap=colours, norm=norm, **_raster(axes))
     if limits is not None:
         picture.set_clim(*limits)
     return picture
+
+
+def _raster(axes):
+    """How pixels are drawn: without smoothing, and as long and wide as `sky_axes` made them."""
+    aspect = None if axes.get_aspect() == "auto" else axes.get_aspect()
+    return {"origin": "lower", "interpolation": "nearest", "aspect": aspect}
 
 
 def colour_bar(axes: Axes, picture: AxesImage, label: str, **options: Any) -> Colorbar:
@@ -257,7 +263,7 @@ def plot_quality(
     check_type(map_, SpatialMap, _OTHERS)
     axes = own_axes(map_, ax, figsize)
     colours = np.array([to_rgb(colour) for colour in ("white", *QUALITY_COLOURS.values())])
-    axes.imshow(colours[quality_kinds(map_)], origin="lower", interpolation="nearest")
+    axes.imshow(colours[quality_kinds(map_)], **_raster(axes))
     axes.set_title("quality" if title is None else title, size="medium")
     if legend:
         place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12)}
