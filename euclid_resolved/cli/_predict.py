@@ -1,14 +1,20 @@
 """The command that maps images: one, a whole tile by strips, or many."""
 
+from __future__ import annotations
+
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.io._files import check_target
 from euclid_resolved.plotting._style import check_figure_name
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing asked for needs all of it
 
@@ -19,7 +25,7 @@ _WHOLE = (
 )  # fmt: skip
 
 
-def predict(options):
+def predict(options: Namespace) -> None:
     """Map images with a model."""
     from euclid_resolved.io.asdf._files import read_model
 

@@ -47,6 +47,8 @@ class Quality(enum.IntFlag):
     True
     """
 
+    meaning: str
+
     MASKED = 1, "masked in at least one band of the input image"
     NONFINITE = 2, "NaN or infinite in at least one band"
     NONPOSITIVE = 4, "zero or negative surface brightness in at least one band: no logarithm"

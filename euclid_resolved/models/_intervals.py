@@ -1,10 +1,17 @@
 """Intervals that hold as many pixels of unseen galaxies as they say (split-conformal prediction)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Interval"]
 
@@ -67,7 +74,14 @@ class Interval:
     shared: float | None = None
 
     @classmethod
-    def of(cls, difference, light, noise, groups, levels=LEVELS):
+    def of(
+        cls,
+        difference: np.ndarray,
+        light: np.ndarray,
+        noise: np.ndarray,
+        groups: np.ndarray,
+        levels: Sequence[float] = LEVELS,
+    ) -> Interval:
         """The intervals that held-out pixels ask for.
 
         Parameters
@@ -112,12 +126,19 @@ class Interval:
                 low[:, i, j], high[:, i, j], mean[i, j] = next(t for t in (own, row, whole) if t is not None)
         return cls(np.array(levels, float), brightness, edges, low, high, mean)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         levels = ", ".join(f"{level:g}" for level in self.levels)
         bins = f"{self.low.shape[1]} bins of brightness, {self.low.shape[2]} of signal-to-noise"
         return f"<Interval for {levels}; {bins}>"
 
-    def with_shared(self, truth, estimate, light, noise, groups):
+    def with_shared(
+        self,
+        truth: np.ndarray,
+        estimate: np.ndarray,
+        light: np.ndarray,
+        noise: np.ndarray,
+        groups: np.ndarray,
+    ) -> Interval:
         """The same with what the pixels of a galaxy share, measured on sums over galaxies.
 
         With e the error of a pixel on the linear scale and s its one sigma, the error of a sum of independent
@@ -149,7 +170,9 @@ class Interval:
         held = min(LEVELS[0] * (1 + 1 / len(shared)), 1.0)
         return replace(self, shared=float(np.quantile(shared, held, method="higher")))
 
-    def offsets(self, light, noise, level=LEVELS[0]):
+    def offsets(
+        self, light: np.ndarray, noise: np.ndarray, level: float = LEVELS[0]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What to add to estimates for the two ends of the interval.
 
         Parameters
@@ -170,7 +193,7 @@ class Interval:
         i, j = self._bins(light, noise)
         return self.low[which[0], i, j], self.high[which[0], i, j]
 
-    def to_mean(self, light, noise):
+    def to_mean(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray | None:
         """What to add to estimates for the mean of the truth on the linear scale.
 
         Parameters
@@ -190,14 +213,14 @@ class Interval:
         i = np.searchsorted(self.brightness, x)
         return i, (sn[:, None] > self.noise[i]).sum(axis=1)
 
-    def to_tree(self):
+    def to_tree(self) -> dict[str, np.ndarray]:
         """The interval as a dict of arrays."""
         tree = {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
         known = {"mean": self.mean, "shared": self.shared}
         return tree | {name: value for name, value in known.items() if value is not None}
 
     @classmethod
-    def from_tree(cls, tree):
+    def from_tree(cls, tree: Mapping[str, ArrayLike]) -> Interval:
         """The interval from what `to_tree` gave; nothing in it is trusted.
 
         Parameters
@@ -269,7 +292,7 @@ def _effective(difference, weight, number):
     return total.sum() ** 2 / (total**2).sum() / np.clip(shared_part(difference, weight, number), 0.01, 1)
 
 
-def shared_part(difference, weight, number):
+def shared_part(difference: np.ndarray, weight: np.ndarray, number: np.ndarray) -> float:
     """The part of the variance of differences that lies between galaxies, 0 to 1."""
     total = np.bincount(number, weight)
     means = np.bincount(number, weight * difference) / total

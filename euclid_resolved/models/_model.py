@@ -1,9 +1,13 @@
 """A trained model: estimates for pixels, maps for images, and the tree that goes into a file."""
 
+from __future__ import annotations
+
 import hashlib
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import StdDevUncertainty
@@ -23,6 +27,11 @@ from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._output import append, checked_predict, registered_name
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.models._output import Output
 
 __all__ = ["Model"]
 
@@ -66,26 +75,26 @@ class Model(HasCard):
     1.6 Gyr to 8.8 Gyr
     """
 
-    bands: tuple
-    features: tuple
-    columns: tuple
-    column_units: tuple
+    bands: tuple[str, ...]
+    features: tuple[str, ...]
+    columns: tuple[str, ...]
+    column_units: tuple[str, ...]
     clip: float | None
     clip_band: str
     feature_scale: Scale
     domain: Domain
-    outputs: dict
+    outputs: dict[str, Output]
     golden_rows: np.ndarray
-    training: dict
-    versions: dict
+    training: dict[str, Any]
+    versions: dict[str, str]
 
     @property
-    def properties(self):
+    def properties(self) -> tuple[str, ...]:
         """The properties it estimates."""
         return tuple(self.outputs)
 
     @cached_property
-    def digest(self):
+    def digest(self) -> str:
         """A SHA-256 over all it has learned, as hexadecimal text."""
         tree = self.to_tree()
         sha = hashlib.sha256()
@@ -103,7 +112,7 @@ class Model(HasCard):
             raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
         return self.outputs[name]
 
-    def estimate(self, brightness, property=None):
+    def estimate(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray:
         """Estimate a property of single pixels.
 
         Parameters
@@ -120,7 +129,7 @@ class Model(HasCard):
         """
         return self._estimate(self._scaled(brightness), self._output(property), {})
 
-    def estimate_all(self, brightness):
+    def estimate_all(self, brightness: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
         """Estimate every property of single pixels; features are made once.
 
         Parameters
@@ -133,10 +142,11 @@ class Model(HasCard):
         dex : dict of str to `~numpy.ndarray`
             By property, what `estimate` gives.
         """
-        X, done = self._scaled(brightness), {}
+        X = self._scaled(brightness)
+        done: dict[str, np.ndarray] = {}
         return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
-    def spread(self, brightness, property=None):
+    def spread(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray | None:
         """How far a fit with another seed would take the estimates of single pixels.
 
         Parameters
@@ -152,7 +162,8 @@ class Model(HasCard):
             float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`); None where the
             estimator does not know it.
         """
-        X, output, done = self._scaled(brightness), self._output(property), {}
+        X, output = self._scaled(brightness), self._output(property)
+        done: dict[str, np.ndarray] = {}
         for name in output.chain:
             self._predict_scaled(X, self.outputs[name], done)
         return self._spread(X, output, done)
@@ -176,7 +187,7 @@ class Model(HasCard):
             done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
         return done[output.property]
 
-    def predict(self, image, property=None, **options):
+    def predict(self, image: MultiBandImage, property: str | None = None, **options: Any) -> SpatialMap:
         """Map one property of an image.
 
         Parameters
@@ -203,8 +214,16 @@ class Model(HasCard):
         return self.predict_maps(image, (name,), **options)[name]
 
     def predict_maps(
-        self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0], min_sn=MIN_SN, first_row=0
-    ):
+        self,
+        image: MultiBandImage,
+        properties: Sequence[str] | None = None,
+        *,
+        draws: int = 0,
+        seed: int = 1,
+        level: float = LEVELS[0],
+        min_sn: float | None = MIN_SN,
+        first_row: int = 0,
+    ) -> dict[str, SpatialMap]:
         """Map several properties of an image; features are made once.
 
         Parameters
@@ -263,8 +282,8 @@ class Model(HasCard):
         outside = self.domain.outside(brightness, self._noise(image, good))
         noise = self._noise(image, good, common=False)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
-        X, done = self._scaled(brightness), {}
-        scatter = {}
+        X, scatter = self._scaled(brightness), {}
+        done: dict[str, np.ndarray] = {}
         if draws:
             pixels = np.flatnonzero(good) + first_row * good.shape[1]
             scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
@@ -352,12 +371,12 @@ class Model(HasCard):
         sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
         return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
-    def to_tree(self):
+    def to_tree(self) -> dict[str, Any]:
         """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
         return model_to_tree(self)
 
     @classmethod
-    def from_tree(cls, tree):
+    def from_tree(cls, tree: Mapping[str, Any]) -> Model:
         """A model from what `to_tree` gave; nothing in it is trusted.
 
         Parameters
@@ -383,7 +402,7 @@ class Model(HasCard):
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"the model is damaged: {type(error).__name__} {error}") from error
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"

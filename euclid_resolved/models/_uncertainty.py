@@ -1,6 +1,10 @@
 """How far an estimate may be off: intervals calibrated on galaxies held out, and noise drawn again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,11 +12,16 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.models._intervals import LEVELS
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.models._output import Output
+
 _BLOCK = 65536  # pixels whose noise is drawn at a time
 _GAP = 200  # pixels; numbers for the pixels of a smaller gap are made in less time than a new start takes
 
 
-def draw_noise(seed, draw, pixels, n_bands):
+def draw_noise(seed: int, draw: int, pixels: ArrayLike, n_bands: int) -> np.ndarray:
     """Standard normal numbers that depend on seed, draw and pixel, not on which other pixels are drawn.
 
     Parameters
@@ -55,8 +64,16 @@ def draw_noise(seed, draw, pixels, n_bands):
 
 
 def noise_scatter(
-    estimate, brightness, noise, *, draws=32, seed=1, floor=None, block=_BLOCK, pixels=None
-):  # fmt: skip
+    estimate: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    brightness: Mapping[str, np.ndarray],
+    noise: Mapping[str, np.ndarray],
+    *,
+    draws: int = 32,
+    seed: int = 1,
+    floor: Mapping[str, float] | None = None,
+    block: int = _BLOCK,
+    pixels: Sequence[int] | np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Scatter of estimates when the image's noise is drawn again.
 
     Parameters
@@ -95,10 +112,11 @@ def noise_scatter(
     n = len(next(iter(brightness.values())))
     floor = floor or {}
     pixels = np.arange(n) if pixels is None else pixels
-    parts = {}
+    parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(n, 1), block):
         piece = slice(start, min(start + block, n))
-        mean, square = {}, {}
+        mean: dict[str, np.ndarray] = {}
+        square: dict[str, np.ndarray] = {}
         for draw in range(draws):
             normal = draw_noise(seed, draw, pixels[piece], len(brightness))
             drawn = {}
@@ -145,11 +163,20 @@ class PixelErrors:
     """
 
     sigma: np.ndarray | None
-    planes: dict
-    meta: dict
+    planes: dict[str, np.ndarray]
+    meta: dict[str, Any]
 
 
-def map_errors(output, dex, light, noise, scatter, spread, level, common=None):
+def map_errors(
+    output: Output,
+    dex: np.ndarray,
+    light: np.ndarray | None,
+    noise: np.ndarray | None,
+    scatter: np.ndarray | None,
+    spread: np.ndarray | None,
+    level: float,
+    common: np.ndarray | None = None,
+) -> PixelErrors:
     """Put together what is known about the errors of one property's estimates.
 
     Parameters
@@ -183,7 +210,8 @@ def map_errors(output, dex, light, noise, scatter, spread, level, common=None):
     >>> print(f"{errors.sigma[0] / 100 / np.log(10):.3f} dex of 0.03 and 0.04 in quadrature")
     0.050 dex of 0.03 and 0.04 in quadrature
     """
-    value, sigma, planes, meta = from_dex(dex), None, {}, {}
+    value, sigma, planes = from_dex(dex), None, {}
+    meta: dict[str, Any] = {}
     # To first order: a Gaussian in dex has no standard deviation of its own on the linear scale.
     linear = value * np.float32(np.log(10))
     parts = {
