@@ -2,7 +2,7 @@
 
 import importlib
 
-from euclid_resolved._version import __version__  # noqa: F401
+from euclid_resolved.version import __version__  # noqa: F401
 
 # Where each public name lives. Looked up on first use, so that importing the package stays quick and
 # never brings in scikit-learn or matplotlib.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from euclid_resolved._version import __version__
 from euclid_resolved.checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.images import image_files, open_image
@@ -17,6 +16,7 @@ from euclid_resolved.io.asdf import read_model
 from euclid_resolved.io.fingerprint import fingerprint_files
 from euclid_resolved.io.fits import write_fits
 from euclid_resolved.tile import count_pixels
+from euclid_resolved.version import __version__
 
 __all__ = ["map_piece", "row_of"]
 

@@ -10,10 +10,10 @@ import sys
 import warnings
 
 from euclid_resolved import commands as run
-from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError
 from euclid_resolved.info_command import info, plugins
 from euclid_resolved.predict_command import predict
+from euclid_resolved.version import __version__
 
 __all__ = ["main"]
 

@@ -12,7 +12,6 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved._journal import Journal
-from euclid_resolved._version import __version__
 from euclid_resolved.checks import check_whole
 from euclid_resolved.clip import MIN_SN
 from euclid_resolved.errors import DataWarning, InputError
@@ -25,6 +24,7 @@ from euclid_resolved.io.strips import open_large
 from euclid_resolved.io.wcs import wcs_to_header
 from euclid_resolved.maps import Quality
 from euclid_resolved.quantities import SURFACE_BRIGHTNESS
+from euclid_resolved.version import __version__
 
 __all__ = ["PixelCount", "count_pixels", "predict_tile"]
 

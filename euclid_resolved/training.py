@@ -21,15 +21,16 @@ from euclid_resolved.sample import Pixels, extract
 from euclid_resolved.scale import to_dex
 from euclid_resolved.splits import folds, group_name, group_numbers
 from euclid_resolved.uncertainty import calibrate, with_intervals
+from euclid_resolved.version import __version__
 
 __all__ = ["retrain", "train"]
 
 
 def _versions(outputs):
     """The versions of what every model is made with, and of what its estimators have worked with."""
-    names = ("euclid_resolved", "numpy", "astropy", "scikit-learn")
+    names = ("numpy", "astropy", "scikit-learn")
     used = {library for output in outputs.values() for library in output.estimator.libraries}
-    found = {}
+    found = {"euclid_resolved": __version__}
     for name in names:
         try:
             found[name] = version(name)

@@ -22,7 +22,7 @@ PACKAGE = Path(euclid_resolved.__file__).parent
 # Modules behind others, which document what these offer.
 BEHIND = {
     "builtin", "checks", "cli", "commands", "conftest", "info_command", "predict_command", "quickstart",
-    "region_pixels",
+    "region_pixels", "version",
 }  # fmt: skip
 
 

@@ -5,11 +5,14 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from packaging.version import Version
 
 import euclid_resolved
 
@@ -53,7 +56,16 @@ def test_every_public_name_resolves_and_is_documented():
         value = getattr(euclid_resolved, name)
         if callable(value):
             assert inspect.getdoc(value), name
-    assert euclid_resolved.__version__.count(".") == 2
+
+
+def test_the_version_is_what_the_build_wrote_and_a_tree_that_was_never_built_says_so(monkeypatch):
+    assert Version(euclid_resolved.__version__)
+    built = ModuleType("euclid_resolved._version")
+    built.__version__ = "1.2.3"
+    monkeypatch.setitem(sys.modules, "euclid_resolved._version", built)
+    assert runpy.run_path(ROOT / "version.py")["__version__"] == "1.2.3"
+    monkeypatch.setitem(sys.modules, "euclid_resolved._version", None)
+    assert Version(runpy.run_path(ROOT / "version.py")["__version__"]).local == "unknown"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from euclid_resolved._version import __version__
 from euclid_resolved.bands import EUCLID_BANDS
 from euclid_resolved.checks import check_names
 from euclid_resolved.clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
@@ -17,6 +16,7 @@ from euclid_resolved.galaxy import check_galaxies
 from euclid_resolved.io._sample_manifest import FORMAT, MANIFEST, checked_name, read_manifest, write_manifest
 from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS, get_property
 from euclid_resolved.sample import Pixels, check_pixels
+from euclid_resolved.version import __version__
 
 __all__ = ["is_sample", "read_sample", "write_sample"]
 

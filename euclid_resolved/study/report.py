@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._version import __version__
 from euclid_resolved.io import write_text
 from euclid_resolved.published import NOT_PUBLISHED
 from euclid_resolved.study.findings import judge_findings
+from euclid_resolved.version import __version__
 
 __all__ = ["write_report"]
 

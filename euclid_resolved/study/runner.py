@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.io import read_atlas, write, write_table, write_text
 from euclid_resolved.io.fingerprint import fingerprint
@@ -18,6 +17,7 @@ from euclid_resolved.splits import split
 from euclid_resolved.study.description import read_study
 from euclid_resolved.study.store import file_digest, files_of, plain_number, read_model
 from euclid_resolved.training import train
+from euclid_resolved.version import __version__
 
 __all__ = ["Result", "Runner", "reproduce"]
 
