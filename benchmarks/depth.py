@@ -12,12 +12,20 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved import MockSettings, RandomForest, evaluate, make_atlas, read_atlas, split, train
+from euclid_resolved import (
+    MockSettings,
+    RandomForest,
+    evaluate,
+    make_atlas,
+    read_atlas,
+    split,
+    train,
+)
 from euclid_resolved.errors import DataWarning
-from euclid_resolved.noise import pixel_noise
-from euclid_resolved.observe import observe, observe_atlas
-from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract
+from euclid_resolved.images._noise import pixel_noise
+from euclid_resolved.imaging import observe, observe_atlas
+from euclid_resolved.maps import PROPERTIES
+from euclid_resolved.training import extract
 
 ALL = tuple(PROPERTIES)
 DEPTHS = (4.0, 1.0, 0.1, 0.03, 0.01, 0.003)

@@ -9,14 +9,13 @@ import os
 import sys
 
 import numpy as np
-from forest import SCALE, compile_first, row, seconds
-from forest import pixels as made_up
+from forest import SCALE, compile_first, pixels as made_up, row, seconds
 
 from euclid_resolved import EUCLID_BANDS, PROPERTIES, RandomForest, lofo, train
-from euclid_resolved.importance import columns_without, permutation_importance
-from euclid_resolved.robustness import epistemic_scatter
-from euclid_resolved.sample import Pixels
-from euclid_resolved.training_set import TrainingSet
+from euclid_resolved.diagnostics import epistemic_scatter, permutation_importance
+from euclid_resolved.diagnostics._importance import columns_without
+from euclid_resolved.training import Pixels
+from euclid_resolved.training._training_set import TrainingSet
 
 LEAF = 20
 SEEN = ("bands", "colours")

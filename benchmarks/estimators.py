@@ -20,11 +20,11 @@ from astropy.table import Table
 
 from euclid_resolved import make_atlas, read_atlas, split, train, write
 from euclid_resolved.errors import PluginError
-from euclid_resolved.metrics import metrics
+from euclid_resolved.features import to_dex
+from euclid_resolved.maps import PROPERTIES
+from euclid_resolved.models import metrics
 from euclid_resolved.plugins import available, lookup
-from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract
-from euclid_resolved.scale import to_dex
+from euclid_resolved.training import extract
 
 # Of the repository's own plugins: named in the table even where they are not installed.
 PLUGINS = ("dnn", "xgboost", "xgboost_forest", "knn")

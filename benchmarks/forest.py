@@ -12,8 +12,8 @@ import numpy as np
 from sample import memory as memory_now
 
 from euclid_resolved import RandomForest
-from euclid_resolved.metrics import r2
-from euclid_resolved.walk import RunnerWalk
+from euclid_resolved.estimators._walk import RunnerWalk
+from euclid_resolved.models import r2
 
 SCALE = np.float32(9), np.float32(3)  # of the mock's magnitudes: range, and what is added
 TARGETS = ("density", "metallicity", "age")

@@ -16,14 +16,21 @@ import numpy as np
 import plain
 from astropy.io import fits
 
-from euclid_resolved import LinearRegression, RandomForest, make_atlas, read_atlas, read_euclid, train, write
-from euclid_resolved import model as model_module
+from euclid_resolved import (
+    LinearRegression,
+    RandomForest,
+    make_atlas,
+    read_atlas,
+    read_euclid,
+    train,
+    write,
+)
 from euclid_resolved.errors import DataWarning
+from euclid_resolved.imaging import observe, observe_atlas
 from euclid_resolved.io import read
-from euclid_resolved.observe import observe, observe_atlas
-from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract
-from euclid_resolved.splits import split
+from euclid_resolved.maps import PROPERTIES
+from euclid_resolved.models import _model as model_module
+from euclid_resolved.training import extract, split
 
 ALL = tuple(PROPERTIES)
 SIDE = 1600

@@ -18,12 +18,11 @@ from astropy.io import fits
 from astropy.table import Table
 
 from euclid_resolved import MockSettings, MultiBandImage, Quality, make_atlas, read_atlas
-from euclid_resolved.default_model import Recipe, default_model
 from euclid_resolved.errors import DataWarning
-from euclid_resolved.imaging import set_distance
-from euclid_resolved.mock import populations
-from euclid_resolved.mock.make_populations import band_luminosity
-from euclid_resolved.observe import observe, observe_atlas
+from euclid_resolved.imaging import observe, observe_atlas, set_distance
+from euclid_resolved.mock import _populations as populations, default_model
+from euclid_resolved.mock._default_model import Recipe
+from euclid_resolved.mock._make_populations import band_luminosity
 
 PIXEL = 0.5 * u.arcsec  # five by five pixels of the mosaics
 DENSITY = "stellar_mass_density"

@@ -11,11 +11,11 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved import MockSettings, make_atlas, read_atlas
-from euclid_resolved.default_model import Recipe, default_model
-from euclid_resolved.intervals import LEVELS
-from euclid_resolved.observe import observe_atlas
-from euclid_resolved.sample import extract
-from euclid_resolved.uncertainty import coverage
+from euclid_resolved.imaging import observe_atlas
+from euclid_resolved.mock import default_model
+from euclid_resolved.mock._default_model import Recipe
+from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.training import coverage, extract
 
 SEED = 99  # not the default model's
 

@@ -112,7 +112,7 @@ def training(quick, rows):
     """The paper's schedule against one cycle of a tenth of its steps; one network for three properties."""
     from euclid_resolved_dnn import DeepNetwork
 
-    from euclid_resolved.metrics import r2
+    from euclid_resolved.models import r2
 
     steps, n = (400, 50_000) if quick else (3000, 200_000)
     X, Y = wave(n, 1)

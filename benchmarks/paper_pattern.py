@@ -12,12 +12,12 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved import LinearRegression, RandomForest, make_atlas, read_atlas, train
-from euclid_resolved.metrics import metrics
-from euclid_resolved.published import PUBLISHED_SPREAD, published_r2
-from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.sample import extract
-from euclid_resolved.scale import to_dex
-from euclid_resolved.splits import folds
+from euclid_resolved.diagnostics import published_r2
+from euclid_resolved.diagnostics._published import PUBLISHED_SPREAD
+from euclid_resolved.features import to_dex
+from euclid_resolved.maps import PROPERTIES
+from euclid_resolved.models import metrics
+from euclid_resolved.training import extract, folds
 
 
 def main():

@@ -10,7 +10,7 @@ import numpy as np
 from forest import compile_first, pixels, row, seconds
 
 from euclid_resolved import LinearRegression, RandomForest, make_atlas, read_atlas
-from euclid_resolved.sample import extract
+from euclid_resolved.training import extract
 
 
 def slope(sizes, cost):

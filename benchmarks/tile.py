@@ -23,13 +23,11 @@ from astropy.io import fits
 from astropy.table import Table
 
 from euclid_resolved import LinearRegression, make_atlas, read_atlas, read_euclid, train, write
-from euclid_resolved.io import read
-from euclid_resolved.io.strips import open_large
-from euclid_resolved.many import fields_of, predict_many
-from euclid_resolved.noise import pixel_noise
-from euclid_resolved.observe import observe_atlas
-from euclid_resolved.quantities import PROPERTIES
-from euclid_resolved.tile import predict_tile
+from euclid_resolved.images._noise import pixel_noise
+from euclid_resolved.imaging import observe_atlas
+from euclid_resolved.io import open_large, read
+from euclid_resolved.maps import PROPERTIES
+from euclid_resolved.survey import fields_of, predict_many, predict_tile
 
 BANDS = {"IE": ("VIS", 0.4), "YE": ("NIR-Y", 0.7), "JE": ("NIR-J", 0.85), "HE": ("NIR-H", 1.0)}
 ZERO_POINT = {"IE": 24.6, "YE": 29.8, "JE": 30.0, "HE": 29.9}

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.visualization import make_lupton_rgb
 
 from euclid_resolved import Quality, make_atlas, observe_atlas, read_atlas, train
-from euclid_resolved.sklearn_estimators import GradientBoosting
+from euclid_resolved.estimators import GradientBoosting
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402

@@ -2,6 +2,6 @@
 
 import sys
 
-from euclid_resolved.cli import main
+from euclid_resolved.cli._main import main
 
 sys.exit(main())

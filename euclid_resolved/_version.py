@@ -1,3 +1,10 @@
-"""The version of the package, written when it is built, from the tags of its repository."""
+"""The version of the package, which its build took from the tags of the repository."""
 
-__version__ = "0.1.0.dev42+g82dfefb33.d20261129"
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["__version__"]
+
+try:
+    __version__ = version("euclid_resolved")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"

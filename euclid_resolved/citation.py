@@ -1,6 +1,6 @@
 """How to cite the package: the paper whose method it implements, and the software with its version."""
 
-from euclid_resolved.version import __version__ as _version
+from euclid_resolved._version import __version__ as _version
 
 __all__ = ["__bibtex__", "__citation__"]
 

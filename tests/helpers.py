@@ -1,6 +1,7 @@
 """Synthetic images and galaxies whose truth follows from their brightness by a known law."""
 
 import warnings
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -8,6 +9,12 @@ from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from euclid_resolved import EUCLID_BANDS, Galaxy, MultiBandImage, SpatialMap
+
+ROOT = Path(__file__).parents[1]
+"""The project's folder."""
+
+SHARED = ROOT.parent / "shared" / "data"
+"""Real cut-outs that lie beside the project; tests that use them are skipped where they do not."""
 
 UNIT = u.MJy / u.sr
 NAMES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")

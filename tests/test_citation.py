@@ -1,15 +1,15 @@
 """What is cited is what CITATION.cff says."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from helpers import ROOT
 
 import euclid_resolved
 from euclid_resolved import __bibtex__, __citation__, __version__
 
-FILE = Path(__file__).parent.parent / "CITATION.cff"
+FILE = ROOT / "CITATION.cff"
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-FOLDER = Path(__file__).parents[1] / "docs" / "tutorials"
+FOLDER = ROOT / "docs" / "tutorials"
 SCRIPTS = sorted(FOLDER.glob("plot_*.py"))
 NETWORK = {"urllib", "requests", "astroquery", "pyvo", "socket"}
 named = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem[5:])

@@ -23,7 +23,7 @@ from euclid_resolved import (
     train,
     write,
 )
-from euclid_resolved.comparison import plot_galaxy
+from euclid_resolved.plotting import plot_galaxy
 
 # %%
 # An atlas is a folder of galaxies with images in the four Euclid bands and true maps of

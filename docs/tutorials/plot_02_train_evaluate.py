@@ -22,9 +22,9 @@ from euclid_resolved import (
     split,
     train,
 )
-from euclid_resolved.comparison import plot_predicted_against_true
 from euclid_resolved.diagnostics import diagnose, estimates
-from euclid_resolved.sample import extract
+from euclid_resolved.plotting import plot_predicted_against_true
+from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -32,7 +32,7 @@ galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 # %%
 # Gather the pixels once
 # ----------------------
-# `~euclid_resolved.sample.extract` reads every galaxy and keeps the pixels that are
+# `~euclid_resolved.training.extract` reads every galaxy and keeps the pixels that are
 # bright enough to learn from. Several models then share one reading. How many pixels
 # were kept belongs into every paper.
 
@@ -120,7 +120,7 @@ plt.show()
 #     galaxies = read_atlas("TNG50-SKIRT", observer="O5")
 #
 # Its layout is that of the mock atlas. Should your files differ,
-# `~euclid_resolved.io.atlas.read_atlas` says what it expected rather than guessing. On
+# `~euclid_resolved.io.read_atlas` says what it expected rather than guessing. On
 # the command line it is one line:
 #
 # .. code-block:: sh

@@ -16,7 +16,7 @@ import numpy as np
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
 from euclid_resolved.diagnostics import run_chain
 from euclid_resolved.plugins import lookup
-from euclid_resolved.sample import extract
+from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))

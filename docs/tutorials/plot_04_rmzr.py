@@ -15,15 +15,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.diagnostics import run_chain
-from euclid_resolved.figures import plot_rmzr, plot_shuffle
-from euclid_resolved.relations import (
+from euclid_resolved.diagnostics import (
     PUBLISHED_RELATIONS,
     Relation,
+    plot_rmzr,
+    plot_shuffle,
     read_relation,
+    run_chain,
     write_relation,
 )
-from euclid_resolved.sample import extract
+from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))

@@ -15,10 +15,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
+from euclid_resolved.maps import (
+    annulus,
+    mean,
+    median,
+    orientation,
+    region_weights,
+    total,
+)
 from euclid_resolved.plotting import plot_map
-from euclid_resolved.profiles import orientation
-from euclid_resolved.regions import annulus, mean, median, region_weights, total
-from euclid_resolved.uncertainty import shared_variance
+from euclid_resolved.training import shared_variance
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -75,7 +81,7 @@ print(total(density, edge, fill="radial", **tilt, centre=(31.5, 31.5)))
 # These errors are far too small. They hold for independent pixels, and the pixels of
 # one galaxy err together: its dust, its history and its distance are the same
 # everywhere. ``correlated_fraction`` is the part of the variance that all pixels share.
-# `~euclid_resolved.uncertainty.shared_variance` measures it on galaxies whose truth is
+# `~euclid_resolved.training.shared_variance` measures it on galaxies whose truth is
 # known and the model has not seen: the variance of the mean errors of galaxies over
 # that of the errors of pixels. (Eight galaxies give no more than its order of size.)
 

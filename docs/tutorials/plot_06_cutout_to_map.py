@@ -26,10 +26,9 @@ from euclid_resolved import (
     read_euclid,
     train,
 )
-from euclid_resolved.bands import BANDS
-from euclid_resolved.imaging.prepare import describe_history
-from euclid_resolved.observe import observe
-from euclid_resolved.regions import total
+from euclid_resolved.images import BANDS
+from euclid_resolved.imaging import describe_history, observe
+from euclid_resolved.maps import total
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 
@@ -40,7 +39,7 @@ folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 # here)::
 #
 #     from astropy.coordinates import SkyCoord
-#     from euclid_resolved.io.fetch import fetch
+#     from euclid_resolved.io import fetch
 #     from euclid_resolved.io import read_mosaics
 #
 #     tile = fetch(59.1, -49.3, 30)                       # degrees, degrees, arcsec
@@ -129,7 +128,7 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # --------------------
 # Everything but the source in the centre is masked. A galaxy of bright clumps may be
 # taken apart, so look at it: with ``deblend=False`` and
-# `~euclid_resolved.imaging.masking.mask_positions` you mask by hand.
+# `~euclid_resolved.imaging.mask_positions` you mask by hand.
 
 image = imaging.mask_saturated(image)
 image = imaging.mask_neighbours(image, contrast=0.1)
@@ -170,7 +169,7 @@ print(*describe_history(image), sep="\n")
 # The images of an atlas have no sky noise. A model for the sky is trained on galaxies
 # observed as Euclid would, at about the distance of the galaxy, with its PSF.
 # ``redshift=0`` leaves them undimmed, because
-# `~euclid_resolved.imaging.distance.set_distance` has undone the dimming of the image.
+# `~euclid_resolved.imaging.set_distance` has undone the dimming of the image.
 
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 seen = observe_atlas(

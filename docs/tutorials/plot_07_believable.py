@@ -28,8 +28,7 @@ from euclid_resolved import (
 )
 from euclid_resolved.diagnostics import estimates
 from euclid_resolved.plotting import plot_map, plot_uncertainty
-from euclid_resolved.sample import extract
-from euclid_resolved.uncertainty import coverage
+from euclid_resolved.training import coverage, extract
 
 # %%
 # Galaxies as Euclid would see them: at 30 to 100 Mpc, blurred, with the noise of the

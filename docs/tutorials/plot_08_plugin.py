@@ -25,12 +25,12 @@ from euclid_resolved import (
     train,
     write,
 )
-from euclid_resolved.comparison import plot_predicted_against_true
 from euclid_resolved.diagnostics import estimates
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator, check_X, check_X_y, state_array
-from euclid_resolved.sample import extract
+from euclid_resolved.plotting import plot_predicted_against_true
 from euclid_resolved.testing import check_estimator
+from euclid_resolved.training import extract
 
 # %%
 # The class

@@ -23,10 +23,9 @@ from euclid_resolved import (
     split,
     train,
 )
-from euclid_resolved.diagnostics import diagnose
+from euclid_resolved.diagnostics import diagnose, published_r2
 from euclid_resolved.plugins import available, lookup
-from euclid_resolved.published import published_r2
-from euclid_resolved.sample import extract
+from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(

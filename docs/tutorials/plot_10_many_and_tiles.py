@@ -29,11 +29,10 @@ from euclid_resolved import (
     train,
     write,
 )
-from euclid_resolved.io.sample import read_sample, write_sample
-from euclid_resolved.many import fields_of, predict_many
-from euclid_resolved.observe import observe
-from euclid_resolved.regions import total
-from euclid_resolved.tile import predict_tile
+from euclid_resolved.imaging import observe
+from euclid_resolved.io import read_sample, write_sample
+from euclid_resolved.maps import total
+from euclid_resolved.survey import fields_of, predict_many, predict_tile
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 work = tempfile.TemporaryDirectory()
@@ -60,7 +59,7 @@ write(out / "model.asdf", model)
 #
 # Many images
 # -----------
-# `~euclid_resolved.many.predict_many` takes what can be opened: cut-outs, folders,
+# `~euclid_resolved.survey.predict_many` takes what can be opened: cut-outs, folders,
 # galaxies of an atlas. Here the test galaxies, and one file that is not there.
 
 (out / "images").mkdir()

@@ -28,8 +28,8 @@ from euclid_resolved import (
     train,
     write,
 )
+from euclid_resolved.maps import read_region, total
 from euclid_resolved.plotting import plot_map
-from euclid_resolved.regions import read_region, total
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(

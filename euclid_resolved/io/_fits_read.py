@@ -13,8 +13,6 @@ from astropy.io import fits
 
 from euclid_resolved.errors import ImageFileError, InputError
 
-__all__ = ["open_fits", "plane_shape", "read_plane", "header_unit", "list_extensions"]
-
 # Astropy only warns of these, and then gives what is left of the file.
 _DAMAGE = {
     "truncated": "it is truncated",

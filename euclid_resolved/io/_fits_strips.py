@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.io.fits import maps_to_hdulist
-
-__all__ = ["StripFile", "datasum", "planes_of"]
+from euclid_resolved.io._fits import maps_to_hdulist
 
 _BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 

@@ -4,12 +4,11 @@ import hashlib
 import json
 import re
 
-from euclid_resolved.clip import check_clip
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.io import write_text
-from euclid_resolved.quantities import PROPERTIES, SURFACE_BRIGHTNESS
-
-__all__ = ["FORMAT", "MANIFEST", "checked_name", "read_manifest", "write_manifest"]
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.io._files import write_text
+from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.models._clip import check_clip
 
 MANIFEST = "sample.json"
 FORMAT = "euclid_resolved sample 1"

@@ -1,7 +1,5 @@
 """A mock atlas of galaxies with known stellar populations, in the file layout of the TNG50-SKIRT Atlas."""
 
-from euclid_resolved.mock.atlas import make_atlas
-from euclid_resolved.mock.galaxies import mock_galaxies
-from euclid_resolved.mock.settings import MockSettings
+from euclid_resolved._lazy import lazy_names
 
-__all__ = ["make_atlas", "mock_galaxies", "MockSettings"]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

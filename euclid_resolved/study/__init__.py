@@ -1,6 +1,5 @@
 """Studies: described in a file, run on an atlas, kept step by step, and reported beside the paper."""
 
-from euclid_resolved.study.description import SHIPPED, Description, read_study
-from euclid_resolved.study.runner import reproduce
+from euclid_resolved._lazy import lazy_names
 
-__all__ = ["SHIPPED", "Description", "read_study", "reproduce"]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

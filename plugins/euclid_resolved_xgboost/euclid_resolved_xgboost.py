@@ -1,6 +1,6 @@
 """XGBoost for euclid_resolved: boosted trees with early stopping, and a random forest.
 
-XGBoost is needed to train only. What it learned is kept as the node arrays of `euclid_resolved.forest`,
+XGBoost is needed to train only. What it learned is kept as the node arrays of `euclid_resolved.estimators`,
 checked when a file is opened and run without XGBoost.
 """
 
@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from euclid_resolved.checks import check_positive, check_whole
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.estimators import check_X_y
-from euclid_resolved.forest import arrange
+from euclid_resolved.estimators import TreeEnsemble, arrange, check_positive, check_whole, check_X_y
 from euclid_resolved.plugins import hookimpl
-from euclid_resolved.trees import TreeEnsemble
 
 __all__ = ["XGBoost", "XGBoostForest"]
 

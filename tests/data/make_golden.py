@@ -15,7 +15,15 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from euclid_resolved import Galaxy, LinearRegression, MultiBandImage, RandomForest, SpatialMap, train, write
+from euclid_resolved import (
+    Galaxy,
+    LinearRegression,
+    MultiBandImage,
+    RandomForest,
+    SpatialMap,
+    train,
+    write,
+)
 
 PROPERTIES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 # Pixels whose estimates are kept beside the models, MJy/sr.

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from euclid_resolved.compiled import kernel
+from euclid_resolved.estimators import kernel
 
 __all__ = ["COLUMNS", "ROWS", "dense"]
 

@@ -1,0 +1,304 @@
+"""What the commands of the command line do; each takes the parsed options and prints a report."""
+
+import ast
+import contextlib
+import json
+from pathlib import Path
+
+from euclid_resolved._checks import check_name, did_you_mean
+from euclid_resolved.errors import InputError
+
+
+class UsageError(Exception):
+    """The command makes no sense as it was given, whatever the files hold; exit code 2."""
+
+
+@contextlib.contextmanager
+def _usage():
+    """Make what is wrong with the words of a command a `UsageError`."""
+    try:
+        yield
+    except InputError as error:
+        raise UsageError(str(error)) from error
+
+
+def quickstart(options):
+    """Make a small mock atlas, train on it and map a galaxy."""
+    from euclid_resolved.cli._quickstart import quickstart as run
+
+    if options.galaxies < 5:
+        raise UsageError("quickstart needs at least 5 galaxies")
+    run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite)
+
+
+def atlas_make(options):
+    """Make a mock atlas."""
+    from euclid_resolved.mock._atlas import make_atlas
+
+    path = make_atlas(
+        options.directory,
+        options.galaxies,
+        seed=options.seed,
+        pixels=options.pixels,
+        observer=options.observer,
+        overwrite=options.overwrite,
+    )
+    print(f"{options.galaxies} mock galaxies in {path}")
+
+
+def atlas_extract(options):
+    """Keep the pixels of an atlas that a model can learn from."""
+    from euclid_resolved.images._bands import EUCLID_BANDS
+    from euclid_resolved.io._atlas import read_atlas
+    from euclid_resolved.io._fingerprint import fingerprint
+    from euclid_resolved.io._sample import write_sample
+    from euclid_resolved.maps._properties import PROPERTIES
+    from euclid_resolved.models._clip import DEFAULT_CLIP
+
+    bands = tuple(options.bands or EUCLID_BANDS)
+    pixels = write_sample(
+        options.output,
+        read_atlas(options.atlas, observer=options.observer, bands=bands),
+        tuple(PROPERTIES),
+        bands,
+        clip=DEFAULT_CLIP if options.clip is None else options.clip,
+        source=str(Path(options.atlas).resolve().name),
+        atlas=fingerprint(options.atlas),
+        overwrite=options.overwrite,
+        progress=True,
+    )
+    print(_described(pixels))
+    print(f"Written: {options.output}")
+
+
+def _estimator(options):
+    """The estimator with the settings asked for."""
+    from dataclasses import fields
+
+    from euclid_resolved.plugins._registry import lookup
+
+    with _usage():
+        kind = lookup("estimators", options.estimator)
+    names = [field.name for field in fields(kind) if field.init]
+    settings = {"seed": options.seed} if "seed" in names else {}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals or key not in names:
+            raise UsageError(
+                f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}, each given "
+                f"as KEY=VALUE{did_you_mean(key, names)}"
+            )
+        settings[key] = _literal(text)
+    try:
+        with _usage():
+            return kind(**settings)
+    except TypeError as error:
+        raise UsageError(f"{options.estimator} does not take these settings: {error}") from error
+
+
+def train(options):
+    """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
+    from euclid_resolved.features._sets import feature_columns
+    from euclid_resolved.images._bands import EUCLID_BANDS
+    from euclid_resolved.io._files import check_target
+    from euclid_resolved.io._read_write import write
+    from euclid_resolved.io._truth import open_truth
+    from euclid_resolved.maps._properties import PROPERTIES, get_property
+    from euclid_resolved.training._evaluate import evaluate as measure
+    from euclid_resolved.training._splits import split
+    from euclid_resolved.training._train import train as fit
+
+    if not 0 < options.test_fraction < 1:
+        raise UsageError(f"--test-fraction must lie between 0 and 1, got {options.test_fraction}")
+    if not options.output.endswith(".asdf"):
+        raise UsageError(f"a model file ends in .asdf, got {options.output}")
+    estimator, bands = _estimator(options), tuple(options.bands or EUCLID_BANDS)
+    with _usage():  # an unknown name is better met now than after reading the atlas
+        if "all" in options.property:
+            properties = tuple(PROPERTIES)
+        else:
+            properties = tuple(get_property(name).name for name in options.property)
+        possible = feature_columns(bands, options.features)
+        for column in options.columns or ():
+            check_name(column, possible, "column", "these features make")
+    check_target(options.output, options.overwrite)  # before hours of work, not after
+    truth = open_truth(options.atlas, options.observer, bands)
+    training, test = split(truth.galaxies, options.test_fraction, options.seed)
+    pixels = truth.pixels(properties, bands, options.clip)
+    print(_described(pixels))
+    model = fit(
+        pixels.of(training),
+        properties,
+        estimator,
+        features=tuple(options.features),
+        columns=options.columns,
+        bands=bands,
+        chain=options.chain,
+        seed=options.seed,
+    )
+    table = measure(model, pixels.of(test))
+    model.training.update(
+        atlas=truth.atlas,
+        test_galaxies=[galaxy.name for galaxy in test],
+        test=_as_dict(table),
+    )
+    write(options.output, model, overwrite=options.overwrite)
+    print(f"Accuracy on {len(test)} galaxies that were held out:")
+    _print(table)
+    print(f"Written: {options.output}")
+
+
+def _described(pixels):
+    kept = f"{100 * pixels.kept:.2f} % of all"
+    count = f"{len(pixels)} pixels of {len(pixels.names)} galaxies, {kept}"
+    return count if pixels.clip is None else f"{count}, brighter than {pixels.clip} MJy/sr"
+
+
+def _as_dict(table):
+    """The accuracy table as nested dicts of plain numbers, which is also the JSON."""
+    import numpy as np
+
+    columns = [name for name in table.colnames if name not in ("property", "galaxy")]
+    whole = {"n_pixels", "n_galaxies"}
+
+    def plain(name, value):
+        value = float(np.asarray(getattr(value, "value", value)))
+        return int(value) if name in whole else value if np.isfinite(value) else None
+
+    return {row["property"]: {name: plain(name, row[name]) for name in columns} for row in table}
+
+
+def _print(table):
+    for line in table.pformat(max_width=-1, max_lines=-1, show_unit=False):
+        print("  " + line)
+
+
+def evaluate(options):
+    """Compare a model with the truth of an atlas or a sample."""
+    from euclid_resolved.io._truth import open_truth
+    from euclid_resolved.io.asdf._files import read_model
+    from euclid_resolved.training._evaluate import evaluate as measure
+
+    model = read_model(options.model)
+    truth = open_truth(options.atlas, options.observer, model.bands)
+    galaxies = truth.galaxies
+    held_out = set(model.training.get("test_galaxies", ()))
+    known = model.training.get("atlas") == truth.atlas
+    if known:
+        galaxies = [galaxy for galaxy in galaxies if galaxy.name in held_out]
+        if not galaxies:
+            raise InputError(
+                f"{options.model} was trained on this atlas and no galaxy of {options.observer} held out"
+            )
+    unseen = truth.of(galaxies, model.clip, model.clip_band)
+    table = measure(model, unseen, per_galaxy=options.per_galaxy, progress=True)
+    if options.json:
+        if options.per_galaxy:
+            names = dict.fromkeys(table["galaxy"])
+            print(json.dumps({str(n): _as_dict(table[table["galaxy"] == n]) for n in names}, indent=2))
+        else:
+            print(json.dumps(_as_dict(table), indent=2))
+        return
+    which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
+    print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
+    _print(table)
+
+
+def diagnose(options):
+    """Run diagnostics on a model and the galaxies it was trained and tested on."""
+    from euclid_resolved.diagnostics._contract import run_chain
+    from euclid_resolved.io._files import check_target
+    from euclid_resolved.io._truth import open_truth
+    from euclid_resolved.io.asdf._files import read_model
+    from euclid_resolved.plugins._registry import lookup
+
+    names = [name for name in options.name.split(",") if name]
+    with _usage():
+        found = {name: lookup("diagnostics", name) for name in names}
+    settings = {}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: KEY=VALUE is needed")
+        settings[key] = _literal(text)
+    if settings and len(names) != 1:
+        raise UsageError("--set goes with one diagnostic")
+    folder = Path(options.output) if options.output else None
+    if folder and not folder.is_dir():
+        check_target(folder)
+    for name in names if folder and folder.is_dir() else ():
+        for ending in (".ecsv", ".png"):
+            check_target(folder / f"{name}{ending}", options.overwrite)
+    model = read_model(options.model)
+    truth = open_truth(options.atlas, options.observer, model.bands)
+    if model.training.get("atlas") != truth.atlas:
+        raise InputError(
+            f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "
+            "model has seen, and those held out"
+        )
+    sets = [set(model.training.get(key, ())) for key in ("galaxies", "test_galaxies")]
+    sets = [[galaxy for galaxy in truth.galaxies if galaxy.name in names] for names in sets]
+    if not all(sets):
+        raise InputError(f"the atlas has no training or no test galaxies of observer {options.observer}")
+    sets = [truth.of(galaxies, model.clip, model.clip_band) for galaxies in sets]
+    tables = run_chain(names, model, *sets, **{name: settings for name in names})
+    for name, table in tables.items():
+        print(f"{name}:")
+        _print(table)
+        if folder:
+            _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _keep_diagnosis(path, table, plot, overwrite):
+    from euclid_resolved.io._files import write_table
+    from euclid_resolved.plotting._style import save_figure
+
+    path.parent.mkdir(exist_ok=True)
+    write_table(f"{path}.ecsv", table, overwrite)
+    written = [f"{path}.ecsv"]
+    if plot is not None:
+        save_figure(plot(table), f"{path}.png", overwrite=overwrite)
+        written.append(f"{path}.png")
+    print(f"Written: {', '.join(written)}")
+
+
+def reproduce(options):
+    """Run a study on an atlas and write its report."""
+    import shlex
+
+    from euclid_resolved.study._reproduce import reproduce as run
+
+    if options.fast and options.study:
+        raise UsageError("--fast is a study of its own: give it or --study")
+    study = options.study or ("paper-fast" if options.fast else "paper")
+    words = ["euclid-resolved", "reproduce", *([options.atlas] if options.atlas else [])]
+    words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
+    run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
+
+
+def fetch(options):
+    """Fetch cut-outs of Euclid mosaics from an archive."""
+    from euclid_resolved.images._bands import EUCLID_BANDS
+    from euclid_resolved.io.euclid._fetch import fetch as run
+
+    folder = run(
+        options.ra,
+        options.dec,
+        options.radius,
+        bands=options.bands or EUCLID_BANDS,
+        service=options.service,
+        folder=options.output,
+        timeout=options.timeout,
+        refresh=options.refresh,
+    )
+    files = sorted(path for path in folder.iterdir() if path.name.startswith("EUC_MER_"))
+    print(f"{folder}: {len(files)} files")
+    where = f"--position {options.ra} {options.dec} --size {2 * options.radius:g}"
+    print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")

@@ -1,0 +1,99 @@
+"""The commands that say what is there: in files, and among plugins."""
+
+from pathlib import Path
+
+from euclid_resolved.cli._commands import UsageError, _described, _print
+from euclid_resolved.errors import InputError
+
+
+def info(options):
+    """Say what files hold."""
+    from euclid_resolved.io._atlas import read_atlas
+    from euclid_resolved.io._sample import is_sample, read_sample
+    from euclid_resolved.io.euclid._cutout import read_euclid
+    from euclid_resolved.models._model import Model
+
+    for name in options.file:
+        path = Path(name)
+        if is_sample(path):
+            pixels = read_sample(path)
+            print(f"{name}: sample of {pixels.source}, every checksum as it was written")
+            print(f"  {_described(pixels)}: {', '.join((*pixels.brightness, *pixels.truth))}")
+            continue
+        if path.is_dir():
+            try:
+                galaxies = read_atlas(path)
+                print(f"{name}: atlas of {len(galaxies)} galaxies, {galaxies[0].name} to {galaxies[-1].name}")
+            except InputError:
+                print(f"{name}: {read_euclid(path)!r}")
+            continue
+        content = _open(path)
+        if isinstance(content, Model):
+            print(f"{name}: {content!r}")
+            for key, value in {**content.training, "versions": content.versions}.items():
+                text = f"{len(value)} names" if isinstance(value, list) and len(value) > 8 else value
+                print(f"  {key}: {text}")
+        elif isinstance(content, dict):
+            print(f"{name}: maps")
+            for map_ in content.values():
+                print(f"  {map_!r}")
+        else:
+            print(f"{name}: {content!r}")
+
+
+def _open(path):
+    """What a file holds: something this package wrote, or else an image of Euclid's."""
+    from euclid_resolved.io._read_write import read
+    from euclid_resolved.io.euclid._cutout import read_euclid
+
+    try:
+        content = read(path)
+    except InputError as error:
+        if not path.is_file() or path.suffix == ".asdf":
+            raise
+        try:
+            return read_euclid(path)
+        except InputError:
+            raise error from None
+    if isinstance(content, dict) and not any(map_.property for map_ in content.values()):
+        return read_euclid(path)  # any FITS image can be opened as maps of nothing in particular
+    return content
+
+
+def plugins(options):
+    """List what is registered, or run the test kit on it."""
+    from astropy.table import Table
+
+    from euclid_resolved.plugins._registry import describe
+
+    rows = describe()
+    if options.check is None:
+        columns = ("kind", "name", "distribution", "version", "status")
+        table = Table({c: [getattr(row, c) or "-" for row in rows] for c in columns})
+        _print(table)
+        return 0
+    from euclid_resolved.testing import _checks as testing
+
+    checks = {
+        "estimators": testing.check_estimator,
+        "features": testing.check_features,
+        "diagnostics": testing.check_diagnostic,
+    }
+    unknown = set(options.check) - {row.name for row in rows}
+    if unknown:
+        raise UsageError(
+            f"no plugin {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in rows)}"
+        )
+    failed = 0
+    for row in rows:
+        if options.check and row.name not in options.check:
+            continue
+        verdict = row.status
+        if row.value is not None and row.kind in checks:
+            try:
+                checks[row.kind](row.value)
+            except Exception as error:
+                verdict = " ".join(f"{error}".split())
+        failed += verdict != "ok"
+        print(f"{row.kind or 'plugin'} {row.name}: {verdict}")
+    return 1 if failed else 0

@@ -1,0 +1,275 @@
+"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, fetch, reproduce, info, plugins.
+
+Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
+else failed; 130 interrupted. One line says what.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+
+from euclid_resolved._version import __version__
+from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._info import info, plugins
+from euclid_resolved.cli._predict import predict
+from euclid_resolved.errors import InputError
+
+__all__ = ["main"]
+
+
+_OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
+
+
+def main(arguments=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The words after ``euclid-resolved``; those of the process without them.
+
+    Returns
+    -------
+    code : int
+        The exit code. Wrong usage raises `SystemExit` with code 2, as argparse does.
+
+    Examples
+    --------
+    >>> from euclid_resolved.cli import main
+    >>> main(["plugins", "--check", "colours"])
+    features colours: ok
+    0
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        parser.print_help()
+        return 2
+    # Figures go to files here; a display must not be needed, nor touched.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    with warnings.catch_warnings():
+        if not options.debug:
+            warnings.showwarning = _one_line_warning
+        try:
+            code = options.run(options) or 0
+            sys.stdout.flush()  # here, where a reader that has gone away can be met
+            return code
+        except run.UsageError as error:
+            parser.error(str(error))
+        except KeyboardInterrupt:
+            print("euclid-resolved: interrupted; nothing was half written", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except Exception as error:
+            if options.debug:
+                raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, InputError | OSError | MemoryError):
+                text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+            print(f"euclid-resolved: error: {text}", file=sys.stderr)
+            return 1
+
+
+def _one_line_warning(message, category, filename, lineno, file=None, line=None):
+    print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="euclid-resolved",
+        description="Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (
+        _quickstart, _atlas, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info, _plugins,
+    ):  # fmt: skip
+        add(commands)
+    return parser
+
+
+def _command(commands, name, action, text, writes=False):
+    """Add a command with the options that all have."""
+    new = commands.add_parser(name, help=text, description=text)
+    new.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    if writes:
+        new.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    new.set_defaults(run=action)
+    return new
+
+
+def _observer(parser):
+    parser.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+
+
+def _bands(parser):
+    parser.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+
+
+def _clip(parser):
+    parser.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
+
+
+def _quickstart(commands):
+    text = "make a small mock atlas, train on it, map a galaxy"
+    new = _command(commands, "quickstart", run.quickstart, text, writes=True)
+    new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
+    new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
+    new.add_argument("--seed", type=int, default=1, help="of the atlas (%(default)s)")
+
+
+def _atlas(commands):
+    text = "make a mock atlas, or keep the pixels of an atlas as a sample"
+    atlas = _command(
+        commands, "atlas", lambda options: atlas.error("say what to do with the atlas: make or extract"), text
+    )
+    kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
+    text = "make a mock atlas in the TNG50-SKIRT layout"
+    new = _command(kinds, "make", run.atlas_make, text, writes=True)
+    new.add_argument("directory", metavar="DIR", help="the folder of the atlas")
+    new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
+    new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
+    new.add_argument("--pixels", type=_count, help="side of the images in pixels")
+    _observer(new)
+    text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
+    new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
+    new.add_argument("atlas", metavar="ATLAS", help="its folder")
+    new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
+    _bands(new)
+    _clip(new)
+    _observer(new)
+
+
+def _train(commands):
+    new = _command(commands, "train", run.train, "train a model on an atlas", writes=True)
+    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
+    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
+    new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
+    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help="(bands)")
+    new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
+    _bands(new)
+    new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
+    _clip(new)
+    _observer(new)
+    new.add_argument("--test-fraction", type=float, default=0.1, help="of the galaxies (%(default)s)")
+    new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
+    new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
+    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
+
+
+def _evaluate(commands):
+    new = _command(commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas")
+    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
+    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
+    _observer(new)
+    new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
+    new.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _diagnose(commands):
+    new = _command(commands, "diagnose", run.diagnose, "find out what a model leans on", writes=True)
+    new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
+    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
+    new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on, or a SAMPLE of it")
+    _observer(new)
+    new.add_argument("-o", "--output", metavar="OUT", help="a folder for tables (ECSV) and figures (PNG)")
+    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic")
+
+
+def _reproduce(commands):
+    text = "run the paper's study, or another one, and report on it"
+    new = _command(commands, "reproduce", run.reproduce, text)
+    new.add_argument("atlas", nargs="?", metavar="ATLAS", help="its folder; or that in the study")
+    new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
+    new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
+    new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
+
+
+def _predict(commands):
+    text = "map images with a model, or with the default one"
+    new = _command(commands, "predict", predict, text, writes=True)
+    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(a default, trained once and kept)")
+    new.add_argument(
+        "image",
+        nargs="+",
+        metavar="IMAGE",
+        help="cut-out, folder, IE=a.fits YE=b.fits ..., or ATLAS/TNG000008_O5",
+    )
+    new.add_argument(
+        "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
+    )
+    new.add_argument("--zero-point", type=float, help="AB zero point, where the files do not say it")
+    new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
+    new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
+    new.add_argument(
+        "--draws", type=int, default=0, metavar="N", help="draw the image's noise N times (%(default)s)"
+    )
+    new.add_argument("--seed", type=int, default=1, help="of the draws (%(default)s)")
+    new.add_argument("--min-sn", type=float, default=3.0, help="faintest pixel, in sigmas (%(default)s)")
+    new.add_argument(
+        "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
+    )
+    _preparation(new)
+    _scale(new)
+
+
+def _fetch(commands):
+    new = _command(commands, "fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
+    new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
+    new.add_argument("dec", type=float, metavar="DEC", help="degrees")
+    new.add_argument("--radius", type=float, required=True, metavar="ARCSEC", help="half the side")
+    _bands(new)
+    new.add_argument("--service", choices=("irsa", "esa"), default="irsa", help="(%(default)s)")
+    new.add_argument("-o", "--output", metavar="FOLDER", help="(a folder in Astropy's cache)")
+    new.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(%(default)s)")
+    new.add_argument("--refresh", action="store_true", help="fetch again what is there")
+
+
+def _info(commands):
+    new = _command(commands, "info", info, "say what a file holds")
+    new.add_argument("file", nargs="+", metavar="FILE", help="models, images, maps, atlases")
+
+
+def _plugins(commands):
+    new = _command(commands, "plugins", plugins, "list what is registered")
+    new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
+
+
+def _preparation(parser):
+    """The options that prepare a real image; see `euclid_resolved.imaging._prepare`."""
+    group = parser.add_argument_group("preparation of Euclid images")
+    group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
+    group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
+    group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
+    group.add_argument("--background", choices=("constant", "mesh"), help="subtract the sky")
+    group.add_argument("--mask-stars", action="store_true", help="mask all but the galaxy at the centre")
+    group.add_argument(
+        "--match-psf", nargs="?", const=True, choices=("gaussian",), help="one PSF for all bands"
+    )
+    group.add_argument("--ebv", type=float, metavar="MAG", help="Galactic E(B-V)")
+    group.add_argument("--sfd", action="store_true", help="it is from the SFD maps: times 0.86")
+    group.add_argument("--redshift", type=float, metavar="Z", help="undo dimming; distance from Planck 2015")
+    group.add_argument("--distance", type=float, metavar="MPC", help="measured distance")
+    group.add_argument("--scale", type=float, metavar="PC", help="average to pixels of this size")
+    group.add_argument("--signal-to-noise", type=float, metavar="S/N", help="bin adaptively")
+
+
+def _scale(parser):
+    """The options for what is large or many; see `euclid_resolved.survey`."""
+    group = parser.add_argument_group("whole tiles and many images")
+    group.add_argument(
+        "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
+    )
+    group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
+    group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+
+
+def _count(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number

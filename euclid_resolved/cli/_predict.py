@@ -1,0 +1,268 @@
+"""The command that maps images: one, a whole tile by strips, or many."""
+
+import sys
+import warnings
+from pathlib import Path
+
+from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.errors import InputError
+from euclid_resolved.io._files import check_target
+from euclid_resolved.plotting._style import check_figure_name
+
+LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing asked for needs all of it
+
+# What is not said pixel by pixel, in the words of the command line.
+_WHOLE = (
+    "align", "figure", "position", "region", "background", "mask_stars", "match_psf", "redshift", "distance",
+    "scale", "signal_to_noise",
+)  # fmt: skip
+
+
+def predict(options):
+    """Map images with a model."""
+    from euclid_resolved.io.asdf._files import read_model
+
+    named, words = _model_and_images(options)
+    sources = _images(words)
+    _check_words(options, sources)
+    spread = options.workers is not None or options.scheduler is not None
+    if len(sources) > 1 or options.table or spread:
+        _predict_many(named, sources, options)
+        return
+    output = Path(options.output)
+    if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
+        raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
+    check_target(output, options.overwrite)
+    if options.figure:
+        check_target(options.figure, options.overwrite)
+    if named is None:
+        _check_sources(sources)  # before minutes of training
+    model = read_model(named) if named else _default_model()
+    if _by_strips(sources[0], options, model.bands):
+        _predict_tile(model, sources[0], options)
+    else:
+        _predict_one(model, sources[0], options)
+
+
+def _check_words(options, sources):
+    """Refuse options that do not go together, whatever the files hold."""
+    if options.size is not None and options.position is None:
+        raise UsageError("--size goes with --position")
+    if options.position is not None and options.region is not None:
+        raise UsageError("give --position and --size, or --region")
+    if options.position is not None and options.size is None:
+        raise UsageError("--position and --size (arcsec) go together")
+    if options.workers is not None and options.scheduler is not None:
+        raise UsageError("give --workers or --scheduler, not both")
+    if options.table and (len(sources) > 1 or options.position or options.region):
+        raise UsageError(
+            "--table goes with one folder of mosaics and says which fields, so no --position or --region"
+        )
+    if options.figure:
+        with _usage():
+            check_figure_name(options.figure)
+    if options.figure and (len(sources) > 1 or options.table):
+        raise UsageError("--figure goes with one image")
+    if options.strips and (len(sources) > 1 or options.table):
+        raise UsageError("--strips goes with one image")
+
+
+def _opening(options):
+    """The options of `euclid_resolved.io.open_image`."""
+    names = (
+        "zero_point", "align", "position", "size", "region", "background", "mask_stars", "match_psf", "ebv",
+        "sfd", "redshift", "distance", "scale", "signal_to_noise",
+    )  # fmt: skip
+    return {name: getattr(options, name) for name in names}
+
+
+def _predicting(options):
+    return {name: getattr(options, name) for name in ("draws", "seed", "level", "min_sn")}
+
+
+def _predict_one(model, source, options):
+    from euclid_resolved.imaging._prepare import describe_history
+    from euclid_resolved.io._opening import open_image
+    from euclid_resolved.io._read_write import write
+
+    image = open_image(source, model.bands, **_opening(options))
+    for line in describe_history(image):
+        print(f"  {line}")
+    maps = model.predict_maps(image, **_predicting(options))
+    write(options.output, maps, overwrite=options.overwrite)
+    _report(options.output, maps)
+    if options.figure:
+        from euclid_resolved.plotting._quick_look import quicklook
+        from euclid_resolved.plotting._style import save_figure
+
+        save_figure(quicklook(image, maps), options.figure)
+
+
+def _by_strips(source, options, bands):
+    """Whether to map strip by strip: it was asked for, or the image is large and nothing forbids it."""
+    whole = [f"--{name.replace('_', '-')}" for name in _WHOLE if getattr(options, name)]
+    if not options.output.lower().endswith(".fits"):
+        whole.append("an output that does not end in .fits")
+    if options.strips:
+        if whole:
+            raise UsageError(f"--strips reads some rows at a time; {', '.join(whole)} needs all of the image")
+        return True
+    return not whole and _size(source, bands, options.zero_point) > LARGE
+
+
+def _size(source, bands, zero_point):
+    """The pixels of an image that can be read in strips; 0 where it cannot, whatever the reason."""
+    from euclid_resolved.io.euclid._strips import open_large
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is opened once more, and then they are shown
+            with open_large(source, bands, zero_point=zero_point) as image:
+                return image.shape[0] * image.shape[1]
+    except InputError:
+        return 0
+
+
+def _predict_tile(model, source, options):
+    from euclid_resolved.survey._tile import predict_tile
+
+    extinction = {"ebv": options.ebv, "sfd": options.sfd}
+    reading = {"zero_point": options.zero_point, "overwrite": options.overwrite}
+    try:
+        count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
+    except KeyboardInterrupt:
+        print("What is done is kept: the same command goes on from there.", file=sys.stderr)
+        raise
+    _report_count(options.output, count)
+
+
+def _predict_many(named, sources, options):
+    from euclid_resolved.survey._many import fields_of, name_images, predict_many
+
+    images = sources
+    if options.table:
+        images = fields_of(sources[0], _read_table(options.table))
+    with _usage():
+        name_images(images)
+    if not Path(options.output).is_dir():
+        raise InputError(f"{options.output} must be an existing folder to hold the maps")
+    if named is None:
+        from euclid_resolved.mock._default_model import default_path
+
+        _check_sources(sources)
+        _default_model()
+        named = default_path()
+    report = predict_many(
+        named,
+        images,
+        options.output,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        overwrite=options.overwrite,
+        **_predicting(options),
+        **{name: value for name, value in _opening(options).items() if value is not None},
+    )
+    _print(report)
+    failed = int((report["status"] == "failed").sum())
+    if failed:
+        raise InputError(
+            f"{failed} of {len(report)} images could not be mapped; the table, also in "
+            f"{Path(options.output) / 'report.ecsv'}, says why; the first: "
+            f"{report['message'][report['status'] == 'failed'][0]}"
+        )
+
+
+def _read_table(path):
+    from astropy.table import Table
+
+    try:
+        return Table.read(path)
+    except OSError:
+        raise
+    except Exception as error:  # each format raises its own
+        raise InputError(f"{path}: it cannot be read as a table: {error}") from error
+
+
+def _model_and_images(options):
+    """The model file named, or None, and the images: whether the first word is a model is seen in it."""
+    words = [options.model, *options.image] if options.model else list(options.image)
+    misplaced = [word for word in words[1:] if word.lower().endswith(".asdf") and b"/model-" in _start(word)]
+    if misplaced:
+        raise UsageError(f"{misplaced[0]} is a model: one model comes first, then the images")
+    if not _is_model(words[0]):
+        return None, words
+    if len(words) == 1:
+        raise UsageError(f"the following arguments are required: IMAGE ({words[0]} is a model)")
+    return words[0], words[1:]
+
+
+def _is_model(word):
+    """Whether to open a file as a model; one that is missing or damaged is, if it is called .asdf."""
+    return word.lower().endswith(".asdf") and b"/multi_band_image-" not in _start(word)
+
+
+def _start(path):
+    """The first bytes of a file, where its tags stand; none of one that cannot be opened."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
+
+
+def _images(words):
+    """The images that the words of the command line name: pairs make one, everything else is its own."""
+    pairs = [word for word in words if "=" in word and not Path(word).exists()]
+    if pairs and len(pairs) < len(words):
+        raise UsageError("give either BAND=FILE pairs or images, not both")
+    return [pairs] if pairs else list(words)
+
+
+def _check_sources(sources):
+    """Refuse images that cannot be there or cannot be read at all."""
+    for source in sources:
+        for word in source if isinstance(source, list) else [source]:
+            path = Path(word.partition("=")[2] if isinstance(source, list) else word)
+            if not path.exists() and not path.name.startswith("TNG"):  # a galaxy of an atlas is many files
+                raise InputError(f"{path}: there is no such file")
+            if path.is_file() and path.suffix != ".asdf":
+                from euclid_resolved.io._fits_read import open_fits
+
+                with open_fits(path):
+                    pass
+
+
+def _default_model():
+    from euclid_resolved.mock._default_model import default_model
+
+    model = default_model()
+    print(f"No model was named: {model.training['source']}. {model.training['trust']}")
+    return model
+
+
+def _report_count(path, count):
+    """How many pixels were mapped, and what is flagged."""
+    print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
+    for name, number in count.bits.items():
+        print(f"  {name}: {100 * number / count.pixels:.1f} % of all pixels")
+    if count.judged:
+        outside = 100 * count.extrapolated / count.judged
+        print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
+
+
+def _report(path, maps):
+    """What a user should know about maps before believing them."""
+    import numpy as np
+
+    from euclid_resolved.survey._tile import count_pixels
+
+    _report_count(path, count_pixels(maps))
+    judged = ~np.asarray(next(iter(maps.values())).mask)
+    if judged.any():
+        for name, map_ in maps.items():
+            low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
+            text = f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
+            if map_.uncertainty is not None:
+                relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
+                text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
+            print(text)

@@ -1,0 +1,346 @@
+"""Figures of diagnostics of one model: importance, relations, profiles."""
+
+import textwrap
+
+import numpy as np
+
+from euclid_resolved._checks import check_type
+from euclid_resolved.errors import InputError
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.plotting._maps import own_figure
+from euclid_resolved.plotting._style import (
+    BAND_COLOURS,
+    ORANGE,
+    PREDICTED,
+    RED,
+    SKY,
+    TRUE,
+    axis_label,
+)
+
+__all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
+
+
+METRIC_LABELS = {
+    "r2": r"$R^2$",
+    "rmse": "RMSE [dex]",
+    "nmad": "NMAD [dex]",
+    "bias": "bias [dex]",
+    "outlier_fraction": r"$f_\mathrm{out}$",
+    "pearson": r"Pearson $\rho$",
+}
+_LINES = ("-", "--", "-.", ":")
+
+
+def numbers(column):
+    return np.asarray(getattr(column, "value", column), float)
+
+
+def symbol(name):
+    return f"${get_property(name).symbol}$"
+
+
+def properties_of(table):
+    return list(dict.fromkeys(str(name) for name in table["property"]))
+
+
+def rows_of(table, name):
+    return table[np.asarray(table["property"]) == name]
+
+
+def panels(n, width=3.4, height=3.0, figure=None, **options):
+    """A row of `n` panels in a figure, a new one where none is given."""
+    figure = own_figure(figure, (width * n, height))
+    return figure, figure.subplots(1, n, squeeze=False, **options)
+
+
+def own_panel(ax, width, height):
+    """The axes that were given, or those of a new figure."""
+    return panels(1, width, height)[1][0][0] if ax is None else ax
+
+
+def _bars(axis, labels, values, errors=None):
+    colours = [BAND_COLOURS.get(label, "0.5") for label in labels]
+    axis.barh(range(len(labels)), values, xerr=errors, color=colours, height=0.7, error_kw={"lw": 1})
+    axis.set_yticks(range(len(labels)), labels)
+    axis.invert_yaxis()
+    axis.axvline(0, color="black", lw=0.8)
+
+
+def plot_importance(table, *, figure=None):
+    """Impurity importance of each column, a panel a property (the paper's Fig. 9).
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.impurity_importance`.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved import RandomForest, train
+    >>> from euclid_resolved.diagnostics import plot_importance
+    >>> from euclid_resolved.diagnostics import impurity_importance
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=RandomForest(n_trees=5, n_jobs=1))
+    >>> figure = plot_importance(impurity_importance(model, galaxies[:3], galaxies[3:]))
+    >>> figure.savefig("importance.png")
+    """
+    names = properties_of(table)
+    figure, axes = panels(len(names), figure=figure)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = rows_of(table, name)
+        part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
+        values = 100 * numbers(part["importance"])
+        _bars(axis, [str(c) for c in part["column"]], values)
+        for i, value in enumerate(values):
+            if np.isfinite(value):
+                axis.text(value, i, f" {value:.1f}", va="center", size="small")
+        axis.set(title=symbol(name), xlabel="importance [%]")
+        if np.isfinite(values).any():
+            axis.set_xlim(0, max(np.nanmax(values) * 1.2, 1))
+        else:
+            axis.text(0.5, 0.5, "the estimator has none", ha="center", transform=axis.transAxes)
+    return figure
+
+
+def plot_lofo(table, *, figure=None):
+    """What is lost without each band, a panel a property (the right of the paper's Fig. 10).
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.lofo`.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, lofo, train
+    >>> from euclid_resolved.diagnostics import plot_lofo
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> figure = plot_lofo(lofo(model, galaxies[:3], galaxies[3:]))
+    >>> figure.savefig("lofo.png")
+    """
+    names, metric = properties_of(table), table.meta.get("metric", "rmse")
+    figure, axes = panels(len(names), figure=figure)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = rows_of(table, name)
+        part = part[np.asarray(part["left_out"]) != "none"]
+        _bars(axis, [str(b) for b in part["left_out"]], 100 * numbers(part["lofo_relative"]))
+        label = METRIC_LABELS.get(metric, metric).split(" [")[0]
+        axis.set(title=symbol(name), xlabel=f"change of {label} without the band [%]", ylabel="left out")
+    return figure
+
+
+def plot_permutation(table, *, figure=None):
+    """What is lost when each band is shuffled, among all pixels and within galaxies.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.permutation_importance`.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics._figures import plot_permutation
+    >>> from euclid_resolved.diagnostics import permutation_importance
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> figure = plot_permutation(permutation_importance(model, galaxies[:3], galaxies[3:], repeats=2))
+    >>> figure.savefig("permutation.png")
+    """
+    names, metric = properties_of(table), table.meta.get("metric", "r2")
+    figure, axes = panels(len(names), figure=figure)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = rows_of(table, name)
+        _bars(axis, [str(b) for b in part["band"]], numbers(part["importance"]))
+        within = numbers(part["importance_within"])
+        axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
+        label = METRIC_LABELS.get(metric, metric)
+        axis.set(title=symbol(name), xlabel=f"loss in {label} when shuffled", ylabel="band")
+    axes[0][0].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def plot_shuffle(table, *, ax=None):
+    """R2 of metallicity with and without what is known beyond density.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.rmzr_shuffle`.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; those of a new figure without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        That of the axes.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import plot_shuffle
+    >>> from euclid_resolved.diagnostics import rmzr_shuffle
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> figure = plot_shuffle(rmzr_shuffle(model, galaxies[:3], galaxies[3:]))
+    >>> figure.savefig("shuffle.png")
+    """
+    axis = own_panel(ax, 5.4, 2.4)
+    axis.barh(range(len(table)), numbers(table["r2"]), color=[ORANGE, "0.6", "0.3"][: len(table)])
+    axis.set_yticks(range(len(table)), [str(c) for c in table["case"]])
+    axis.invert_yaxis()
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_xlabel(r"$R^2$ of metallicity on the test galaxies")
+    return axis.figure
+
+
+def plot_rmzr(table, relations=(), *, figure=None):
+    """Density plots of metallicity against density, with running medians and fits (the paper's Fig. 8).
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.rmzr`.
+    relations : sequence of `~euclid_resolved.diagnostics.Relation`, optional
+        Drawn over all galaxies; those without values are named below the figure.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import plot_rmzr
+    >>> from euclid_resolved.diagnostics import rmzr
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> figure = plot_rmzr(rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20))
+    >>> figure.savefig("rmzr.png")
+    """
+    from euclid_resolved.diagnostics._relation_fit import FORMS
+    from euclid_resolved.diagnostics._relations import Relation
+
+    if "panels" not in getattr(table, "meta", ()):
+        raise InputError(f"a table of rmzr is needed, got {type(table).__name__} without its panels")
+    for relation in [relations] if isinstance(relations, str) else relations:
+        check_type(relation, Relation, "get_relation looks names up, read_relation reads a file")
+    shown = table.meta["panels"]
+    titles = {"all": "all galaxies", "predicted": "test galaxies, predicted", "true": "test galaxies, true"}
+    figure, axes = panels(3, 4.2, 4.3, figure, sharex=True, sharey=True)
+    axes = axes[0]
+    reference = [np.array(v) for v in shown["all"]["medians"]]
+    inside = [], []
+    brightest = np.log10(max(np.max(panel["counts"]) for panel in shown.values()))
+    for axis, (case, title) in zip(axes, titles.items(), strict=True):
+        panel = shown[case]
+        counts = np.array(panel["counts"], float).T
+        counts[counts < 3] = np.nan
+        style = {"origin": "lower", "aspect": "auto", "cmap": "Greys", "vmin": 0.3, "vmax": brightest}
+        picture = axis.imshow(np.log10(counts), extent=(*panel["x"], *panel["y"]), **style)
+        middle, median, p16, p84 = (np.array(v) for v in panel["medians"])
+        if case != "all":
+            axis.fill_between(reference[0], reference[2], reference[3], color="0.5", alpha=0.35, lw=0)
+            axis.plot(*reference[:2], color="black", lw=1.5, label="all galaxies, median and 16-84 %")
+        errors = (median - p16, p84 - median)
+        axis.errorbar(middle, median, errors, fmt="o", color=SKY, ms=4, capsize=2, label="median")
+        for form, line in zip(FORMS, _LINES, strict=False):
+            chosen = (np.asarray(table["metallicity"]) == case) & (np.asarray(table["form"]) == form)
+            values = dict(zip(table["quantity"][chosen], numbers(table["value"][chosen]), strict=True))
+            scatter = values.pop("scatter")
+            x = np.linspace(middle.min(), middle.max(), 80)
+            y = FORMS[form][0](x, *values.values())
+            axis.plot(x, y, line, color=RED, lw=1.2, label=f"{form}, scatter {scatter:.3f} dex")
+        rows, columns = np.nonzero(np.isfinite(counts))
+        for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
+            low, high = panel[key]
+            step = (high - low) / counts.shape[1 - i]
+            inside[i].extend((low + step * cells.min(), low + step * (cells.max() + 1)))
+        axis.set(title=title, xlabel=axis_label("stellar_mass_density"))
+    supplied = [relation for relation in relations if relation.supplied]
+    for i, relation in enumerate(supplied):
+        # A label that names a conversion is wider than a panel, and the layout would make room for it.
+        style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.6}
+        label = textwrap.fill(relation.label, 44)
+        axes[0].plot(relation.log_density, relation.log_metallicity, label=label, **style)
+    axes[0].set(ylabel=axis_label("stellar_metallicity"))
+    lines = sum(text.count("\n") + 1 for text in axes[0].get_legend_handles_labels()[1])
+    room = max(0.4, 0.07 * lines)  # dex, for the legend
+    axes[0].set(xlim=(min(inside[0]), max(inside[0])), ylim=(min(inside[1]), max(inside[1]) + room))
+    for axis in axes:
+        axis.legend(frameon=False, fontsize="x-small", loc="upper left")
+    missing = [relation.name for relation in relations if not relation.supplied]
+    if missing:
+        figure.supxlabel(f"not drawn, no table supplied: {', '.join(missing)}", size="x-small", color="0.4")
+    figure.colorbar(picture, ax=axes, label=r"$\log_{10}$ pixels", shrink=0.9)
+    return figure
+
+
+def plot_profiles(table, *, figure=None):
+    """True and predicted radial profiles, a row a galaxy (at most six), a column a property.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Of `~euclid_resolved.diagnostics.radial_profiles`.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, make_atlas, read_atlas, train
+    >>> from euclid_resolved.diagnostics._figures import plot_profiles
+    >>> from euclid_resolved.diagnostics import radial_profiles
+    >>> galaxies = read_atlas(make_atlas("atlas", 3, pixels=32))
+    >>> model = train(galaxies[:2], estimator=LinearRegression())
+    >>> figure = plot_profiles(radial_profiles(model, galaxies[:2], galaxies[2:], bin_width=4))
+    >>> figure.savefig("profiles.png")
+    """
+    galaxies = list(dict.fromkeys(str(name) for name in table["galaxy"]))[:6]
+    names, unit = properties_of(table), table["radius"].unit
+    figure = own_figure(figure, (3.6 * len(names), 2.6 * len(galaxies)))
+    axes = figure.subplots(len(galaxies), len(names), squeeze=False)
+    for row, galaxy in zip(axes, galaxies, strict=True):
+        for axis, name in zip(row, names, strict=True):
+            part = rows_of(table[np.asarray(table["galaxy"]) == galaxy], name)
+            zero_point = np.log10(get_property(name).zero_point)
+            for key, colour in (("true", TRUE), ("predicted", PREDICTED)):
+                median, p16, p84 = (numbers(part[key + s]) - zero_point for s in ("", "_p16", "_p84"))
+                errors = (median - p16, p84 - median)
+                style = {"color": colour, "label": key, "ms": 3, "lw": 1, "capsize": 2}
+                axis.errorbar(part["radius"].value, median, errors, fmt="o-", **style)
+            axis.set(ylabel=axis_label(name), xlabel=f"radius [{unit}]")
+        row[0].set_title(galaxy, size="small")
+        row[0].legend(frameon=False, fontsize="small")
+    return figure

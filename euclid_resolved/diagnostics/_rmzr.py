@@ -1,0 +1,204 @@
+"""The resolved mass-metallicity relation: fits, scatter, and how much of an estimate is nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from euclid_resolved.diagnostics._contract import estimates, finish
+from euclid_resolved.diagnostics._relation_fit import (
+    FORMS,
+    Binned,
+    fitted,
+    partial_correlation,
+)
+from euclid_resolved.features._scale import to_dex
+from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.models._metrics import pearson, r2, rmse
+from euclid_resolved.training._sample import pixels_of
+from euclid_resolved.training._splits import group_numbers
+from euclid_resolved.training._train import retrain
+
+__all__ = ["rmzr", "rmzr_shuffle"]
+
+
+DENSITY, METALLICITY = "stellar_mass_density", "stellar_metallicity"
+_FINE = 0.02  # dex: bins of density within which metallicity is shuffled
+_DENSITY_GRID, _METALLICITY_GRID = (60, -0.5, 5.5), (60, -1.6, 0.8)  # bins and limits of the density plot
+
+
+def _density_and_metallicity(model, pixels):
+    """log10 of true density, of true and of estimated metallicity in solar units."""
+    solar = np.float32(np.log10(PROPERTIES[METALLICITY].zero_point))
+    truth, guess = estimates(model, pixels, METALLICITY)
+    return to_dex(pixels.truth[DENSITY]), truth - solar, guess - solar
+
+
+def _with_metallicity(model, training, test):
+    """The model, trained anew for metallicity where it does not estimate it, and the pixels."""
+    properties = dict.fromkeys((*model.properties, DENSITY, METALLICITY))
+    pixels, unseen = (pixels_of(part, model, properties) for part in (training, test))
+    if METALLICITY not in model.properties:
+        model = retrain(model, pixels, properties=(METALLICITY,))
+    return model, pixels, unseen
+
+
+def rmzr(model, training, test, *, bootstrap=200, seed=1):
+    """Fit the resolved mass-metallicity relation, and ask what an estimate knows beyond it (Fig. 8).
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+        One that does not estimate metallicity is trained anew to do so.
+    training, test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+    bootstrap : int, optional
+        Samples of galaxies drawn for the errors.
+    seed : int, optional
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        One quantity a row, with ``error``: for the metallicity of ``all`` galaxies, and the ``true`` and
+        ``predicted`` one of the test galaxies, always at true density, the parameters of each of `FORMS`
+        and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and predicted
+        metallicity at fixed density: 0 where the estimate is the relation and nothing else. Medians and
+        counts for figures are in ``meta``.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import rmzr
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> table = rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20)
+    >>> table.colnames
+    ['metallicity', 'form', 'quantity', 'value', 'error']
+    """
+    model, pixels, unseen = _with_metallicity(model, training, test)
+    solar = np.log10(PROPERTIES[METALLICITY].zero_point)
+    x, truth, guess = _density_and_metallicity(model, unseen)
+    x_all = np.concatenate([to_dex(pixels.truth[DENSITY]), x])
+    y_all = np.concatenate([to_dex(pixels.truth[METALLICITY]) - solar, truth])
+    galaxies = [group_numbers(pixels.names)[pixels.galaxy], group_numbers(unseen.names)[unseen.galaxy]]
+    everything = np.concatenate([galaxies[0], galaxies[1] + galaxies[0].max() + 1])
+    pair = Binned(x, [truth, guess], galaxies[1])
+    cases = {"all": (Binned(x_all, [y_all], everything), 0), "true": (pair, 0), "predicted": (pair, 1)}
+    rows = []
+    for case, (binned, which) in cases.items():
+        for form in FORMS:
+            values, errors = fitted(binned, form, which, bootstrap, seed)
+            rows += [
+                {"metallicity": case, "form": form, "quantity": key, "value": value, "error": errors[key]}
+                for key, value in values.items()
+            ]
+    drawn = [partial_correlation(pair.sums(w)) for w in pair.draws(bootstrap, seed)]
+    rows.append(
+        {
+            "metallicity": "true and predicted",
+            "form": "",
+            "quantity": "partial correlation",
+            "value": partial_correlation(pair.sums()),
+            "error": float(np.nanstd(drawn)) if len(pair) > 1 else np.nan,
+        }
+    )
+    sets = {"all": (x_all, y_all), "true": (x, truth), "predicted": (x, guess)}
+    return finish(rows, panels={case: _panel(*xy) for case, xy in sets.items()})
+
+
+def _panel(x, y):
+    """Counts on a grid, and running medians, as plain lists that go into a file."""
+    from euclid_resolved.plotting._comparison import running_median
+
+    nx, x0, x1 = _DENSITY_GRID
+    ny, y0, y1 = _METALLICITY_GRID
+    counts = np.histogram2d(x, y, bins=(nx, ny), range=((x0, x1), (y0, y1)))[0].astype(int)
+    medians = [np.round(v, 4).tolist() for v in running_median(x, y, bins=14)]
+    return {"x": [x0, x1], "y": [y0, y1], "counts": counts.tolist(), "medians": medians}
+
+
+def shuffle_at_fixed_density(pixels, seed=1):
+    """The same pixels with metallicity exchanged among pixels of one density.
+
+    The relation between density and metallicity, and its scatter, stay; whatever else says metallicity is
+    destroyed.
+
+    Parameters
+    ----------
+    pixels : `~euclid_resolved.training.Pixels`
+    seed : int, optional
+
+    Returns
+    -------
+    pixels : `~euclid_resolved.training.Pixels`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.diagnostics._rmzr import shuffle_at_fixed_density
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(), ("stellar_mass_density", "stellar_metallicity"))
+    >>> before, after = (p.truth["stellar_metallicity"] for p in (pixels, shuffle_at_fixed_density(pixels)))
+    >>> np.array_equal(np.sort(before), np.sort(after)), bool((before != after).any())
+    (True, True)
+    """
+    bins = np.floor(to_dex(pixels.truth[DENSITY]) / _FINE).astype(np.int64)
+    order = np.lexsort((np.random.default_rng(seed).random(len(pixels)), bins))
+    shuffled = np.empty_like(pixels.truth[METALLICITY])
+    shuffled[np.argsort(bins, kind="stable")] = pixels.truth[METALLICITY][order]
+    return replace(pixels, truth={**pixels.truth, METALLICITY: shuffled})
+
+
+def rmzr_shuffle(model, training, test, *, seed=1):
+    """Is metallicity estimated, or density and then the relation? Train with the rest destroyed.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+        Says what to train.
+    training, test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+    seed : int, optional
+        Of the shuffling.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        R2, RMSE, Pearson coefficient and partial correlation at fixed density of metallicity, on the
+        untouched test galaxies: ``as trained``; trained on metallicity ``shuffled at fixed density``;
+        and ``relation alone``, the mean metallicity of the training pixels of the *true* density, the best
+        that density can say.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics import rmzr_shuffle
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> print(rmzr_shuffle(model, galaxies[:3], galaxies[3:])["case", "r2"])
+               case             r2
+    ------------------------- ------
+                   as trained 0.9908
+    shuffled at fixed density 0.7617
+               relation alone 0.6643
+    """
+    model, pixels, unseen = _with_metallicity(model, training, test)
+    shuffled = retrain(model, shuffle_at_fixed_density(pixels, seed), properties=(METALLICITY,))
+    x, truth, guess = _density_and_metallicity(model, unseen)
+    solar = np.log10(PROPERTIES[METALLICITY].zero_point)
+    known = to_dex(pixels.truth[METALLICITY]) - solar
+    n, middle, (total,), _ = Binned(to_dex(pixels.truth[DENSITY]), [known], pixels.galaxy * 0).sums()
+    cases = {
+        "as trained": guess,
+        "shuffled at fixed density": estimates(shuffled, unseen, METALLICITY)[1] - solar,
+        "relation alone": np.interp(x, middle, total / n),
+    }
+    rows = []
+    for case, values in cases.items():
+        partial = partial_correlation(Binned(x, [truth, values], unseen.galaxy).sums())
+        row = {"case": case, "r2": r2(truth, values), "rmse": rmse(truth, values)}
+        row |= {"pearson": pearson(truth, values), "partial_correlation": partial}
+        if case == "relation alone":
+            row["partial_correlation"] = np.nan  # a function of density says nothing at fixed density
+        rows.append(row)
+    return finish(rows)

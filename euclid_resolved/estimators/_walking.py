@@ -1,0 +1,139 @@
+"""Run forests of compact nodes on many pixels: the compiled part.
+
+A node is two numbers of 4 bytes: a link, and a threshold (left where x <= it) or a leaf's value; ``links``
+and ``values`` are views of the same memory. The link holds the way to the right child, counted in numbers,
+above the split's column in its lowest bits; it is 0 for a leaf. The left child follows its parent.
+
+Indices are unsigned, because for signed ones Numba asks each time whether they count from the end.
+"""
+
+import numpy as np
+
+from euclid_resolved.estimators._compiled import inner, kernel
+
+_ONE, _TWO, _NODE = np.uint64(1), np.uint64(2), np.uint64(2)
+_BLOCK = 128  # pixels whose common way down a tree is walked once
+
+
+@inner
+def _boxes(X, low, high):
+    """The range of each column in each block of pixels."""
+    for block in range(len(low)):
+        start, stop = block * _BLOCK, min((block + 1) * _BLOCK, len(X))
+        for f in range(X.shape[1]):
+            least = most = X[start, f]
+            for i in range(start + 1, stop):
+                least, most = min(least, X[i, f]), max(most, X[i, f])
+            low[block, f], high[block, f] = least, most
+
+
+@inner
+def _descend(at, links, values, bits, column, low, high):
+    """The last node that all pixels within a box have in common."""
+    link = np.uint64(links[at])
+    while link:
+        threshold, f = values[at + _ONE], link & column
+        if high[f] <= threshold:
+            at += _NODE
+        elif low[f] > threshold:
+            at += link >> bits
+        else:
+            break
+        link = np.uint64(links[at])
+    return at
+
+
+@inner
+def _step(at, row, links, values, x, bits, column):
+    """The next node on a pixel's way, and the link of this one; a leaf leads to itself."""
+    link = np.uint64(links[at])
+    goes_left = x[row + (link & column)] <= values[at + _ONE]
+    down = _NODE if link else np.uint64(0)
+    return at + (down if goes_left else link >> bits), link
+
+
+@inner
+def _leaves(root, links, values, x, width, start, count, bits, column, found):
+    """The leaf values of neighbouring pixels, eight at a time: one alone would mostly wait for memory."""
+    full = count - count % 8
+    for first in range(0, full, 8):
+        a = b = c = d = e = f = g = h = root
+        r0 = np.uint64(start + first) * width
+        moved = _ONE
+        while moved:
+            moved = np.uint64(0)
+            a, link = _step(a, r0 + np.uint64(0) * width, links, values, x, bits, column)
+            moved |= link
+            b, link = _step(b, r0 + np.uint64(1) * width, links, values, x, bits, column)
+            moved |= link
+            c, link = _step(c, r0 + np.uint64(2) * width, links, values, x, bits, column)
+            moved |= link
+            d, link = _step(d, r0 + np.uint64(3) * width, links, values, x, bits, column)
+            moved |= link
+            e, link = _step(e, r0 + np.uint64(4) * width, links, values, x, bits, column)
+            moved |= link
+            f, link = _step(f, r0 + np.uint64(5) * width, links, values, x, bits, column)
+            moved |= link
+            g, link = _step(g, r0 + np.uint64(6) * width, links, values, x, bits, column)
+            moved |= link
+            h, link = _step(h, r0 + np.uint64(7) * width, links, values, x, bits, column)
+            moved |= link
+        found[first], found[first + 1] = values[a + _ONE], values[b + _ONE]
+        found[first + 2], found[first + 3] = values[c + _ONE], values[d + _ONE]
+        found[first + 4], found[first + 5] = values[e + _ONE], values[f + _ONE]
+        found[first + 6], found[first + 7] = values[g + _ONE], values[h + _ONE]
+    for i in range(full, count):
+        at, link, row = root, _ONE, np.uint64(start + i) * width
+        while link:
+            at, link = _step(at, row, links, values, x, bits, column)
+        found[i] = values[at + _ONE]
+
+
+@kernel
+def run(links, values, first, bits, X, total, square):
+    """Add the trees' values to ``total``; or find their moments, if ``square`` has a place for each pixel.
+
+    ``first`` are the trees' roots, counted in numbers. The moments are the mean, in ``total``, and the sum
+    of squares about it (Welford's way). Each pixel meets the trees in their order, so that its last bit is
+    always the same.
+    """
+    n, column, bits = len(X), (_ONE << np.uint64(bits)) - _ONE, np.uint64(bits)
+    x, width = X.reshape(X.size), np.uint64(X.shape[1])
+    blocks = (n + _BLOCK - 1) // _BLOCK
+    low, high = np.empty((blocks, X.shape[1]), np.float32), np.empty((blocks, X.shape[1]), np.float32)
+    found = np.empty(_BLOCK, np.float32)
+    _boxes(X, low, high)
+    for tree in range(len(first)):
+        for block in range(blocks):
+            start = block * _BLOCK
+            count = min(_BLOCK, n - start)
+            root = _descend(np.uint64(first[tree]), links, values, bits, column, low[block], high[block])
+            _leaves(root, links, values, x, width, start, count, bits, column, found)
+            if len(square):
+                for i in range(count):
+                    y = np.float64(found[i])
+                    change = y - total[start + i]
+                    total[start + i] += change / (tree + 1)
+                    square[start + i] += change * (y - total[start + i])
+            else:
+                for i in range(count):
+                    total[start + i] += np.float64(found[i])
+
+
+@kernel
+def morton(X, columns, low, per_step, keys):
+    """The place of each pixel on a space-filling (Morton) curve: the bits of the columns in turn.
+
+    ``per_step`` gives 256 steps a column; neighbours on the curve have like values in all columns.
+    """
+    for i in range(len(X)):
+        key = np.uint32(0)
+        for c in range(len(columns)):
+            f = columns[c]
+            step = np.uint32(min(max((X[i, f] - low[c]) * per_step[c], np.float32(0)), np.float32(255)))
+            # Spread the eight bits, so that three places lie between any two.
+            step = (step | (step << np.uint32(12))) & np.uint32(0x000F000F)
+            step = (step | (step << np.uint32(6))) & np.uint32(0x03030303)
+            step = (step | (step << np.uint32(3))) & np.uint32(0x11111111)
+            key |= np.uint32(step << np.uint32(c))
+        keys[i] = key

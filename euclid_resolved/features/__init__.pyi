@@ -1,0 +1,11 @@
+from ._scale import (
+    Scale as Scale,
+    from_dex as from_dex,
+    to_dex as to_dex,
+)
+from ._sets import (
+    FeatureSet as FeatureSet,
+    FeatureTable as FeatureTable,
+    feature_columns as feature_columns,
+    make_features as make_features,
+)

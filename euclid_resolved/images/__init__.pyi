@@ -1,0 +1,10 @@
+from ._align import align as align
+from ._bands import (
+    BANDS as BANDS,
+    EUCLID_BANDS as EUCLID_BANDS,
+    SURFACE_BRIGHTNESS as SURFACE_BRIGHTNESS,
+    Band as Band,
+)
+from ._image import MultiBandImage as MultiBandImage
+from ._noise import image_noise as image_noise
+from ._positions import pixel_scale as pixel_scale

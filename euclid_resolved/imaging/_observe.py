@@ -1,0 +1,422 @@
+"""Observe a galaxy of an atlas as Euclid would: distance, PSF, pixels, noise, stars and residual sky."""
+
+from dataclasses import dataclass
+from functools import partial
+from zlib import crc32
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDData, StdDevUncertainty
+
+from euclid_resolved._checks import check_positive
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
+from euclid_resolved.images._positions import pixel_scale as length_of_pixel
+from euclid_resolved.maps._galaxy import Galaxy
+from euclid_resolved.maps._spatial_map import SpatialMap
+
+__all__ = ["Observation", "observe", "observe_atlas"]
+
+
+STAR_MAGNITUDES = 18.0, 24.0  # AB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """How an image is taken.
+
+    Parameters
+    ----------
+    distance : `~astropy.units.Quantity`
+        Luminosity distance.
+    redshift : float
+    depth : float
+        Exposure time in units of the Euclid Wide Survey's. The noise of a pixel depends on depth times
+        pixel area only, so a low depth also stands for small pixels.
+    pixel_scale : float or None
+        Side of a pixel in arcsec; None keeps the pixels of the galaxy, as if mosaic pixels had been
+        averaged over each of them.
+    psf_fwhm : float, dict of str to float, or None
+        Full width at half maximum in arcsec, for all bands or by band; None is that of the mosaics.
+        One value for all stands for matched PSFs.
+    stars : float
+        Foreground stars per square arcmin, all between 18 and 24 AB, ten times as many for each 5 mag
+        fainter: something to try masks on, no model of the Galaxy.
+    background : float
+        What is left of the sky, in units of its rms in a mosaic pixel: standard deviation of a constant,
+        and of a slope across the image, in each band.
+    seed : int
+        Of everything that is drawn.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import Observation
+    >>> seen = Observation(distance=40 * u.Mpc, redshift=0.01)
+    >>> print([f"{band} {seen.fwhm(band):.2f}" for band in ("IE", "HE")])
+    ['IE 0.16', 'HE 0.35']
+    """
+
+    distance: u.Quantity
+    redshift: float
+    depth: float = 1.0
+    pixel_scale: float | None = MOSAIC_PIXEL
+    psf_fwhm: float | dict | None = None
+    stars: float = 0.0
+    background: float = 0.0
+    seed: int = 1
+
+    def fwhm(self, band):
+        """The width of a band's PSF in arcsec.
+
+        Parameters
+        ----------
+        band : str
+
+        Returns
+        -------
+        fwhm : float
+        """
+        if self.psf_fwhm is None:
+            return BANDS[band].psf_fwhm.to_value(u.arcsec)
+        return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
+
+    def scales(self, image):
+        """Side of a pixel of the galaxy, and of the observation, in arcsec.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+            Of the galaxy, with a pixel scale that is a length.
+
+        Returns
+        -------
+        old, new : float
+
+        Raises
+        ------
+        InputError
+            If the length of a pixel is not known.
+        """
+        length = length_of_pixel(image)
+        if length is None or not length.unit.is_equivalent(u.pc):
+            raise InputError(
+                f"{image.name or 'the image'}: to be observed it needs meta['pixel_scale'], the length of a "
+                "pixel's side"
+            )
+        angular_distance = self.distance / (1 + self.redshift) ** 2
+        old = (length / angular_distance).to_value(u.dimensionless_unscaled) * u.rad.to(u.arcsec)
+        return old, self.pixel_scale or old
+
+
+def observe(
+    galaxy, distance=None, *, redshift=None, depth=1.0, pixel_scale=MOSAIC_PIXEL * u.arcsec, psf_fwhm=None,
+    stars=0.0, background=0.0, seed=1,
+):  # fmt: skip
+    """Observe a galaxy, or an image whose pixels have a length, as Euclid would.
+
+    In this order: surface brightness is dimmed by (1 + z)^-3 (per unit of frequency, without K correction),
+    blurred by the PSF, averaged over pixels, and given the noise of a stack of four dithered exposures
+    (``stack_noise``). So noise is correlated, and in mosaic pixels it scatters by 0.66
+    (IE) or 0.22 (others) of what the rms map says, as in the mosaics; over many pixels it averages as the
+    rms map says.
+
+    Parameters
+    ----------
+    galaxy : `~euclid_resolved.Galaxy` or `~euclid_resolved.MultiBandImage`
+        At redshift 0, with ``meta["pixel_scale"]`` a length, as `~euclid_resolved.read_atlas` gives it.
+    distance : `~astropy.units.Quantity`, optional
+        Luminosity distance. One of distance and redshift is enough; the other follows from the Planck
+        2018 cosmology.
+    redshift : float, optional
+    depth, psf_fwhm, stars, background, seed
+        See `Observation`; `psf_fwhm` may be a `~astropy.units.Quantity`.
+    pixel_scale : `~astropy.units.Quantity` or None, optional
+        Side of a pixel; None keeps the galaxy's own pixels.
+
+    Returns
+    -------
+    observed : `~euclid_resolved.Galaxy` or `~euclid_resolved.MultiBandImage`
+        A galaxy is observed when it is looked at, the same each time. The rms map is the bands' uncertainty;
+        pixels where a star is brighter than the noise, and those that were masked, are masked. True maps are
+        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import observe
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxy = example_galaxies(1, side=24)[0]
+    >>> galaxy.image.meta["pixel_scale"] = 100 * u.pc
+    >>> seen = observe(galaxy.image, 40 * u.Mpc, pixel_scale=0.5 * u.arcsec)
+    >>> seen.shape, seen["HE"].uncertainty.uncertainty_type
+    ((25, 25), 'std')
+    """
+    distance, redshift = _distance(distance, redshift)
+    observation = Observation(
+        distance=distance,
+        redshift=redshift,
+        depth=check_positive("depth", depth),
+        pixel_scale=None if pixel_scale is None else check_positive("pixel_scale", _arcsec(pixel_scale)),
+        psf_fwhm=_fwhm(psf_fwhm),
+        stars=check_positive("stars", stars, zero=True),
+        background=check_positive("background", background, zero=True),
+        seed=int(seed),
+    )
+    if isinstance(galaxy, MultiBandImage):
+        return _image(galaxy, observation)
+    if not isinstance(galaxy, Galaxy):
+        raise InputError(f"a Galaxy or MultiBandImage is needed, got {type(galaxy).__name__}")
+    return Galaxy(
+        galaxy.name,
+        partial(_image, galaxy, observation),
+        partial(_maps, galaxy, observation),
+        star_forming=galaxy.star_forming,
+        meta={**galaxy.meta, "observation": observation},
+    )
+
+
+def observe_atlas(
+    galaxies, distance=(20, 100) * u.Mpc, *, redshift=0.0, depth=1.0, pixel_scale=None, seed=1, **options
+):  # fmt: skip
+    """Observe galaxies, each at its own distance and depth, to train on or to test.
+
+    Parameters
+    ----------
+    galaxies : sequence of `~euclid_resolved.Galaxy`
+    distance, depth, pixel_scale
+        As for `observe`; a pair is a range from which each galaxy draws its own, uniformly in the logarithm.
+    redshift : float or None, optional
+        0 leaves the dimming out, because `~euclid_resolved.imaging.set_distance` undoes it in the image that
+        will be mapped: dimming both would count it twice. None dims each galaxy by the redshift of its
+        distance, for images that will be mapped as they are.
+    seed : int, optional
+        What a galaxy draws depends on the seed and its name, not on the others.
+    **options
+        ``psf_fwhm``, ``stars`` and ``background`` as for `observe`.
+
+    Returns
+    -------
+    galaxies : list of `~euclid_resolved.Galaxy`
+        Nothing is read or computed until one is looked at.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved import make_atlas, observe_atlas, read_atlas
+    >>> galaxies = read_atlas(make_atlas("atlas", 2, pixels=24))
+    >>> observed = observe_atlas(galaxies, (20, 100) * u.Mpc, depth=(0.1, 1.0), seed=3)
+    >>> for galaxy in observed:
+    ...     print(f"{galaxy.name}: {galaxy.meta['observation'].distance:.0f}")
+    TNG000001_O5: 78 Mpc
+    TNG000002_O5: 85 Mpc
+    """
+    observed = []
+    for galaxy in galaxies:
+        own = [int(seed), crc32(galaxy.name.encode())]
+        rng = np.random.default_rng(own)
+        drawn = [_draw(rng, value) for value in (distance, depth, pixel_scale)]
+        observed.append(
+            observe(
+                galaxy,
+                drawn[0],
+                redshift=redshift,
+                depth=drawn[1],
+                pixel_scale=drawn[2],
+                seed=int(rng.integers(2**31)),
+                **options,
+            )
+        )
+    return observed
+
+
+def _draw(rng, value):
+    """One value of a range, uniform in the logarithm; anything else as it is."""
+    part = rng.random()  # drawn always: one fixed value must not change the others
+    if value is None or np.ndim(value) == 0:
+        return value
+    low, high = value
+    return low * (high / low) ** part
+
+
+def _distance(distance, redshift):
+    from astropy.cosmology import Planck18, z_at_value
+
+    if distance is None and redshift is None:
+        raise InputError("to observe a galaxy its distance or redshift is needed")
+    if distance is not None:
+        distance = u.Quantity(distance)
+        farthest = (3000 if redshift is None else np.inf) * u.Mpc
+        if not (distance.unit.is_equivalent(u.Mpc) and 0.1 * u.Mpc < distance < farthest):
+            raise InputError(f"distance must lie between 0.1 and 3000 Mpc, got {distance}")
+    if redshift is None:
+        redshift = float(z_at_value(Planck18.luminosity_distance, distance, zmin=1e-6, zmax=1.0))
+    if not 0 <= redshift <= 1:
+        raise InputError(f"redshift must lie between 0 and 1, got {redshift}")
+    if distance is None:
+        if redshift == 0:
+            raise InputError("at redshift 0 the distance has to be given")
+        distance = Planck18.luminosity_distance(redshift)
+    return u.Quantity(distance).to(u.Mpc), float(redshift)
+
+
+def _arcsec(value):
+    return u.Quantity(value, u.arcsec).to_value(u.arcsec)
+
+
+def _fwhm(value):
+    if isinstance(value, dict):
+        return {band: check_positive("psf_fwhm", _arcsec(width), zero=True) for band, width in value.items()}
+    return None if value is None else check_positive("psf_fwhm", _arcsec(value), zero=True)
+
+
+def _image(source, observation):
+    """The observed image of a galaxy or image."""
+    image = getattr(source, "image", source)
+    unknown = [band for band in image if band not in SKY_RMS]
+    if unknown:
+        raise InputError(f"Euclid's noise is known in {', '.join(SKY_RMS)}, not in {', '.join(unknown)}")
+    old, new = observation.scales(image)
+    rebin = [averaging(size, old, new) for size in image.shape]
+    stars = _stars(observation, [matrix.shape[0] for matrix in rebin], new)
+    bands = {}
+    for band in image:
+        bad = image.mask(band)
+        light = np.where(bad, 0, image.brightness(band)) * (1 + observation.redshift) ** -3
+        light = _blur_and_rebin(light, rebin, observation.fwhm(band), old, new)
+        bands[band] = _expose(light, rebin[0] @ bad @ rebin[1].T > 0, stars, band, observation, new)
+    meta = {
+        "pixel_scale": length_of_pixel(image) * (new / old),
+        "distance": observation.distance,
+        "redshift": observation.redshift,
+        "depth": observation.depth,
+        "angular_pixel_scale": new * u.arcsec,
+    }
+    return MultiBandImage(bands, name=image.name, meta={**image.meta, **meta})
+
+
+def averaging(size, old, new):
+    """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
+
+    Parameters
+    ----------
+    size : int
+    old, new : float
+
+    Returns
+    -------
+    matrix : `~scipy.sparse.csr_array`
+        Shape (new pixels, size); each row sums to one. New pixels lie wholly within the old ones.
+    """
+    from scipy.sparse import csr_array, eye_array
+
+    if old == new:
+        return csr_array(eye_array(size))
+    n = int(size * old / new * (1 + 1e-9))
+    if n < 1:
+        raise InputError(f"{size} pixels of {old:.3g} arcsec are less than one of {new:.3g} arcsec")
+    edges = (np.arange(n + 1) - n / 2) * new / old + size / 2
+    first = np.clip(np.floor(edges[:-1] + 1e-9).astype(int), 0, size - 1)
+    rows, columns, weights = [], [], []
+    for k in range(int(np.ceil(new / old)) + 1):
+        column = first + k
+        overlap = np.minimum(edges[1:], column + 1) - np.maximum(edges[:-1], column)
+        some = (overlap > 1e-9) & (column < size)
+        rows.append(np.flatnonzero(some))
+        columns.append(column[some])
+        weights.append(overlap[some] * old / new)
+    matrix = csr_array(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(n, size)
+    )
+    return matrix
+
+
+def _blur_and_rebin(light, rebin, fwhm, old, new):
+    from scipy.ndimage import gaussian_filter
+
+    # Both are linear; the PSF is applied on the finer of the two grids, where it is better sampled.
+    sigma = fwhm / np.sqrt(8 * np.log(2)) / min(old, new)
+    if old <= new:
+        light = gaussian_filter(light, sigma, mode="nearest") if sigma > 0 else light
+    light = rebin[0] @ light @ rebin[1].T
+    if old > new and sigma > 0:
+        light = gaussian_filter(light, sigma, mode="nearest")
+    return light
+
+
+def _expose(light, bad, stars, band, observation, pixel):
+    """One band with stars, residual sky and noise, and its rms map."""
+    # Each band has its own random numbers, so that leaving one out changes no other.
+    rng = np.random.default_rng([observation.seed, list(SKY_RMS).index(band)])
+    star_light = _star_light(stars, observation.fwhm(band), light.shape, pixel)
+    bad = bad | (star_light > pixel_noise(0.0, band, observation.depth, pixel))
+    light = light + star_light
+    sigma = pixel_noise(light, band, observation.depth, pixel)
+    residual = observation.background * pixel_noise(0.0, band, observation.depth)
+    constant, *slope = rng.normal(0, residual, 3)
+    y, x = (np.linspace(-1, 1, size) for size in light.shape)
+    observed = light + constant + slope[0] * y[:, None] + slope[1] * x
+    observed += sigma * stack_noise(rng, light.shape, band, pixel)
+    return NDData(
+        observed.astype(np.float32),
+        unit=SURFACE_BRIGHTNESS,
+        mask=bad,
+        uncertainty=StdDevUncertainty(sigma.astype(np.float32)),
+    )
+
+
+def _stars(observation, shape, pixel):
+    """Positions in pixels and magnitudes of foreground stars."""
+    rng = np.random.default_rng([observation.seed, len(SKY_RMS)])
+    n = rng.poisson(observation.stars * shape[0] * shape[1] * (pixel / 60) ** 2)
+    low, high = (10 ** (0.2 * m) for m in STAR_MAGNITUDES)
+    return rng.random((n, 2)) * shape, 5 * np.log10(low + rng.random(n) * (high - low))
+
+
+def _star_light(stars, fwhm, shape, pixel):
+    """Surface brightness of the stars, MJy/sr: Gaussians, averaged over pixels."""
+    from scipy.special import erf
+
+    light = np.zeros(shape)
+    width = max(fwhm, 1e-3) / np.sqrt(8 * np.log(2)) / pixel * np.sqrt(2)
+    for (y, x), magnitude in zip(*stars, strict=True):
+        profiles = [
+            0.5 * np.diff(erf((np.arange(n + 1) - at) / width)) for n, at in zip(shape, (y, x), strict=True)
+        ]
+        flux = 3631e-6 * 10 ** (-0.4 * magnitude) / (pixel * u.arcsec.to(u.rad)) ** 2
+        light += flux * np.outer(*profiles)
+    return light
+
+
+def _maps(galaxy, observation):
+    """The true maps on the observed grid."""
+    image, maps = galaxy.load()
+    old, new = observation.scales(image)
+    rebin = [averaging(size, old, new) for size in image.shape]
+    truth = {name: _filled(map_) for name, map_ in maps.items()}
+    mass = truth.get("stellar_mass_density", np.ones(image.shape))
+    result = {}
+    for name, map_ in maps.items():
+        if map_.property.density:
+            values = rebin[0] @ truth[name] @ rebin[1].T
+        else:
+            # Only where the property is known does its weight count.
+            weight = np.where(truth[name] > 0, mass, 0)
+            total = rebin[0] @ weight @ rebin[1].T
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = (rebin[0] @ (weight * truth[name]) @ rebin[1].T) / total
+        values = np.where(values > 0, values, np.nan).astype(np.float32)
+        scale = {"pixel_scale": length_of_pixel(image) * (new / old)}
+        result[name] = SpatialMap(values, property=name, unit=map_.unit, meta={**map_.meta, **scale})
+    return result
+
+
+def _filled(map_):
+    """The values of a true map, 0 where there is none."""
+    values = np.array(map_.data, np.float64)
+    values[~np.isfinite(values)] = 0
+    if map_.mask is not None:
+        values[np.broadcast_to(map_.mask, values.shape)] = 0
+    return values

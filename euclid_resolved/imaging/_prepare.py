@@ -1,0 +1,115 @@
+"""The whole preparation in one call, in the order that makes sense."""
+
+import textwrap
+
+import astropy.units as u
+
+from euclid_resolved.imaging._background import subtract_background
+from euclid_resolved.imaging._binning import bin_voronoi
+from euclid_resolved.imaging._distance import set_distance
+from euclid_resolved.imaging._extinction import correct_extinction
+from euclid_resolved.imaging._masking import mask_neighbours, mask_saturated
+from euclid_resolved.imaging._psf import match_psf as match
+from euclid_resolved.imaging._resample import resample
+from euclid_resolved.imaging._steps import history
+
+__all__ = ["describe_history", "prepare"]
+
+
+def prepare(
+    image, *, target=None, background=None, mask_stars=False, match_psf=False, ebv=None, sfd=False,
+    redshift=None, distance=None, scale=None, signal_to_noise=None,
+):  # fmt: skip
+    """Prepare an image for a model; every step is done only if it is asked for.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    target : `~astropy.coordinates.SkyCoord` or (x, y), optional
+        The galaxy; the source at the centre without it.
+    background : str, optional
+        ``"constant"`` or ``"mesh"``: subtract the sky, see `subtract_background`.
+    mask_stars : bool, optional
+        Mask saturated cores and every source but the target.
+    match_psf : bool or "gaussian", optional
+        Bring all bands to one PSF; with Gaussians of typical width where there are no PSFs.
+    ebv : float, optional
+        Galactic E(B-V); `sfd` says that it is from the SFD maps.
+    redshift, distance : optional
+        See `set_distance`.
+    scale : `~astropy.units.Quantity`, optional
+        The side of the pixels wanted, see `resample`.
+    signal_to_noise : float, optional
+        See `bin_voronoi`.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+        What was done is in ``meta["history"]``.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import prepare
+    >>> from euclid_resolved.imaging._prepare import describe_history
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1, side=32)[0].image
+    >>> image.meta["pixel_scale"] = 0.1 * u.arcsec
+    >>> image = prepare(image, ebv=0.02, distance=20 * u.Mpc, scale=20 * u.pc)
+    >>> image.shape
+    (15, 15)
+    >>> [line.split(":")[0].split(" ")[0] for line in describe_history(image)]
+    ['extinction', 'distance', 'resample']
+    """
+    # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
+    if background is not None:
+        image = subtract_background(image, background)
+    if mask_stars:
+        image = mask_neighbours(mask_saturated(image), target)
+    if match_psf:
+        image = match(image, psf=match_psf if isinstance(match_psf, str) else None)
+    if ebv is not None:
+        image = correct_extinction(image, ebv, sfd=sfd)
+    if redshift is not None or distance is not None:
+        image = set_distance(image, redshift=redshift, distance=distance)
+    if scale is not None:
+        image = resample(image, u.Quantity(scale))
+    if signal_to_noise is not None:
+        image = bin_voronoi(image, signal_to_noise)
+    return image
+
+
+def describe_history(image):
+    """What was done to an image, a text a step.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Returns
+    -------
+    steps : list of str
+        Each to be printed as it is: in lines of at most 100 characters, all but the first indented.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import crop, describe_history
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = crop(example_galaxies(1, side=32)[0].image, (10, 12), 8)
+    >>> for step in describe_history(image):
+    ...     print(step)
+    crop: x 10, y 12, size 8
+    """
+    texts = [f"{entry['step']}: {_words(entry['measured'] or entry['settings'])}" for entry in history(image)]
+    return [textwrap.fill(text, 100, subsequent_indent="    ", break_on_hyphens=False) for text in texts]
+
+
+def _words(values):
+    def word(value):
+        if isinstance(value, dict):
+            return f"({_words(value)})"
+        if isinstance(value, list):
+            return " ".join(map(word, value))
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{key} {word(value)}" for key, value in values.items())

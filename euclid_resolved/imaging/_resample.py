@@ -1,0 +1,145 @@
+"""Larger pixels: surface brightness is averaged over area, never summed."""
+
+import astropy.units as u
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, noise_growth, planes
+
+__all__ = ["resample"]
+
+
+def resample(image, scale, *, min_good=0.5, noise_factor=None):
+    """Average an image onto larger pixels.
+
+    Every new pixel is the mean of the old ones that it covers, weighted by the area of each inside it:
+    for whole factors that is `astropy.nddata.block_reduce` with a mean, for others what
+    `reproject.reproject_exact` does, without its spherical geometry, as both grids are parallel.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    scale : `~astropy.units.Quantity` or float
+        The side of the new pixels: a length where the pixel scale is one (after `set_distance`, or in the
+        atlas), an angle where it is one, or a plain number of old pixels.
+    min_good : float, optional
+        A new pixel is masked where less than this part of its area is good.
+    noise_factor : float, optional
+        By how much the noise of an average of many pixels exceeds that of as many independent ones.
+        Without it 1, which holds for independent pixels and for MER's RMS maps, which are made for
+        averages over an arcsecond or more (over less the noise is smaller than they say); after
+        `match_psf` what its kernels make it.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+        Bad pixels are left out of the averages. The uncertainty is sqrt(sum w^2 sigma^2) / sum w, which
+        falls as one over the square root of the number of pixels, times `noise_factor`. What is left
+        over at the edges is cut off evenly on both sides. WCS and ``meta["pixel_scale"]`` fit the new
+        pixels; ``meta["psf"]``, which was sampled on the old ones, is dropped.
+
+    Raises
+    ------
+    InputError
+        If the scale does not fit the image's, is finer than its pixels, or leaves less than two new ones.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.imaging import resample
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1, side=32)[0].image
+    >>> image.meta["pixel_scale"] = 100 * u.pc
+    >>> coarse = resample(image, 400 * u.pc)
+    >>> coarse.shape
+    (8, 8)
+    >>> print(f"{image['HE'].data.mean():.3f} {coarse['HE'].data.mean():.3f}")
+    1.663 1.663
+    """
+    bands, reasons = planes(image), mask_reasons(image)
+    old = pixel_scale(image)
+    factor = _factor(scale, old)
+    matrices = [_overlap(n, factor) for n in image.shape]
+    margin = [(n - factor * len(matrix)) / 2 for n, matrix in zip(image.shape, matrices, strict=True)]
+    rows, columns = matrices
+    area = factor**2
+    lost = np.zeros((len(rows), len(columns)), bool)
+    for band, plane in bands.items():
+        good = plane.good.astype(float)
+        weight = rows @ good @ columns.T
+        bad = weight < min_good * area * (1 - 1e-9)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            data = rows @ np.where(plane.good, plane.data, 0.0) @ columns.T / weight
+            if plane.sigma is not None:
+                variance = np.where(plane.good, plane.sigma, 0.0) ** 2
+                growth = noise_growth(image, band, factor) if noise_factor is None else noise_factor
+                plane.sigma = np.sqrt(rows**2 @ variance @ (columns**2).T) / weight * growth
+                plane.sigma[bad] = np.nan
+        data[bad] = np.nan
+        plane.data, plane.bad, plane.wcs = data, bad, _scaled_wcs(band, plane.wcs, factor, margin)
+        plane.meta.pop("psf", None)
+        lost |= bad
+    new_reasons = np.zeros(lost.shape, np.int16)
+    for bit in MaskReason:
+        touched = rows @ ((reasons & bit) != 0) @ columns.T > 0
+        new_reasons[lost & touched] |= bit
+    new_reasons[lost] |= MaskReason.RESAMPLED
+    meta = {"pixel_scale": old * factor} if "pixel_scale" in image.meta else {}
+    settings = {"scale": str(scale), "min_good": float(min_good), "noise_factor": noise_factor}
+    measured = {"factor": factor, "old_pixel": str(old), "shape": list(lost.shape)}
+    return new_image(image, bands, "resample", settings, measured, reasons=new_reasons, meta=meta)
+
+
+def _factor(scale, old):
+    """How many old pixels the side of a new one is."""
+    scale = u.Quantity(scale)
+    if scale.unit in (u.dimensionless_unscaled, u.pix):
+        factor = float(scale.value)
+    elif not scale.isscalar or not scale.unit.is_equivalent(old.unit) or old.unit == u.pix:
+        raise InputError(
+            f"a scale of {scale} does not fit a pixel of {old}; for a length use set_distance first"
+        )
+    else:
+        factor = (scale / old).to_value(u.dimensionless_unscaled)
+    if not 1 - 1e-6 <= factor < np.inf:
+        raise InputError(
+            f"pixels of {scale} are finer than those of the image, {old}: nothing can be known there"
+        )
+    # Pixels of a round number of pc are meant, not their last digit.
+    return float(round(factor)) if abs(factor - round(factor)) < 1e-6 else float(factor)
+
+
+def _overlap(n, factor):
+    """How much of each of n old pixels lies in each new one, along one axis; the rest at both ends is cut."""
+    m = int(np.floor(n / factor * (1 + 1e-12)))
+    if m < 2:
+        raise InputError(f"pixels {factor:.4g} times as large leave less than two along {n}")
+    edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
+    if factor == round(factor):
+        edges = np.floor(edges)  # whole blocks, so that no pixel is split
+    old = np.arange(n)
+    low, high = edges[:-1, None], edges[1:, None]
+    return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)
+
+
+def _scaled_wcs(band, wcs, factor, margin):
+    """The WCS of the new pixels; `margin` (y, x) is what was cut off below and on the left."""
+    if wcs is None:
+        return None
+    from astropy.wcs import WCS
+
+    if not isinstance(wcs, WCS) or wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None:
+        raise InputError(f"band {band}: its WCS has distortions, which cannot be resampled; align it first")
+    new = wcs.deepcopy()
+    if factor == round(factor):
+        margin = [np.floor(m) for m in margin]
+    for axis, cut in enumerate(reversed(margin)):
+        new.wcs.crpix[axis] = (wcs.wcs.crpix[axis] - 0.5 - cut) / factor + 0.5
+    if new.wcs.has_cd():
+        new.wcs.cd = wcs.wcs.cd * factor
+    else:
+        new.wcs.cdelt = wcs.wcs.cdelt * factor
+    new.wcs.set()
+    new.array_shape = None
+    return new

@@ -1,0 +1,143 @@
+"""Find the sources of an image, in all bands together."""
+
+import warnings
+
+import numpy as np
+from astropy.stats import mad_std
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.imaging._steps import planes, smooth
+
+LEVELS = 32  # thresholds between which a blend is looked for, as many as SExtractor uses
+
+
+def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01, sign=1):
+    """The sources of an image, found in all bands together.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+        Its sky should be subtracted, but the median of each band is taken off here anyway.
+    threshold, minimum_pixels, deblend, contrast
+        As for `euclid_resolved.imaging.mask_neighbours`.
+    sign : {1, -1}, optional
+        -1 finds holes.
+
+    Returns
+    -------
+    labels : `~numpy.ndarray` of int or None
+        0 where there is no source; None where there is none at all.
+    """
+    from photutils.segmentation import detect_sources
+    from photutils.utils.exceptions import NoDetectionsWarning
+
+    total, number = np.zeros(image.shape), np.zeros(image.shape)
+    for plane in planes(image).values():
+        if not plane.good.any():
+            continue
+        data = plane.data - _sky(plane.data[plane.good])
+        total += np.where(plane.good, data / noise_of(plane), 0.0)
+        number += plane.good
+    # A band that is masked must not make a hole in a source.
+    snr = total / np.sqrt(np.maximum(number, 1))
+    snr, weight = smooth(snr, number > 0, 1.0)
+    known = weight > 0.5
+    if not known.any():
+        raise InputError("all pixels of the image are masked: there is nothing to detect")
+    snr[~known] = 0
+    # In units of its own scatter, since smoothing and correlated noise change it.
+    values = snr[known]
+    sky = values[values < np.median(values) + 3 * mad_std(values)]
+    scale = mad_std(sky) or 1.0
+    snr = sign * (snr - np.median(sky)) / scale
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        segments = detect_sources(snr, float(threshold), int(minimum_pixels), mask=~known)
+    if segments is None:
+        return None
+    return _deblend(snr, segments.data, int(minimum_pixels), float(contrast)) if deblend else segments.data
+
+
+def _sky(values):
+    """A first guess of the sky below sources: the median of the fainter part."""
+    low, middle = np.percentile(values, (16, 50))
+    return float(np.median(values[values <= middle + 3 * (middle - low)]))
+
+
+def noise_of(plane):
+    """One sigma a pixel, from the uncertainty or else the scatter of the faint pixels."""
+    if plane.sigma is not None:
+        good = plane.good & np.isfinite(plane.sigma) & (plane.sigma > 0)
+        if good.any():
+            return np.where(good, plane.sigma, np.median(plane.sigma[good]))
+    values = plane.data[plane.good]
+    if not values.size:
+        return np.ones(plane.data.shape)
+    low, middle = np.percentile(values, (16, 50))
+    return np.full(plane.data.shape, (middle - low) or 1.0)
+
+
+def _deblend(snr, labels, minimum_pixels, contrast):
+    """Give sources that touch a label each: branches at rising thresholds, as SExtractor finds them.
+
+    photutils does the same but needs scikit-image.
+    """
+    from scipy.ndimage import find_objects
+
+    result, last = np.zeros_like(labels), 0
+    for label, box in enumerate(find_objects(labels), start=1):
+        if box is None:
+            continue
+        inside = labels[box] == label
+        values = np.where(inside, snr[box], 0.0)
+        branches = _branches(values, inside, minimum_pixels, contrast)
+        parts = _flood(values, inside, branches) if len(branches) > 1 else inside.astype(labels.dtype)
+        result[box][inside] = parts[inside] + last
+        last += len(branches)
+    return result
+
+
+def _branches(values, inside, minimum_pixels, contrast):
+    """The regions around the peaks that are sources of their own."""
+    from scipy.ndimage import label
+
+    branches, total = [inside], values.sum()
+    low, high = values[inside].min(), values.max()
+    if not 0 < low < high:
+        return branches
+    for level in np.geomspace(low, high, LEVELS, endpoint=False)[1:]:
+        rising = []
+        for branch in branches:
+            parts, number = label(branch & (values > level), np.ones((3, 3)))
+            sizes = np.bincount(parts.ravel(), minlength=number + 1)
+            light = np.bincount(parts.ravel(), values.ravel(), minlength=number + 1)
+            enough = [
+                i for i in range(1, number + 1) if sizes[i] >= minimum_pixels and light[i] >= contrast * total
+            ]
+            rising += [parts == i for i in enough] if len(enough) > 1 else [branch]
+        branches = rising
+    return branches
+
+
+def _flood(values, inside, branches):
+    """Divide a source among its branches along the valleys between them, numbered from 1."""
+    from scipy.ndimage import watershed_ift
+
+    depth = np.log(np.clip(values, values[inside].min(), None))
+    depth = np.uint16(np.round((depth.max() - depth) / (np.ptp(depth) or 1.0) * 60_000))
+    markers = np.zeros(values.shape, np.int32)
+    for i, branch in enumerate(branches, start=1):
+        markers[branch] = i
+    # Everything outside is one basin that is full already.
+    markers[~inside] = len(branches) + 1
+    parts = watershed_ift(depth, markers, structure=np.ones((3, 3)))
+    return np.where(parts > len(branches), 1, parts)
+
+
+def grow_mask(mask, radius):
+    """A mask grown by a radius in pixels."""
+    from scipy.ndimage import distance_transform_edt
+
+    if radius <= 0 or not mask.any():
+        return mask
+    return distance_transform_edt(~mask) <= radius

@@ -1,0 +1,260 @@
+"""What all preparation steps share: planes of a band, the record of a step, and why a pixel is masked."""
+
+import enum
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDData, StdDevUncertainty
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._grid import native_float32
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.maps._spatial_map import Quality
+
+__all__ = ["MaskReason", "history", "mask_reasons"]
+
+
+_REASONS = "mask_reasons"
+
+
+class MaskReason(enum.IntFlag):
+    """Why a pixel is masked; bits add up, 0 is a pixel that is not masked in any band.
+
+    The bits are those of `~euclid_resolved.Quality`, where a map shows them.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import MaskReason, mask_positions, mask_reasons
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = mask_positions(example_galaxies(1)[0].image, [(3, 4)], 1.5)
+    >>> print([reason.name for reason in MaskReason(int(mask_reasons(image)[4, 3]))])
+    ['NEIGHBOUR']
+    """
+
+    INPUT = Quality.MASKED.value
+    """Masked or not finite as it was read: no data, RMS useless, a flag."""
+    NEIGHBOUR = Quality.NEIGHBOUR.value
+    """A star or another galaxy."""
+    SATURATED = Quality.SATURATED.value
+    """The core of a saturated source, or a hole in a bright one."""
+    PSF = Quality.PSF.value
+    """Bad pixels, or the edge of the image, lie within reach of the kernel that matched the PSF."""
+    TILE_GAP = Quality.TILE_GAP.value
+    """No tile of the mosaic has data here."""
+    RESAMPLED = Quality.RESAMPLED.value
+    """Too much of the new, larger pixel was masked."""
+    UNBINNED = Quality.UNBINNED.value
+    """Too faint to belong to a bin."""
+
+
+class Plane:
+    """The planes of one band as plain arrays that a step may change.
+
+    Attributes
+    ----------
+    data : `~numpy.ndarray`
+        float64, MJy/sr, a copy; bad pixels are as they were.
+    bad : `~numpy.ndarray` of bool
+        Masked or not finite, a copy.
+    sigma : `~numpy.ndarray` or None
+        One sigma, float64, MJy/sr; NaN where it is not known.
+    wcs, meta
+        Of the band; `meta` is a copy.
+    """
+
+    def __init__(self, label, nddata):
+        factor = nddata.unit.to(SURFACE_BRIGHTNESS)
+        self.data = np.array(nddata.data, dtype=np.float64) * factor
+        self.bad = ~np.isfinite(self.data)
+        if nddata.mask is not None:
+            self.bad |= np.asarray(nddata.mask, dtype=bool)
+        self.sigma = None
+        if nddata.uncertainty is not None and nddata.uncertainty.array is not None:
+            try:
+                sigma = nddata.uncertainty.represent_as(StdDevUncertainty)
+                factor = (sigma.unit or nddata.unit).to(SURFACE_BRIGHTNESS)
+            except (TypeError, u.UnitConversionError):
+                raise InputError(f"{label}: its uncertainty cannot be told as one sigma in MJy/sr") from None
+            self.sigma = np.broadcast_to(np.asarray(sigma.array, float) * factor, self.data.shape).copy()
+        self.wcs, self.meta = nddata.wcs, dict(nddata.meta)
+
+    @property
+    def good(self):
+        """Where the band can be used."""
+        return ~self.bad
+
+    def to_nddata(self):
+        """The band as NDData in MJy/sr, float32."""
+        error = None if self.sigma is None else StdDevUncertainty(native_float32(self.sigma))
+        return NDData(
+            native_float32(self.data),
+            unit=SURFACE_BRIGHTNESS,
+            mask=self.bad,
+            uncertainty=error,
+            wcs=self.wcs,
+            meta=self.meta,
+        )
+
+
+def planes(image):
+    """The bands of an image as `Plane` by name, checked to be an image."""
+    if not isinstance(image, MultiBandImage):
+        raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
+    return {band: Plane(f"band {band}", image[band]) for band in image.bands}
+
+
+def new_image(image, bands, step, settings=None, measured=None, *, reasons=None, meta=None):
+    """A new image after a step.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+        As it was before.
+    bands : dict of str to `Plane`
+    step : str
+        The name of the step.
+    settings, measured : dict, optional
+        Plain numbers, text, lists and dicts of them: what was asked for and what was found.
+    reasons : `~numpy.ndarray` of int, optional
+        The new plane of `MaskReason`; by default pixels newly masked get no reason of their own.
+    meta : dict, optional
+        Further entries for the image's meta.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+    """
+    record = {"step": step, "settings": _plain(settings or {}), "measured": _plain(measured or {})}
+    merged = {**image.meta, **(meta or {})}
+    merged["history"] = [*history(image), record]
+    if reasons is not None:
+        merged[_REASONS] = reasons.astype(np.int16)
+    nddata = {band: plane.to_nddata() for band, plane in bands.items()}
+    # Whoever made the image decided how far apart its bands may be.
+    return MultiBandImage(nddata, name=image.name, meta=merged, tolerance=np.inf)
+
+
+def noise_growth(image, band, side):
+    """By how much the noise of an average over a square exceeds that of as many independent pixels.
+
+    After `match_psf` it does: a Gaussian kernel of width s leaves pixels at distance d correlated by
+    exp(-d^2 / 4 s^2).
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    band : str
+    side : float or `~numpy.ndarray`
+        Of the square, in pixels.
+
+    Returns
+    -------
+    factor : `~numpy.ndarray`
+        1 where the history knows of no kernel.
+    """
+    sigma = 0.0
+    for entry in history(image):
+        if entry["step"] == "psf":
+            sigma = entry["measured"].get(band, {}).get("kernel_fwhm", 0.0) / np.sqrt(8 * np.log(2))
+        elif entry["step"] == "resample":
+            sigma /= entry["measured"]["factor"]
+    side = np.maximum(1, np.round(side)).astype(int)
+    if not sigma > 0:
+        return np.ones(side.shape)
+    d = np.arange(1, side.max())
+    correlation = np.exp(-(d**2) / (4 * sigma**2))
+    # Along one axis, the mean over all pairs times their number; the square has two axes, the root one.
+    pairs = np.concatenate([[0], np.cumsum(correlation)]), np.concatenate([[0], np.cumsum(d * correlation)])
+    return 1 + 2 * (pairs[0][side - 1] - pairs[1][side - 1] / side)
+
+
+def _plain(value):
+    """Python numbers for NumPy's, all the way down, so that a record prints and is stored as it is."""
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def history(image):
+    """The steps that an image went through, oldest first.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Returns
+    -------
+    steps : list of dict
+        Each with ``step`` (its name), ``settings`` and ``measured``.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import correct_extinction, history
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = correct_extinction(example_galaxies(1)[0].image, 0.05)
+    >>> for step in history(image):
+    ...     print(step["step"], step["settings"]["ebv"])
+    extinction 0.05
+    """
+    return list(image.meta.get("history", ()))
+
+
+def record_of(image, step):
+    """The last record of a step, or None where the image did not go through it."""
+    return next((entry for entry in reversed(history(image)) if entry.get("step") == step), None)
+
+
+def mask_reasons(image):
+    """Why each pixel is masked.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Returns
+    -------
+    reasons : `~numpy.ndarray` of int16
+        The bits of `MaskReason`; 0 exactly where no band is masked. A pixel that is masked for no recorded
+        reason, for example after slicing the image, has INPUT.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.imaging import MaskReason, mask_positions, mask_reasons
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = mask_positions(example_galaxies(1)[0].image, [(3, 4)], 1)
+    >>> int(np.sum(mask_reasons(image) == MaskReason.NEIGHBOUR))
+    5
+    """
+    bad = image.mask()
+    for band in image.bands:
+        bad |= ~np.isfinite(image[band].data)
+    known = image.meta.get(_REASONS)
+    if known is None or np.shape(known) != image.shape:
+        known = np.zeros(image.shape, np.int16)
+    reasons = np.where(bad, known, 0).astype(np.int16)
+    reasons[bad & (reasons == 0)] = MaskReason.INPUT
+    return reasons
+
+
+def mask_more(image, masks, reason, step, settings=None, measured=None):
+    """A new image with further pixels masked, in all bands or by band, and the reason kept."""
+    bands, reasons = planes(image), mask_reasons(image)
+    for band, plane in bands.items():
+        new = masks[band] if isinstance(masks, dict) else masks
+        reasons[new] |= reason
+        plane.bad |= new
+    return new_image(image, bands, step, settings, measured, reasons=reasons)
+
+
+def smooth(data, good, sigma_pixels):
+    """A Gaussian average of the good pixels, and the weight they have in it."""
+    from scipy.ndimage import gaussian_filter
+
+    weight = gaussian_filter(good.astype(float), sigma_pixels, mode="constant")
+    total = gaussian_filter(np.where(good, data, 0.0), sigma_pixels, mode="constant")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 1e-3, total / weight, 0.0), weight

@@ -1,0 +1,283 @@
+"""Read galaxies in the layout of the TNG50-SKIRT Atlas, which the mock atlas shares."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDData
+
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
+from euclid_resolved.maps._galaxy import Galaxy
+from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._spatial_map import SpatialMap
+
+__all__ = ["read_atlas", "read_galaxy"]
+
+
+STAR_FORMING_SSFR = 1e-11 / u.yr
+"""Specific star formation rate above which a galaxy counts as star-forming (our choice)."""
+
+FILE_NAME = re.compile(r"TNG(?P<number>\d+)_(?P<observer>O\d)_(?P<plane>.+)\.fits(?:\.gz)?")
+GALAXY_NAME = re.compile(r"TNG(?P<number>\d+)(?:_(?P<observer>O\d))?")
+MAPS = ("stellarmass", "stellarage", "stellarmetallicity", "dustmass")
+LAYOUT = "expected are files such as TNG000008_O5_Euclid_VIS.fits, all in it or in one folder a galaxy"
+# The columns of the sample table and what they are called in Galaxy.meta.
+COLUMNS = {
+    "subhalo_id": None,
+    "stellar_mass_msun": ("stellar_mass", u.Msun),
+    "gas_mass_msun": ("gas_mass", u.Msun),
+    "dark_matter_mass_msun": ("dark_matter_mass", u.Msun),
+    "sfr_msun_per_year": ("sfr", u.Msun / u.yr),
+    "stellar_half_mass_radius_kpc": ("stellar_half_mass_radius", u.kpc),
+}
+
+
+def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
+    """Find the galaxies of an atlas; their images and maps are read when they are looked at.
+
+    Parameters
+    ----------
+    directory : path-like
+        A folder with files ``TNG000008_O5_Euclid_VIS.fits``, ``TNG000008_O5_stellarmass.fits``, ...,
+        all in it or in one folder a galaxy. Numbers need not be padded with zeros.
+    observer : str, optional
+        The viewing direction, ``"O1"`` to ``"O5"``.
+    bands : sequence of str, optional
+        Bands of the Euclid filters by any of their names, others as in the files: ``"LSST_g"``.
+    nodust : bool, optional
+        Read the images without dust.
+
+    Returns
+    -------
+    galaxies : list of `~euclid_resolved.Galaxy`
+        Sorted by number, named ``TNG000008_O5``.
+
+        - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
+          ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it.
+        - ``maps``: the three properties of the stars, float32; NaN and masked where there are no stars
+          (the value is zero or negative), since nothing has a logarithm there.
+        - ``meta``: masses, star formation rate and half-mass radius as quantities, if there is a
+          sample table (``*sample*.txt`` or ``*.dat``) in `directory`.
+        - ``star_forming``: specific star formation rate above 1e-11 / yr, a limit of ours; None
+          without sample table.
+
+    Raises
+    ------
+    ImageFileError
+        If the folder holds no atlas, or nothing of the observer or of a band. On access of a galaxy's
+        image or maps: if a file is missing or damaged or has no proper unit.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas, read_atlas
+    >>> folder = make_atlas("atlas", 2, pixels=16)
+    >>> galaxies = read_atlas(folder, observer="O5")
+    >>> [galaxy.name for galaxy in galaxies]
+    ['TNG000001_O5', 'TNG000002_O5']
+    >>> galaxies[0].image.shape
+    (16, 16)
+    """
+    directory = Path(directory)
+    bands = _band_files(bands, nodust)
+    galaxies = _index(directory)
+    there = _of_observer(directory, galaxies, observer)
+    _check_bands(directory, bands, there)
+    sample = _read_sample(directory)
+    return [_galaxy(number, observer, files, bands, sample) for number, files in there.items()]
+
+
+def read_galaxy(path, bands=EUCLID_BANDS, *, nodust=False):
+    """One galaxy of an atlas, by the path its files begin with.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder of the atlas and the galaxy's name, ``"atlas/TNG000008_O5"``.
+    bands : sequence of str, optional
+        As for `read_atlas`.
+    nodust : bool, optional
+        As for `read_atlas`.
+
+    Returns
+    -------
+    galaxy : `~euclid_resolved.Galaxy`
+        As from `read_atlas`.
+
+    Raises
+    ------
+    ImageFileError
+        If there is no such galaxy, or nothing of the observer or of a band.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io import read_galaxy
+    >>> folder = make_atlas("atlas", 1, pixels=16)
+    >>> galaxy = read_galaxy(folder / "TNG000001_O5")
+    >>> galaxy.maps["stellar_age"].unit
+    Unit("Gyr")
+    """
+    path = Path(path)
+    match = GALAXY_NAME.fullmatch(path.name)
+    if not match:
+        raise ImageFileError(path, "is no galaxy of an atlas", "a path such as atlas/TNG000008_O5 is needed")
+    directory, number, observer = path.parent, int(match["number"]), match["observer"]
+    bands = _band_files(bands, nodust)
+    galaxies = {key: files for key, files in _index(directory).items() if key[0] == number}
+    if not galaxies:
+        raise ImageFileError(directory, f"holds no files of galaxy TNG{number:06d}")
+    there = _of_observer(directory, galaxies, observer)
+    _check_bands(directory, bands, there)
+    return _galaxy(number, observer, there[number], bands, _read_sample(directory))
+
+
+def _band_files(bands, nodust):
+    """Band name -> the part of the file name that stands for it."""
+    names = [band_name(str(band)) for band in ([bands] if isinstance(bands, str) else bands)]
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"bands must be named once each, got {', '.join(names) or 'none'}")
+    suffix = "_nodust" if nodust else ""
+    return {name: (BANDS[name].atlas if name in BANDS else name) + suffix for name in names}
+
+
+def _index(directory):
+    """All files of an atlas: (number, observer) -> plane -> path, sorted by number."""
+    if not directory.is_dir():
+        what = "is a file, not a folder" if directory.exists() else "no such folder"
+        raise ImageFileError(directory, what, LAYOUT)
+    entries = sorted(directory.iterdir())
+    folders = [entry for entry in entries if GALAXY_NAME.fullmatch(entry.name) and entry.is_dir()]
+    galaxies = {}
+    for path in (*entries, *(path for folder in folders for path in sorted(folder.iterdir()))):
+        match = FILE_NAME.fullmatch(path.name)
+        if match:
+            files = galaxies.setdefault((int(match["number"]), match["observer"]), {})
+            other = files.setdefault(match["plane"], path)
+            if other is not path:
+                raise ImageFileError(path, f"the same image as {other}", "keep one of them")
+    if not galaxies:
+        raise ImageFileError(directory, "holds no galaxy of an atlas", LAYOUT)
+    return dict(sorted(galaxies.items()))
+
+
+def _of_observer(directory, galaxies, observer):
+    there = {number: files for (number, seen_by), files in galaxies.items() if seen_by == observer}
+    if not there:
+        observers = ", ".join(sorted({seen_by for _, seen_by in galaxies}))
+        what = f"holds nothing of observer {observer}" if observer else "the name lacks the observer"
+        raise ImageFileError(directory, what, f"there are {observers}")
+    return there
+
+
+def _check_bands(directory, bands, galaxies):
+    planes = {plane for files in galaxies.values() for plane in files}
+    missing = [file for file in bands.values() if file not in planes]
+    if missing:
+        there = ", ".join(sorted(planes.difference(MAPS))) or "none"
+        raise ImageFileError(directory, f"holds no band {', '.join(missing)}", f"there are {there}")
+
+
+def _galaxy(number, observer, files, bands, sample):
+    name = f"TNG{number:06d}_{observer}"
+    meta = dict(sample.get(number, {}))
+    maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
+    # Partials of functions of the module can be sent to other processes.
+    image = partial(_read_image, name, {band: _path(name, files, plane) for band, plane in bands.items()})
+    maps = partial(_read_maps, {prop: _path(name, files, plane) for prop, plane in maps.items()})
+    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta)
+
+
+def quantities_of(row):
+    """What a row of the sample table says, with units, under the names of ``Galaxy.meta``."""
+    known = {COLUMNS[name]: value for name, value in row.items() if COLUMNS.get(name)}
+    return {name: value * unit for (name, unit), value in known.items()}
+
+
+def is_star_forming(meta):
+    """Whether a galaxy forms stars, from its mass and star formation rate; None where not known."""
+    if not meta.get("stellar_mass", 0) > 0 or "sfr" not in meta:
+        return None
+    ssfr = meta["sfr"] / meta["stellar_mass"]
+    return bool(ssfr > STAR_FORMING_SSFR) if np.isfinite(ssfr) else None
+
+
+def _path(name, files, plane):
+    """The file of a plane; where it is missing, the one that should be there, for the message on access."""
+    return files.get(plane) or next(iter(files.values())).parent / f"{name}_{plane}.fits"
+
+
+def _read_image(name, paths):
+    bands, meta = {}, {}
+    for band, path in paths.items():
+        data, unit, scale = _read(path)
+        if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
+            what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"
+            raise ImageFileError(path, what, "images of an atlas are in MJy/sr")
+        factor = unit.to(SURFACE_BRIGHTNESS)
+        data = data if factor == 1 else data * np.float32(factor)
+        bands[band] = NDData(data, unit=SURFACE_BRIGHTNESS, mask=~np.isfinite(data), meta={"file": str(path)})
+        meta |= scale
+    return MultiBandImage(bands, name=name, meta=meta)
+
+
+def _read_maps(paths):
+    maps = {}
+    for name, path in paths.items():
+        data, unit, scale = _read(path)
+        expected = PROPERTIES[name].unit
+        unit = expected if unit is None else unit
+        if not unit.is_equivalent(expected):
+            needed = str(expected) or "no unit, as a mass fraction"
+            raise ImageFileError(path, f"BUNIT is {unit}", f"a map of {name} needs {needed}")
+        data *= np.float32(unit.to(expected))
+        with np.errstate(invalid="ignore"):
+            data[~(data > 0) | ~np.isfinite(data)] = np.nan
+        meta = {"file": str(path), **scale}
+        maps[name] = SpatialMap(data, property=name, unit=expected, mask=np.isnan(data), meta=meta)
+    return maps
+
+
+def _read(path):
+    """Data, unit and, if the file tells it, the side of a pixel as {"pixel_scale": length}."""
+    with open_fits(path) as hdus:
+        header = hdus[0].header
+        # Not through a WCS: that would turn parsecs into metres.
+        unit, step = u.Unit(str(header.get("CUNIT1", "")), parse_strict="silent"), header.get("CDELT1")
+        scale = {}
+        if unit.is_equivalent(u.pc) and isinstance(step, int | float) and 0 < abs(step) < np.inf:
+            scale = {"pixel_scale": (abs(float(step)) * unit).to(u.pc)}
+        return read_plane(path, hdus[0]), header_unit(header), scale
+
+
+def _read_sample(directory):
+    """Rows of the sample table by number, with units; empty if there is no table."""
+    for path in sorted(directory.glob("*sample*.txt")):
+        return _parse_sample(path)
+    for path in sorted(directory.glob("*.dat")):
+        try:
+            return _parse_sample(path)
+        except ImageFileError:
+            continue  # a file of that ending can be anything
+    return {}
+
+
+def _parse_sample(path):
+    names, rows = None, {}
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            words = line.replace("#", " ", 1).split()
+            if words[:1] == ["subhalo_id"]:
+                names = words
+            elif words and not line.lstrip().startswith("#"):
+                # Without a line of names the columns are those of the atlas, in its order.
+                row = dict(zip(names or COLUMNS, map(float, words), strict=True))
+                rows[int(row["subhalo_id"])] = quantities_of(row)
+    except (OSError, ValueError, OverflowError) as error:
+        hint = f"columns {', '.join(COLUMNS)}, separated by blanks"
+        raise ImageFileError(path, f"is no sample table: {error}", hint) from error
+    return rows

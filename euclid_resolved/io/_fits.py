@@ -1,0 +1,332 @@
+"""FITS files of maps."""
+
+import re
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
+from astropy.utils.exceptions import AstropyUserWarning
+
+from euclid_resolved._version import __version__
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
+from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
+
+MAX_BYTES = 4 * 2**30
+
+# The entries of a map's meta that a header keeps; ASDF keeps all of them.
+_CARDS = {
+    "property": "PROPERTY",
+    "model": "MODEL",
+    "training_set": "TRAINSET",
+    "estimator": "ESTIMATR",
+    "name": "OBJECT",
+    "uncertainty": "UNCERT",
+    "trust": "TRUST",
+}
+
+_RESERVED = {"QUALITY", "PRIMARY"}
+_ERROR = "_ERR"
+_PLANES = {f"_{name.upper()}": name for name in PLANES}
+
+
+def maps_to_hdulist(maps, *, checksums=True, cards=None):
+    """Maps as FITS: one image a map, then its error and interval if it has them, and the quality plane.
+
+    The primary HDU is the first map itself, so that a viewer shows it without being asked. Pixels that
+    are masked are NaN. Every HDU has the WCS.
+
+    Parameters
+    ----------
+    maps : dict of str to `~euclid_resolved.SpatialMap`, or sequence, or one map
+        All of one shape. The name in capital letters becomes the HDU's name; without one the map's
+        property does.
+    checksums : bool, optional
+        Whether the HDUs get CHECKSUM and DATASUM.
+    cards : dict, optional
+        Further cards of the first header.
+
+    Returns
+    -------
+    hdulist : `~astropy.io.fits.HDUList`
+        Stellar mass, metallicity and age first, others in the order given; ``QUALITY`` (the bits of all
+        maps together) last, with the meaning of each bit in its header.
+
+    Raises
+    ------
+    InputError
+        If there is no map, shapes or names do not go together, or a unit is no FITS unit.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._fits import maps_to_hdulist
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> hdulist = maps_to_hdulist(example_galaxies(1)[0].maps)
+    >>> [hdu.name for hdu in hdulist]
+    ['STELLAR_MASS_DENSITY', 'STELLAR_METALLICITY', 'STELLAR_AGE', 'QUALITY']
+    >>> hdulist[0].header["BUNIT"]
+    'solMass pc-2'
+    """
+    maps = _by_name(maps)
+    shape = next(iter(maps.values())).data.shape
+    quality = np.zeros(shape, np.int32)
+    hdus = []
+    for name, spatial_map in maps.items():
+        if spatial_map.data.shape != shape or len(shape) != 2:
+            raise InputError(
+                f"maps of one 2-D shape are needed; {name} has {spatial_map.data.shape}, not {shape}"
+            )
+        if not 0 <= spatial_map.quality.min() <= spatial_map.quality.max() < 2**31:
+            raise InputError(f"{name}: the bits of the quality plane do not fit 31-bit integers")
+        quality |= spatial_map.quality.astype(np.int32)
+        hdus += _map_hdus(name, spatial_map)
+    header = _header(next(iter(maps.values())), "QUALITY", "quality")
+    header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
+    for bit in Quality:
+        header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
+    hdus.append(fits.ImageHDU(quality.astype(">i4"), header))
+    hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
+    hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
+    hdus[0].header.update(cards or {})
+    hdulist = fits.HDUList(hdus)
+    # What writing would still change in the headers has to be there before the sums.
+    hdulist.update_extend()
+    hdulist.verify("exception")
+    for hdu in hdulist if checksums else ():
+        hdu.add_checksum()
+    return hdulist
+
+
+def write_fits(path, maps, *, overwrite=False, cards=None):
+    """Write maps as FITS; see `maps_to_hdulist` and `euclid_resolved.write`.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A name that ends in ``.gz`` is compressed.
+    maps : dict of str to `~euclid_resolved.SpatialMap`, or sequence, or one map
+    overwrite : bool, optional
+        Replace a file of that name.
+    cards : dict, optional
+        Further cards of the first header.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._fits import read_fits, write_fits
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> maps = example_galaxies(1)[0].maps
+    >>> write_fits("age.fits", {"stellar_age": maps["stellar_age"]})
+    >>> list(read_fits("age.fits"))
+    ['stellar_age']
+    """
+    hdulist = maps_to_hdulist(maps, cards=cards)
+    with atomic_path(path, overwrite) as temporary:
+        hdulist.writeto(temporary)
+
+
+def read_fits(path, *, max_bytes=MAX_BYTES):
+    """Read maps from FITS.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A file that `write_fits` made, or another whose images are maps.
+    max_bytes : int, optional
+        Refuse a file whose images need more memory than this.
+
+    Returns
+    -------
+    maps : dict of str to `~euclid_resolved.SpatialMap`
+        By name, in the order of the file. Pixels that are NaN are masked.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is damaged, a checksum does not agree, or there is no map in it.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._fits import read_fits, write_fits
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write_fits("maps.fits", example_galaxies(1)[0].maps)
+    >>> maps = read_fits("maps.fits")
+    >>> maps["stellar_mass_density"].unit
+    Unit("solMass / pc2")
+    """
+    path = Path(path)
+    check_file(path, ImageFileError)
+    try:
+        with warnings.catch_warnings():
+            # What astropy only warns of (a file cut short, a card it cannot parse) means damage here.
+            warnings.simplefilter("error", AstropyUserWarning)
+            # astropy leaves a file that it opened itself open if it is damaged.
+            with open(path, "rb") as file, fits.open(file, memmap=False, lazy_load_hdus=False) as hdulist:
+                _check(hdulist, max_bytes)
+                return _maps(hdulist)
+    except Exception as error:  # astropy raises many kinds on damaged files
+        what = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error
+
+
+def _by_name(maps):
+    """Maps by name, in the order of the HDUs, checked to be writable under these names."""
+    if not isinstance(maps, dict):
+        maps = maps if isinstance(maps, list | tuple) else [maps]
+        given = [getattr(m, "meta", {}).get("property") for m in maps]
+        pairs = [(name or f"map{i}", m) for i, (name, m) in enumerate(zip(given, maps, strict=True))]
+    else:
+        pairs = [(str(name), m) for name, m in maps.items()]
+    if not pairs or not all(isinstance(m, SpatialMap) for _, m in pairs):
+        raise InputError("FITS files take a SpatialMap, or a list or dict of them; all else goes into .asdf")
+    names = [name.upper() for name, _ in pairs]
+    endings = (_ERROR, *_PLANES)
+    wrong = [n for n in names if n in _RESERVED or n.endswith(endings) or names.count(n) > 1]
+    wrong += [n for n in names if not re.fullmatch(r"[!-~]([ -~]{0,58}[!-~])?", n)]
+    if wrong:
+        raise InputError(f"a map cannot be called {wrong[0]!r} in a FITS file, or two maps are")
+    order = {name: i for i, name in enumerate(PROPERTIES)}
+    return dict(sorted(pairs, key=lambda pair: order.get(pair[0], len(order))))
+
+
+def _map_hdus(name, spatial_map):
+    unit = spatial_map.unit or u.dimensionless_unscaled
+    header = _header(spatial_map, name.upper(), name)
+    if spatial_map.unit is not None:
+        header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
+    for key, card in _CARDS.items():
+        if isinstance(spatial_map.meta.get(key), str):
+            header[card] = _escape(spatial_map.meta[key])
+    hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
+    if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
+        try:
+            sigma = spatial_map.uncertainty
+            if not isinstance(sigma, StdDevUncertainty):  # astropy would square it and take the root again
+                sigma = sigma.represent_as(StdDevUncertainty)
+            factor = 1 if sigma.unit is None else sigma.unit.to(unit)
+        except (TypeError, u.UnitConversionError) as error:
+            raise InputError(f"{name}: its uncertainty cannot be told as one sigma in {unit}") from error
+        array = np.broadcast_to(sigma.array, spatial_map.data.shape)
+        header = _header(spatial_map, name.upper() + _ERROR, name)
+        header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
+        hdus.append(fits.ImageHDU(_values(array if factor == 1 else array * factor, None), header))
+    for ending, plane in _PLANES.items():
+        if plane in spatial_map.planes:
+            header = _header(spatial_map, name.upper() + ending, name)
+            header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
+            header["PLANE"] = PLANES[plane]
+            level = spatial_map.meta.get("interval")
+            if plane in ("lo", "hi") and isinstance(level, float):
+                header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
+            hdus.append(fits.ImageHDU(_values(spatial_map.planes[plane], None), header))
+    return hdus
+
+
+def _values(data, mask):
+    """Floats with NaN where masked; single precision unless the map has more."""
+    # In the byte order of the file: astropy would swap it to and fro for the sums and again for the file.
+    values = np.array(data, dtype=np.result_type(data.dtype, np.float32).newbyteorder(">"))
+    if mask is not None:
+        values[np.broadcast_to(mask, values.shape)] = np.nan
+    return values
+
+
+def _header(spatial_map, extname, name):
+    header = fits.Header()
+    header["EXTNAME"] = extname
+    if extname == name.upper() and extname.lower() != name:
+        header["MAPNAME"] = _escape(name)
+    if spatial_map.wcs is not None:
+        header.update(wcs_to_header(spatial_map.wcs, spatial_map.data.shape, name))
+    scale = spatial_map.meta.get("pixel_scale")
+    if isinstance(scale, u.Quantity) and scale.isscalar:
+        unit = u.pc if scale.unit.is_equivalent(u.pc) else u.arcsec
+        header["PIXSCALE"] = (scale.to_value(unit), f"[{unit}] side of a pixel")
+        header["PIXSUNIT"] = unit.to_string()
+    header["CREATOR"] = _escape(f"euclid_resolved {__version__}")
+    header["DATE"] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "when this was written (UTC)")
+    return header
+
+
+def _fits_unit(unit, name):
+    try:
+        text = unit.to_string("fits")
+        if u.Unit(text, format="fits") == unit:
+            return text
+    except (ValueError, TypeError):  # UnitScaleError, and units that FITS does not know
+        pass
+    raise InputError(f"{name}: FITS has no way to write the unit {unit}; convert the map to another one")
+
+
+def _escape(text):
+    """Text that a card can hold: ASCII without what FITS gives a meaning to, and it comes back."""
+    text = text.encode("unicode_escape").decode("ascii").replace("'", "\\x27").replace("&", "\\x26")
+    return text[:-1] + "\\x20" if text.endswith(" ") else text
+
+
+def _unescape(text):
+    return text.encode("ascii").decode("unicode_escape")
+
+
+def _check(hdulist, max_bytes):
+    """Check sizes before any image is read, then that nothing is missing or changed."""
+    if not all(isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) for hdu in hdulist):
+        raise InputError("there are tables or compressed images in it (funpack unpacks those)")
+    if sum(abs(hdu.size) for hdu in hdulist) > max_bytes:
+        raise InputError(f"its images need more than the {max_bytes} bytes allowed")
+    if hdulist[0].header.get("NHDUS", len(hdulist)) != len(hdulist):
+        raise InputError(f"it has {len(hdulist)} HDUs instead of {hdulist[0].header['NHDUS']}")
+    signed = [{"CHECKSUM", "DATASUM"} <= set(hdu.header) for hdu in hdulist]
+    if any(signed) and not all(signed):
+        raise InputError("some of its HDUs have lost their checksum")
+    for hdu in hdulist:
+        if hdu.verify_checksum() == 0 or hdu.verify_datasum() == 0:
+            raise InputError(f"the checksum of {hdu.name} does not agree with its content")
+
+
+def _maps(hdulist):
+    images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and hdu.data.ndim == 2}
+    quality = images.pop("QUALITY", None)
+    quality = None if quality is None else quality.data.astype(np.int32)
+    maps = {}
+    for extname, hdu in images.items():
+        if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
+            continue
+        header, meta = hdu.header, {}
+        for key, card in _CARDS.items():
+            if isinstance(header.get(card), str):
+                meta[key] = _unescape(header[card])
+        if "PIXSCALE" in header and "PIXSUNIT" in header:
+            meta["pixel_scale"] = u.Quantity(header["PIXSCALE"], header["PIXSUNIT"])
+        unit = u.Unit(header["BUNIT"], format="fits") if "BUNIT" in header else None
+        name = _unescape(header["MAPNAME"]) if "MAPNAME" in header else extname.lower()
+        error = images.get(extname + _ERROR)
+        planes = {plane: images.get(extname + ending) for ending, plane in _PLANES.items()}
+        planes = {plane: hdu for plane, hdu in planes.items() if hdu is not None}
+        if "lo" in planes and "INTERVAL" in planes["lo"].header:
+            meta["interval"] = float(planes["lo"].header["INTERVAL"])
+        maps[name] = SpatialMap(
+            _native(hdu.data),
+            unit=unit,
+            meta=meta,
+            quality=None if quality is None else quality.copy(),
+            wcs=header_to_wcs(header, hdu.data.shape) if _has_wcs(header) else None,
+            uncertainty=None if error is None else StdDevUncertainty(_native(error.data)),
+            planes={plane: _native(hdu.data) for plane, hdu in planes.items()},
+        )
+    if not maps:
+        raise InputError("there is no map in it")
+    return maps
+
+
+def _native(data):
+    return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+def _has_wcs(header):
+    return any(card in header for card in ("WCSAXES", "CTYPE1", "CDELT1", "CD1_1", "CRPIX1"))

@@ -1,0 +1,147 @@
+"""Open an image whatever holds it, cut out the field that is wanted, and prepare it."""
+
+import re
+from pathlib import Path
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
+
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.images._image import MultiBandImage
+
+__all__ = ["open_image"]
+
+
+_GALAXY = re.compile(r"TNG\d+_O[1-5]")
+
+
+def open_image(
+    source, bands=None, *, zero_point=None, flag_bits=None, align=False, position=None, size=None,
+    region=None, distance=None, scale=None, **preparation,
+):  # fmt: skip
+    """Open an image, cut out a field and prepare it, all said in plain text and numbers.
+
+    Parameters
+    ----------
+    source : path-like or list of str
+        A cut-out, a folder of mosaics, ``["IE=vis.fits", ...]``, a galaxy of an atlas
+        (``atlas/TNG000008_O5``), or an image that `euclid_resolved.write` wrote (``.asdf``).
+    bands : sequence of str, optional
+        The bands wanted.
+    zero_point, flag_bits, align
+        As for `euclid_resolved.read_euclid`.
+    position : (float, float), optional
+        RA and Dec (ICRS) of the centre of the field, degrees.
+    size : float, optional
+        Side of the field, arcsec.
+    region : str, optional
+        A DS9 region or its file, in place of `position` and `size`.
+    distance : float, optional
+        Mpc.
+    scale : float, optional
+        Side of the pixels wanted, pc.
+    **preparation
+        The other options of `euclid_resolved.imaging._prepare`.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Raises
+    ------
+    InputError
+        If an option cannot be used, or makes no sense with another.
+    ImageFileError
+        If the image cannot be read.
+
+    Examples
+    --------
+    >>> from euclid_resolved import write
+    >>> from euclid_resolved.io import open_image
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> write("galaxy.asdf", example_galaxies(1)[0].image)
+    >>> open_image("galaxy.asdf").bands
+    ('IE', 'YE', 'JE', 'HE')
+    """
+    from euclid_resolved.imaging._prepare import prepare
+
+    if (position is None) != (size is None):
+        raise InputError("a position and a size go together")
+    reading = {"bands": bands, "zero_point": zero_point, "flag_bits": flag_bits}
+    if position is None and region is None:
+        image = _whole(source, align=align, **reading)
+    else:
+        position = None if position is None else SkyCoord(*position, unit="deg")
+        image = _field(source, position, None if size is None else size * u.arcsec, region, align, reading)
+    return prepare(
+        image,
+        distance=None if distance is None else distance * u.Mpc,
+        scale=None if scale is None else scale * u.pc,
+        **preparation,
+    )
+
+
+def _whole(source, bands, **reading):
+    from euclid_resolved.io._atlas import read_galaxy
+    from euclid_resolved.io._read_write import read
+    from euclid_resolved.io.euclid._cutout import read_euclid
+
+    if _is_path(source) and _GALAXY.fullmatch(Path(source).name):
+        return read_galaxy(source, **({} if bands is None else {"bands": bands})).image
+    if _is_path(source) and str(source).endswith(".asdf"):
+        image = read(source)
+        if not isinstance(image, MultiBandImage):
+            raise InputError(f"{source} holds no image but {type(image).__name__}")
+        return image
+    return read_euclid(source, bands=bands, **reading)
+
+
+def _field(source, position, size, region, align, reading):
+    from euclid_resolved.imaging._crop import crop
+    from euclid_resolved.io.euclid._mosaic import read_mosaics
+    from euclid_resolved.io.euclid._window import field_of
+
+    if _is_path(source) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
+        return read_mosaics(source, position, size, region=region, **reading)
+    return crop(_whole(source, align=align, **reading), *field_of(position, size, region))
+
+
+def image_files(source):
+    """The files that hold an image.
+
+    Parameters
+    ----------
+    source : path-like or list of str
+        As for `open_image`.
+
+    Returns
+    -------
+    files : list of `~pathlib.Path`
+
+    Raises
+    ------
+    ImageFileError
+        If there is none.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._opening import image_files
+    >>> [path.name for path in image_files(["IE=vis.fits", "HE=h.fits"])]
+    ['vis.fits', 'h.fits']
+    """
+    if not _is_path(source):
+        return [Path(word.partition("=")[2]) for word in source]
+    path = Path(source)
+    if path.is_dir():
+        files = [file for file in path.rglob("EUC_MER_*") if file.is_file()]
+    elif _GALAXY.fullmatch(path.name):
+        files = [file for file in path.parent.rglob(f"{path.name}*") if file.is_file()]
+    else:
+        files = [path]
+    if not files or not all(file.is_file() for file in files):
+        raise ImageFileError(path, "no such file, or no image in the folder")
+    return files
+
+
+def _is_path(source):
+    return isinstance(source, str | Path)

@@ -1,0 +1,101 @@
+"""Read and write images, maps and models: one function each way, whatever the format."""
+
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io._files import as_path, check_file
+
+__all__ = ["read", "write"]
+
+
+def read(path):
+    """Read a model, an image, a map or several maps from a file that `write` made.
+
+    The content of the file decides, not its name. Nothing in a file is trusted: see
+    `euclid_resolved.io.asdf._files`.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        An ASDF file, or a FITS file of maps (gzipped or not).
+
+    Returns
+    -------
+    content : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
+or dict of str to `~euclid_resolved.SpatialMap`
+        A FITS file always gives a dict of maps, by name.
+
+    Raises
+    ------
+    ModelFileError
+        If a model file is damaged, foreign or hostile.
+    ImageFileError
+        If any other file is, or cannot be opened.
+
+    Examples
+    --------
+    >>> from euclid_resolved import read, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> write("image.asdf", image)
+    >>> read("image.asdf")
+    <MultiBandImage example 1; bands IE, YE, JE, HE; shape (16, 16); unit MJy / sr; masked 0.0 %>
+    """
+    path = as_path(path)
+    check_file(path, ImageFileError)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ImageFileError(path, f"it cannot be opened: {error.strerror}") from error
+    if start.startswith(b"#ASDF"):
+        from euclid_resolved.io.asdf._files import read_asdf
+
+        return read_asdf(path)
+    if start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
+        from euclid_resolved.io._fits import read_fits
+
+        return read_fits(path)
+    hint = "pickles are never opened" if start[:1] == b"\x80" else "what is read are files made by write()"
+    raise ImageFileError(path, "this is neither ASDF nor FITS" if start else "the file is empty", hint)
+
+
+def write(path, obj, *, overwrite=False):
+    """Write a model, an image, a map or several maps to a file.
+
+    The file appears whole or not at all: an interrupt or a full disk leaves nothing behind, and an older
+    file as it was.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        ``.asdf`` takes everything and keeps it to the last bit; ``.fits`` and ``.fits.gz`` take maps.
+    obj : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
+or dict of str to `~euclid_resolved.SpatialMap`
+        What to write.
+    overwrite : bool, optional
+        Replace a file of that name.
+
+    Raises
+    ------
+    InputError
+        If the file exists, the ending of its name is none of these, or the object cannot be stored.
+
+    Examples
+    --------
+    >>> from euclid_resolved import read, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxy = example_galaxies(1)[0]
+    >>> write("maps.fits", galaxy.maps)
+    >>> print(list(read("maps.fits")))
+    ['stellar_mass_density', 'stellar_metallicity', 'stellar_age']
+    """
+    name = as_path(path, "the file comes first, then what to write").name.lower()
+    if name.endswith(".asdf"):
+        from euclid_resolved.io.asdf._files import write_asdf
+
+        write_asdf(path, obj, overwrite=overwrite)
+    elif name.endswith((".fits", ".fits.gz")):
+        from euclid_resolved.io._fits import write_fits
+
+        write_fits(path, obj, overwrite=overwrite)
+    else:
+        raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")

@@ -1,0 +1,125 @@
+"""Galaxies with known truth, as a command names them: an atlas, or the sample that was extracted from one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.io._fingerprint import fingerprint
+from euclid_resolved.io._sample import is_sample, read_sample
+from euclid_resolved.models._clip import DEFAULT_CLIP
+from euclid_resolved.training._sample import Pixels, extract
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Galaxies with known truth.
+
+    Attributes
+    ----------
+    galaxies : list of `~euclid_resolved.Galaxy`
+        Those of a sample have neither image nor maps.
+    source, atlas : str
+        The name of the atlas, and its ``fingerprint``.
+    sample : `~euclid_resolved.training.Pixels` or None
+        What is read instead of images.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io._truth import open_truth
+    >>> truth = open_truth(make_atlas("atlas", 2, pixels=16), "O5", ("IE", "HE"))
+    >>> truth.pixels(("stellar_age",), ("IE", "HE")).names
+    ('TNG000001_O5', 'TNG000002_O5')
+    """
+
+    galaxies: list
+    source: str
+    atlas: str
+    sample: Pixels | None = None
+
+    def of(self, galaxies, clip, band):
+        """What diagnostics and accuracy of some of the galaxies are measured on.
+
+        Parameters
+        ----------
+        galaxies : sequence of `~euclid_resolved.Galaxy`
+        clip : float or None
+            The model's.
+        band : str
+            The band that it is about.
+
+        Returns
+        -------
+        galaxies : list of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        """
+        if self.sample is None:
+            return galaxies
+        if clip != self.sample.clip or (clip is not None and band != self.sample.clip_band):
+            raise InputError(
+                f"the sample keeps pixels brighter than {self.sample.clip} MJy/sr in "
+                f"{self.sample.clip_band}, not those above {clip} in {band}: extract another one"
+            )
+        return self.sample.of(galaxies)
+
+    def pixels(self, properties, bands, clip=None):
+        """The pixels of all galaxies.
+
+        Parameters
+        ----------
+        properties, bands : sequence of str
+        clip : float, optional
+            MJy/sr; that of the sample, or the default, without it.
+
+        Returns
+        -------
+        pixels : `~euclid_resolved.training.Pixels`
+        """
+        if self.sample is None:
+            clip = DEFAULT_CLIP if clip is None else clip
+            return extract(self.galaxies, properties, bands, clip=clip, source=self.source, progress=True)
+        return self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
+
+
+def open_truth(path, observer, bands):
+    """Open an atlas or a sample.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+    observer : str
+        Whose galaxies are wanted; those whose names tell of no observer are taken as well.
+    bands : sequence of str
+
+    Returns
+    -------
+    truth : `Truth`
+
+    Raises
+    ------
+    InputError
+        If it has no such band, or nothing of the observer.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas
+    >>> from euclid_resolved.io._truth import open_truth
+    >>> truth = open_truth(make_atlas("atlas", 2, pixels=16), "O5", ("IE", "HE"))
+    >>> truth.source, [galaxy.name for galaxy in truth.galaxies]
+    ('atlas', ['TNG000001_O5', 'TNG000002_O5'])
+    """
+    if not is_sample(path):
+        galaxies = read_atlas(path, observer=observer, bands=bands)
+        return Truth(galaxies, str(Path(path).resolve().name), fingerprint(path))
+    sample = read_sample(path)
+    missing = [band for band in bands if band not in sample.brightness]
+    if missing:
+        raise InputError(
+            f"{path} holds no band {', '.join(missing)}; there are {', '.join(sample.brightness)}"
+        )
+    seen_by = {name: name[-2:] for name in sample.names if name[-3:-1] == "_O"}
+    galaxies = [one for one in sample.galaxies if seen_by.get(one.name, observer) == observer]
+    if not galaxies:
+        there = ", ".join(sorted(set(seen_by.values())))
+        raise InputError(f"{path} holds nothing of observer {observer}; there are {there}")
+    return Truth(galaxies, sample.source, sample.atlas, sample)

@@ -1,0 +1,1 @@
+"""Euclid's own files: cut-outs, mosaics and tiles."""

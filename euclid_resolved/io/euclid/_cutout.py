@@ -1,0 +1,213 @@
+"""Read Euclid images: cut-outs, folders of MER mosaics, or one file a band."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+
+from euclid_resolved.errors import DataWarning, ImageFileError, InputError
+from euclid_resolved.images._align import align as align_bands
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, band_name
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.io.euclid._one_file import MER_NAME, Options, check_zero_point, read_file
+
+__all__ = ["read_euclid"]
+
+
+def read_euclid(
+    source, *, zero_point=None, bands=None, align=False, tolerance=0.1, hdu=None, name=None,
+    pixel_scale=None, flag_bits=None,
+):  # fmt: skip
+    """Read a Euclid image of one field in several bands.
+
+    Counts become surface brightness: one count is 3631e-6 x 10^(-0.4 zero point) MJy, divided by the
+    solid angle of a pixel, which comes from the WCS.
+
+    Parameters
+    ----------
+    source : path-like, mapping or list of str
+        One of
+
+        - a file with extensions ``VIS_FLUX``, ``VIS_RMS``, ``VIS_PSF``, ``NIR_Y_FLUX``, ..., or with one
+          image of one band;
+        - a folder with the MER mosaics of one tile, ``EUC_MER_BGSUB-MOSAIC-*`` with the RMS and FLAG
+          files beside them; of several versions the newest is read;
+        - a mapping of band to file, ``{"IE": "vis.fits"}``, or a list, ``["IE=vis.fits"]``.
+    zero_point : float or mapping of str to float, optional
+        AB zero point, for all or by band. It stands above the header's MAGZERO (or MAGZP, ZP_STACK,
+        ZPAB).
+    bands : sequence of str, optional
+        The bands wanted, in this order, by any of their names; ground-based bands by the name of their
+        extension, for example ``"HSC_g"``. By default the Euclid bands that are there.
+    align : bool, optional
+        Put all bands on the grid of the first; see `euclid_resolved.images.align`.
+    tolerance : float, optional
+        How far apart, in pixels, the world coordinate systems of two bands may put a corner.
+    hdu : int or str, optional
+        The extension that holds the image, for files of one band.
+    name : str, optional
+        What the image shows; by default the file or tile.
+    pixel_scale : `~astropy.units.Quantity`, optional
+        The angle of a pixel's side, used only where a file has no celestial WCS.
+    flag_bits : int, optional
+        Pixels with any of these bits in their FLAG map are masked. By default flags are not used, since
+        the meaning of the bits is not the same for all products.
+
+    Returns
+    -------
+    image : `~euclid_resolved.MultiBandImage`
+        float32 in MJy/sr, one `~astropy.nddata.NDData` a band. ``mask`` is True where the value is not
+        finite, where the RMS is not finite, not positive or absurd (1e16, or a million times the
+        median), where a wanted flag is set, and, in counts without RMS map, where the value is exactly
+        zero. ``uncertainty`` is the RMS, NaN where it is bad. ``meta`` holds ``psf`` (an array),
+        ``zero_point`` (None where the file was in surface brightness), ``file``, ``hdu``,
+        ``compressed`` and ``filter``.
+
+    Raises
+    ------
+    ImageFileError
+        If a file is missing, damaged, ambiguous, of another band, or without zero point or pixel area.
+    InputError
+        If a band is missing or given twice, or the bands do not lie on one grid.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from euclid_resolved import read_euclid
+    >>> for name, zero_point in {"vis": 24.6, "h": 29.9}.items():
+    ...     hdu = fits.PrimaryHDU(np.ones((4, 4), "f4"))
+    ...     hdu.header["MAGZERO"] = zero_point
+    ...     hdu.writeto(f"{name}.fits")
+    >>> image = read_euclid({"IE": "vis.fits", "HE": "h.fits"}, pixel_scale=0.1 * u.arcsec)
+    >>> for band in image:
+    ...     print(f"{band}: one count is {image.brightness(band)[0, 0]:.4f} MJy/sr")
+    IE: one count is 2.2329 MJy/sr
+    HE: one count is 0.0169 MJy/sr
+    """
+    options = Options(_zero_points(zero_point), _check_scale(pixel_scale), _check_bits(flag_bits), hdu)
+    wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
+    own_name, files = _files(source, wanted)
+    planes = {}
+    for path, its_bands, rms_path, flag_path in files:
+        planes |= read_file(path, its_bands, options, rms_path, flag_path)
+    _check_bands(planes, options)
+    if align:
+        planes = align_bands(planes)
+    meta = {} if options.pixel_scale is None else {"pixel_scale": options.pixel_scale}
+    return MultiBandImage(planes, name=own_name if name is None else name, meta=meta, tolerance=tolerance)
+
+
+def _files(source, wanted):
+    """What an image is called, and its files: path, the bands wanted of it, path of RMS and FLAG maps."""
+    source = _mapping(source)
+    if isinstance(source, Mapping):
+        files = dict(zip(_unique(source), source.values(), strict=True))
+        wanted = _select(wanted or list(files), files, "the files given")
+        return "", [(files[band], [band], None, None) for band in wanted]
+    if source.is_dir():
+        tile, files = _mosaics(source)
+        paths = {band: files[band] for band in _select(wanted, files, str(source))}
+        return tile, [(p[""], [band], p.get("RMS"), p.get("FLAG")) for band, p in paths.items()]
+    return source.name.split(".fit")[0], [(source, wanted, None, None)]
+
+
+def _check_bands(planes, options):
+    """Refuse zero points of other bands, and say where a file calls its band by an unknown name."""
+    for band in options.zero_points:
+        if band not in (*planes, *EUCLID_BANDS, None):
+            raise InputError(f"zero_point is given for {band}; the bands read are {', '.join(planes)}")
+    for band, nddata in planes.items():
+        found = nddata.meta["filter"]
+        if band in BANDS and found and band_name(found) not in BANDS:
+            text = f"{nddata.meta['file']}: read as {band}, FILTER is {found}"
+            warnings.warn(text, DataWarning, stacklevel=3)
+
+
+def _zero_points(given):
+    """The zero points by band; the key None is for all."""
+    given = given if isinstance(given, Mapping) else {} if given is None else {None: given}
+    return {band and band_name(band): check_zero_point(value) for band, value in given.items()}
+
+
+def _check_scale(scale):
+    if scale is not None:
+        if not isinstance(scale, u.Quantity) or not scale.isscalar or not scale.unit.is_equivalent(u.deg):
+            raise InputError(f"pixel_scale must be one angle, for example 0.1 * u.arcsec; got {scale!r}")
+        if not 0 < scale.to_value(u.deg) < 180:
+            raise InputError(f"pixel_scale must be positive, got {scale}")
+    return scale
+
+
+def _check_bits(bits):
+    if bits is not None:
+        if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not 0 <= bits < 2**63:
+            raise InputError(f"flag_bits must be an integer whose bits are those to reject, got {bits!r}")
+    return bits
+
+
+def _unique(names):
+    names = [str(band) for band in names]
+    short = [band_name(band) for band in names]
+    if not short:
+        raise InputError("no band is given")
+    for band in short:
+        if short.count(band) > 1:
+            twice = [n for n, s in zip(names, short, strict=True) if s == band]
+            raise InputError(f"band {band} is given {len(twice)} times: {', '.join(twice)}")
+    return short
+
+
+def _mapping(source):
+    """A path, or a mapping where a list of ``BAND=FILE`` is given."""
+    if isinstance(source, Mapping):
+        return source
+    if isinstance(source, list | tuple):
+        if len(source) == 1 and Path(source[0]).exists():
+            return Path(source[0])
+        pairs = [str(item).partition("=") for item in source]
+        if not pairs or not all(band and path for band, _, path in pairs):
+            raise InputError(f"name the band of every file, as in IE=vis.fits; got {list(map(str, source))}")
+        _unique([band for band, _, _ in pairs])
+        return {band: path for band, _, path in pairs}
+    try:
+        return Path(source)
+    except TypeError:
+        raise InputError(f"a path, a mapping or a list is needed, got {type(source).__name__}") from None
+
+
+def _select(wanted, available, where):
+    """The bands wanted, or all Euclid bands there are, checked to be available."""
+    if wanted is None:
+        wanted = [band for band in EUCLID_BANDS if band in available] or list(available)
+    missing = [band for band in wanted if band not in available]
+    if missing:
+        raise InputError(f"no band {', '.join(missing)} in {where}; there are {', '.join(available)}")
+    return wanted
+
+
+def _mosaics(folder):
+    """The newest mosaics of the one tile in a folder: band -> kind ("", RMS, FLAG) -> path."""
+    found = [(m, p) for p in sorted(folder.iterdir()) if (m := MER_NAME.fullmatch(p.name))]
+    images = [m for m, _ in found if m["what"] == "BGSUB-MOSAIC" and not m["kind"]]
+    if not images:
+        hint = "give the path of a cut-out, or the file of each band, as in IE=vis.fits"
+        raise ImageFileError(folder, "holds no file EUC_MER_BGSUB-MOSAIC-{VIS,NIR-Y,...}_TILE*.fits", hint)
+    tiles = sorted({m["tile"] for m in images})
+    if len(tiles) > 1:
+        raise ImageFileError(
+            folder, f"holds several tiles: {', '.join(tiles)}", "one folder a tile, or the file of each band"
+        )
+    files, times = {}, {}
+    for match, path in found:
+        kind = match["kind"] or ""
+        if match["tile"] != tiles[0] or (match["what"] == "BGSUB-MOSAIC") == bool(kind):
+            continue
+        key = band_name(match["band"]), kind
+        if match["time"] >= times.get(key, ""):
+            times[key] = match["time"]
+            files.setdefault(key[0], {})[kind] = path
+    return f"TILE{tiles[0]}", {band: paths for band, paths in files.items() if "" in paths}

@@ -1,0 +1,273 @@
+"""Fetch cut-outs of Euclid's MER mosaics from an archive; nothing here is called unless a user asks."""
+
+import contextlib
+import io
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.images._bands import EUCLID_BANDS, band_name
+from euclid_resolved.io._files import atomic_path
+from euclid_resolved.io.euclid._mer_files import newest
+
+__all__ = ["fetch"]
+
+
+IRSA = "https://irsa.ipac.caltech.edu/SIA"
+COLLECTION = "euclid_DpdMerBksMosaic"
+MAX_RADIUS = 0.5 * u.deg  # what the archive of ESA allows; a tile is as large
+KINDS = ("", "RMS", "FLAG", "PSF")
+
+
+def fetch(
+    ra, dec, radius, *, bands=EUCLID_BANDS, service="irsa", folder=None, timeout=60.0, refresh=False,
+    session=None,
+):  # fmt: skip
+    """Fetch cut-outs around a position, of every tile that reaches it.
+
+    Parameters
+    ----------
+    ra, dec : float or `~astropy.units.Quantity`
+        ICRS; degrees without a unit.
+    radius : float or `~astropy.units.Quantity`
+        Half the side of the cut-outs; arcsec without a unit.
+    bands : sequence of str, optional
+    service : {"irsa", "esa"}, optional
+        The archive of NASA/IPAC, by Simple Image Access: images with their RMS and FLAG maps and PSFs; or
+        that of ESA, with `astroquery.esa.euclid`: images only.
+    folder : path-like, optional
+        Where to put the files; by default a folder of this field in Astropy's cache directory.
+    timeout : float, optional
+        Seconds to wait for an answer.
+    refresh : bool, optional
+        Ask again and fetch again what is there already.
+    session : optional
+        For IRSA something with ``get(url, timeout) -> bytes``; for ESA something with the methods of
+        `~astroquery.esa.euclid.EuclidClass`. Without it the archive itself.
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+        For `euclid_resolved.io.read_mosaics`. Files have the names of the archive, the newest
+        version of each. What was there before was not fetched again, so that a second call needs no
+        network.
+
+    Raises
+    ------
+    InputError
+        If the position or radius makes no sense, the archive has no image there, does not answer, or
+        answers with something else; or astroquery is not installed.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.io import fetch
+    >>> try:
+    ...     fetch(59.1, -49.3, 30, service="mast")  # with service="irsa" the folder of the files
+    ... except InputError as error:
+    ...     print(error)
+    service must be 'irsa' or 'esa', got 'mast'
+    """
+    position, radius = _field(ra, dec, radius)
+    if service not in ("irsa", "esa"):
+        raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
+    bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
+    folder = _folder(folder, service, position, radius)
+    archive = _Irsa(session, timeout) if service == "irsa" else _Esa(session)
+    listing = _listing(folder / f"{service}_listing.ecsv", archive, position, radius, refresh)
+    wanted = _choose(listing, bands, service, position)
+    for name in wanted:
+        path = folder / name
+        if refresh or not path.exists():
+            with atomic_path(path, overwrite=refresh) as temporary:
+                archive.download(listing[name], position, radius, temporary)
+                _check_answer(temporary, name)
+    return folder
+
+
+def _field(ra, dec, radius):
+    try:
+        ra, dec = u.Quantity(ra, u.deg).to_value(u.deg), u.Quantity(dec, u.deg).to_value(u.deg)
+        radius = u.Quantity(radius, u.arcsec).to(u.arcsec)
+    except (TypeError, ValueError, u.UnitConversionError):
+        raise InputError(
+            f"ra and dec are degrees and radius arcsec, or Quantities; got {ra!r}, {dec!r}, {radius!r}"
+        ) from None
+    if not (0 <= ra <= 360 and -90 <= dec <= 90):
+        raise InputError(f"({ra}, {dec}) is no position on the sky")
+    if not 0 * u.arcsec < radius <= MAX_RADIUS:
+        raise InputError(f"radius must lie between 0 and {MAX_RADIUS}, got {radius}")
+    return SkyCoord(ra, dec, unit="deg"), radius
+
+
+def _folder(folder, service, position, radius):
+    if folder is not None:
+        return Path(folder)
+    from astropy.config.paths import get_cache_dir
+
+    field = f"{service}_{position.ra.deg:09.5f}{position.dec.deg:+09.5f}_{radius.to_value(u.arcsec):.1f}"
+    return Path(get_cache_dir("euclid_resolved")) / "fetch" / field
+
+
+def _listing(path, archive, position, radius, refresh):
+    """What the archive has there: name of the file -> what is needed to fetch it; kept in a file."""
+    from astropy.table import Table
+
+    if path.exists() and not refresh:
+        table = Table.read(path, format="ascii.ecsv")
+        return {str(row["name"]): str(row["address"]) for row in table}
+    found = archive.search(position, radius)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path, overwrite=True) as temporary:
+        table = Table({"name": list(found), "address": list(found.values())}, dtype=(str, str))
+        table.write(temporary, format="ascii.ecsv", overwrite=True)
+    return found
+
+
+def _choose(listing, bands, service, position):
+    """The names of the files to fetch."""
+    tiles = newest(listing)
+    available = {band for files in tiles.values() for band, kinds in files.items() if "" in kinds}
+    where = f"{position.to_string('hmsdms', precision=1)} (ICRS)"
+    if not available:
+        raise InputError(f"the archive ({service}) has no Euclid mosaic at {where}")
+    missing = [band for band in bands if band not in available]
+    if missing:
+        raise InputError(
+            f"the archive ({service}) has no band {', '.join(missing)} at {where}, only "
+            f"{', '.join(sorted(available))}"
+        )
+    files = [files.get(band, {}) for files in tiles.values() for band in bands]
+    wanted = [kinds[kind] for kinds in files for kind in KINDS if "" in kinds and kind in kinds]
+    if not any("RMS" in kinds for kinds in files):
+        text = f"the archive ({service}) gives no RMS maps at {where}: the image will have no uncertainty"
+        warnings.warn(text, DataWarning, stacklevel=3)
+    return wanted
+
+
+def _check_answer(path, name):
+    with open(path, "rb") as file:
+        start = file.read(200)
+    if not start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
+        text = " ".join(start.decode("ascii", "replace").split())
+        raise InputError(f"{name}: the archive did not answer with FITS but with: {text[:120] or 'nothing'}")
+
+
+class _Web:
+    """The network, with one kind of error."""
+
+    def get(self, url, timeout):
+        request = urllib.request.Request(url, headers={"User-Agent": "euclid_resolved"})
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.read()
+
+
+class _Irsa:
+    """IRSA: Simple Image Access to search, its cut-out service to fetch."""
+
+    def __init__(self, session, timeout):
+        self._session, self._timeout = session or _Web(), timeout
+
+    def _get(self, url):
+        try:
+            return self._session.get(url, self._timeout)
+        except urllib.error.HTTPError as error:
+            raise InputError(f"IRSA refuses {url}: HTTP {error.code} {error.reason}") from error
+        except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
+            reason = getattr(error, "reason", error) or type(error).__name__
+            raise InputError(
+                f"IRSA cannot be reached within {self._timeout:g} s: {reason} ({url})"
+            ) from error
+
+    def search(self, position, radius):
+        from astropy.io.votable import parse_single_table
+
+        where = f"circle {position.ra.deg:.7f} {position.dec.deg:.7f} {radius.to_value(u.deg):.7f}"
+        query = {"COLLECTION": COLLECTION, "POS": where, "RESPONSEFORMAT": "VOTABLE"}
+        answer = self._get(f"{IRSA}?{urllib.parse.urlencode(query)}")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # archives are not strict about VOTable
+                table = parse_single_table(io.BytesIO(answer)).to_table()
+            addresses = [str(address) for address in table["access_url"]]
+        except Exception as error:  # the parser raises many types on what is no VOTable
+            text = " ".join(answer[:200].decode("utf-8", "replace").split())
+            raise InputError(f"IRSA did not answer with a table of images but with: {text[:120]}") from error
+        addresses = [a for a in addresses if urllib.parse.urlsplit(a).scheme == "https"]
+        return {Path(urllib.parse.urlsplit(a).path).name: a for a in addresses}
+
+    def download(self, address, position, radius, path):
+        if "GRID-PSF" not in address:  # a raster of stamps has no sky to cut from
+            size = 2 * radius.to_value(u.arcsec)
+            address += (
+                f"?center={position.ra.deg:.7f},{position.dec.deg:.7f}&size={size:.3f}arcsec&gzip=false"
+            )
+        path.write_bytes(self._get(address))
+
+
+class _Esa:
+    """The Euclid archive of ESA, through astroquery."""
+
+    QUERY = (
+        "SELECT file_name, file_path, instrument_name, filter_name, tile_index FROM sedm.mosaic_product "
+        "WHERE mosaic_product.fov IS NOT NULL AND "
+        "INTERSECTS(CIRCLE('ICRS', {ra:.7f}, {dec:.7f}, {radius:.7f}), mosaic_product.fov) = 1"
+    )
+
+    def __init__(self, session):
+        self._session = session
+
+    def _client(self):
+        if self._session is None:
+            try:
+                # Here and not above: it asks the archive for its messages when it is imported.
+                from astroquery.esa.euclid import EuclidClass
+            except ImportError:
+                raise InputError(
+                    "astroquery is not installed (pip install euclid_resolved[fetch]); service='irsa' does "
+                    "without"
+                ) from None
+            self._session = EuclidClass(environment="PDR", show_server_messages=False)
+        return self._session
+
+    def search(self, position, radius):
+        query = self.QUERY.format(ra=position.ra.deg, dec=position.dec.deg, radius=radius.to_value(u.deg))
+        try:
+            table = self._client().launch_job(query).get_results()
+        except InputError:
+            raise
+        except Exception as error:  # astroquery passes on whatever its transport raises
+            raise InputError(f"the archive of ESA cannot be asked: {error}") from error
+        keys = ("file_path", "file_name", "instrument_name", "tile_index")
+        rows = [[_text(row[key]) for key in keys] for row in table]
+        return {name: f"{instrument}|{tile}|{folder}/{name}" for folder, name, instrument, tile in rows}
+
+    def download(self, address, position, radius, path):
+        instrument, tile, source = address.split("|")
+        files = None
+        with contextlib.suppress(OSError):  # it has logged the reason, and gives None
+            files = self._client().get_cutout(
+                file_path=source,
+                instrument=instrument,
+                id=tile,
+                coordinate=position,
+                radius=radius,
+                output_file=str(path),
+            )
+        found = [Path(file) for file in np.atleast_1d(files or []) if Path(file).is_file()]
+        if not found:
+            raise InputError(f"the archive of ESA gives no cut-out of {Path(source).name}")
+        if found[0] != path:  # it adds an ending, or unpacks into a folder
+            path.write_bytes(found[0].read_bytes())
+            found[0].unlink()
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)

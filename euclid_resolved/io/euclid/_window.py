@@ -1,0 +1,207 @@
+"""Windows of large FITS images: only the pixels that are needed are read."""
+
+import warnings
+from contextlib import contextmanager
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning
+
+from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io.euclid import _one_file as single
+
+MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
+
+
+@contextmanager
+def file_errors(path):
+    """Whatever fails in the block becomes an `ImageFileError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the wording of headers, on which nobody can act
+        try:
+            yield
+        except InputError:
+            raise
+        except FileNotFoundError:
+            raise ImageFileError(path, "no such file") from None
+        except Exception as error:  # astropy raises nearly every type on damaged files
+            text = str(error).strip() or type(error).__name__
+            raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
+
+
+@contextmanager
+def open_window(path):
+    """A FITS file of which parts will be read; whatever fails becomes an `ImageFileError`."""
+    with file_errors(path), fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
+        yield hdus
+
+
+def grid_of(path):
+    """WCS and shape of a mosaic."""
+    with open_window(path) as hdus:
+        image = single._choose(path, hdus)
+        return wcs_of(path, hdus, image), tuple(image.shape)
+
+
+def wcs_of(path, hdus, image):
+    """The celestial WCS of an image, without distortions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        wcs = single._celestial(path, single._headers(hdus, image), tuple(image.shape))
+    if wcs is None:
+        raise ImageFileError(path, "has no celestial WCS, so that no field can be found in it")
+    if wcs.sip is not None:
+        raise ImageFileError(path, "its WCS has SIP distortions, which mosaics have not", "use read_euclid")
+    return wcs
+
+
+def cut(path, image, window, dtype=np.float32):
+    """The pixels of a window in native byte order."""
+    if len(image.shape) != 2:
+        raise ImageFileError(path, f"extension {image.name or 'without name'} holds no 2-D image")
+    with np.errstate(all="ignore"):
+        values = np.asarray(image.section[window])
+        return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
+
+
+def overlap(path, hdus, image, wcs, shape):
+    """The WCS of a tile, and the window of it that the field reaches, or None."""
+    tile_wcs = wcs_of(path, hdus, image)
+    ny, nx = shape
+    # A raster of points, for the outline of the field is curved in the tile.
+    x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 9), np.linspace(-0.5, ny - 0.5, 9))
+    x, y = tile_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+    if not np.isfinite(x + y).all():
+        return tile_wcs, None
+    # Rounding first: the way through the sky and back leaves 1e-7 of a pixel, which must not add a row.
+    window = []
+    for values, n in ((y, image.shape[0]), (x, image.shape[1])):
+        low = max(0, int(np.floor(np.round(values.min() + 0.5, 3))))
+        high = min(n, int(np.ceil(np.round(values.max() + 0.5, 3))))
+        if low >= high:
+            return tile_wcs, None
+        window.append(slice(low, high))
+    return tile_wcs, tuple(window)
+
+
+def cut_companion(path, kind, full, window, dtype):
+    """The same window of another map of the tile."""
+    with open_window(path) as hdus:
+        images = [h for h in hdus if h.is_image and len(h.shape) == 2]
+        if len(images) != 1:
+            images = [single._choose(path, hdus, kind if kind in ("RMS", "FLAG") else None)]
+        if tuple(images[0].shape) != full:
+            raise ImageFileError(path, f"the {kind} map has shape {tuple(images[0].shape)}, the image {full}")
+        return cut(path, images[0], window, dtype)
+
+
+def target_grid(folder, grids, position, size):
+    """The tile that holds most of the field, and the field's WCS and shape on its grid."""
+    best = None
+    for tile, (wcs, shape) in grids.items():
+        scale = np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix))) * u.deg
+        side = max(1, round((size / scale).to_value("")))
+        if side > MAX_SIDE:
+            raise InputError(
+                f"a field of {size.to(u.arcmin):.3g} is {side} pixels wide, more than {MAX_SIDE}"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            x, y = (float(value) for value in wcs.world_to_pixel(position))
+        if not np.isfinite(x + y):  # the other half of the sky
+            continue
+        low = round(y - (side - 1) / 2), round(x - (side - 1) / 2)
+        inside = [max(0, min(a + side, n) - max(a, 0)) for a, n in zip(low, shape, strict=True)]
+        centred = 0 <= x < shape[1] and 0 <= y < shape[0]
+        covered = (inside[0] * inside[1], centred)
+        if covered[0] and (best is None or covered > best[0]):
+            best = covered, tile, low, side
+    if best is None:
+        raise InputError(
+            f"{describe(position)} with a size of {size.to(u.arcsec):.4g} lies off every tile in {folder}: "
+            f"{', '.join(grids)}"
+        )
+    _, tile, low, side = best
+    wcs = grids[tile][0].deepcopy()
+    wcs.wcs.crpix = wcs.wcs.crpix - np.array(low[::-1])
+    wcs.wcs.set()
+    wcs.array_shape = None
+    return tile, wcs, (side, side)
+
+
+def describe(position):
+    """A position in words."""
+    return f"{position.icrs.to_string('hmsdms', precision=1)} (ICRS)"
+
+
+def field_of(position, size, region):
+    """The centre and the side of a field, from a position and a size, or around a region on the sky.
+
+    Parameters
+    ----------
+    position, size, region
+        See `euclid_resolved.io.read_mosaics`.
+
+    Returns
+    -------
+    position : `~astropy.coordinates.SkyCoord`
+    size : `~astropy.units.Quantity`
+
+    Raises
+    ------
+    InputError
+        If neither or both are given, or they are of another kind.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from euclid_resolved.io.euclid._window import field_of
+    >>> centre, side = field_of(None, None, 'icrs; circle(150.0, 2.0, 30")')
+    >>> print(f"{centre.ra:.1f} {centre.dec:.1f}, {side.to(u.arcsec):.0f}")
+    150.0 deg 2.0 deg, 60 arcsec
+    """
+    if region is not None:
+        if position is not None or size is not None:
+            raise InputError("give a position and a size, or a region, not both")
+        return _around(region)
+    if not isinstance(position, SkyCoord) or not position.isscalar:
+        raise InputError(f"position must be one SkyCoord, got {type(position).__name__}")
+    try:
+        size = u.Quantity(size).to(u.deg)
+        fits_in = size.isscalar and size > 0 * u.deg
+    except (TypeError, u.UnitConversionError):
+        fits_in = False
+    if not fits_in:
+        raise InputError(f"size must be one angle, for example 1 * u.arcmin; got {size!r}")
+    return position, size
+
+
+def _around(region):
+    """The centre and the side of the smallest square around a region on the sky."""
+    from regions import SkyRegion
+
+    if isinstance(region, str) or hasattr(region, "__fspath__"):
+        from euclid_resolved.maps._region_pixels import read_region
+
+        region = read_region(region)
+    if not isinstance(region, SkyRegion):
+        raise InputError(f"a region on the sky is needed, got {type(region).__name__}")
+    centre = getattr(region, "center", None)
+    if centre is None:  # polygons, lines
+        centre = getattr(region, "vertices", None)
+        if centre is None:
+            raise InputError(f"{type(region).__name__} has no extent on the sky; give a position and a size")
+        centre = centre[0]
+    # A plane that touches the sky near it tells its extent, with pixels fine enough not to matter.
+    plane = WCS(naxis=2)
+    plane.wcs.ctype = "RA---TAN", "DEC--TAN"
+    plane.wcs.crval = centre.icrs.ra.deg, centre.icrs.dec.deg
+    plane.wcs.cdelt = -0.01 / 3600, 0.01 / 3600
+    plane.wcs.crpix = 1, 1
+    box = region.to_pixel(plane).bounding_box
+    x, y = (box.ixmin + box.ixmax - 1) / 2, (box.iymin + box.iymax - 1) / 2
+    side = max(box.ixmax - box.ixmin, box.iymax - box.iymin) * 0.01 / 3600 * u.deg
+    return plane.pixel_to_world(x, y), side

@@ -1,0 +1,339 @@
+"""Totals and means of maps inside regions, with errors; a total and a mean are never confused.
+
+An estimate is right in the mean of its logarithm, so that a sum of estimates is low by half the variance
+of their errors times ln 10. A calibrated model knows by how much, and gives its maps a plane ``mean``; that
+is what totals and means add up. Medians, and maps without that plane, are those of the estimates themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import StdDevUncertainty
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._positions import axis_ratio, pixel_scale
+from euclid_resolved.maps._region_pixels import (
+    elliptical_radius,
+    region_weights,
+)
+from euclid_resolved.maps._spatial_map import SpatialMap
+
+__all__ = ["RegionValue", "mean", "median", "total"]
+
+
+@dataclass(frozen=True)
+class RegionValue:
+    """One number for a region of a map.
+
+    Attributes
+    ----------
+    statistic : str
+        ``total``, ``mean`` or ``median``.
+    property : str
+        What the map shows, or an empty text.
+    value, error : `~astropy.units.Quantity`
+        The number and one sigma; NaN where the map has no uncertainty, and then not printed.
+    area : float
+        Of the region on the map, in pixels.
+    masked_fraction : float
+        The part of that area whose value is not known.
+    filled : str
+        How that part was filled, or an empty text: then a total leaves it out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.maps import mean
+    >>> value = mean(SpatialMap(np.array([[4.0, 6.0, np.nan]]), property="stellar_age"))
+    >>> value.value, value.area
+    (<Quantity 5. Gyr>, 3.0)
+    >>> print(f"{value.masked_fraction:.2f} of the region is masked")
+    0.33 of the region is masked
+    """
+
+    statistic: str
+    property: str
+    value: u.Quantity
+    error: u.Quantity
+    area: float
+    masked_fraction: float
+    filled: str = ""
+
+    def __str__(self):
+        gap = f"{100 * self.masked_fraction:.1f} % of the area masked"
+        gap += f", filled ({self.filled})" if self.filled else ""
+        error = self.error.to_value(self.value.unit)
+        error = f" +- {error:.2g}" if np.isfinite(error) else ""
+        unit = f" {self.value.unit}".rstrip()
+        return f"{self.statistic} {self.property}: {self.value.value:.4g}{error}{unit} ({gap})"
+
+
+def total(
+    map_, where=None, *, distance=None, correlation_length=0.0, correlated_fraction=0.0, fill=None,
+    centre=None, position_angle=0 * u.deg, inclination=0 * u.deg,
+):  # fmt: skip
+    """The sum of a density over the area of a region, for example a stellar mass.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+        Of a density, a property per area.
+    where : region, optional
+        The whole map without it; see `region_weights`.
+    distance : `~astropy.units.Quantity`, optional
+        The angular-diameter distance, where the map's pixel scale is an angle.
+    correlation_length : float, optional
+        Sigma, in pixels, of the Gaussian by which the errors of pixels are correlated:
+        rho = exp(-d^2 / (2 L^2)). 0 is independent pixels. Errors of a map are correlated wherever the
+        PSF, a convolution or resampling spread the noise.
+    correlated_fraction : float, optional
+        The part of every pixel's variance that all pixels share, from 0 to 1: zero points, distance,
+        mass-to-light ratio, the error of the model itself. With 1 the error of the total is the sum of
+        all errors.
+    fill : {None, "mean", "radial"}, optional
+        What masked pixels count for: nothing, so that the total is a lower limit; the mean of the others;
+        or the mean of the others at the same radius.
+    centre, position_angle, inclination : optional
+        For ``fill="radial"``, as in `euclid_resolved.maps.radial_profile`; the centre is that of the
+        region without it.
+
+    Returns
+    -------
+    value : `RegionValue`
+        In the unit of the map times an area, Msun for a mass density.
+
+    Raises
+    ------
+    InputError
+        If the map is no density, the area of a pixel is not known, the region lies off the map, or all of
+        it is masked.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.maps import total
+    >>> error, meta = StdDevUncertainty(np.full((10, 10), 5.0)), {"pixel_scale": 100 * u.pc}
+    >>> values = np.full((10, 10), 50.0)
+    >>> density = SpatialMap(values, property="stellar_mass_density", uncertainty=error, meta=meta)
+    >>> mass = total(density)
+    >>> print(f"{mass.value:.2g} +- {mass.error:.1g}")
+    5e+07 solMass +- 5e+05 solMass
+    >>> print(f"{total(density, correlated_fraction=0.5).error:.1g} if pixels share half of the variance")
+    4e+06 solMass if pixels share half of the variance
+    """
+    check_map(map_)
+    prop = map_.property
+    if prop is None or not prop.density:
+        raise InputError(
+            f"the total of {map_.label} means nothing: only a density, such as stellar_mass_density, adds up "
+            "over area; use mean or median"
+        )
+    area, unit = _pixel_area(map_, distance), map_.unit
+    values, sigma, weight, good = _inside(map_, where, "mean")
+    known, filled = weight * good, ""
+    if fill is not None:
+        values, sigma = _fill(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
+        known, filled = weight, fill
+    result = (np.sum(known * np.where(known > 0, values, 0.0)) * unit * area).decompose([u.Msun, u.pc])
+    error = _error_of_sum(known, sigma, correlation_length, correlated_fraction)
+    error = (error * unit * area).decompose([u.Msun, u.pc])
+    return RegionValue("total", prop.name, result, error, *_coverage(weight, good), filled)
+
+
+def mean(map_, where=None, *, weights=None, correlation_length=0.0, correlated_fraction=0.0):
+    """The mean of a map in a region, by area or by another map.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+    where : region, optional
+        The whole map without it; see `region_weights`.
+    weights : `~euclid_resolved.SpatialMap`, optional
+        Weigh pixels with this map, for example the metallicity with the mass density. Its own errors do
+        not enter.
+    correlation_length, correlated_fraction : float, optional
+        As for `total`.
+
+    Returns
+    -------
+    value : `RegionValue`
+        In the map's unit. Masked pixels are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.maps import mean
+    >>> age = SpatialMap(np.array([[2.0, 8.0]]), property="stellar_age")
+    >>> density = SpatialMap(np.array([[10.0, 90.0]]), property="stellar_mass_density")
+    >>> print(mean(age).value, mean(age, weights=density).value)
+    5.0 Gyr 7.4 Gyr
+    """
+    check_map(map_)
+    values, sigma, weight, good = _inside(map_, where, "mean")
+    used = weight * good
+    if weights is not None:
+        check_map(weights)
+        if weights.data.shape != map_.data.shape:
+            raise InputError(f"weights have shape {weights.data.shape}, the map {map_.data.shape}")
+        other = _values(weights, "mean")
+        good = good & np.isfinite(other) & (other >= 0)
+        used = weight * np.where(good, other, 0.0)
+        if not used.any():
+            raise InputError("no pixel of the region has a weight")
+    norm = used.sum()
+    unit = map_.unit or u.dimensionless_unscaled
+    value = np.sum(used * np.where(used > 0, values, 0.0)) / norm * unit
+    error = _error_of_sum(used / norm, sigma, correlation_length, correlated_fraction) * unit
+    return RegionValue("mean", _name(map_), value, error, *_coverage(weight, good))
+
+
+def median(map_, where=None, *, correlation_length=0.0, correlated_fraction=0.0):
+    """The median of a map in a region, weighted by the area of each pixel inside it.
+
+    Parameters
+    ----------
+    map_, where, correlation_length, correlated_fraction
+        As for `mean`.
+
+    Returns
+    -------
+    value : `RegionValue`
+        In the map's unit. Masked pixels are left out. The error is that of the mean times
+        sqrt(pi / 2), which holds for Gaussian errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.maps import median
+    >>> age = SpatialMap(np.array([[2.0, 8.0, 9.0]]), property="stellar_age")
+    >>> print(median(age).value)
+    8.0 Gyr
+    """
+    check_map(map_)
+    values, sigma, weight, good = _inside(map_, where)
+    used = weight * good
+    order = np.argsort(values[used > 0])
+    v, w = values[used > 0][order], used[used > 0][order]
+    middle = (np.cumsum(w) - w / 2) / w.sum()
+    unit = map_.unit or u.dimensionless_unscaled
+    error = _error_of_sum(used / used.sum(), sigma, correlation_length, correlated_fraction)
+    error = error * np.sqrt(np.pi / 2) * unit
+    return RegionValue(
+        "median", _name(map_), np.interp(0.5, middle, v) * unit, error, *_coverage(weight, good)
+    )
+
+
+def _inside(map_, where, plane=None):
+    """Values, one sigma, area of every pixel in the region, and where the value is known."""
+    weight = region_weights(map_, where)
+    values = _values(map_, plane)
+    good = np.isfinite(values)
+    if not (good & (weight > 0)).any():
+        raise InputError(f"all of the region is masked in the map of {map_.label}")
+    error = map_.uncertainty
+    if error is None or error.array is None:
+        return values, None, weight, good
+    error = error.represent_as(StdDevUncertainty)
+    unit = map_.unit or u.dimensionless_unscaled
+    factor = 1.0 if error.unit is None else error.unit.to(unit)
+    return values, np.broadcast_to(np.asarray(error.array, float) * factor, values.shape), weight, good
+
+
+def _values(map_, plane):
+    """The values of a plane where there is one, else of the map; NaN where masked."""
+    values = map_.quantity.value.astype(float)
+    return np.where(np.isfinite(values), map_.planes[plane], np.nan) if plane in map_.planes else values
+
+
+def _coverage(weight, good):
+    area = float(weight.sum())
+    return area, float(1 - (weight * good).sum() / area)
+
+
+def _name(map_):
+    return map_.property.name if map_.property else ""
+
+
+def check_map(map_):
+    """Raise InputError unless this is a map; a dict of maps is the usual mistake."""
+    if isinstance(map_, Mapping):
+        raise InputError(f"one map is needed, got several: choose from {', '.join(map_)}")
+    if not isinstance(map_, SpatialMap):
+        raise InputError(f"a map (SpatialMap) is needed, got {type(map_).__name__}")
+
+
+def _pixel_area(map_, distance):
+    scale = pixel_scale(map_)
+    if scale.unit.is_equivalent(u.pc):
+        if distance is not None:
+            raise InputError(f"a pixel has {scale} already: leave distance= out")
+        return scale**2
+    if distance is None or not scale.unit.is_equivalent(u.rad):
+        raise InputError(
+            f"a total needs the physical area of a pixel, and its side is {scale}: give distance=, or use "
+            "set_distance on the image (meta['pixel_scale'] in pc)"
+        )
+    distance = u.Quantity(distance)
+    if not distance.unit.is_equivalent(u.pc) or not distance > 0 * distance.unit:
+        raise InputError(f"distance must be a positive length, got {distance}")
+    return (distance.to(u.pc) * scale.to_value(u.rad)) ** 2
+
+
+def _error_of_sum(weights, sigma, length, fraction):
+    """One sigma of sum(weights * values), for errors that are partly correlated."""
+    if isinstance(fraction, Mapping):
+        raise InputError(f"correlated_fraction is one number, got several: choose from {', '.join(fraction)}")
+    if not length >= 0 or not 0 <= fraction <= 1:
+        raise InputError(
+            "correlation_length must not be negative and correlated_fraction lie in [0, 1], got "
+            f"{length} and {fraction}"
+        )
+    if sigma is None:
+        return np.nan
+    each = np.where(weights > 0, weights * np.where(weights > 0, sigma, 0.0), 0.0)
+    local = np.sum(each**2)
+    if length > 0:
+        from scipy.signal import fftconvolve
+
+        reach = int(np.ceil(5 * length))
+        profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / length) ** 2)
+        if np.isfinite(each).all():
+            local = np.sum(each * fftconvolve(each, np.outer(profile, profile), mode="same"))
+        else:
+            local = np.nan
+    return float(np.sqrt((1 - fraction) * local + fraction * np.sum(each) ** 2))
+
+
+def _fill(values, sigma, weight, good, how, map_, centre, position_angle, inclination):
+    """Values and errors with the masked pixels filled; the scatter of the others is their error."""
+    inside, hole = good & (weight > 0), ~good & (weight > 0)
+    values, sigma = values.copy(), None if sigma is None else np.array(sigma)
+    if how == "mean":
+        level = np.full(values.shape, np.average(values[inside], weights=weight[inside]))
+        scatter = np.full(values.shape, np.std(values[inside]))
+    elif how == "radial":
+        radius = elliptical_radius(map_, weight, centre, position_angle, axis_ratio(inclination))
+        ring = np.floor(radius / 2).astype(int)
+        number = np.bincount(ring[inside], minlength=ring.max() + 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            average = np.bincount(ring[inside], values[inside], minlength=len(number)) / number
+            square = np.bincount(ring[inside], values[inside] ** 2, minlength=len(number)) / number
+        known = np.flatnonzero(number)
+        spread = np.sqrt(np.clip(square - average**2, 0, None))
+        # Interpolated between rings, so that steep profiles leave no steps.
+        level = np.interp(radius, 2 * known + 1.0, average[known])
+        scatter = np.interp(radius, 2 * known + 1.0, spread[known])
+    else:
+        raise InputError(f"fill must be None, 'mean' or 'radial', got {how!r}")
+    values[hole] = level[hole]
+    if sigma is not None:
+        sigma[hole] = scatter[hole]
+    return values, sigma

@@ -1,0 +1,271 @@
+"""Maps of one physical property and the bits of their quality plane."""
+
+import enum
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDDataRef
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._grid import (
+    Described,
+    check_nddata,
+    check_slices,
+    corner_offset,
+    describe_centre,
+    slice_wcs,
+)
+from euclid_resolved.maps._properties import get_property
+
+__all__ = ["Quality", "SpatialMap"]
+
+
+PLANES = {
+    "lo": "lower end of the interval",
+    "hi": "upper end of the interval",
+    "noise": "one sigma from the noise of the image alone",
+    "model": "one sigma from the scatter of the estimator alone",
+    "mean": "mean of the truth of such pixels: what totals and means add up",
+}
+"""The further planes a map may have, in its own unit."""
+
+
+class Quality(enum.IntFlag):
+    """What is known about a pixel of a map; bits add up, 0 is a pixel without remark.
+
+    Examples
+    --------
+    >>> from euclid_resolved import Quality
+    >>> flags = Quality(24)
+    >>> print([bit.name for bit in flags])
+    ['BELOW_CLIP', 'OUT_OF_DOMAIN']
+    >>> print(Quality.NOISE.meaning)
+    signal-to-noise in a band below what the model was trained for
+    >>> bool(flags & Quality.unjudged())
+    True
+    """
+
+    MASKED = 1, "masked in at least one band of the input image"
+    NONFINITE = 2, "NaN or infinite in at least one band"
+    NONPOSITIVE = 4, "zero or negative surface brightness in at least one band: no logarithm"
+    BELOW_CLIP = 8, "fainter than the surface brightness the model was trained down to"
+    OUT_OF_DOMAIN = 16, "unlike the pixels of the training set: the value is an extrapolation"
+    MISSING_BAND = 32, "data in some of the bands only"
+    NOISE = 64, "signal-to-noise in a band below what the model was trained for"
+    NEIGHBOUR = 128, "a star or another galaxy"
+    SATURATED = 256, "the core of a saturated source, or a hole in a bright one"
+    PSF = 512, "bad pixels or the image's edge within reach of the kernel that matched the PSF"
+    TILE_GAP = 1024, "no tile of the mosaic has data"
+    RESAMPLED = 2048, "too much of a new, larger pixel was masked"
+    UNBINNED = 4096, "too faint to belong to a bin"
+
+    def __new__(cls, value, meaning=""):
+        """A bit and what it means, which files repeat in their headers."""
+        bit = int.__new__(cls, value)
+        bit._value_, bit.meaning = value, meaning
+        return bit
+
+    def __invert__(self):
+        # The first versions of Python 3.11 forget the bits that are declared after this one.
+        return type(self)(sum(bit for bit in type(self) if not int(bit) & int(self)))
+
+    @classmethod
+    def unjudged(cls):
+        """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
+        return ~cls.OUT_OF_DOMAIN
+
+
+class SpatialMap(Described, NDDataRef):
+    """A map of one physical property, with unit, mask, WCS, uncertainty and quality plane.
+
+    An `~astropy.nddata.NDDataRef`: slicing and arithmetic (``+ - * /`` or the methods ``add``, ...)
+    keep class, unit, mask and WCS, and carry the quality plane. Maps are linear, never logarithms.
+
+    Parameters
+    ----------
+    data : array_like
+        The values, 2-D. NaN where the property is not known; those pixels are masked too.
+    property : str or `~euclid_resolved.maps.Property`, optional
+        What the map shows; kept by name in ``meta["property"]``. It gives the unit if there is none.
+    quality : `~numpy.ndarray` of int, optional
+        The bits of `Quality` for every pixel; zero without it.
+    planes : dict of str to `~numpy.ndarray`, optional
+        Further planes in the map's unit: the names are those of `PLANES`. Cut-outs and products with a
+        positive number keep them, other arithmetic drops them.
+    **kwargs
+        ``unit``, ``mask``, ``wcs``, ``uncertainty``, ``meta`` as for `~astropy.nddata.NDData`.
+
+    Raises
+    ------
+    InputError
+        If the data are not 2-D or mask, uncertainty, WCS or quality do not fit them, or the unit is
+        not one of the property.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> density = SpatialMap(np.array([[10.0, 40.0], [np.nan, 90.0]]), property="stellar_mass_density")
+    >>> density.unit
+    Unit("solMass / pc2")
+    >>> density.mask
+    array([[False, False],
+           [ True, False]])
+    >>> print((density * 2)[0:1, 0:2].quantity)
+    [[20. 80.]] solMass / pc2
+    """
+
+    def __init__(self, data, *, property=None, quality=None, planes=None, **kwargs):
+        # The unit comes first: an uncertainty takes it over from the map as it is attached.
+        name = property or (kwargs.get("meta") or {}).get("property")
+        if name is not None and kwargs.get("unit") is None and getattr(data, "unit", None) is None:
+            kwargs["unit"] = get_property(name).unit
+        super().__init__(data, **kwargs)
+        if property is not None:
+            self.meta["property"] = get_property(property).name
+        if self.property is not None:
+            if not self.unit.is_equivalent(self.property.unit):
+                raise InputError(f"{self.property.name} has unit {self.property.unit}, not {self.unit}")
+        shape = self.data.shape
+        if shape:  # a number is what a statistic leaves, or what arithmetic makes of a scalar operand
+            check_nddata(self.label, self)
+        self.quality = np.zeros(shape, np.int32) if quality is None else np.asarray(quality)
+        if self.quality.shape != shape or self.quality.dtype.kind not in "iu":
+            raise InputError(
+                f"{self.label}: quality must be integers of shape {shape}, "
+                f"got {self.quality.dtype} of shape {self.quality.shape}"
+            )
+        self.planes = {name: np.asarray(plane) for name, plane in (planes or {}).items()}
+        for name, plane in self.planes.items():
+            if name not in PLANES or plane.shape != shape or plane.dtype.kind != "f":
+                raise InputError(
+                    f"{self.label}: planes are floats of shape {shape} called {', '.join(PLANES)}; "
+                    f"got {name!r}, {plane.dtype} of shape {plane.shape}"
+                )
+        bad = ~np.isfinite(self.data)
+        if bad.any():
+            self.mask = bad if self.mask is None else bad | np.asarray(self.mask, dtype=bool)
+
+    @property
+    def shape(self):
+        """The shape of the map."""
+        return self.data.shape
+
+    @property
+    def label(self):
+        """What the map shows, in words."""
+        return self.property.label if self.property else "map"
+
+    @property
+    def quantity(self):
+        """The values with their unit, NaN where masked (a copy)."""
+        values = np.array(self.data, dtype=np.result_type(self.data.dtype, np.float32))
+        if self.mask is not None:
+            values[np.broadcast_to(self.mask, values.shape)] = np.nan
+        return u.Quantity(values, self.unit or u.dimensionless_unscaled, copy=False)
+
+    @property
+    def interval(self):
+        """The two ends of the interval as plain arrays in the map's unit, or None.
+
+        ``meta["interval"]`` is the fraction of pixels whose truth it holds.
+        """
+        return (self.planes["lo"], self.planes["hi"]) if {"lo", "hi"} <= set(self.planes) else None
+
+    def fraction(self, bit):
+        """The fraction of pixels that carry a quality bit.
+
+        Parameters
+        ----------
+        bit : `Quality`
+
+        Returns
+        -------
+        fraction : float
+        """
+        if not isinstance(bit, int | np.integer):
+            raise InputError(f"a bit of Quality is needed, for example Quality.MASKED; got {bit!r}")
+        return float(np.mean((self.quality & int(bit)) != 0))
+
+    def _slice(self, item):
+        item = check_slices(item, self.data.shape)
+        planes = {name: plane[item] for name, plane in self.planes.items()}
+        return {**super()._slice(item), "quality": self.quality[item], "planes": planes}
+
+    def _slice_wcs(self, item):
+        return slice_wcs(self.wcs, item)
+
+    def _arithmetic(self, operation, operand, handle_meta="first_found", **kwargs):
+        # NDData keeps the first WCS without a look at the second, and knows nothing of quality.
+        wcs, other = self.wcs, getattr(operand, "wcs", None)
+        if wcs is not None and other is not None and operand.data.shape == self.data.shape:
+            offset = corner_offset(wcs, other, self.data.shape)
+            if not offset <= 0.1:
+                raise InputError(f"the maps' WCS are {offset:.2f} pixels apart; put them on one grid first")
+        result, init = super()._arithmetic(operation, operand, handle_meta=handle_meta, **kwargs)
+        shape = np.shape(result)
+        if shape == self.data.shape:
+            init["quality"] = self.quality | getattr(operand, "quality", 0)
+            init["planes"] = self._scaled_planes(operation, operand)
+        unit = getattr(result, "unit", None) or u.dimensionless_unscaled
+        name = (init.get("meta") or {}).get("property")
+        if name is not None and not unit.is_equivalent(get_property(name).unit):
+            init["meta"] = {key: value for key, value in init["meta"].items() if key != "property"}
+        return result, init
+
+    def _scaled_planes(self, operation, operand):
+        """The further planes after a product with a positive number; none after anything else."""
+        factor = getattr(operand, "data", None)
+        scaling = operation in (np.multiply, np.true_divide) and factor is not None
+        if not scaling or np.ndim(factor) or not factor > 0:
+            return {}
+        return {name: operation(plane, np.asarray(factor)) for name, plane in self.planes.items()}
+
+    def __add__(self, other):
+        return self.add(other)
+
+    def __sub__(self, other):
+        return self.subtract(other)
+
+    def __mul__(self, other):
+        return self.multiply(other)
+
+    def __truediv__(self, other):
+        return self.divide(other)
+
+    def radial_profile(self, bin_width=None, **kwargs):
+        """Median and spread against radius; see `euclid_resolved.maps.radial_profile`."""
+        from euclid_resolved.maps._profiles import radial_profile
+
+        return radial_profile(self, bin_width, **kwargs)
+
+    def plot(self, **kwargs):
+        """Draw the map; see `euclid_resolved.plotting.plot_map`."""
+        from euclid_resolved.plotting._maps import plot_map
+
+        return plot_map(self, **kwargs)
+
+    def to_hdulist(self):
+        """The map as FITS; see ``maps_to_hdulist``."""
+        from euclid_resolved.io._fits import maps_to_hdulist
+
+        return maps_to_hdulist([self])
+
+    def _rows(self):
+        flags = [f"{bit.name} {100 * self.fraction(bit):.1f} %" for bit in Quality if self.fraction(bit)]
+        mask = np.zeros(1) if self.mask is None else np.asarray(self.mask, dtype=bool)
+        return [
+            ("", self.label),
+            ("shape", str(self.data.shape)),
+            ("unit", str(self.unit or "") or "dimensionless"),
+            ("", describe_centre(self.wcs, self.data.shape)),
+            ("masked", f"{100 * mask.mean():.1f} %"),
+            ("quality", ", ".join(flags)),
+        ]
+
+    # Last in the class: below it the name `property` is no longer the decorator.
+    @property
+    def property(self):
+        """The `~euclid_resolved.maps.Property` shown, or None, for example after a product."""
+        name = self.meta.get("property")
+        return None if name is None else get_property(name)

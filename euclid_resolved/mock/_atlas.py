@@ -1,0 +1,207 @@
+"""Write a mock atlas: a folder of FITS files in the layout of the TNG50-SKIRT Atlas, and its sample table."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from tqdm import tqdm
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.io._files import write_text
+from euclid_resolved.mock._galaxy import build_galaxy
+from euclid_resolved.mock._settings import MockSettings
+
+__all__ = ["make_atlas"]
+
+
+ORIGIN = "euclid_resolved mock atlas"
+# Raised when a change to the generator alters its numbers, so that an old folder is not silently continued.
+GENERATOR = 1
+BANDS = ("Euclid_VIS", "Euclid_Y", "Euclid_J", "Euclid_H")
+# The mass map is written last: where it lies, the galaxy is complete.
+MAPS = {"stellarage": "Gyr", "stellarmetallicity": "", "dustmass": "Msun/pc2", "stellarmass": "Msun/pc2"}
+COLUMNS = {
+    "MSTAR": "stellar_mass_msun",
+    "MGAS": "gas_mass_msun",
+    "MDARK": "dark_matter_mass_msun",
+    "SFR": "sfr_msun_per_year",
+    "RHALF": "stellar_half_mass_radius_kpc",
+}
+NAME = re.compile(r"TNG(\d{6})_(O\d)_\w+\.fits")
+
+
+def make_atlas(
+    directory,
+    n_galaxies=60,
+    *,
+    seed=1,
+    pixels=None,
+    observer="O5",
+    settings=None,
+    overwrite=False,
+    progress=None,
+):
+    """Make a mock atlas of galaxies whose stellar mass, age and metallicity are known.
+
+    A model trained on it is trained on a mock; the documentation says what it was tuned to, and what differs.
+
+    Parameters
+    ----------
+    directory : path-like
+        Folder to fill; made if missing.
+    n_galaxies : int, optional
+        Galaxies 1 to `n_galaxies`. Each depends on the seed and its own number only, so that a small atlas
+        begins a large one. Galaxies that lie there complete, of the same seed and settings, stay.
+    seed : int, optional
+    pixels : int, optional
+        Side of the images, 128 by default. The field of view stays that of `settings` (ten scale lengths for
+        the largest discs), so the pixel scale adapts: 64 kpc over 128 pixels are 500 pc a pixel, more for the
+        largest discs. Images of several galaxies on one grid have to be resampled first
+        (`euclid_resolved.imaging._resample`).
+    observer : {'O5', 'O1', 'O2', 'O3', 'O4'}, optional
+        Name of the viewing direction; each has its own inclination.
+    settings : MockSettings, optional
+        The population drawn from; ``MockSettings()`` by default.
+    overwrite : bool, optional
+        Remake everything, and remove a mock atlas of another seed or other settings from the folder.
+    progress : bool, optional
+        Show a progress bar; by default only on a terminal.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The folder, with twelve FITS files a galaxy and ``sample.txt``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all.
+
+    Examples
+    --------
+    >>> from euclid_resolved import make_atlas, read_atlas
+    >>> galaxies = read_atlas(make_atlas("atlas", 2, seed=1, pixels=16))
+    >>> print(galaxies[0].maps["stellar_mass_density"].unit)
+    solMass / pc2
+    >>> galaxies[0].image.bands
+    ('IE', 'YE', 'JE', 'HE')
+    """
+    settings = MockSettings() if settings is None else settings
+    pixels = 128 if pixels is None else int(pixels)
+    if int(n_galaxies) < 1 or pixels < 8 or int(seed) < 0:
+        raise InputError(
+            "a mock atlas needs n_galaxies >= 1, pixels >= 8 and seed >= 0, "
+            f"not {n_galaxies}, {pixels} and {seed}"
+        )
+    if not re.fullmatch("O[1-5]", observer):
+        raise InputError(f"the observer is one of O1, O2, O3, O4, O5, not {observer!r}")
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    digest = _digest(int(seed), pixels, settings)
+    _check_folder(directory, digest, overwrite)
+    numbers = range(1, int(n_galaxies) + 1)
+    silent = None if progress is None else not progress
+    for number in tqdm(numbers, desc="mock galaxies", unit="galaxy", disable=silent):
+        if overwrite or not _complete(directory, number, observer):
+            _write_galaxy(directory, number, int(seed), pixels, observer, settings, digest)
+    _write_sample(directory)
+    return directory
+
+
+def _digest(seed, pixels, settings):
+    """Short name of everything that determines the numbers, apart from observer and galaxy."""
+    text = f"{GENERATOR} {seed} {pixels} {settings.as_text()}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _paths(directory, number, observer):
+    """The twelve files of a galaxy, in the order in which they are written."""
+    stem = f"TNG{number:06d}_{observer}_"
+    names = [f"{band}{suffix}" for band in BANDS for suffix in ("", "_nodust")] + list(MAPS)
+    return [directory / f"{stem}{name}.fits" for name in names]
+
+
+def _complete(directory, number, observer):
+    return all(path.exists() for path in _paths(directory, number, observer))
+
+
+def _check_folder(directory, digest, overwrite):
+    """Refuse a folder that holds something else; with `overwrite`, clear it of other mock galaxies."""
+    groups = {}
+    for path in sorted(directory.glob("TNG*.fits")):
+        groups.setdefault(path.name[:12], []).append(path)
+    for paths in groups.values():
+        # One file speaks for its galaxy, unless an older galaxy has to go: then each is looked at.
+        for path in paths if overwrite else paths[-1:]:
+            header = fits.getheader(path)
+            if header.get("MOCKID") == digest:
+                continue
+            if header.get("ORIGIN") != ORIGIN:
+                raise InputError(
+                    f"{directory} holds {path.name}, which is no mock galaxy: choose another folder"
+                )
+            if not overwrite:
+                raise InputError(
+                    f"{directory} holds a mock atlas of another seed, size or settings ({path.name}: seed "
+                    f"{header.get('MOCKSEED')}, {header.get('NAXIS1')} pixels): choose another folder or "
+                    "say overwrite=True (--overwrite)"
+                )
+            path.unlink()
+
+
+def _write_galaxy(directory, number, seed, pixels, observer, settings, digest):
+    """Build one galaxy and write its files, each beside its place and then renamed into it."""
+    galaxy = build_galaxy(
+        np.random.default_rng([seed, number]),
+        np.random.default_rng([seed, number, int(observer[1])]),
+        pixels,
+        settings,
+    )
+    header = _header(galaxy, number, seed, pixels, observer, settings, digest)
+    planes = [plane for pair in zip(galaxy.images, galaxy.dust_free, strict=True) for plane in pair]
+    planes += [getattr(galaxy, name) for name in MAPS]
+    units = ["MJy/sr"] * 8 + list(MAPS.values())
+    for path, plane, unit in zip(_paths(directory, number, observer), planes, units, strict=True):
+        header["BUNIT"] = unit
+        part = path.with_name(path.name + ".part")
+        fits.PrimaryHDU(plane, header).writeto(part, overwrite=True)
+        os.replace(part, path)
+
+
+def _header(galaxy, number, seed, pixels, observer, settings, digest):
+    """Header shared by the files of one galaxy."""
+    header = fits.Header()
+    header["BUNIT"] = ("MJy/sr", "unit of the pixel values")
+    for axis in (1, 2):
+        header[f"CTYPE{axis}"] = ("", "offset from the centre, no sky coordinates")
+        header[f"CUNIT{axis}"] = "pc"
+        header[f"CRPIX{axis}"] = (pixels + 1) / 2
+        header[f"CRVAL{axis}"] = 0.0
+        header[f"CDELT{axis}"] = (galaxy.pixel_scale, "[pc] pixel scale")
+    header["ORIGIN"] = (ORIGIN, "a MOCK, not a simulation")
+    header["OBJECT"] = f"TNG{number:06d}"
+    header["OBSERVER"] = observer
+    header["MOCKSEED"] = (seed, "seed of the mock atlas")
+    header["MOCKID"] = (digest, "digest of seed, pixels and settings")
+    header["QUIESC"] = (galaxy.properties["quiescent"], "galaxy is quiescent")
+    units = {"SFR": "[Msun/yr] over 100 Myr", "RHALF": "[kpc] half-mass radius, face-on"}
+    for key, name in COLUMNS.items():
+        header[key] = (float(f"{galaxy.properties[name]:.6g}"), units.get(key, "[Msun] within the field"))
+    header.add_history(f"MockSettings({settings.as_text()})")
+    return header
+
+
+def _write_sample(directory):
+    """Write ``sample.txt`` from the headers of all complete galaxies in the folder."""
+    rows = {}
+    for path in sorted(directory.glob("TNG*_stellarmass.fits")):
+        number, observer = NAME.fullmatch(path.name).groups()
+        if int(number) not in rows and _complete(directory, int(number), observer):
+            header = fits.getheader(path)
+            rows[int(number)] = [f"{int(number):d}"] + [f"{header[key]:.6g}" for key in COLUMNS]
+    lines = [f"# {ORIGIN}", "# " + " ".join(["subhalo_id", *COLUMNS.values()])]
+    lines += [" ".join(rows[number]) for number in sorted(rows)]
+    write_text(directory / "sample.txt", "\n".join(lines) + "\n")

@@ -1,0 +1,156 @@
+"""Columns of numbers by pixel, in memory or in files, of which parts are looked at without a copy."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+_PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
+
+
+class Columns(Mapping):
+    """Named columns of equal length, or some runs of their rows.
+
+    ``columns[name]`` is an array: the column itself where one run was chosen, else a copy made on the spot
+    that is not kept.
+
+    Parameters
+    ----------
+    arrays : mapping of str to `~numpy.ndarray`
+        Shape (n,) each; never changed.
+    runs : sequence of (int, int), optional
+        First row and the one after the last of each run, in the order in which the rows count; all rows
+        without it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._columns import Columns
+    >>> columns = Columns({"IE": np.arange(6.0), "HE": np.arange(6.0) * 2})
+    >>> len(columns), list(columns)
+    (2, ['IE', 'HE'])
+    """
+
+    def __init__(self, arrays, runs=None):
+        if isinstance(arrays, Columns):
+            arrays, runs = arrays._arrays, arrays._runs if runs is None or not arrays else arrays._inner(runs)
+        self._arrays = dict(arrays)
+        if not self._arrays:
+            runs = []
+        elif runs is None:
+            runs = [(0, len(next(iter(self._arrays.values()))))]
+        self._runs = _merged(runs)
+
+    def __getitem__(self, name):
+        array = self._arrays[name]
+        parts = [array[start:stop] for start, stop in self._runs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts or [array[:0]])
+
+    def __iter__(self):
+        return iter(self._arrays)
+
+    def __len__(self):
+        return len(self._arrays)
+
+    def __repr__(self):
+        return f"<Columns {', '.join(self)}; {self.n_rows} rows>"
+
+    @property
+    def n_rows(self):
+        """How many rows there are."""
+        return sum(stop - start for start, stop in self._runs)
+
+    def select(self, names):
+        """Some of the columns.
+
+        Parameters
+        ----------
+        names : sequence of str
+
+        Returns
+        -------
+        columns : `Columns`
+        """
+        return Columns({name: self._arrays[name] for name in names}, self._runs)
+
+    def rows(self, runs):
+        """Some of the rows.
+
+        Parameters
+        ----------
+        runs : sequence of (int, int)
+            First row and the one after the last of each run.
+
+        Returns
+        -------
+        columns : `Columns`
+        """
+        return Columns(self, runs)
+
+    def pieces(self, size=_PIECE):
+        """Look at all rows, some at a time.
+
+        Parameters
+        ----------
+        size : int, optional
+            The most rows of a piece.
+
+        Yields
+        ------
+        start : int
+            The number of the piece's first row.
+        piece : dict of str to `~numpy.ndarray`
+            Without a copy.
+        """
+        done = 0
+        for first, last in self._runs:
+            for start in range(first, last, size):
+                stop = min(start + size, last)
+                yield done + start - first, {name: array[start:stop] for name, array in self._arrays.items()}
+            done += last - first
+
+    def take(self, rows):
+        """Single rows.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int
+            Ascending.
+
+        Returns
+        -------
+        values : dict of str to `~numpy.ndarray`
+        """
+        starts, offsets = np.array([start for start, _ in self._runs], np.int64), self._offsets
+        number = np.searchsorted(offsets, rows, side="right") - 1
+        where = rows - offsets[number] + starts[number]
+        return {name: np.asarray(array[where]) for name, array in self._arrays.items()}
+
+    @property
+    def _offsets(self):
+        """The number of the first row of each run."""
+        return np.cumsum([0, *(stop - start for start, stop in self._runs)])[:-1]
+
+    def _inner(self, runs):
+        """Runs of the rows chosen here, as runs of the arrays."""
+        offsets, found = self._offsets, []
+        for start, stop in runs:
+            i = max(int(np.searchsorted(offsets, start, side="right")) - 1, 0)
+            while start < stop:
+                first, last = self._runs[i]
+                here = first + start - int(offsets[i])
+                n = min(stop - start, last - here)
+                found.append((here, here + n))
+                start, i = start + n, i + 1
+        return found
+
+
+def _merged(runs):
+    """Runs without empty ones, and with those in one that follow each other."""
+    merged = []
+    for start, stop in runs:
+        if start == stop:
+            continue
+        if merged and merged[-1][1] == start:
+            start = merged.pop()[0]
+        merged.append((int(start), int(stop)))
+    return merged

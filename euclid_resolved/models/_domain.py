@@ -1,0 +1,295 @@
+"""What a training set covered: estimates outside it are extrapolations."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.features._scale import Scale
+from euclid_resolved.features._sets import make_features
+from euclid_resolved.models._columns import Columns
+
+__all__ = ["Domain"]
+
+
+FLAGGED = 0.01  # of the pixels of galaxies like those of the training set
+REFERENCES = 4096  # training pixels that are kept
+_FURTHEST = 1000.0  # dex: no surface brightness is further from 1 MJy/sr
+NEIGHBOURS = 20
+NOISE_MARGIN = 1.1
+QUIET_SN = 10.0  # what counts as free of noise, for a model trained without
+_LEAF = 16  # reference pixels in a leaf of the tree: fastest for 20 neighbours
+_CELL = 0.25  # standard deviations
+_STEPS = 21, 24, 32, 40, 48, 64, 80, 96, 128  # neighbours of a reference pixel among which to look
+_MANY = 20_000  # pixels, from which on compiled code pays
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """The brightness, colours and noise that a training set covered.
+
+    A pixel is outside where a band or colour leaves the range of the training set, or where training pixels
+    were much sparser than among their own kind: the distance to the 20th nearest of a few thousand training
+    pixels, over the same distance for those neighbours (the local outlier factor of Breunig et al. 2000), in
+    logarithmic brightness scaled to unit covariance. Its limit is such that of the pixels of galaxies that
+    were left out, 1 % exceed it.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Bands and colours.
+    scale : `~euclid_resolved.features.Scale`
+        Their smallest and largest value in the training set, dex and mag.
+    reference : `~numpy.ndarray` or None
+        float32, shape (n, bands): log10 of surface brightness in MJy/sr of some training pixels.
+    limit : float
+        The largest ratio of distances that is inside.
+    noise : `~numpy.ndarray` or None
+        The largest one sigma of the training set by band, MJy/sr; zero where it was free of noise or its
+        noise is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies, estimator=LinearRegression())
+    >>> light = {band: galaxies[0].image.brightness(band)[0, :2].copy() for band in model.bands}
+    >>> light["IE"][1] *= 100  # bluer than anything in the training set
+    >>> model.domain.outside(light)
+    array([False,  True])
+    """
+
+    columns: tuple
+    scale: Scale
+    reference: np.ndarray | None = None
+    limit: float = np.inf
+    noise: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, brightness, noise=None, groups=None, counts=None):
+        """The domain of pixels.
+
+        Parameters
+        ----------
+        brightness : mapping of str to `~numpy.ndarray`
+            Surface brightness in MJy/sr by band.
+        noise : mapping of str to `~numpy.ndarray`, optional
+            One sigma by band, MJy/sr.
+        groups : `~numpy.ndarray` of int, optional
+            Which galaxy a pixel belongs to; the limit comes from galaxies that were left out in turn.
+        counts : sequence of int, optional
+            How many pixels in a row each of `groups` stands for; one without it.
+
+        Returns
+        -------
+        domain : `Domain`
+        """
+        brightness, noise = Columns(brightness), Columns(noise or {})
+        n, low, high = brightness.n_rows, np.inf, -np.inf
+        for _, piece in brightness.pieces():
+            table = make_features(piece, ("bands", "colours"))
+            low, high = np.minimum(low, table.values.min(axis=0)), np.maximum(high, table.values.max(axis=0))
+        box = Scale(low, high)
+        most = [[np.max(piece[band], initial=0) for band in brightness] for _, piece in noise.pieces()]
+        largest = np.max(most, axis=0) if most else np.zeros(len(brightness))
+        rng = np.random.default_rng(0)
+        if n <= 10 * NEIGHBOURS:
+            return cls(table.columns, box, noise=largest)
+        reference = _dex(brightness, _some(rng, n, REFERENCES))
+        groups = rng.integers(3, size=n) if groups is None else np.asarray(groups)
+        counts = np.ones(len(groups), np.int64) if counts is None else np.asarray(counts)
+        limit = _limit(rng, brightness, groups, counts)
+        return cls(table.columns, box, reference, limit, largest)
+
+    def __repr__(self):
+        kept = 0 if self.reference is None else len(self.reference)
+        limit = f"limit {self.limit:.3g}" if np.isfinite(self.limit) else "no limit"
+        return f"<Domain of {', '.join(self.columns)}; {kept} reference pixels; {limit}>"
+
+    def check(self, bands):
+        """Refuse what a file may hold and no training set gives.
+
+        Parameters
+        ----------
+        bands : tuple of str
+            The model's.
+
+        Raises
+        ------
+        InputError
+            If an array has the wrong shape or type, is too large, or holds what is not finite.
+        """
+        reference, noise, n_bands = self.reference, self.noise, len(bands)
+        if reference is not None:
+            shape, kind = np.shape(reference), np.asarray(reference).dtype.kind
+            if len(shape) != 2 or shape[1] != n_bands or kind != "f" or self.columns[:n_bands] != bands:
+                raise InputError("the domain's reference pixels do not fit the model's bands")
+            if not NEIGHBOURS < shape[0] <= 4 * REFERENCES or not (np.abs(reference) < _FURTHEST).all():
+                raise InputError("the domain's reference pixels are too few, too many or no brightness")
+        if noise is not None:
+            if np.shape(noise) != (n_bands,) or not (np.isfinite(noise) & (np.asarray(noise) >= 0)).all():
+                raise InputError("the domain's noise does not fit the model's bands")
+        if not self.limit > 0:
+            raise InputError(f"the domain's limit must be positive, got {self.limit}")
+
+    def outside(self, brightness, noise=None):
+        """Which pixels lie outside.
+
+        Parameters
+        ----------
+        brightness : dict of str to `~numpy.ndarray`
+            Surface brightness in MJy/sr by band, finite and positive.
+        noise : dict of str to `~numpy.ndarray`, optional
+            One sigma by band in MJy/sr. Noisier than anything in training is outside; where training was free
+            of noise, so is a signal-to-noise below 10.
+
+        Returns
+        -------
+        outside : `~numpy.ndarray` of bool
+        """
+        values = make_features(brightness, ("bands", "colours"), columns=self.columns).values
+        outside = ((values < self.scale.minimum) | (values > self.scale.maximum)).any(axis=1)
+        if self.noise is not None and noise:
+            for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
+                most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN
+                outside |= noise[band] > most
+        inside = np.flatnonzero(~outside)
+        if self.reference is not None and len(inside):
+            outside[inside] = self._outliers.beyond(values[inside, : len(brightness)], self.limit)
+        return outside
+
+    @cached_property
+    def _outliers(self):
+        return _LocalOutliers(self.reference)
+
+    def score(self, dex):
+        """How much sparser training pixels are around a pixel than around its neighbours.
+
+        Parameters
+        ----------
+        dex : `~numpy.ndarray`
+            Shape (m, bands): log10 of surface brightness in MJy/sr.
+
+        Returns
+        -------
+        score : `~numpy.ndarray`
+            About 1 amid training pixels; 0 for a pixel that is one of the reference.
+        """
+        return self._outliers(dex)
+
+
+class _LocalOutliers:
+    """The local outlier factor of pixels, with respect to reference pixels."""
+
+    def __init__(self, reference):
+        from scipy.spatial import KDTree
+
+        reference = reference.astype(np.float64)
+        self.centre = reference.mean(axis=0)
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(reference.T)))
+        # Bands that do not vary, or vary as one, must not divide by zero.
+        self.transform = vectors / np.sqrt(np.maximum(values, max(1e-8 * values[-1], 1e-12)))
+        self.reference = self._whitened(reference)
+        self.tree = KDTree(self.reference, leafsize=_LEAF)
+        # The nearest neighbour of a reference pixel is itself.
+        spacing = self.tree.query(self.reference, k=NEIGHBOURS + 1)[0][:, -1]
+        self.spacing = np.maximum(spacing, 1e-9)
+
+    def _whitened(self, dex):
+        # Column by column: the last bit of a matrix product depends on where in it a row stands.
+        columns = zip((dex - self.centre).T, self.transform, strict=True)
+        return sum(column[:, None] * row for column, row in columns)
+
+    def __call__(self, dex):
+        return self._score(self._whitened(dex))
+
+    def _score(self, whitened):
+        order = _neighbours_together(whitened)
+        distance, which = self.tree.query(whitened[order], k=NEIGHBOURS, workers=-1)
+        ratio = distance[:, -1] / self.spacing[which].mean(axis=1)
+        score = np.empty(len(whitened))
+        score[order] = np.where(distance[:, 0] < 1e-5, 0.0, ratio)
+        return score
+
+    def beyond(self, dex, limit):
+        """Which pixels have a score above the limit; of most it is proven without one that they have not."""
+        whitened = self._whitened(dex)
+        beyond = np.ones(len(dex), bool)
+        crowded = _crowded() if len(dex) >= _MANY else None
+        if crowded is not None:
+            order, proven = _neighbours_together(whitened), np.empty(len(dex), bool)
+            crowded(whitened, order, self.reference, *self._surroundings, NEIGHBOURS, float(limit), proven)
+            beyond = ~proven
+        beyond[beyond] = self._score(whitened[beyond]) > limit
+        return beyond
+
+    @cached_property
+    def _surroundings(self):
+        """What `~euclid_resolved.models._crowded.crowded` has to know of the reference pixels."""
+        steps = np.array([k for k in _STEPS if k <= len(self.reference)])
+        distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
+        near, spacing = near.astype(np.int32), self.spacing[near]
+        smallest = [np.partition(spacing[:, :k], NEIGHBOURS - 1)[:, :NEIGHBOURS].mean(axis=1) for k in steps]
+        return near, distance[:, steps - 1], np.column_stack(smallest), steps
+
+
+def _crowded():
+    """The compiled proof, or None without Numba: maps are made without it, too."""
+    try:
+        from euclid_resolved.models._crowded import crowded
+    except ImportError:
+        return None
+    return crowded
+
+
+def _neighbours_together(whitened):
+    """An order in which neighbours follow each other: they need the same part of the reference pixels."""
+    cells = np.clip(np.floor(whitened / _CELL), -127, 127).astype(np.int8)
+    return np.lexsort(cells.T)
+
+
+def _dex(brightness, rows):
+    """log10 of the brightness of some pixels, shape (rows, bands)."""
+    return make_features(brightness.take(rows), ("bands",)).values
+
+
+def _some(rng, n, most):
+    """Some of n pixels, ascending."""
+    return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+
+
+def _limit(rng, brightness, groups, counts):
+    """The score that `FLAGGED` of the pixels exceed when their galaxy is left out."""
+    groups, counts = groups[counts > 0], counts[counts > 0]
+    present, number = np.unique(groups, return_inverse=True)
+    if len(present) < 3:
+        number = rng.integers(3, size=brightness.n_rows)
+        counts, present = np.ones(len(number), np.int64), np.arange(3)
+    fold = (rng.permutation(len(present)) % 3)[number]
+    first = np.cumsum(counts) - counts
+    scores, weights = [], []
+    for i in range(3):
+        n_own, n_others = (int(counts[part].sum()) for part in (fold == i, fold != i))
+        if n_others <= NEIGHBOURS or not n_own:
+            continue
+        own = np.sort(rng.choice(n_own, min(n_own, 2 * REFERENCES), replace=False))
+        own = _rows(own, first[fold == i], counts[fold == i])
+        others = _rows(_some(rng, n_others, REFERENCES), first[fold != i], counts[fold != i])
+        scores.append(_LocalOutliers(_dex(brightness, others))(_dex(brightness, own)))
+        # A galaxy counts once, however many pixels it has.
+        galaxy = number[np.searchsorted(first, own, side="right") - 1]
+        weights.append(1 / np.bincount(galaxy, minlength=len(present))[galaxy])
+    scores, weights = np.concatenate(scores), np.concatenate(weights)
+    order = np.argsort(scores)
+    at = np.searchsorted(np.cumsum(weights[order]), (1 - FLAGGED) * weights.sum())
+    return float(scores[order][min(at, len(scores) - 1)])
+
+
+def _rows(rank, first, counts):
+    """The pixels of given rank among those of some galaxies, which have `counts` pixels each from `first`."""
+    before = np.cumsum(counts) - counts
+    run = np.searchsorted(before, rank, side="right") - 1
+    return first[run] + rank - before[run]

@@ -1,0 +1,237 @@
+"""Intervals that hold as many pixels of unseen galaxies as they say (split-conformal prediction)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+
+__all__ = ["Interval"]
+
+
+LEVELS = (0.68, 0.95)
+"""The fractions of pixels that calibrated intervals are made for."""
+
+BRIGHTNESS_BINS = 6
+NOISE_BINS = 6
+FEWEST_GALAXIES = 5
+FEWEST_PIXELS = 60
+BEST_SN = 1e4  # images free of noise lie here, so that they have a logarithm
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Where the truth lies about an estimate, from galaxies that the model had not seen.
+
+    Split-conformal: quantiles of truth minus estimate (dex), in bins of surface brightness and, within
+    each, of signal-to-noise, both in the model's clip band (Mondrian bins). Every galaxy has the same
+    weight, however many pixels it has.
+
+    Attributes
+    ----------
+    levels : `~numpy.ndarray`
+        Shape (l,): the fractions of pixels that the intervals hold.
+    brightness : `~numpy.ndarray`
+        Shape (b - 1,): inner edges of the bins of log10 surface brightness in MJy/sr.
+    noise : `~numpy.ndarray`
+        Shape (b, s - 1): inner edges of the bins of log10 signal-to-noise.
+    low, high : `~numpy.ndarray`
+        Shape (l, b, s): what to add to an estimate, dex.
+    mean : `~numpy.ndarray` or None
+        Shape (b, s): what to add to an estimate, dex, for the mean of the truth on the linear scale. An
+        estimate that is right in the mean of logarithms is too low for a sum. None in files that were
+        written without it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models import Interval
+    >>> rng = np.random.default_rng(1)
+    >>> difference, light = rng.normal(0, 0.1, 20_000), 10 ** rng.uniform(-1, 1, 20_000)
+    >>> interval = Interval.of(difference, light, 0 * light, np.arange(20_000) % 10)
+    >>> low, high = interval.offsets(np.array([1.0]), np.array([0.0]), 0.68)
+    >>> print(f"{low[0]:.1f} {high[0]:+.1f} dex")
+    -0.1 +0.1 dex
+    """
+
+    levels: np.ndarray
+    brightness: np.ndarray
+    noise: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, difference, light, noise, groups, levels=LEVELS):
+        """The intervals that held-out pixels ask for.
+
+        Parameters
+        ----------
+        difference : `~numpy.ndarray`
+            Truth minus estimate, dex, shape (n,).
+        light, noise : `~numpy.ndarray`
+            Surface brightness in MJy/sr and its one sigma (zero: none, or not known), in the clip band.
+        groups : `~numpy.ndarray` of int
+            Which galaxy a pixel belongs to.
+        levels : sequence of float, optional
+
+        Returns
+        -------
+        interval : `Interval`
+        """
+        difference = np.asarray(difference, np.float64)
+        number = np.unique(groups, return_inverse=True)[1]
+        weight = 1 / np.bincount(number)[number]
+        if number.max(initial=-1) + 1 < FEWEST_GALAXIES:
+            raise InputError(
+                f"to calibrate intervals at least {FEWEST_GALAXIES} galaxies are needed, that neither "
+                f"training nor test has; got {number.max(initial=-1) + 1}"
+            )
+        x, sn = _coordinates(light, noise)
+        brightness = _quantiles(x, weight, np.arange(1, BRIGHTNESS_BINS) / BRIGHTNESS_BINS)
+        first = np.searchsorted(brightness, x)
+        edges = np.empty((BRIGHTNESS_BINS, NOISE_BINS - 1))
+        shape = (len(levels), BRIGHTNESS_BINS, NOISE_BINS)
+        low, high, mean = np.empty(shape), np.empty(shape), np.empty(shape[1:])
+        # Galaxies to calibrate on may be easier than most, all of them; one standard error guards against it.
+        margin = np.sqrt(np.array(levels) * (1 - np.array(levels)) / _effective(difference, weight, number))
+        whole = _cell(difference, weight, number, levels, margin)
+        for i in range(BRIGHTNESS_BINS):
+            mine = first == i
+            edges[i] = _quantiles(sn[mine], weight[mine], np.arange(1, NOISE_BINS) / NOISE_BINS)
+            row = _cell(difference[mine], weight[mine], number[mine], levels, margin)
+            second = np.searchsorted(edges[i], sn)
+            for j in range(NOISE_BINS):
+                cell = mine & (second == j)
+                own = _cell(difference[cell], weight[cell], number[cell], levels, margin)
+                low[:, i, j], high[:, i, j], mean[i, j] = next(t for t in (own, row, whole) if t is not None)
+        return cls(np.array(levels, float), brightness, edges, low, high, mean)
+
+    def __repr__(self):
+        levels = ", ".join(f"{level:g}" for level in self.levels)
+        bins = f"{self.low.shape[1]} bins of brightness, {self.low.shape[2]} of signal-to-noise"
+        return f"<Interval for {levels}; {bins}>"
+
+    def offsets(self, light, noise, level=LEVELS[0]):
+        """What to add to estimates for the two ends of the interval.
+
+        Parameters
+        ----------
+        light, noise : `~numpy.ndarray`
+            As for `of`.
+        level : float, optional
+            One of `levels`.
+
+        Returns
+        -------
+        low, high : `~numpy.ndarray`
+            dex, shape (n,).
+        """
+        which = np.flatnonzero(np.isclose(self.levels, level))
+        if not which.size:
+            raise InputError(f"intervals are known for {', '.join(map(str, self.levels))}, not for {level}")
+        i, j = self._bins(light, noise)
+        return self.low[which[0], i, j], self.high[which[0], i, j]
+
+    def to_mean(self, light, noise):
+        """What to add to estimates for the mean of the truth on the linear scale.
+
+        Parameters
+        ----------
+        light, noise : `~numpy.ndarray`
+            As for `of`.
+
+        Returns
+        -------
+        offset : `~numpy.ndarray` or None
+            dex, shape (n,); None where the calibration does not know it.
+        """
+        return None if self.mean is None else self.mean[self._bins(light, noise)]
+
+    def _bins(self, light, noise):
+        x, sn = _coordinates(light, noise)
+        i = np.searchsorted(self.brightness, x)
+        return i, (sn[:, None] > self.noise[i]).sum(axis=1)
+
+    def to_tree(self):
+        """The interval as a dict of arrays."""
+        tree = {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
+        return tree if self.mean is None else {**tree, "mean": self.mean}
+
+    @classmethod
+    def from_tree(cls, tree):
+        """The interval from what `to_tree` gave; nothing in it is trusted.
+
+        Parameters
+        ----------
+        tree : dict of str to array_like
+
+        Returns
+        -------
+        interval : `Interval`
+
+        Raises
+        ------
+        InputError
+            If the arrays do not fit together.
+        """
+        names = ("levels", "brightness", "noise", "low", "high")
+        levels, brightness, noise, low, high = (np.asarray(tree[n], np.float64) for n in names)
+        shape = (len(levels), len(brightness) + 1, noise.shape[-1] + 1)
+        fits = brightness.ndim == levels.ndim == 1 and noise.shape == (shape[1], shape[2] - 1)
+        if not fits or low.shape != shape or high.shape != shape or not 0 < low.size <= 100_000:
+            raise InputError("the arrays of an interval do not fit together")
+        mean = None if tree.get("mean") is None else np.asarray(tree["mean"], np.float64)
+        if mean is not None and mean.shape != shape[1:]:
+            raise InputError("the arrays of an interval do not fit together")
+        known = [a for a in (levels, brightness, noise, low, high, mean) if a is not None]
+        if not all(np.isfinite(a).all() for a in known):
+            raise InputError("an interval has values that are not finite")
+        rising = (np.diff(brightness) >= 0).all() and (np.diff(noise, axis=1) >= 0).all()
+        if not rising or (low > high).any() or (levels <= 0).any() or (levels >= 1).any():
+            raise InputError("an interval has edges or ends that are out of order")
+        return cls(levels, brightness, noise, low, high, mean)
+
+
+def _coordinates(light, noise):
+    """log10 of brightness and of signal-to-noise."""
+    light, noise = np.asarray(light, np.float64), np.asarray(noise, np.float64)
+    return np.log10(light), np.log10(light / np.maximum(noise, light / BEST_SN))
+
+
+def _quantiles(values, weight, fractions):
+    """Weighted quantiles; zeros where there is nothing, as in a bin between equal edges."""
+    if not len(values):
+        return np.zeros(len(fractions))
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order])
+    at = np.searchsorted(reached, np.asarray(fractions) * reached[-1])
+    return values[order][np.minimum(at, len(values) - 1)]
+
+
+def _cell(difference, weight, number, levels, margin):
+    """Low and high quantiles for each level, and the mean, or None where there is too little to tell."""
+    present, number = np.unique(number, return_inverse=True)
+    if len(present) < FEWEST_GALAXIES or len(difference) < FEWEST_PIXELS:
+        return None
+    # The finite-sample correction of conformal prediction, (n + 1) / n.
+    held = np.array(levels) * (1 + 1 / _effective(difference, weight, number)) + margin
+    held = np.minimum(held, 1)
+    mean = np.log10(np.average(10**difference, weights=weight))
+    return (*(_quantiles(difference, weight, at) for at in ((1 - held) / 2, (1 + held) / 2)), mean)
+
+
+def _effective(difference, weight, number):
+    """How many independent pixels there are: galaxies, over the fraction of the variance between them."""
+    total = np.bincount(number, weight)
+    # Pixels of a galaxy err together.
+    return total.sum() ** 2 / (total**2).sum() / np.clip(shared_part(difference, weight, number), 0.01, 1)
+
+
+def shared_part(difference, weight, number):
+    """The part of the variance of differences that lies between galaxies, 0 to 1."""
+    total = np.bincount(number, weight)
+    means = np.bincount(number, weight * difference) / total
+    centre = np.average(difference, weights=weight)
+    spread = np.average((difference - centre) ** 2, weights=weight)
+    return np.average((means - centre) ** 2, weights=total) / max(spread, 1e-30)

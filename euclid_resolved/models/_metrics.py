@@ -1,0 +1,200 @@
+"""How good estimates are: the paper's six metrics, in dex."""
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+
+__all__ = ["bias", "metrics", "nmad", "outlier_fraction", "pearson", "r2", "rmse"]
+
+
+OUTLIER = 0.3
+"""The difference, in dex, beyond which an estimate counts as an outlier (the paper's Eq. 8)."""
+
+
+def _pair(y_true, y_pred):
+    y_true, y_pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    if y_true.shape != y_pred.shape or y_true.ndim != 1:
+        raise InputError(f"truth {y_true.shape} and prediction {y_pred.shape} must be 1-D and equally long")
+    return y_true, y_pred
+
+
+def r2(y_true, y_pred):
+    """Coefficient of determination (Eq. 3): 1 is perfect, 0 as good as the mean of the truth.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    r2 : float
+        NaN for fewer than two values or a constant truth.
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import r2
+    >>> r2([0.0, 1.0, 2.0], [0.0, 1.0, 2.0])
+    1.0
+    >>> r2([0.0, 1.0, 2.0], [1.0, 1.0, 1.0])
+    0.0
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    if y_true.size < 2 or np.ptp(y_true) == 0:
+        return np.nan
+    return float(1 - np.sum((y_true - y_pred) ** 2) / np.sum((y_true - y_true.mean()) ** 2))
+
+
+def rmse(y_true, y_pred):
+    """Root-mean-square error in dex (Eq. 5); NaN for no values.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    rmse : float
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import rmse
+    >>> round(rmse([1.0, 2.0], [1.3, 2.4]), 3)
+    0.354
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.sqrt(np.mean((y_true - y_pred) ** 2))) if y_true.size else np.nan
+
+
+def nmad(y_true, y_pred):
+    """Normalised median absolute deviation in dex, ``1.4826 median |d - median d|`` (Eq. 6).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    nmad : float
+        NaN for no values.
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import nmad
+    >>> round(nmad([0.0, 0.1, 0.2, 5.0], [0.0, 0.0, 0.0, 0.0]), 3)
+    0.148
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    d = y_true - y_pred
+    if not d.size:
+        return np.nan
+    d -= np.median(d)
+    return float(1.4826 * np.median(np.abs(d, out=d), overwrite_input=True))
+
+
+def bias(y_true, y_pred):
+    """Mean of truth minus prediction in dex (Eq. 7): positive where the model underestimates.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    bias : float
+        NaN for no values.
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import bias
+    >>> bias([2.0, 3.0], [1.5, 2.5])
+    0.5
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.mean(y_true - y_pred)) if y_true.size else np.nan
+
+
+def outlier_fraction(y_true, y_pred, limit=OUTLIER):
+    """The fraction of values off by more than `limit` dex (Eq. 8).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+    limit : float, optional
+
+    Returns
+    -------
+    fraction : float
+        NaN for no values.
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import outlier_fraction
+    >>> outlier_fraction([1.0, 1.0, 1.0, 1.0], [1.1, 0.9, 1.2, 1.5])
+    0.25
+    >>> outlier_fraction([1.0, 1.0, 1.0, 1.0], [1.1, 0.9, 1.2, 1.5], limit=0.15)
+    0.5
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return float(np.mean(np.abs(y_true - y_pred) > limit)) if y_true.size else np.nan
+
+
+def pearson(y_true, y_pred):
+    """Pearson correlation coefficient (Eq. 9).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    rho : float
+        NaN for fewer than two values or where one of the two is constant.
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import pearson, r2
+    >>> truth, estimate = [0.0, 1.0, 2.0], [0.0, 0.5, 1.0]
+    >>> round(pearson(truth, estimate), 3), round(r2(truth, estimate), 3)
+    (1.0, 0.375)
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    if y_true.size < 2 or np.ptp(y_true) == 0 or np.ptp(y_pred) == 0:
+        return np.nan
+    return float(np.corrcoef(y_true, y_pred)[0, 1])
+
+
+METRICS = (r2, rmse, nmad, bias, outlier_fraction, pearson)
+"""The six metrics, in the paper's order."""
+
+
+def metrics(y_true, y_pred):
+    """All six metrics.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        log10 of the property, shape (n,).
+
+    Returns
+    -------
+    values : dict of str to float
+
+    Examples
+    --------
+    >>> from euclid_resolved.models import metrics
+    >>> for name, value in metrics([1.0, 2.0, 3.0], [1.1, 2.0, 2.5]).items():
+    ...     print(f"{name:16} {value:6.3f}")
+    r2                0.870
+    rmse              0.294
+    nmad              0.148
+    bias              0.133
+    outlier_fraction  0.333
+    pearson           0.987
+    """
+    return {metric.__name__: metric(y_true, y_pred) for metric in METRICS}

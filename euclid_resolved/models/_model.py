@@ -1,0 +1,366 @@
+"""A trained model: estimates for pixels, maps for images, and the tree that goes into a file."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from astropy.nddata import StdDevUncertainty
+
+from euclid_resolved._checks import check_names, check_type
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._scale import Scale, from_dex
+from euclid_resolved.features._sets import make_features
+from euclid_resolved.images._grid import HasCard
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._noise import image_noise
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.maps._spatial_map import Quality, SpatialMap
+from euclid_resolved.models._clip import MIN_SN, judge
+from euclid_resolved.models._domain import Domain
+from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._output import append, checked_predict, registered_name
+from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
+from euclid_resolved.models._uncertainty import map_errors, noise_scatter
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model(HasCard):
+    """A trained model: everything needed to map an image, and the record of how it came to be.
+
+    Attributes
+    ----------
+    bands : tuple of str
+        The bands it needs, in order.
+    features : tuple of str
+        The sets of features it chains.
+    columns, column_units : tuple of str
+        The columns it looks at, in order, and their units.
+    clip : float or None
+        Pixels at or below this surface brightness (MJy/sr) in `clip_band` are not judged.
+    clip_band : str
+    feature_scale : `~euclid_resolved.features.Scale`
+    domain : `Domain`
+    outputs : dict of str to `Output`
+        By property.
+    golden_rows : `~numpy.ndarray`
+        float32, shape (m, k): scaled training features.
+    training : dict
+        What it was trained on: source, galaxies, test galaxies, seed, pixels, accuracy, ...
+    versions : dict
+        The versions of the libraries that trained it.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "all", LinearRegression())
+    >>> model.properties
+    ('stellar_mass_density', 'stellar_metallicity', 'stellar_age')
+    >>> maps = model.predict_maps(galaxies[3].image)
+    >>> print(f"{maps['stellar_age'].quantity.min():.1f} to {maps['stellar_age'].quantity.max():.1f}")
+    1.6 Gyr to 8.8 Gyr
+    """
+
+    bands: tuple
+    features: tuple
+    columns: tuple
+    column_units: tuple
+    clip: float | None
+    clip_band: str
+    feature_scale: Scale
+    domain: Domain
+    outputs: dict
+    golden_rows: np.ndarray
+    training: dict
+    versions: dict
+
+    @property
+    def properties(self):
+        """The properties it estimates."""
+        return tuple(self.outputs)
+
+    @cached_property
+    def digest(self):
+        """A SHA-256 over all it has learned, as hexadecimal text."""
+        tree = self.to_tree()
+        sha = hashlib.sha256()
+        for key in sorted(set(tree) - {"training", "versions"}):
+            hash_tree(sha, key, tree[key])
+        return sha.hexdigest()
+
+    def _output(self, property):
+        if property is None:
+            if len(self.outputs) > 1:
+                raise InputError(f"which property? The model estimates {', '.join(self.outputs)}")
+            return next(iter(self.outputs.values()))
+        name = get_property(property).name
+        if name not in self.outputs:
+            raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
+        return self.outputs[name]
+
+    def estimate(self, brightness, property=None):
+        """Estimate a property of single pixels.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            Surface brightness in MJy/sr by band, shape (n,), finite and positive.
+        property : str, optional
+            Needed where the model estimates several.
+
+        Returns
+        -------
+        dex : `~numpy.ndarray`
+            float32, shape (n,): log10 of the property in its unit.
+        """
+        return self._estimate(self._scaled(brightness), self._output(property), {})
+
+    def estimate_all(self, brightness):
+        """Estimate every property of single pixels; features are made once.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            As for `estimate`.
+
+        Returns
+        -------
+        dex : dict of str to `~numpy.ndarray`
+            By property, what `estimate` gives.
+        """
+        X, done = self._scaled(brightness), {}
+        return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
+
+    def spread(self, brightness, property=None):
+        """How far a fit with another seed would take the estimates of single pixels.
+
+        Parameters
+        ----------
+        brightness : mapping of str to array_like
+            As for `estimate`.
+        property : str, optional
+            Needed where the model estimates several.
+
+        Returns
+        -------
+        sigma : `~numpy.ndarray` or None
+            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`); None where the
+            estimator does not know it.
+        """
+        X, output, done = self._scaled(brightness), self._output(property), {}
+        for name in output.chain:
+            self._predict_scaled(X, self.outputs[name], done)
+        return self._spread(X, output, done)
+
+    def _scaled(self, brightness):
+        missing = [band for band in self.bands if band not in brightness]
+        if missing:
+            raise InputError(
+                f"the model needs the brightness in {', '.join(self.bands)}; {', '.join(missing)} not given"
+            )
+        table = make_features(brightness, self.features, columns=self.columns)
+        return self.feature_scale.apply(table.values)
+
+    def _estimate(self, X, output, done):
+        return output.scale.invert(self._predict_scaled(X, output, done))
+
+    def _predict_scaled(self, X, output, done):
+        """The scaled estimate of one output; `done` keeps those that others may be chained to."""
+        if output.property not in done:
+            earlier = [self._predict_scaled(X, self.outputs[name], done) for name in output.chain]
+            done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
+        return done[output.property]
+
+    def predict(self, image, property=None, **options):
+        """Map one property of an image.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+            With the model's bands; others are left alone.
+        property : str, optional
+            Needed where the model estimates several.
+        **options
+            `draws`, `seed`, `level` and `min_sn`, as for `predict_maps`.
+
+        Returns
+        -------
+        map : `~euclid_resolved.SpatialMap`
+            Linear, float32, with the image's WCS. NaN, masked and flagged where the model may not
+            judge; flagged OUT_OF_DOMAIN where the value is an extrapolation.
+
+        Raises
+        ------
+        InputError
+            If a band is missing.
+        """
+        name = self._output(property).property
+        return self.predict_maps(image, (name,), **options)[name]
+
+    def predict_maps(
+        self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0], min_sn=MIN_SN, first_row=0
+    ):
+        """Map several properties of an image; features are made once.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+        properties : sequence of str, optional
+            All that the model estimates without it.
+        draws : int, optional
+            How often to draw the image's noise again, to see what it does to the estimates; 0 does not.
+            The image must know its noise in every band.
+        seed : int, optional
+            Of the draws.
+        level : float, optional
+            Of the calibrated interval, 0.68 or 0.95, where the model has one.
+        min_sn : float or None, optional
+            Pixels whose brightness is below this many times their own uncertainty, in any band, are not
+            judged (NOISE). Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66 of
+            it in IE, 0.22 in the others), so that 1 shows fainter parts of a galaxy there, with few specks
+            of sky; intervals are calibrated for the default.
+        first_row : int, optional
+            Where the image is a strip of a larger one: the number of its first row there. The noise that is
+            drawn is then that of the larger image.
+
+        Returns
+        -------
+        maps : dict of str to `~euclid_resolved.SpatialMap`
+            As `predict` gives them. A calibrated model gives an interval (``map.interval``), and half the
+            width of the 68 % interval as uncertainty: it holds everything between image and truth. With
+            `draws`, the scatter that the image's noise makes, and that of the estimator itself where it
+            is known, are in the planes ``noise`` and ``model``; without a calibration both together are
+            the uncertainty, and the model's own error comes on top. ``meta["uncertainty"]`` says which.
+        """
+        check_type(image, MultiBandImage, "read_euclid opens an image")
+        missing = [band for band in self.bands if band not in image]
+        if missing:
+            raise InputError(
+                f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
+                f"that does without: train(..., bands={tuple(b for b in self.bands if b not in missing)})"
+            )
+        names = self.properties if properties is None else check_names(properties, "properties")
+        outputs = [self._output(name) for name in names]
+        image = image.select(self.bands)
+        quality = judge(image, self.bands, self.clip, self.clip_band, min_sn)
+        good = quality == 0
+        reasons = image.meta.get("mask_reasons")
+        if reasons is not None and np.shape(reasons) == quality.shape:
+            quality[~good] |= np.asarray(reasons)[~good]
+        if not good.any():
+            message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+            warnings.warn(message, DataWarning, stacklevel=2)
+        brightness = {band: image.brightness(band)[good] for band in self.bands}
+        noise = self._noise(image, good)
+        outside = self.domain.outside(brightness, noise)
+        quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
+        X, done = self._scaled(brightness), {}
+        scatter = {}
+        if draws:
+            pixels = np.flatnonzero(good) + first_row * good.shape[1]
+            scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
+        meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
+        meta.update({key: image.meta[key] for key in ("pixel_scale", "history") if key in image.meta})
+        meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
+        maps = {}
+        for output in outputs:
+            dex = self._estimate(X, output, done)
+            spread = self._spread(X, output, done) if draws else None
+            errors = map_errors(
+                output, dex, brightness[self.clip_band], noise.get(self.clip_band),
+                scatter.get(output.property), spread, level,
+            )  # fmt: skip
+            planes = {name: _plane(values, good) for name, values in errors.planes.items()}
+            maps[output.property] = SpatialMap(
+                _plane(from_dex(dex), good),
+                property=output.property,
+                wcs=image.wcs,
+                mask=~good,
+                quality=quality.copy(),
+                planes=planes,
+                uncertainty=None if errors.sigma is None else StdDevUncertainty(_plane(errors.sigma, good)),
+                meta={
+                    **meta,
+                    **errors.meta,
+                    "name": image.name,
+                    "estimator": registered_name(output.estimator),
+                },
+            )
+        return maps
+
+    def _noise(self, image, good):
+        """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
+        noise = {band: image_noise(image, band) for band in self.bands}
+        if any(sigma is None for sigma in noise.values()):
+            return {}
+        return {band: sigma[good] for band, sigma in noise.items()}
+
+    def _scatter(self, outputs, brightness, noise, draws, seed, pixels):
+        """What the image's noise does to the estimates, dex by property."""
+        if not noise:
+            raise InputError(
+                "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
+                "the RMS maps)"
+            )
+        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
+
+        def estimate(drawn):
+            X, done = self._scaled(drawn), {}
+            return {output.property: self._estimate(X, output, done) for output in outputs}
+
+        floor = {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
+        options = {"draws": draws, "seed": seed, "floor": floor, "pixels": pixels}
+        return noise_scatter(estimate, brightness, noise, **options)
+
+    def _spread(self, X, output, done):
+        """How far a fit with another seed would differ, dex, or None."""
+        sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
+        return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
+
+    def to_tree(self):
+        """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
+        return model_to_tree(self)
+
+    @classmethod
+    def from_tree(cls, tree):
+        """A model from what `to_tree` gave; nothing in it is trusted.
+
+        Parameters
+        ----------
+        tree : dict
+
+        Returns
+        -------
+        model : `Model`
+
+        Raises
+        ------
+        InputError
+            If something is missing, does not fit together, or the estimators no longer give the
+            predictions that were stored with them.
+        PluginError
+            If an estimator or a set of features is not installed.
+        """
+        try:
+            return cls(**tree_to_fields(tree))
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise InputError(f"the model is damaged: {type(error).__name__} {error}") from error
+
+    def __repr__(self):
+        what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
+        columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
+        return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
+
+
+def _plane(values, good):
+    """Values of the good pixels in a plane that is NaN elsewhere."""
+    plane = np.full(good.shape, np.nan, np.float32)
+    plane[good] = values
+    return plane

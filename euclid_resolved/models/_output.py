@@ -1,0 +1,81 @@
+"""One property that a model estimates, and how its estimator is asked."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved.estimators._contract import Estimator
+from euclid_resolved.features._scale import Scale
+from euclid_resolved.models._intervals import Interval
+from euclid_resolved.plugins._registry import available
+
+__all__ = ["Output"]
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One property that a model estimates.
+
+    Attributes
+    ----------
+    property : str
+        The property's name.
+    estimator : `~euclid_resolved.estimators.Estimator`
+        Fitted.
+    scale : `~euclid_resolved.features.Scale`
+        Of the target in dex.
+    golden : `~numpy.ndarray`
+        float32: what the estimator gives for the model's golden rows.
+    chain : tuple of str
+        Other properties of the model whose scaled estimates follow the features as further columns.
+    interval : `~euclid_resolved.models.Interval` or None
+        Calibrated on galaxies held out; see `~euclid_resolved.training.calibrate`.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> model = train(example_galaxies(), "stellar_age", LinearRegression())
+    >>> output = model.outputs["stellar_age"]
+    >>> output.estimator, output.chain
+    (LinearRegression(), ())
+    >>> low, high = output.scale.minimum.item(), output.scale.maximum.item()
+    >>> print(f"log10 age (Gyr) of the training set: {low:.2f} to {high:.2f}")
+    log10 age (Gyr) of the training set: 0.21 to 0.94
+    """
+
+    property: str
+    estimator: Estimator
+    scale: Scale
+    golden: np.ndarray = field(repr=False)
+    chain: tuple = ()
+    interval: Interval | None = None
+
+
+def append(X, columns):
+    """The features with further columns behind them."""
+    return np.column_stack([X, *columns]) if columns else X
+
+
+def checked_predict(estimator, X, what):
+    """Predict, and hold a plugin to its contract."""
+    try:
+        y = np.asarray(estimator.predict(X))
+    except InputError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        name = registered_name(estimator)
+        raise PluginError(f"{name} failed to predict {what}: {type(error).__name__}: {error}") from error
+    if y.shape != (len(X),) or y.dtype.kind != "f":
+        name = registered_name(estimator)
+        raise PluginError(f"{name} predicted {y.dtype} of shape {y.shape}, float32 ({len(X)},) is needed")
+    return y
+
+
+def registered_name(estimator):
+    """The name under which an estimator's class is registered."""
+    for name, registered in available("estimators").items():
+        if type(estimator) is registered:
+            return name
+    return f"{type(estimator).__name__} (not registered)"

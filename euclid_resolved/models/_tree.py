@@ -1,0 +1,153 @@
+"""A model as the tree of a file, and what makes a model again."""
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.features._scale import Scale
+from euclid_resolved.features._sets import feature_columns, make_features
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._domain import Domain
+from euclid_resolved.models._intervals import Interval
+from euclid_resolved.models._output import Output, append, checked_predict, registered_name
+from euclid_resolved.plugins._registry import lookup
+
+
+def model_to_tree(model):
+    """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
+    return {
+        "bands": list(model.bands),
+        "features": list(model.features),
+        "columns": list(model.columns),
+        "column_units": list(model.column_units),
+        "clip": None if model.clip is None else float(model.clip),
+        "clip_band": model.clip_band,
+        "feature_scale": _scale_tree(model.feature_scale),
+        "domain": {
+            "columns": list(model.domain.columns),
+            **_scale_tree(model.domain.scale),
+            **({} if model.domain.reference is None else {"reference": model.domain.reference}),
+            **({} if model.domain.noise is None else {"noise": model.domain.noise}),
+            **({"limit": model.domain.limit} if np.isfinite(model.domain.limit) else {}),
+        },
+        "outputs": [
+            {
+                "property": output.property,
+                "unit": get_property(output.property).unit.to_string(),
+                "estimator": registered_name(output.estimator),
+                "settings": output.estimator.settings(),
+                "scale": _scale_tree(output.scale),
+                "state": output.estimator.state(),
+                "golden": output.golden,
+                "chain": list(output.chain),
+                **({} if output.interval is None else {"interval": output.interval.to_tree()}),
+            }
+            for output in model.outputs.values()
+        ],
+        "golden_rows": model.golden_rows,
+        "training": model.training,
+        "versions": model.versions,
+    }
+
+
+def tree_to_fields(tree):
+    """The fields of a model from what `model_to_tree` gave; nothing in it is trusted."""
+    columns, features, bands = tuple(tree["columns"]), tuple(tree["features"]), tuple(tree["bands"])
+    clip, units = tree["clip"], tuple(tree["column_units"])
+    unknown = set(columns) - set(feature_columns(bands, features))
+    if unknown or len(set(columns)) != len(columns):
+        raise InputError(f"columns {', '.join(columns)} are not what {', '.join(features)} make")
+    now = make_features({band: np.ones(1) for band in bands}, features, columns=columns).units
+    if units != now:
+        raise InputError(f"its columns have units {units}, but {', '.join(features)} make {now}")
+    if clip is not None and not np.isfinite(float(clip)):
+        raise InputError(f"the model's clip is {clip}")
+    feature_scale = Scale(tree["feature_scale"]["minimum"], tree["feature_scale"]["maximum"])
+    domain = _restore_domain(tree["domain"])
+    rows = np.ascontiguousarray(tree["golden_rows"], dtype=np.float32)
+    clip_band = str(tree["clip_band"])
+    if clip_band not in bands or set(domain.columns) - set(feature_columns(bands, ("bands", "colours"))):
+        raise InputError("the model's clip or domain speaks of bands it does not have")
+    domain.check(bands)
+    if len(feature_scale.minimum) != len(columns) or len(domain.scale.minimum) != len(domain.columns):
+        raise InputError("the model's ranges do not fit its columns")
+    if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
+        raise InputError("the model's golden rows do not fit its columns")
+    outputs = {}
+    for entry in tree["outputs"]:
+        prop = get_property(entry["property"])
+        if prop.name in outputs or entry["unit"] != prop.unit.to_string():
+            raise InputError(f"{prop.name} comes twice, or its unit is not {prop.unit}")
+        outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs)
+    if not outputs:
+        raise InputError("the model estimates nothing")
+    return dict(
+        bands=bands,
+        features=features,
+        columns=columns,
+        column_units=units,
+        clip=None if clip is None else float(clip),
+        clip_band=clip_band,
+        feature_scale=feature_scale,
+        domain=domain,
+        outputs=outputs,
+        golden_rows=rows,
+        training=dict(tree["training"]),
+        versions=dict(tree["versions"]),
+    )
+
+
+def _restore_domain(tree):
+    """A domain from its entry in a file."""
+    arrays = {name: np.asarray(tree[name]) for name in ("reference", "noise") if name in tree}
+    box = Scale(tree["minimum"], tree["maximum"])
+    return Domain(tuple(tree["columns"]), box, limit=float(tree.get("limit", np.inf)), **arrays)
+
+
+def _restore_output(name, entry, rows, earlier):
+    """An output from its entry in a file, after its golden rows gave what they gave before."""
+    chain = tuple(entry.get("chain", ()))
+    if set(chain) - set(earlier):
+        raise InputError(f"{name} is chained to {', '.join(chain)}, which do not come before it")
+    rows = append(rows, [earlier[other].golden for other in chain])
+    estimator_class = lookup("estimators", entry["estimator"])
+    try:
+        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
+        estimator = estimator_class(**settings).restore(entry["state"])
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a plugin's restore may raise anything on a damaged state
+        raise InputError(
+            f"{entry['estimator']} refuses its state: {type(error).__name__}: {error}"
+        ) from error
+    golden = np.asarray(entry["golden"], dtype=np.float32)
+    again = checked_predict(estimator, rows, name)
+    if golden.shape != again.shape or not np.allclose(golden, again, rtol=1e-5, atol=1e-6):
+        raise InputError(
+            f"{name}: the estimator no longer gives the predictions stored with it; the file is damaged, "
+            f"or {entry['estimator']} has changed"
+        )
+    scale = Scale(entry["scale"]["minimum"], entry["scale"]["maximum"])
+    interval = Interval.from_tree(entry["interval"]) if "interval" in entry else None
+    return Output(name, estimator, scale, golden, chain, interval)
+
+
+def _scale_tree(scale):
+    return {"minimum": scale.minimum, "maximum": scale.maximum}
+
+
+def hash_tree(sha, path, value):
+    """Feed a tree to a hash, each leaf with its path, so that structure counts."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            hash_tree(sha, f"{path}/{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            hash_tree(sha, f"{path}/{i}", item)
+    elif isinstance(value, np.ndarray):
+        little = value.dtype.newbyteorder("<")
+        sha.update(f"{path}:{little.str}{value.shape}".encode())
+        sha.update(np.ascontiguousarray(value.astype(little, copy=False)))
+    else:
+        # NumPy 1 and 2 print their scalars differently.
+        value = value.item() if isinstance(value, np.generic) else value
+        sha.update(f"{path}={value!r}".encode())

@@ -1,0 +1,206 @@
+"""How far an estimate may be off: intervals calibrated on galaxies held out, and noise drawn again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.features._scale import from_dex
+from euclid_resolved.models._intervals import LEVELS
+
+_BLOCK = 65536  # pixels whose noise is drawn at a time
+_GAP = 200  # pixels; numbers for the pixels of a smaller gap are made in less time than a new start takes
+
+
+def draw_noise(seed, draw, pixels, n_bands):
+    """Standard normal numbers that depend on seed, draw and pixel, not on which other pixels are drawn.
+
+    Parameters
+    ----------
+    seed, draw : int
+    pixels : array_like of int
+        The numbers of the pixels, ascending.
+    n_bands : int
+
+    Returns
+    -------
+    noise : `~numpy.ndarray` of float64
+        Shape (pixels, bands).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._uncertainty import draw_noise
+    >>> whole = draw_noise(1, 0, np.arange(6), 4)  # of six pixels in four bands
+    >>> np.array_equal(whole[[2, 5]], draw_noise(1, 0, [2, 5], 4))
+    True
+    """
+    from scipy.special import ndtri
+
+    # A generator that counts: its stream can be entered anywhere, at steps of four numbers, and each
+    # uniform number becomes one normal number.
+    pixels, steps = np.asarray(pixels, np.int64), -(-n_bands // 4)
+    uniform = np.empty((len(pixels), n_bands))
+    breaks = (np.diff(pixels) > _GAP) | (np.diff(pixels // _BLOCK) > 0)
+    ends = [0, *(np.flatnonzero(breaks) + 1), len(pixels)]
+    counter, reached = np.random.Philox(key=[seed, draw]), 0
+    generator = np.random.Generator(counter)
+    for start, stop in zip(ends[:-1], ends[1:], strict=True) if len(pixels) else ():
+        first, last = int(pixels[start]), int(pixels[stop - 1])
+        counter.advance((first - reached) * steps)
+        numbers = generator.random((last + 1 - first, 4 * steps))
+        uniform[start:stop] = numbers[pixels[start:stop] - first, :n_bands]
+        reached = last + 1
+    return ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))
+
+
+def noise_scatter(
+    estimate, brightness, noise, *, draws=32, seed=1, floor=None, block=_BLOCK, pixels=None
+):  # fmt: skip
+    """Scatter of estimates when the image's noise is drawn again.
+
+    Parameters
+    ----------
+    estimate : callable
+        Takes brightness by band, returns estimates in dex by property.
+    brightness, noise : dict of str to `~numpy.ndarray`
+        Surface brightness and its one sigma, MJy/sr, shape (n,).
+    draws : int, optional
+    seed : int, optional
+    floor : dict of str to float, optional
+        The faintest brightness by band: a fainter draw has no logarithm, or lies below all training.
+    block : int, optional
+        Pixels at a time; the result does not depend on it.
+    pixels : array_like of int, optional
+        The numbers of the pixels, ascending, on which their noise depends; 0, 1, 2, ... without it.
+
+    Returns
+    -------
+    sigma : dict of str to `~numpy.ndarray`
+        Standard deviation in dex by property, float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._uncertainty import noise_scatter
+    >>> def estimate(light):
+    ...     return {"density": np.log10(light["HE"])}
+    >>> light, sigma = {"HE": np.ones(1000)}, {"HE": np.full(1000, 0.1)}
+    >>> scatter = noise_scatter(estimate, light, sigma, draws=50)["density"]
+    >>> print(f"{scatter.mean():.3f} dex; to first order 0.1 / ln 10 = {0.1 / np.log(10):.3f}")
+    0.044 dex; to first order 0.1 / ln 10 = 0.043
+    """
+    if draws < 2:
+        raise InputError(f"a scatter needs at least 2 draws, got {draws}")
+    n = len(next(iter(brightness.values())))
+    floor = floor or {}
+    pixels = np.arange(n) if pixels is None else pixels
+    parts = {}
+    for start in range(0, max(n, 1), block):
+        piece = slice(start, min(start + block, n))
+        mean, square = {}, {}
+        for draw in range(draws):
+            normal = draw_noise(seed, draw, pixels[piece], len(brightness))
+            drawn = {}
+            for column, (band, light) in zip(normal.T, brightness.items(), strict=True):
+                value = light[piece] + noise[band][piece] * column
+                least = floor.get(band, float(np.finfo(np.float32).tiny))
+                drawn[band] = np.maximum(value, np.minimum(least, light[piece])).astype(np.float32)
+            for name, dex in estimate(drawn).items():
+                # Welford's sums: no draw is kept, and nothing cancels.
+                dex = dex.astype(np.float64)
+                before = mean.setdefault(name, np.zeros(len(dex)))
+                change = dex - before
+                mean[name] = before + change / (draw + 1)
+                square[name] = square.get(name, 0.0) + change * (dex - mean[name])
+        for name, total in square.items():
+            parts.setdefault(name, []).append(np.sqrt(total / (draws - 1)).astype(np.float32))
+    return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class PixelErrors:
+    """What is known about the errors of estimates, in the linear unit of the map.
+
+    Attributes
+    ----------
+    sigma : `~numpy.ndarray` or None
+        One sigma.
+    planes : dict of str to `~numpy.ndarray`
+        See ``PLANES``.
+    meta : dict
+        ``uncertainty``: what sigma holds, in words; ``interval``: the fraction of pixels in the interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.models._uncertainty import map_errors
+    >>> output = train(example_galaxies(), estimator=LinearRegression()).outputs["stellar_mass_density"]
+    >>> dex, light, noise = np.array([2.0]), np.array([1.0]), np.array([0.1])
+    >>> errors = map_errors(output, dex, light, None, noise, None, 0.68)
+    >>> print(f"{errors.sigma[0]:.1f} Msun/pc2: {errors.meta['uncertainty']}")
+    23.0 Msun/pc2: noise of the image, without the error of the model
+    """
+
+    sigma: np.ndarray | None
+    planes: dict
+    meta: dict
+
+
+def map_errors(output, dex, light, noise, scatter, spread, level):
+    """Put together what is known about the errors of one property's estimates.
+
+    Parameters
+    ----------
+    output : `~euclid_resolved.models.Output`
+    dex : `~numpy.ndarray`
+        Estimates, shape (n,).
+    light, noise : `~numpy.ndarray`
+        Surface brightness in the model's clip band and its one sigma, or None.
+    scatter, spread : `~numpy.ndarray` or None
+        One sigma in dex from the image's noise and from the estimator.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    errors : `PixelErrors`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.models._uncertainty import map_errors
+    >>> output = train(example_galaxies(), estimator=LinearRegression()).outputs["stellar_mass_density"]
+    >>> dex, light, noise, model = np.array([2.0]), np.array([1.0]), np.array([0.03]), np.array([0.04])
+    >>> errors = map_errors(output, dex, light, None, noise, model, 0.68)
+    >>> print(f"{errors.sigma[0] / 100 / np.log(10):.3f} dex of 0.03 and 0.04 in quadrature")
+    0.050 dex of 0.03 and 0.04 in quadrature
+    """
+    value, sigma, planes, meta = from_dex(dex), None, {}, {}
+    # To first order: a Gaussian in dex has no standard deviation of its own on the linear scale.
+    linear = value * np.float32(np.log(10))
+    parts = {"noise": (scatter, "noise of the image"), "model": (spread, "scatter of the estimator")}
+    known = {name: part for name, part in parts.items() if part[0] is not None}
+    for name, (part, _) in known.items():
+        planes[name] = linear * part
+    if known:
+        sigma = np.sqrt(sum(plane**2 for plane in planes.values()))
+        meta["uncertainty"] = (
+            " and ".join(text for _, text in known.values()) + ", without the error of the model"
+        )
+    if output.interval is not None:
+        light = np.asarray(light)
+        noise = np.zeros_like(light) if noise is None else noise
+        low, high = output.interval.offsets(light, noise, level)
+        planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
+        low, high = output.interval.offsets(light, noise, LEVELS[0])
+        sigma = (from_dex(dex + high) - from_dex(dex + low)) / 2
+        meta |= {"uncertainty": "half of the calibrated 68 % interval", "interval": float(level)}
+        to_mean = output.interval.to_mean(light, noise)
+        if to_mean is not None:
+            planes["mean"] = from_dex(dex + to_mean)
+    return PixelErrors(sigma, planes, meta)

@@ -1,0 +1,217 @@
+"""Figures of truth beside prediction: density plots, and the maps and profiles of a galaxy."""
+
+import astropy.units as u
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.maps._profiles import radial_profile
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._metrics import OUTLIER, metrics
+from euclid_resolved.plotting._maps import colour_bar, logarithm, own_figure, robust_limits, show
+from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
+from euclid_resolved.plotting._style import COLOUR_MAPS, PREDICTED, TRUE, axis_label
+
+__all__ = ["plot_galaxy", "plot_predicted_against_true"]
+
+
+def running_median(x, y, bins=12, minimum=20):
+    """Median and 16-84 % range of `y` in bins of `x`.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Shape (n,), finite.
+    bins : int, optional
+        Equal bins between the 0.5th and 99.5th percentile of `x`.
+    minimum : int, optional
+        Bins with fewer values are left out.
+
+    Returns
+    -------
+    middle, median, p16, p84 : `~numpy.ndarray`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.plotting._comparison import running_median
+    >>> x = np.linspace(0, 3, 301)
+    >>> centre, median, low, high = running_median(x, 2 * x, bins=3)
+    >>> print(centre, median)
+    [0.51 1.5  2.49] [1.02 3.   4.98]
+    """
+    edges = np.linspace(*np.percentile(x, (0.5, 99.5)), bins + 1)
+    rows = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = y[(x >= low) & (x < high)]
+        if len(inside) >= minimum:
+            rows.append(((low + high) / 2, *np.percentile(inside, (50, 16, 84))))
+    return tuple(np.array(rows).reshape(-1, 4).T)
+
+
+def plot_predicted_against_true(panels, *, limit=OUTLIER, figure=None, figsize=None):
+    """Density of predicted against true values, a row a property, a column a model (the paper's Fig. 3).
+
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to (y_true, y_pred)
+        Property name, then the model's title, then two arrays of log10 of the property in its unit.
+    limit : float, optional
+        Dashed lines mark this many dex from equality.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+    figsize : (float, float), optional
+        Of a new figure, inches; see `~euclid_resolved.plotting.figure_size`.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    InputError
+        If there is no panel.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.plotting import plot_predicted_against_true
+    >>> from euclid_resolved.diagnostics import estimates
+    >>> from euclid_resolved.training import pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> pair = estimates(model, pixels_of(galaxies[3:], model), "stellar_mass_density")
+    >>> figure = plot_predicted_against_true({"stellar_mass_density": {"LR": pair}})
+    >>> figure.savefig("predicted.png")
+    """
+    if not panels:
+        raise InputError("there is nothing to draw")
+    columns = len(next(iter(panels.values())))
+    figure = own_figure(figure, figsize or (3.6 * columns + 0.6, 3.4 * len(panels)))
+    axes = figure.subplots(len(panels), columns, squeeze=False)
+    for row, (name, models) in zip(axes, panels.items(), strict=True):
+        zero_point = np.log10(get_property(name).zero_point)
+        low, high = np.percentile(np.concatenate([t for t, _ in models.values()]), (0.1, 99.9)) - zero_point
+        for axis, (title, (truth, guess)) in zip(row, models.items(), strict=True):
+            x, y = truth - zero_point, guess - zero_point
+            extent = (low, high, low, high)
+            style = {"bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
+            axis.hexbin(x, y, gridsize=60, extent=extent, **style)
+            line = np.array([low, high])
+            axis.plot(line, line, color=TRUE, lw=1)
+            for offset in (-limit, limit):
+                axis.plot(line, line + offset, color=TRUE, lw=0.8, ls="--")
+            middle, median, p16, p84 = running_median(x, y)
+            errors = (median - p16, p84 - median)
+            axis.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, ms=4, lw=1, capsize=2)
+            scores = metrics(truth, guess)
+            text = f"$R^2$ = {scores['r2']:.3f}\nRMSE = {scores['rmse']:.3f} dex"
+            axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small")
+            axis.set(xlim=(low, high), ylim=(low, high), title=title)
+            axis.set(xlabel="true " + axis_label(name), ylabel="predicted " + axis_label(name))
+            axis.set_box_aspect(1)
+    return figure
+
+
+def plot_galaxy(truth, predicted, *, bin_width=None, title="", figure=None, figsize=None):
+    """True map, predicted map, residual and radial profile of each property (the paper's Fig. 5).
+
+    Parameters
+    ----------
+    truth, predicted : mapping of str to `~euclid_resolved.SpatialMap`
+        By property name, on one grid. Truth is shown where there is a prediction.
+    bin_width : `~astropy.units.Quantity`, optional
+        Of the profiles; see `~euclid_resolved.maps.radial_profile`.
+    title : str, optional
+    figure, figsize
+        As for `plot_predicted_against_true`.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    InputError
+        If no property is in both.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved import LinearRegression, make_atlas, read_atlas, train
+    >>> from euclid_resolved.plotting import plot_galaxy
+    >>> galaxies = read_atlas(make_atlas("atlas", 2, pixels=32))
+    >>> model = train(galaxies, estimator=LinearRegression())
+    >>> figure = plot_galaxy(galaxies[1].maps, model.predict_maps(galaxies[1].image))
+    >>> figure.savefig("galaxy.png")
+    """
+    names = [name for name in predicted if name in truth]
+    if not names:
+        raise InputError(f"no property in common: {', '.join(truth)} and {', '.join(predicted)}")
+    ny, nx = predicted[names[0]].shape
+    high = 3 * ny / nx
+    figure = own_figure(figure, figsize or (4.3 * len(names), 3 * high + 5.5))
+    grid = figure.add_gridspec(5, len(names), height_ratios=(high, high, high, 2, 1))
+    for i, name in enumerate(names):
+        true, guess = logarithm(truth[name]), logarithm(predicted[name])
+        true[np.isnan(guess)] = np.nan
+        residual = true - guess
+        limits = robust_limits(true, guess)
+        rows = ((true, COLOUR_MAPS[name], limits, "true"), (guess, COLOUR_MAPS[name], limits, "predicted"))
+        finite = residual[np.isfinite(residual)]
+        half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
+        rows += ((residual, "RdBu_r", (-half, half), "true − predicted"),)
+        for j, (values, cmap, limit, what) in enumerate(rows):
+            axes = sky_axes(figure, grid[j, i], predicted[name], left=i == 0, bottom=j == 2)
+            picture = show(axes, values, cmap, limit)
+            label = axis_label(name) if j < 2 else r"$\Delta\log_{10}$ [dex]"
+            colour_bar(axes, picture, label)
+            axes.set_title(what if j else f"{get_property(name).label}\n{what}", size="medium")
+            draw_scale_bar(axes, predicted[name])
+            if i == j == 0:
+                draw_compass(axes, predicted[name])
+            if j == 2 and finite.size:
+                _histogram(axes, finite, half)
+        _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width)
+    figure.suptitle(title)
+    return figure
+
+
+def _histogram(axes, residual, half):
+    """The distribution of residuals in a corner of their map, dashed at the 16th and 84th percentile."""
+    inset = axes.inset_axes((0.66, 0.02, 0.32, 0.22))
+    inset.hist(residual, bins=40, range=(-1.5 * half, 1.5 * half), color="0.4")
+    for value in np.percentile(residual, (16, 84)):
+        inset.axvline(value, color="black", ls="--", lw=0.8)
+    inset.set(yticks=[])
+    inset.xaxis.tick_top()  # below stand the coordinates of the map
+    inset.locator_params(axis="x", nbins=3)
+    inset.tick_params(labelsize=6)
+    inset.patch.set_alpha(0.8)
+
+
+def _draw_profiles(figure, grid, column, truth, predicted, bin_width):
+    """Radial profiles of truth and prediction, and their difference below."""
+    name = predicted.property.name
+    zero_point = predicted.property.zero_point
+    upper = figure.add_subplot(grid[3, column])
+    lower = figure.add_subplot(grid[4, column], sharex=upper)
+    known = np.isfinite(predicted.data)
+    medians = []
+    for map_, colour, label in ((truth, TRUE, "true"), (predicted, PREDICTED, "predicted")):
+        profile = radial_profile(map_, bin_width, where=known)
+        profile = profile[profile["n_pixels"] >= 5]
+        radius = profile["radius"]
+        radius = radius.to(u.kpc) if radius.unit.is_equivalent(u.kpc) else radius
+        low, median, high = (np.log10(profile[key].value / zero_point) for key in ("p16", "median", "p84"))
+        medians.append(median)
+        errors = (median - low, high - median)
+        upper.errorbar(
+            radius.value, median, yerr=errors, fmt="o-", color=colour, label=label, ms=4, lw=1, capsize=2
+        )
+    upper.set_ylabel(axis_label(name))
+    upper.legend(frameon=False, fontsize="small")
+    upper.tick_params(labelbottom=False)
+    lower.axhline(0, color="0.5", lw=0.8)
+    lower.plot(radius.value, medians[0] - medians[1], "o-", color="black", ms=3, lw=1)
+    lower.set(xlabel=f"radius [{radius.unit}]", ylabel="Δ [dex]")

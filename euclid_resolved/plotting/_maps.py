@@ -1,0 +1,333 @@
+"""Figures of maps and images: values, uncertainties and the reasons of every gap."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from euclid_resolved._checks import check_name, check_type
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.maps._spatial_map import PLANES, SpatialMap
+from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
+from euclid_resolved.plotting._style import COLOUR_MAPS, NO_VALUE, QUALITY_COLOURS, axis_label
+
+__all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_quality", "plot_uncertainty"]
+
+
+_OTHERS = "plot_map and plot_maps draw maps, plot_band and plot_image bands"
+
+
+def logarithm(map_):
+    """log10 of a map as figures show it, NaN where there is none."""
+    values = map_.quantity.value.astype(float)
+    zero_point = map_.property.zero_point if map_.property else 1.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.log10(values / zero_point)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def robust_limits(*arrays, outer=(1, 99)):
+    """Colour limits at two percentiles of all values."""
+    values = np.concatenate([a[np.isfinite(a)] for a in arrays])
+    return tuple(np.percentile(values, outer)) if values.size else (0.0, 1.0)
+
+
+def show(axes, values, cmap, limits=None, norm=None):
+    """A picture with its first row at the bottom, grey where there is no value."""
+    import matplotlib
+
+    cmap = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
+    picture = axes.imshow(values, origin="lower", cmap=cmap, interpolation="nearest", norm=norm)
+    if limits is not None:
+        picture.set_clim(*limits)
+    return picture
+
+
+def colour_bar(axes, picture, label, **options):
+    """A colour bar as high as the picture beside which it stands."""
+    return axes.figure.colorbar(picture, cax=axes.inset_axes((1.03, 0, 0.05, 1)), label=label, **options)
+
+
+def own_axes(image, ax, figsize=None):
+    """The axes that were given, or new ones in a figure of their own."""
+    import matplotlib.pyplot as plt
+
+    if ax is not None:
+        return ax
+    figure = plt.figure(figsize=figsize or (5.2, 4.4), layout="compressed")
+    return sky_axes(figure, (1, 1, 1), image)
+
+
+def own_figure(figure, figsize, layout="constrained"):
+    """The figure, or part of one, that was given, or a new one."""
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=figsize, layout=layout) if figure is None else figure
+
+
+def plot_map(map_, *, ax=None, limits=None, title=None, figsize=None):
+    """Draw one map: logarithmic colours, a colour bar with unit, grey where there is no value.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; made with ``projection=map_.wcs`` they show sky coordinates. New ones without it.
+    limits : (float, float), optional
+        Colour limits, log10; the 1st and 99th percentile without them.
+    title : str, optional
+        The map's label without it.
+    figsize : (float, float), optional
+        Of a new figure, inches; see `~euclid_resolved.plotting.figure_size`.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+        With a scale bar where the size of a pixel is known, north and east where the map has a sky WCS.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import plot_map
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> axis = plot_map(example_galaxies(1)[0].maps["stellar_age"])
+    >>> axis.figure.savefig("age.png")
+    """
+    check_type(map_, SpatialMap, _OTHERS)
+    axes = own_axes(map_, ax, figsize)
+    values = logarithm(map_)
+    name = map_.property.name if map_.property else ""
+    picture = show(axes, values, COLOUR_MAPS.get(name, "viridis"), limits or robust_limits(values))
+    label = axis_label(name) if name else f"log10 [{map_.unit}]"
+    colour_bar(axes, picture, label)
+    axes.set_title(map_.label if title is None else title, size="medium")
+    draw_scale_bar(axes, map_)
+    draw_compass(axes, map_)
+    return axes
+
+
+def plot_uncertainty(map_, plane=None, *, ax=None, limits=None, title=None, figsize=None):
+    """Draw the one sigma of a map, in per cent of its value.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+        With an uncertainty.
+    plane : str, optional
+        ``"noise"`` or ``"model"``: only that part of it, where the map knows it.
+    ax, limits, title, figsize
+        As for `plot_map`; limits in per cent.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+
+    Raises
+    ------
+    InputError
+        If the map has no uncertainty, or no such plane.
+
+    Examples
+    --------
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.plotting import plot_uncertainty
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> density = example_galaxies(1)[0].maps["stellar_mass_density"]
+    >>> error = StdDevUncertainty(0.3 * density.data)
+    >>> axes = plot_uncertainty(SpatialMap(density.data, property=density.property, uncertainty=error))
+    >>> axes.figure.savefig("error.png")
+    """
+    check_type(map_, SpatialMap, _OTHERS)
+    if plane is not None:
+        known = [name for name in ("noise", "model") if name in map_.planes]
+        check_name(plane, known, "plane", "the map has")
+    elif map_.uncertainty is None:
+        raise InputError(
+            f"{map_.label}: the map has no uncertainty; a calibrated model, or predict(..., draws=30) of an "
+            "image that knows its noise, gives one"
+        )
+    axes = own_axes(map_, ax, figsize)
+    sigma = map_.uncertainty.array if plane is None else map_.planes[plane]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = 100 * np.asarray(sigma, float) / map_.quantity.value
+    relative[~np.isfinite(relative)] = np.nan
+    picture = show(axes, relative, "cividis", limits or robust_limits(relative))
+    colour_bar(axes, picture, "per cent of the value")
+    words = f"one sigma: {map_.label}" if plane is None else PLANES[plane]
+    axes.set_title(words if title is None else title, size="medium")
+    return axes
+
+
+def quality_kinds(map_):
+    """For every pixel the number of the first of its flags in `QUALITY_COLOURS`, from 1; 0 without any."""
+    first = np.zeros(map_.shape, int)
+    for i, bit in reversed(list(enumerate(QUALITY_COLOURS, 1))):
+        first[(map_.quality & bit) != 0] = i
+    return first
+
+
+def quality_legend(map_):
+    """Patches that say what the colours of `plot_quality` mean, with shares that add up to 100 %."""
+    from matplotlib.patches import Patch
+
+    share = np.bincount(quality_kinds(map_).ravel(), minlength=len(QUALITY_COLOURS) + 1) / map_.data.size
+    texts = ["no remark", *(f"{bit.name}: {bit.meaning}" for bit in QUALITY_COLOURS)]
+    return [
+        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * part:.1f} % {text}")
+        for colour, part, text in zip(("white", *QUALITY_COLOURS.values()), share, texts, strict=True)
+        if part
+    ]
+
+
+def plot_quality(map_, *, ax=None, legend=True, title=None, figsize=None):
+    """Draw the first reason of every pixel without a value, and which values are extrapolations.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+    ax, title, figsize
+        As for `plot_map`.
+    legend : bool, optional
+        Name each reason below the axes, with the share of all pixels for which it is the first.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.plotting import plot_quality
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression(), clip=0.1)
+    >>> axes = plot_quality(model.predict(galaxies[3].image))
+    >>> axes.figure.savefig("quality.png")
+    """
+    from matplotlib.colors import to_rgb
+
+    check_type(map_, SpatialMap, _OTHERS)
+    axes = own_axes(map_, ax, figsize)
+    colours = np.array([to_rgb(colour) for colour in ("white", *QUALITY_COLOURS.values())])
+    axes.imshow(colours[quality_kinds(map_)], origin="lower", interpolation="nearest")
+    axes.set_title("quality" if title is None else title, size="medium")
+    if legend:
+        style = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "frameon": False, "fontsize": "x-small"}
+        axes.legend(handles=quality_legend(map_), **style)
+    return axes
+
+
+def plot_band(image, band, *, ax=None, title=None, figsize=None):
+    """Draw one band of an image, stretched by an inverse hyperbolic sine: noise linear, light logarithmic.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    band : str
+    ax, title, figsize
+        As for `plot_map`; the title is the band's name without it.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+        Grey where the band is masked or not finite.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import plot_band
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> axes = plot_band(example_galaxies(1)[0].image, "HE")
+    >>> axes.figure.savefig("he.png")
+    """
+    from matplotlib.colors import AsinhNorm
+
+    check_type(image, MultiBandImage, _OTHERS)
+    values = image.brightness(band).astype(float)
+    values[image.mask(band) | ~np.isfinite(values)] = np.nan
+    low, high = robust_limits(values, outer=(1, 99.8))
+    known = values[np.isfinite(values)]
+    scatter = 1.4826 * np.median(np.abs(known - np.median(known))) if known.size else 1.0
+    # In an image of nothing but sky the bright end is noise too; without any noise a thousandth is faint.
+    width = max(min(scatter, (high - low) / 5), (high - low) / 1000) or 1.0
+    axes = own_axes(image, ax, figsize)
+    norm = AsinhNorm(linear_width=width, vmin=low, vmax=high if high > low else low + 1)
+    picture = show(axes, values, "bone", norm=norm)
+    decades = 10.0 ** np.arange(-6, 7)
+    ticks = [0.0, *decades[(decades > 1.5 * width) & (decades <= norm.vmax)]]
+    ticks = [tick for tick in ticks if norm.vmin <= tick]
+    bar = colour_bar(axes, picture, r"$I\,[\mathrm{MJy\,sr}^{-1}]$", ticks=ticks)
+    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
+    bar.ax.minorticks_off()
+    axes.set_title(band if title is None else title, size="medium")
+    return axes
+
+
+def plot_maps(maps, *, title="", figure=None, figsize=None):
+    """Draw several maps of one field side by side.
+
+    Parameters
+    ----------
+    maps : mapping of str to `~euclid_resolved.SpatialMap`
+    title : str, optional
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+    figsize : (float, float), optional
+        Of a new figure, inches.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    InputError
+        If there is no map.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import plot_maps
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> figure = plot_maps(example_galaxies(1)[0].maps)
+    >>> figure.savefig("maps.png")
+    """
+    check_type(maps, Mapping, "for one map there is plot_map")
+    if not maps:
+        raise InputError("there is no map to draw")
+    figure = own_figure(figure, figsize or (4.2 * len(maps), 3.6), "compressed")
+    for i, map_ in enumerate(maps.values()):
+        plot_map(map_, ax=sky_axes(figure, (1, len(maps), i + 1), map_, left=i == 0))
+    figure.suptitle(title)
+    return figure
+
+
+def plot_image(image, *, title=None, figure=None, figsize=None):
+    """Draw every band of an image side by side; see `plot_band`.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    title : str, optional
+        The image's name without it.
+    figure, figsize
+        As for `plot_maps`.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import plot_image
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> figure = plot_image(example_galaxies(1)[0].image, title="four bands")
+    >>> figure.savefig("bands.png")
+    """
+    check_type(image, MultiBandImage, _OTHERS)
+    figure = own_figure(figure, figsize or (3.6 * len(image), 3.4), "compressed")
+    for i, band in enumerate(image):
+        axes = plot_band(image, band, ax=sky_axes(figure, (1, len(image), i + 1), image, left=i == 0))
+    draw_scale_bar(axes, image, "white")
+    draw_compass(axes, image, "white")
+    figure.suptitle(image.name if title is None else title)
+    return figure

@@ -1,0 +1,120 @@
+"""One figure to believe maps by, or not: the bands, the maps, their errors, and the reasons of every gap."""
+
+import textwrap
+from collections.abc import Mapping
+
+from euclid_resolved._checks import check_type
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.models._model import Model
+from euclid_resolved.plotting._maps import (
+    own_figure,
+    plot_band,
+    plot_map,
+    plot_quality,
+    plot_uncertainty,
+    quality_legend,
+)
+from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
+
+__all__ = ["quicklook"]
+
+
+def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=None, **options):
+    """Draw an image and its maps: bands, maps, errors where they are known, and the reason of every gap.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
+        For example the path of a cut-out.
+    maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
+        On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
+    model : `~euclid_resolved.Model`, optional
+        What to make them with; `~euclid_resolved.mock.default_model` without it.
+    title : str, optional
+        The image's name without it.
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
+        Where to draw; a new one without it.
+    figsize : (float, float), optional
+        Of a new figure, inches; see `~euclid_resolved.plotting.figure_size`.
+    **options
+        `draws`, `seed`, `level` and `min_sn`, as for `~euclid_resolved.Model.predict_maps`.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    InputError
+        If there is no map, a map is not on the image's grid, or maps and a model are both given.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, quicklook, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies(side=8)
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> figure = quicklook(galaxies[3].image, model=model)
+    >>> figure.savefig("quicklook.png")
+    """
+    if maps is not None and (model is not None or options):
+        raise InputError("give maps, or a model (and its options) to make them with, not both")
+    if maps is None:
+        image, maps = _mapped(image, model, options)
+    elif not isinstance(image, MultiBandImage):
+        image = _read(image, None)
+    check_type(maps, Mapping, "maps by property, as predict_maps gives them; a model goes in model=")
+    if not maps:
+        raise InputError("there is no map to draw")
+    wrong = [f"{name} {map_.shape}" for name, map_ in maps.items() if map_.shape != image.shape]
+    if wrong:
+        raise InputError(f"maps of the image's shape {image.shape} are needed, got {', '.join(wrong)}")
+    return _draw(image, maps, image.name if title is None else title, figure, figsize)
+
+
+def _read(image, bands):
+    from euclid_resolved.io.euclid._cutout import read_euclid
+
+    return read_euclid(image) if bands is None else read_euclid(image, bands=bands)
+
+
+def _mapped(image, model, options):
+    """The image, read where it has to be, and its maps."""
+    if model is None:
+        from euclid_resolved.mock._default_model import default_model
+
+        model = default_model()
+    check_type(model, Model, "read opens a model file")
+    if not isinstance(image, MultiBandImage):
+        image = _read(image, model.bands)
+    return image, model.predict_maps(image, **options)
+
+
+def _draw(image, maps, title, figure, figsize):
+    errors = {name: map_ for name, map_ in maps.items() if map_.uncertainty is not None}
+    rows, columns = 3 if errors else 2, max(len(image), len(maps) + 1)
+    first = next(iter(maps.values()))
+    reasons = quality_legend(first)
+    trust = "\n".join(textwrap.wrap(str(first.meta.get("trust", "")), 38 * columns))
+    ratio = image.shape[0] / image.shape[1]
+    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + trust.count("\n")) + 0.6
+    figure = own_figure(figure, figsize or size, "compressed")
+    for i, band in enumerate(image):
+        axes = plot_band(
+            image, band, ax=sky_axes(figure, (rows, columns, i + 1), image, left=i == 0, bottom=False)
+        )
+        draw_scale_bar(axes, image, "white")
+        draw_compass(axes, image, "white")
+    for i, (name, map_) in enumerate(maps.items()):
+        place, last = (rows, columns, columns + i + 1), name not in errors
+        plot_map(map_, ax=sky_axes(figure, place, map_, left=i == 0, bottom=last))
+        if name in errors:
+            place = rows, columns, 2 * columns + i + 1
+            plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title="one sigma")
+    place = rows, columns, columns + len(maps) + 1
+    plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
+    style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
+    figure.legend(handles=reasons, loc="outside lower left", title=trust or None, **style)
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,150 @@
+"""Axes on the sky: coordinates, a bar of a round length, and which way is north."""
+
+import astropy.units as u
+import numpy as np
+
+from euclid_resolved.images._positions import pixel_scale
+
+
+def sky_axes(figure, spec, image, *, left=True, bottom=True):
+    """New axes in sky coordinates, or in pixels, without ticks, where there are none.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`
+    spec : tuple of int or `~matplotlib.gridspec.SubplotSpec`
+        Where: rows, columns and place, as for `~matplotlib.figure.Figure.add_subplot`.
+    image : `~euclid_resolved.MultiBandImage` or `~euclid_resolved.SpatialMap`
+        Whose coordinates the axes show.
+    left, bottom : bool, optional
+        Whether to write declinations and right ascensions beside them.
+
+    Returns
+    -------
+    axes : `~matplotlib.axes.Axes`
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from euclid_resolved.plotting._sky_axes import sky_axes
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> axes = sky_axes(plt.figure(), (1, 1, 1), image)
+    >>> shown = axes.imshow(image.brightness("HE"))
+    """
+    spec = spec if isinstance(spec, tuple) else (spec,)
+    if not getattr(image.wcs, "has_celestial", False):
+        axes = figure.add_subplot(*spec)
+        axes.set(xticks=[], yticks=[])
+        return axes
+    axes = figure.add_subplot(*spec, projection=image.wcs)
+    for coordinate, name, shown in zip(
+        list(axes.coords), ("right ascension", "declination"), (bottom, left), strict=True
+    ):
+        coordinate.set_ticks(number=4)
+        coordinate.set_ticklabel(size="small", exclude_overlapping=True)
+        coordinate.set_axislabel(name if shown else " ", minpad=0.6 if name == "right ascension" else -0.5)
+        coordinate.set_ticklabel_visible(shown)
+    return axes
+
+
+def _ink(colour):
+    """Black or white text with an edge of the other, so that it can be read on any picture."""
+    from matplotlib.patheffects import withStroke
+
+    edge = "white" if colour == "black" else "black"
+    return {"color": colour, "path_effects": [withStroke(linewidth=1.5, foreground=edge)]}
+
+
+def draw_scale_bar(axes, image, colour="black"):
+    """A bar of a round number of kpc, pc or arcsec, about a quarter of the picture; none in mere pixels.
+
+    Parameters
+    ----------
+    axes : `~matplotlib.axes.Axes`
+        That show the whole image.
+    image : `~euclid_resolved.MultiBandImage` or `~euclid_resolved.SpatialMap`
+        A ``meta["pixel_scale"]``, which a known distance leaves, counts before the WCS.
+    colour : str, optional
+        Black or white.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import matplotlib.pyplot as plt
+    >>> from euclid_resolved.plotting._sky_axes import draw_scale_bar
+    >>> from euclid_resolved.plotting._sky_axes import sky_axes
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> image.meta["pixel_scale"] = 100 * u.pc
+    >>> axes = sky_axes(plt.figure(), (1, 1, 1), image)
+    >>> shown = axes.imshow(image.brightness("HE"))
+    >>> draw_scale_bar(axes, image)
+    >>> [text.get_text() for text in axes.texts]
+    ['200 pc']
+    """
+    scale = pixel_scale(image)
+    if scale.unit.is_equivalent(u.pix):
+        return
+    ny, nx = image.shape
+    scale = scale.to(u.kpc if scale.unit.is_equivalent(u.kpc) else u.arcsec)
+    if scale.unit == u.kpc and nx / 4 * scale.value < 1:
+        scale = scale.to(u.pc)
+    wanted = nx / 4 * scale.value
+    step = 10 ** np.floor(np.log10(wanted))
+    length = max(m * step for m in (1, 2, 5) if m * step <= wanted * 1.0001)
+    x0, y0, pixels = 0.06 * nx, 0.07 * ny, length / scale.value
+    style = {"lw": 2, "solid_capstyle": "butt", "scalex": False, "scaley": False}
+    axes.plot([x0, x0 + pixels], [y0, y0], color=colour, **style)
+    text = f"{length:g}″" if scale.unit == u.arcsec else f"{length:g} {scale.unit}"
+    style = {"ha": "center", "va": "bottom", "size": "small", **_ink(colour)}
+    axes.text(x0 + pixels / 2, y0 + 0.02 * ny, text, **style)
+
+
+def draw_compass(axes, image, colour="black"):
+    """Arrows to the north and east in the lower right corner, where the WCS says where that is.
+
+    Parameters
+    ----------
+    axes : `~matplotlib.axes.Axes`
+        That show the whole image.
+    image : `~euclid_resolved.MultiBandImage` or `~euclid_resolved.SpatialMap`
+    colour : str, optional
+        Black or white.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from astropy.wcs import WCS
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.plotting._sky_axes import draw_compass
+    >>> from euclid_resolved.plotting._sky_axes import sky_axes
+    >>> wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 8, "CRPIX2": 8})
+    >>> wcs.wcs.cdelt = -3e-5, 3e-5
+    >>> image = MultiBandImage({"HE": NDData(np.ones((16, 16)), unit=u.MJy / u.sr, wcs=wcs)})
+    >>> axes = sky_axes(plt.figure(), (1, 1, 1), image)
+    >>> draw_compass(axes, image)
+    >>> sorted(text.get_text() for text in axes.texts if text.get_text())
+    ['E', 'N']
+    """
+    if not getattr(image.wcs, "has_celestial", False):
+        return
+    ny, nx = image.shape
+    middle = np.array([(nx - 1) / 2, (ny - 1) / 2])
+    here = image.wcs.pixel_to_world(*middle).icrs
+    length, arrows = 0.13 * min(nx, ny), {}
+    for name, angle in (("N", 0 * u.deg), ("E", 90 * u.deg)):
+        there = here.directional_offset_by(angle, 1 * u.arcsec)
+        step = np.array(image.wcs.world_to_pixel(there)) - middle
+        arrows[name] = length * step / np.hypot(*step)
+    if not np.isfinite(list(arrows.values())).all():
+        return
+    start = np.array([nx - 1.4 * length, 1.4 * length]) - sum(arrows.values()) / 2
+    for name, arrow in arrows.items():
+        style = {"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", start + arrow, start, arrowprops=style)
+        style = {"ha": "center", "va": "center", "size": "x-small", **_ink(colour)}
+        axes.text(*(start + 1.3 * arrow), name, **style)

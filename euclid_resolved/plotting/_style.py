@@ -1,0 +1,191 @@
+"""How figures look: colours of properties, bands and flags, the widths of a paper, embedded fonts."""
+
+from pathlib import Path
+
+import astropy.units as u
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.maps._spatial_map import Quality
+
+__all__ = ["figure_size", "paper_style", "save_figure"]
+
+
+PAPER_WIDTHS = {"column": 88 * u.mm, "wide": 120 * u.mm, "page": 180 * u.mm}
+"""Widths of figures in Astronomy & Astrophysics: one column, a side caption, the whole page.
+
+From its instructions to authors, https://www.aanda.org/for-authors/latex-issues/figures
+"""
+
+FIGURE_ENDINGS = (".pdf", ".png", ".svg")
+
+# The palette of Okabe & Ito, which the colour-blind can tell apart; A&A asks for no red beside green.
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+BAND_COLOURS = {"IE": BLUE, "YE": SKY, "JE": ORANGE, "HE": RED}
+PROPERTY_COLOURS = {"stellar_mass_density": PURPLE, "stellar_metallicity": BLUE, "stellar_age": ORANGE}
+COLOUR_MAPS = {"stellar_mass_density": "inferno", "stellar_metallicity": "viridis", "stellar_age": "plasma"}
+TRUE, PREDICTED = RED, BLUE
+NO_VALUE = "0.8"  # grey: where there is nothing to show
+
+# The first of these that a pixel has is what it is shown as: why it is empty before what is odd about it.
+QUALITY_COLOURS = {
+    Quality.NEIGHBOUR: SKY,
+    Quality.SATURATED: YELLOW,
+    Quality.TILE_GAP: "#332288",
+    Quality.PSF: PURPLE,
+    Quality.RESAMPLED: GREEN,
+    Quality.UNBINNED: BLUE,
+    Quality.MASKED: BLACK,
+    Quality.NONFINITE: RED,
+    Quality.MISSING_BAND: "#882255",
+    Quality.BELOW_CLIP: "0.85",
+    Quality.NONPOSITIVE: "0.45",
+    Quality.NOISE: "0.65",
+    Quality.OUT_OF_DOMAIN: ORANGE,
+}
+
+_TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}
+# Type 42 (TrueType) keeps text as text; publishers refuse matplotlib's default, type 3.
+_EMBEDDED = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "euclid_resolved"}
+
+
+def axis_label(name):
+    """What an axis shows, as TeX: the logarithm of a property in its unit (or in solar units).
+
+    Parameters
+    ----------
+    name : str or `~euclid_resolved.Property`
+
+    Returns
+    -------
+    label : str
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting._style import axis_label
+    >>> "Gyr" in axis_label("stellar_age"), "odot" in axis_label("stellar_metallicity")
+    (True, True)
+    """
+    prop = get_property(name)
+    unit = _TEX.get(prop.name, rf"\mathrm{{{prop.unit}}}")
+    return rf"$\log_{{10}}\,[{prop.symbol}\,/\,{unit}]$"
+
+
+def figure_size(width="column", ratio=0.75):
+    """The size of a figure for a paper, in inches, as matplotlib's ``figsize`` takes it.
+
+    Parameters
+    ----------
+    width : str or `~astropy.units.Quantity`, optional
+        One of `PAPER_WIDTHS`, or a length.
+    ratio : float, optional
+        Height over width.
+
+    Returns
+    -------
+    size : (float, float)
+
+    Raises
+    ------
+    InputError
+        If the width is neither, or a size is not above zero.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import figure_size
+    >>> width, height = figure_size("column", ratio=1)
+    >>> print(f"{width:.2f} x {height:.2f} inches")
+    3.46 x 3.46 inches
+    """
+    try:
+        length = u.Quantity(PAPER_WIDTHS[width] if isinstance(width, str) else width).to_value(
+            u.imperial.inch
+        )
+    except (KeyError, TypeError, ValueError, u.UnitConversionError):
+        known = ", ".join(PAPER_WIDTHS)
+        raise InputError(f"a width is one of {known}, or a length with its unit; got {width!r}") from None
+    if not (length > 0 and ratio > 0):
+        raise InputError(f"a figure needs a width and a ratio above zero, got {width} and {ratio}")
+    return float(length), float(length * ratio)
+
+
+def paper_style(font_size=8):
+    """Small text and thin lines, for figures as wide as a column; a context, that leaves no trace.
+
+    Parameters
+    ----------
+    font_size : float, optional
+        In points.
+
+    Returns
+    -------
+    context : context manager
+        While it is open, figures are drawn and saved in this style.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting import plot_map
+    >>> from euclid_resolved.plotting import paper_style
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> with paper_style(font_size=8):
+    ...     axes = plot_map(example_galaxies(1)[0].maps["stellar_age"])
+    ...     axes.figure.savefig("age.pdf")
+    """
+    import matplotlib
+
+    thin = {"axes.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 3.0}
+    return matplotlib.rc_context({"font.size": font_size, **thin, **_EMBEDDED})
+
+
+def check_figure_name(path):
+    """Refuse a name that says no format."""
+    if Path(path).suffix.lower() not in FIGURE_ENDINGS:
+        raise InputError(f"{path}: the name of a figure ends in one of {', '.join(FIGURE_ENDINGS)}")
+
+
+def save_figure(figure, path, *, dpi=130, overwrite=True):
+    """Save a figure at once or not at all, its fonts embedded, and close it.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.axes.Axes`
+        Or axes in it, as `~euclid_resolved.plotting.plot_map` gives them.
+    path : str or `~pathlib.Path`
+        Its suffix gives the format: ``.pdf`` and ``.svg`` keep lines and text as such, only pictures are
+        made of pixels; ``.png`` is for the screen.
+    dpi : float, optional
+        Pixels an inch, of the figure or of the pictures in it.
+    overwrite : bool, optional
+        Replace a file that exists.
+
+    Raises
+    ------
+    InputError
+        If the name ends in something else, or the file exists and `overwrite` is False.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from euclid_resolved.plotting import plot_map
+    >>> from euclid_resolved.plotting import save_figure
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> axes = plot_map(example_galaxies(1)[0].maps["stellar_age"])
+    >>> _ = save_figure(axes.figure, "age.png")
+    >>> Path("age.png").exists()
+    True
+    """
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    from euclid_resolved.io._files import atomic_path
+
+    path, figure = Path(path), figure.figure
+    check_figure_name(path)
+    kind = path.suffix[1:].lower()
+    # Without the date, so that the same figure makes the same file.
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    with matplotlib.rc_context(_EMBEDDED), atomic_path(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, format=kind, dpi=dpi, metadata=undated)
+    plt.close(figure)

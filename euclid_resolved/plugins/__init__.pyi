@@ -1,0 +1,16 @@
+from ._hookspecs import (
+    register_diagnostics as register_diagnostics,
+    register_estimators as register_estimators,
+    register_features as register_features,
+    register_relations as register_relations,
+)
+from ._registry import (
+    Plugin as Plugin,
+    available as available,
+    describe as describe,
+    hookimpl as hookimpl,
+    lookup as lookup,
+    register as register,
+    reload as reload,
+    unregister as unregister,
+)

@@ -1,0 +1,117 @@
+"""The hooks through which features, estimators, diagnostics and relations come in.
+
+A plugin is a module with functions of these names, each marked with
+``euclid_resolved.plugins.hookimpl``, and an entry point of the group ``euclid_resolved`` that names the
+module. The built-in ones use the same door (`euclid_resolved.plugins._builtin`).
+
+Every hook takes no argument and returns a mapping of names to objects. Names are unique over all
+plugins, so the order in which plugins are loaded never matters.
+"""
+
+import pluggy
+
+__all__ = ["register_features", "register_estimators", "register_diagnostics", "register_relations"]
+
+
+hookspec = pluggy.HookspecMarker("euclid_resolved")
+
+
+@hookspec
+def register_features():
+    """Offer sets of features.
+
+    Returns
+    -------
+    features : mapping of str to `~euclid_resolved.features.FeatureSet`
+
+    Examples
+    --------
+    >>> from euclid_resolved.features import FeatureSet
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_features():
+    ...     def slope(dex):
+    ...         return {"slope": dex["HE"] - dex["YE"]} if {"HE", "YE"} <= set(dex) else {}
+    ...     return {"slope": FeatureSet(slope, "dex", "near-infrared slope")}
+    >>> register_features()["slope"].make({"YE": 0.5, "HE": 0.75})
+    {'slope': 0.25}
+    """
+
+
+@hookspec
+def register_estimators():
+    """Offer estimators.
+
+    Returns
+    -------
+    estimators : mapping of str to type
+        Classes derived from `~euclid_resolved.estimators.Estimator`, dataclasses whose fields are their
+        settings, usable without any argument.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> from euclid_resolved.estimators import Ridge
+    >>> @dataclass
+    ... class StiffRidge(Ridge):
+    ...     alpha: float = 100.0
+    >>> @hookimpl
+    ... def register_estimators():
+    ...     return {"stiff_ridge": StiffRidge}
+    >>> register_estimators()["stiff_ridge"]()
+    StiffRidge(alpha=100.0)
+    """
+
+
+@hookspec
+def register_diagnostics():
+    """Offer diagnostics: ways to find out what a model leans on.
+
+    Returns
+    -------
+    diagnostics : mapping of str to `~euclid_resolved.diagnostics.Diagnostic`
+        Called as ``diagnostic(model, training, test, **options)``, they return a
+        `~astropy.table.QTable`, and their ``plot`` draws it. `training` and `test` are lists of
+        `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels` where those were read already.
+        All options have defaults. A plain function does, where there is nothing to draw.
+
+    Examples
+    --------
+    >>> from euclid_resolved import evaluate
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_diagnostics():
+    ...     def unseen(model, training, test):
+    ...         return evaluate(model, test)
+    ...     return {"unseen": unseen}
+    >>> list(register_diagnostics())
+    ['unseen']
+    """
+
+
+@hookspec
+def register_relations():
+    """Offer published resolved mass-metallicity relations.
+
+    Returns
+    -------
+    relations : mapping of str to `~euclid_resolved.diagnostics.Relation` or `~astropy.table.Table`
+        A table has the columns ``log_density`` (log10 of Msun/pc2) and ``log_metallicity`` (log10, solar
+        units), optionally ``log_metallicity_p16`` and ``log_metallicity_p84``, and in ``meta`` the keys
+        ``reference``, ``weighting``, ``imf`` and ``solar_metallicity`` (mass fraction): the format that
+        `~euclid_resolved.diagnostics.read_relation` reads.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_relations():
+    ...     table = Table({"log_density": [1.0, 2.0], "log_metallicity": [-0.3, -0.1]})
+    ...     table.meta = {"reference": "Me 2026", "weighting": "mass"}
+    ...     table.meta.update(imf="Chabrier", solar_metallicity=0.02)
+    ...     return {"me_2026": table}
+    >>> len(register_relations()["me_2026"])
+    2
+    """

@@ -1,0 +1,359 @@
+"""Load plugins on first use, look names up, and say what is there and what is broken."""
+
+import inspect
+import threading
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from types import SimpleNamespace
+
+import pluggy
+
+from euclid_resolved._checks import did_you_mean
+from euclid_resolved.errors import PluginError, PluginWarning
+from euclid_resolved.plugins import _hookspecs
+
+__all__ = ["Plugin", "available", "describe", "hookimpl", "lookup", "register", "reload", "unregister"]
+
+
+hookimpl = pluggy.HookimplMarker("euclid_resolved")
+"""Marks a function of a plugin as the implementation of the hook of the same name."""
+
+KINDS = ("features", "estimators", "diagnostics", "relations")
+"""What can be registered; the hook for a kind is ``register_<kind>``."""
+
+BUILTIN = "euclid_resolved"
+SESSION = "this session"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name, or a distribution that failed to register any.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`; empty for a plugin that could not be loaded.
+    name : str
+        The registered name, or the entry point's.
+    distribution, version : str
+        Who brought it; ``this session`` and an empty text for what `register` did.
+    status : str
+        ``ok``, or what is wrong.
+    value : object
+        What was registered; None where there is nothing usable.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import describe
+    >>> linear = next(plugin for plugin in describe() if plugin.name == "linear")
+    >>> linear.kind, linear.distribution, linear.status
+    ('estimators', 'euclid_resolved', 'ok')
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    status: str = "ok"
+    value: object = None
+
+
+_lock = threading.RLock()
+_loaded = None
+_session = []  # what register() was given, each with its rows
+
+
+def _complain(plugin):
+    message = f"plugin {plugin.name!r} of {_brought(plugin)}: {plugin.status}"
+    warnings.warn(message, PluginWarning, stacklevel=2)
+
+
+def _brought(plugin):
+    return f"{plugin.distribution} {plugin.version}".rstrip()
+
+
+def _kind_word(kind):
+    return kind.removesuffix("s") if kind != "features" else "set of features"
+
+
+def _unknown_hooks(manager, module):
+    """What is wrong with the marked functions of a module, in words; empty if nothing is."""
+    hooks = [f"register_{kind}" for kind in KINDS]
+    marked = [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
+    for name in marked:
+        if name not in hooks:
+            return f"unknown hook {name!r}{did_you_mean(name, hooks)}"
+    if not marked:
+        return f"registers nothing: mark one of {', '.join(hooks)} with euclid_resolved.plugins.hookimpl"
+    return ""
+
+
+def _offers(module, name, distribution, version):
+    """Everything one plugin module offers, as rows; a broken one gives one row that says why."""
+    # One manager a plugin: what one of them breaks stays its own.
+    manager = pluggy.PluginManager("euclid_resolved")
+    manager.add_hookspecs(_hookspecs)
+    problem = _unknown_hooks(manager, module)
+    if problem:
+        return [Plugin("", name, distribution, version, problem)]
+    rows = []
+    try:
+        manager.register(module)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        return [Plugin("", name, distribution, version, str(error).replace("\n", " "))]
+    for kind in KINDS:
+        try:
+            for offered in getattr(manager.hook, f"register_{kind}")():
+                if not isinstance(offered, Mapping):
+                    raise TypeError(f"returned {type(offered).__name__}, a mapping is needed")
+                for key, value in offered.items():
+                    if not isinstance(key, str) or not key:
+                        raise TypeError(f"name {key!r} is no text")
+                    rows.append(Plugin(kind, key, distribution, version, value=value))
+        except Exception as error:  # a plugin may raise anything; the others must go on
+            status = f"register_{kind} failed: {type(error).__name__}: {error}"
+            rows.append(Plugin(kind, name, distribution, version, status))
+    return rows
+
+
+def _kind_of_builtin(row):
+    """Where a row stands: what is built in by kind, everything else as it came."""
+    return KINDS.index(row.kind) if row.distribution == BUILTIN and row.kind else len(KINDS)
+
+
+def _builtin_first(item):
+    (distribution, name, value), _ = item
+    return distribution != BUILTIN, distribution, name, value
+
+
+def _load():
+    """Load every entry point, one at a time; the package's own come first."""
+    # Our own loop: pluggy's stops at the first broken plugin, and drops a second distribution that
+    # uses the name of an entry point again. A folder on the path twice must not count twice, though.
+    found = {(ep.dist.name if ep.dist else "?", ep.name, ep.value): ep for ep in entry_points(group=BUILTIN)}
+    if not any(distribution == BUILTIN for distribution, _, _ in found):
+        raise PluginError(
+            "the features, estimators and diagnostics of euclid_resolved itself are not registered: the "
+            "package is on the path but not installed; run pip install (-e) on its folder"
+        )
+    rows = []
+    for (distribution, name, _), entry_point in sorted(found.items(), key=_builtin_first):
+        version = entry_point.dist.version if entry_point.dist else "?"
+        try:
+            module = entry_point.load()
+        except (Exception, SystemExit) as error:  # an import may raise anything
+            status = f"cannot be loaded: {type(error).__name__}: {error}"
+            rows.append(Plugin("", name, distribution, version, status))
+            continue
+        rows += _offers(module, name, distribution, version)
+    rows.sort(key=_kind_of_builtin)
+    for row in rows:
+        if row.status != "ok":
+            _complain(row)
+    return rows
+
+
+def _mark_conflicts(rows):
+    """Names that two plugins claim belong to neither."""
+    owners = {}
+    for row in rows:
+        if row.value is not None:
+            owners.setdefault((row.kind, row.name), []).append(row)
+    result = []
+    for row in rows:
+        claims = owners.get((row.kind, row.name), [])
+        if len(claims) > 1 and row.value is not None:
+            who = " and ".join(map(_brought, claims))
+            status = f"the name is registered by {who}; uninstall one of them"
+            status += " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
+            row = Plugin(row.kind, row.name, row.distribution, row.version, status)
+        result.append(row)
+    return result
+
+
+def describe():
+    """Everything that is registered, and every plugin that is broken.
+
+    Returns
+    -------
+    rows : list of `Plugin`
+        Built-ins first.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import describe
+    >>> for plugin in describe():
+    ...     if plugin.name in ("colours", "linear", "lofo"):
+    ...         print(plugin.kind, plugin.name, plugin.distribution)
+    features colours euclid_resolved
+    estimators linear euclid_resolved
+    diagnostics lofo euclid_resolved
+    """
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            _loaded = _mark_conflicts(_load() + [row for _, rows in _session for row in rows])
+        return list(_loaded)
+
+
+def register(plugin):
+    """Offer what a module has hooks for, without installing it: for notebooks and tests.
+
+    It lasts until `unregister`, or until Python ends. A model whose estimator was registered so can be
+    written; whoever opens the file has to register or install the estimator first.
+
+    Parameters
+    ----------
+    plugin : module, object or function
+        A module or any other object with functions marked by `hookimpl`, or one such function itself.
+
+    Raises
+    ------
+    PluginError
+        If a hook is unknown or fails, there is none, or a name is taken. Nothing is registered then.
+
+    Examples
+    --------
+    >>> from euclid_resolved import plugins
+    >>> from euclid_resolved.estimators import Mean
+    >>> class Middle(Mean):
+    ...     pass
+    >>> @plugins.hookimpl
+    ... def register_estimators():
+    ...     return {"middle": Middle}
+    >>> plugins.register(register_estimators)
+    >>> plugins.lookup("estimators", "middle")()
+    Middle()
+    >>> plugins.unregister(register_estimators)
+    >>> "middle" in plugins.available("estimators")
+    False
+    """
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    hooks = SimpleNamespace(**{name: plugin}) if inspect.isfunction(plugin) else plugin
+    rows = _offers(hooks, name, SESSION, "")
+    problems = [row.status for row in rows if row.status != "ok"]
+    if problems:
+        raise PluginError(f"{name} was not registered: {'; '.join(problems)}")
+    with _lock:
+        taken = {(row.kind, row.name): row for row in describe()}
+        for row in rows:
+            owner = taken.get((row.kind, row.name))
+            if owner is not None:
+                undo = "unregister() it first" if owner.distribution == SESSION else "choose another name"
+                raise PluginError(
+                    f"{_kind_word(row.kind)} {row.name!r} is registered by {_brought(owner)} already; {undo}"
+                )
+        _session.append((plugin, rows))
+        reload()
+
+
+def unregister(plugin=None):
+    """Undo `register`.
+
+    Parameters
+    ----------
+    plugin : module, object or function, optional
+        What `register` was given; everything that the session registered without it.
+
+    Raises
+    ------
+    PluginError
+        If it was not registered.
+
+    Examples
+    --------
+    >>> from euclid_resolved import plugins
+    >>> plugins.unregister()
+    >>> [row.name for row in plugins.describe() if row.distribution == "this session"]
+    []
+    """
+    with _lock:
+        kept = [] if plugin is None else [each for each in _session if each[0] is not plugin]
+        if plugin is not None and len(kept) == len(_session):
+            names = ", ".join(row.name for _, rows in _session for row in rows) or "nothing"
+            raise PluginError(f"{plugin!r} was not registered in this session; registered: {names}")
+        _session[:] = kept
+        reload()
+
+
+def reload():
+    """Forget what was loaded, so that the next look-up finds newly installed plugins.
+
+    What `register` added stays.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import available, reload
+    >>> reload()
+    >>> "linear" in available("estimators")
+    True
+    """
+    global _loaded
+    with _lock:
+        _loaded = None
+
+
+def available(kind):
+    """The names that can be used.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+
+    Returns
+    -------
+    values : dict of str to object
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import available
+    >>> {"bands", "colours", "flux_ratios"} <= set(available("features"))
+    True
+    """
+    return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
+
+
+def lookup(kind, name):
+    """What is registered under a name.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    name : str
+
+    Returns
+    -------
+    value : object
+
+    Raises
+    ------
+    PluginError
+        If nothing, or more than one thing, is registered under this name.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> lookup("estimators", "linear")()
+    LinearRegression()
+    >>> try:
+    ...     lookup("estimators", "lineal")
+    ... except ValueError as error:
+    ...     print(str(error).split(";")[0])
+    no estimator 'lineal'
+    """
+    found = available(kind)
+    if isinstance(name, str) and name in found:
+        return found[name]
+    word = _kind_word(kind)
+    for row in describe():
+        if row.kind == kind and row.name == name:
+            raise PluginError(f"{word} {name!r}: {row.status}")
+    hint = did_you_mean(name, found)
+    broken = sorted({row.distribution for row in describe() if row.status != "ok"})
+    hint += f" (not loaded: {', '.join(broken)})" if broken else ""
+    raise PluginError(f"no {word} {name!r}; there are {', '.join(sorted(found)) or 'none'}{hint}")

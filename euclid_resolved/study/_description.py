@@ -1,0 +1,295 @@
+"""The description of a study: a TOML file, checked before anything runs."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved.features._sets import feature_columns
+from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.maps._properties import PROPERTIES, get_property
+from euclid_resolved.models._clip import DEFAULT_CLIP
+from euclid_resolved.plugins._registry import available, lookup
+
+__all__ = ["read_study"]
+
+
+SHIPPED = {"paper": "paper.toml", "paper-fast": "paper-fast.toml"}
+"""The studies that come with the package, by name."""
+
+_DATA = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the methods look at: feature sets, and perhaps some of their columns only."""
+
+    features: tuple
+    columns: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """An estimator with its settings.
+
+    Attributes
+    ----------
+    estimator : str
+        The registered name.
+    settings : dict
+    plugin : str
+        The distribution that brings it, where a study is to run without it, too.
+    """
+
+    estimator: str
+    settings: dict
+    plugin: str = ""
+
+    @property
+    def installed(self):
+        """Whether the name is registered."""
+        return self.estimator in available("estimators")
+
+    def make(self, seed):
+        """The estimator, with a seed if it has one."""
+        kind = lookup("estimators", self.estimator)
+        names = {field.name for field in fields(kind) if field.init}
+        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in self.settings.items()}
+        return kind(**({"seed": seed} if "seed" in names else {}), **settings)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the report.
+
+    Attributes
+    ----------
+    label : str
+        The paper's own: ``Table 3``, ``Fig. 5``, ...
+    title : str
+    run : str
+        A name of `euclid_resolved.study._parts`, or of a diagnostic.
+    options : dict
+    """
+
+    label: str
+    title: str
+    run: str
+    options: dict
+
+    @property
+    def slug(self):
+        """The name of its folder."""
+        words = "".join(c if c.isalnum() else " " for c in f"{self.label} {self.run}".lower())
+        return "-".join(words.split())
+
+
+@dataclass(frozen=True)
+class Description:
+    """A study, checked.
+
+    Attributes
+    ----------
+    name, reference : str
+    atlas : str or None
+        The folder, where the file names one.
+    observer : str
+    sample : dict
+        ``test_fraction``, ``seed``, ``clip`` (MJy/sr), ``galaxies`` (0 takes all).
+    properties : tuple of str
+    inputs : dict of str to `Input`
+    main : str
+        The input that parts use which need only one.
+    methods : dict of str to `Method`
+    runs : int
+        How often each case is trained, with another seed each time.
+    parts : tuple of `Part`
+    relations : dict of str to str
+        Tables of published relations by the relation's name.
+    text : str
+        The file itself.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study import read_study
+    >>> study = read_study("paper-fast")
+    >>> study.observer, study.runs
+    ('O5', 2)
+    >>> sorted(study.inputs)
+    ['HE', 'IE', 'JE', 'YE', 'bands', 'bands+colours', 'bands+colours+squared']
+    """
+
+    name: str
+    reference: str
+    atlas: str | None
+    observer: str
+    sample: dict
+    properties: tuple
+    inputs: dict
+    main: str
+    methods: dict
+    runs: int
+    parts: tuple
+    relations: dict
+    text: str
+
+
+def read_study(path):
+    """Read and check a study.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A TOML file, or the name of a study that comes with the package: see `SHIPPED`.
+
+    Returns
+    -------
+    description : `Description`
+
+    Raises
+    ------
+    InputError
+        If the file is no TOML, a name is unknown (the message lists what exists) or something is
+        missing.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.study import read_study
+    >>> read_study("paper").name
+    'Euclid preparation LXVIII, the whole study'
+    >>> try:
+    ...     read_study("papers")
+    ... except InputError as error:
+    ...     print(error)
+    papers: there is no such file; the package brings paper, paper-fast
+    """
+    name = str(path)
+    path = _DATA / SHIPPED[name] if name in SHIPPED else Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; the package brings {', '.join(SHIPPED)}")
+    text = path.read_text(encoding="utf-8")
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: this is no TOML: {error}") from error
+    try:
+        return _check(content, text, path)
+    except PluginError as error:
+        raise InputError(f"{path}: {error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _known(what, names, known):
+    """Refuse unknown names, with what exists."""
+    for name in names:
+        if name not in known:
+            guess = difflib.get_close_matches(str(name), [str(k) for k in known], 1)
+            hint = f"; did you mean {guess[0]!r}?" if guess else ""
+            raise InputError(f"no {what} {name!r}; there are {', '.join(map(str, known))}{hint}")
+
+
+def _section(content, key, kind=dict, default=None):
+    value = content.get(key, default)
+    if not isinstance(value, kind):
+        raise InputError(f"{key!r} must be a {'table' if kind is dict else kind.__name__}")
+    return value
+
+
+def _check(content, text, path):
+    _known(
+        "key",
+        content,
+        (
+            "study",
+            "atlas",
+            "sample",
+            "properties",
+            "inputs",
+            "main",
+            "estimators",
+            "runs",
+            "parts",
+            "relations",
+        ),
+    )
+    study, atlas = _section(content, "study", default={}), _section(content, "atlas", default={})
+    _known("key in [study]", study, ("name", "reference"))
+    _known("key in [atlas]", atlas, ("path", "observer"))
+    properties = tuple(get_property(name).name for name in content.get("properties", PROPERTIES))
+    inputs = {name: _input(name, value) for name, value in _section(content, "inputs").items()}
+    methods = {label: _method(label, v) for label, v in _section(content, "estimators").items()}
+    if not (properties and inputs and methods):
+        raise InputError("a study needs at least one property, one input and one estimator")
+    main = content.get("main", next(iter(inputs)))
+    _known("input", [main], inputs)
+    parts = tuple(_part(value, inputs, methods) for value in _section(content, "parts", list))
+    if len({part.slug for part in parts}) < len(parts):
+        raise InputError("two parts share label and name")
+    runs = content.get("runs", 1)
+    if not isinstance(runs, int) or runs < 1:
+        raise InputError(f"runs must be a number from 1, got {runs!r}")
+    relations = {name: str(path.parent / file) for name, file in content.get("relations", {}).items()}
+    _known("relation", relations, available("relations"))
+    return Description(
+        name=str(study.get("name", path.stem)),
+        reference=str(study.get("reference", "")),
+        atlas=None if "path" not in atlas else str(path.parent / atlas["path"]),
+        observer=str(atlas.get("observer", "O5")),
+        sample=_sample(_section(content, "sample", default={})),
+        properties=properties,
+        inputs=inputs,
+        main=main,
+        methods=methods,
+        runs=runs,
+        parts=parts,
+        relations=relations,
+        text=text,
+    )
+
+
+def _sample(sample):
+    default = {"test_fraction": 0.1, "seed": 1, "clip": DEFAULT_CLIP, "galaxies": 0}
+    _known("key in [sample]", sample, default)
+    sample = default | sample
+    if not 0 < sample["test_fraction"] < 1:
+        raise InputError(f"test_fraction must lie between 0 and 1, got {sample['test_fraction']}")
+    return sample
+
+
+def _input(name, value):
+    if not isinstance(value, dict) or "features" not in value:
+        raise InputError(f"input {name!r} needs 'features'")
+    _known(f"key of input {name!r}", value, ("features", "columns"))
+    features = tuple(value["features"])
+    columns = feature_columns(EUCLID_BANDS, features)
+    _known(f"column in input {name!r}", value.get("columns", ()), columns)
+    return Input(features, tuple(value["columns"]) if "columns" in value else None)
+
+
+def _method(label, value):
+    if not isinstance(value, dict) or "estimator" not in value:
+        raise InputError(f"estimator {label!r} needs 'estimator', the registered name")
+    settings = {key: v for key, v in value.items() if key not in ("estimator", "plugin")}
+    method = Method(str(value["estimator"]), settings, str(value.get("plugin", "")))
+    if method.installed:
+        kind = lookup("estimators", method.estimator)
+        _known(f"setting of {method.estimator}", settings, [f.name for f in fields(kind) if f.init])
+        method.make(seed=1)  # a wrong value is refused by the estimator itself
+    elif not method.plugin:
+        _known("estimator", [method.estimator], sorted(available("estimators")))
+    return method
+
+
+def _part(value, inputs, methods):
+    from euclid_resolved.study._parts import PARTS
+
+    if not isinstance(value, dict) or not {"label", "run"} <= set(value):
+        raise InputError("each of 'parts' needs 'label' and 'run'")
+    _known("part or diagnostic", [value["run"]], [*PARTS, *available("diagnostics")])
+    options = {key: v for key, v in value.items() if key not in ("label", "title", "run")}
+    _known("estimator of this study", options.get("estimators", ()), methods)
+    _known("input of this study", options.get("inputs", ()), inputs)
+    return Part(str(value["label"]), str(value.get("title", "")), str(value["run"]), options)

@@ -1,0 +1,145 @@
+"""Parts of a study about single galaxies: one estimated well and one less well, face-on and edge-on."""
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved.diagnostics._contract import accuracy_columns
+from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_EXAMPLES
+from euclid_resolved.diagnostics._robustness import observer_of
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.io._atlas import read_galaxy
+from euclid_resolved.maps._profiles import orientation
+from euclid_resolved.plotting._comparison import plot_galaxy
+from euclid_resolved.plotting._maps import plot_image
+from euclid_resolved.study._accuracy import METRICS
+from euclid_resolved.study._result import Result
+from euclid_resolved.training._sample import extract
+from euclid_resolved.training._splits import group_name
+
+_FACE_ON = 0.6  # axis ratio of a galaxy that is "somewhat face-on"
+_BIN = 1.5 * u.kpc
+
+
+def _method(runner, part, result):
+    """The method to show: the first wished for that is there, else the last of the study that is."""
+    for label in part.options.get("estimators", ()):
+        if label not in runner.missing:
+            return label
+        result.notes.append(f"{label}: {runner.missing[label]}")
+    if not runner.present():
+        raise InputError("no method of this study is installed")
+    return runner.present()[-1]
+
+
+def _choose(runner, part, label):
+    """Name of a test galaxy estimated well and of one less well: the paper's, or chosen as it chose."""
+    wanted = part.options.get("galaxies", ())
+    by_group = {group_name(galaxy): galaxy for galaxy in runner.test}
+    if wanted and all(name in by_group for name in wanted):
+        return {"named in the study": [by_group[name] for name in wanted]}
+    model, pixels = runner.model(label), runner.test_pixels
+    name = runner.description.properties[0]
+    rows = []
+    for galaxy in runner.test:
+        own = pixels.of([galaxy.name])
+        if len(own) < 50:
+            continue
+        _, ratio = orientation(galaxy.image, pixels.clip_band, pixels.clip)
+        rows.append((ratio, accuracy_columns(model, own, name)["r2"], galaxy))
+    face_on = [row for row in rows if row[0] >= _FACE_ON]
+    if len(face_on) < 2:
+        face_on = sorted(rows, key=lambda row: row[0])[-max(2, len(rows) // 2) :]
+    if not face_on:
+        raise InputError("no test galaxy has 50 pixels above the clip")
+    ranked = [galaxy for _, _, galaxy in sorted(face_on, key=lambda row: row[1])]
+    place = np.array([0.9, 0.1]) * (len(ranked) - 1)
+    how = f"chosen from {len(ranked)} galaxies seen nearly face-on: at the 90th and the 10th percentile of R2"
+    return {how: [ranked[round(float(i))] for i in place]}
+
+
+def _rows(model, galaxy, label):
+    pixels = extract([galaxy], model.properties, model.bands, clip=model.clip, band=model.clip_band)
+    rows = []
+    for name in model.properties:
+        row = {"galaxy": galaxy.name, "property": name, "method": label, "pixels": len(pixels)}
+        values = accuracy_columns(model, pixels, name)
+        # The paper's figures are for one projection each, which Table 4 shows.
+        paper = PUBLISHED_EXAMPLES.get((group_name(galaxy), name), {}) if observer_of(galaxy) == "O5" else {}
+        for metric in METRICS:
+            row[metric] = values[metric]
+            row[f"{metric}_published"] = paper.get(metric, NOT_PUBLISHED)
+        rows.append(row)
+    return rows
+
+
+def _map(model, galaxy, title):
+    image, truth = galaxy.load()
+    width = _BIN if pixel_scale(image).unit.is_equivalent(u.kpc) else None
+    maps = model.predict_maps(image)
+    window = _window(~np.asarray(next(iter(maps.values())).mask))
+    maps, truth = ({name: map_[window] for name, map_ in each.items()} for each in (maps, truth))
+    return image[window], plot_galaxy(truth, maps, bin_width=width, title=title)
+
+
+def _window(known, margin=0.1):
+    """The smallest square about the centre that holds nearly all known pixels, as a pair of slices."""
+    middle = (np.array(known.shape) - 1) / 2
+    offset = np.abs(np.argwhere(known) - middle).max(axis=1)
+    reach = np.percentile(offset, 99.5) * (1 + margin) if offset.size else middle.max()
+    # The same number of pixels on either side, so that the centre stays the centre.
+    return tuple(
+        slice(cut := max(int(m - reach), 0), n - cut) for m, n in zip(middle, known.shape, strict=True)
+    )
+
+
+def example_galaxies(runner, part):
+    """Images, maps, residuals and profiles of two test galaxies, and their accuracy."""
+    result = Result()
+    label = _method(runner, part, result)
+    model = runner.model(label)
+    ((how, galaxies),) = _choose(runner, part, label).items()
+    result.notes.append(f"The galaxies were {how}. Estimated by {label}.")
+    rows = []
+    for galaxy, kind in zip(galaxies, ("estimated well", "estimated less well"), strict=False):
+        image, figure = _map(model, galaxy, f"{galaxy.name}, {kind}")
+        result.figures[f"{galaxy.name}: observed in the four bands"] = plot_image(image)
+        result.figures[f"{galaxy.name}: maps, residuals and radial profiles ({kind})"] = figure
+        rows += _rows(model, galaxy, label)
+    result.tables["Accuracy of the example galaxies"] = Table(rows=rows)
+    return result
+
+
+def edge_on(runner, part):
+    """The same two galaxies from the observer who sees them closest to edge-on."""
+    result = Result()
+    label = _method(runner, part, result)
+    others = [observer for observer in runner.observers if observer != runner.description.observer]
+    if not others:
+        result.notes.append(
+            f"Not run: the atlas holds observer {runner.description.observer} only. A mock atlas gets others "
+            "by euclid-resolved atlas make with --observer O1, O2, O3 and O4 on the same folder."
+        )
+        return result
+    model = runner.model(label)
+    ((how, galaxies),) = _choose(runner, part, label).items()
+    rows = []
+    for galaxy in galaxies:
+        seen = []
+        for observer in others:
+            try:
+                other = read_galaxy(runner.atlas / f"{group_name(galaxy)}_{observer}")
+            except InputError:
+                continue  # this observer has some of the galaxies only
+            seen.append((orientation(other.image, model.clip_band, model.clip)[1], other))
+        if not seen:
+            result.notes.append(f"{galaxy.name}: no other observer")
+            continue
+        ratio, other = min(seen, key=lambda pair: pair[0])
+        title = f"{other.name}, axis ratio {ratio:.2f}"
+        result.figures[f"{title}: maps and residuals"] = _map(model, other, title)[1]
+        rows += _rows(model, other, label)
+    if rows:
+        result.tables["Accuracy of the example galaxies seen nearly edge-on"] = Table(rows=rows)
+    return result

@@ -1,0 +1,72 @@
+"""Figures of a study: the sets, and the accuracy of all cases."""
+
+import numpy as np
+
+from euclid_resolved.diagnostics._figures import METRIC_LABELS, panels as _panels
+from euclid_resolved.errors import InputError
+from euclid_resolved.maps._properties import get_property
+
+
+def plot_distributions(values, labels):
+    """Normalised distributions of global properties of sets of galaxies (the paper's Fig. 2).
+
+    Parameters
+    ----------
+    values : mapping of str to mapping of str to array_like
+        By set (``all``, ``training``, ``test``), then by quantity: one value a galaxy.
+    labels : mapping of str to str
+        Axis label of each quantity.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+    """
+    figure, axes = _panels(len(labels), 3.6, 3.0)
+    styles = {
+        "all": {"color": "0.75", "histtype": "stepfilled"},
+        "training": {"color": "tab:blue", "ls": "--"},
+    }
+    for axis, (key, label) in zip(axes[0], labels.items(), strict=True):
+        everything = np.concatenate([np.asarray(each[key], float) for each in values.values()])
+        bins = np.histogram_bin_edges(everything, 12)
+        for name, each in values.items():
+            style = {"histtype": "step", "color": "tab:red", "lw": 1.6} | styles.get(name, {})
+            axis.hist(each[key], bins, density=True, label=f"{name} ({len(each[key])})", **style)
+        axis.set(xlabel=label, yticks=[])
+    axes[0][0].set_ylabel("normalised number of galaxies")
+    axes[0][0].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def plot_accuracy(table, *, by="estimator", metric="r2"):
+    """A metric of several cases, grouped bars, a panel a property.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Columns ``property``, ``input``, the one named by `by`, and the metric.
+    by : str, optional
+        What the colours tell apart.
+    metric : str, optional
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+    """
+    names = list(dict.fromkeys(str(name) for name in table["property"]))
+    kinds = list(dict.fromkeys(str(k) for k in table[by]))
+    if not kinds:
+        raise InputError("there is nothing to draw")
+    figure, axes = _panels(len(names), 4.2, 3.2)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = table[np.asarray(table["property"]) == name]
+        inputs = list(dict.fromkeys(str(i) for i in part["input"]))
+        for i, kind in enumerate(kinds):
+            mine = part[np.asarray(part[by]) == kind]
+            at = [inputs.index(str(each)) + 0.8 * ((i + 0.5) / len(kinds) - 0.5) for each in mine["input"]]
+            axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
+        axis.set_xticks(range(len(inputs)), inputs, size="small")
+        axis.axhline(0, color="black", lw=0.8)
+        axis.set(title=f"${get_property(name).symbol}$", ylabel=METRIC_LABELS.get(metric, metric))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
+    return figure

@@ -1,0 +1,188 @@
+"""Parts of a study about what a model leans on: coefficients, importance, a band less, the relation."""
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from euclid_resolved.diagnostics._contract import estimates
+from euclid_resolved.diagnostics._figures import plot_importance, plot_lofo, plot_rmzr, plot_shuffle
+from euclid_resolved.diagnostics._importance import impurity_importance, lofo, lofo_models
+from euclid_resolved.diagnostics._published import (
+    NOT_PUBLISHED,
+    PUBLISHED_COEFFICIENTS,
+    PUBLISHED_IMPORTANCE,
+    PUBLISHED_LOFO_PEARSON,
+)
+from euclid_resolved.diagnostics._relations import as_relation, read_relation
+from euclid_resolved.diagnostics._rmzr import rmzr, rmzr_shuffle
+from euclid_resolved.plotting._comparison import plot_predicted_against_true
+from euclid_resolved.plugins._registry import available
+from euclid_resolved.study._accuracy import METRICS
+from euclid_resolved.study._result import Result
+
+
+def usable(runner, part, result):
+    """The methods of a part that are there; the others leave a note."""
+    labels = list(part.options.get("estimators", runner.description.methods))
+    result.notes += [f"{label}: {runner.missing[label]}" for label in labels if label in runner.missing]
+    return [label for label in labels if label not in runner.missing]
+
+
+def coefficients(runner, part):
+    """Coefficients of a linear regression, on inputs and targets scaled to [0, 1] and on their logarithms."""
+    result, rows = Result(), []
+    for label in usable(runner, part, result):
+        model = runner.model(label)
+        for name, output in model.outputs.items():
+            state = output.estimator.state()
+            if "coefficients" not in state:
+                result.notes.append(f"{label} has no coefficients")
+                break
+            scaled = np.asarray(state["coefficients"], float)
+            low, width = model.feature_scale.minimum, np.ptp(_limits(model.feature_scale), axis=0)
+            target = float(np.ptp(_limits(output.scale), axis=0)[0])
+            raw = target * scaled / np.where(width > 0, width, 1)
+            intercept = float(state["intercept"])
+            raw_intercept = output.scale.minimum[0] + target * intercept - raw @ low
+            terms = (*zip(model.columns, scaled, raw, strict=True), ("intercept", intercept, raw_intercept))
+            for column, value, slope in terms:
+                paper = PUBLISHED_COEFFICIENTS.get(name, {}).get(column)
+                row = {"property": name, "method": label, "column": column}
+                row |= {"scaled": float(value), "scaled_published": _text(paper)}
+                rows.append(row | {"raw_logarithm": float(slope)})
+                result.values[f"coefficient/{name}/{column}"] = value
+    if rows:
+        result.tables["Coefficients"] = Table(rows=rows)
+    result.notes.append(
+        "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
+        "the property per log10 of MJy/sr. The published slopes for density sum to 3.9, which no slopes of "
+        "logarithms can, so they stand beside the scaled ones; the ranges they were scaled by are not "
+        "published: compare signs and order only."
+    )
+    return result
+
+
+def _limits(scale):
+    return np.array([scale.minimum, scale.maximum])
+
+
+def _text(value, form="{:.3f}"):
+    return NOT_PUBLISHED if value is None else form.format(value)
+
+
+def importance(runner, part):
+    """Impurity importance of the forest."""
+    result = Result()
+    for label in usable(runner, part, result):
+        table = impurity_importance(runner.model(label), None, None)
+        if not np.isfinite(table["importance"]).any():
+            result.notes.append(f"{label} has no impurity importance")
+            continue
+        keys = [(str(row["property"]), str(row["column"])) for row in table]
+        table["importance_published"] = [_text(PUBLISHED_IMPORTANCE.get(key)) for key in keys]
+        result.tables[f"Importance of each band for {label}"] = table
+        result.figures[f"Importance of each band for {label}"] = plot_importance(table)
+        estimator = runner.description.methods[label].estimator
+        for (name, column), value in zip(keys, table["importance"], strict=True):
+            result.values[f"importance/{estimator}/{name}/{column}"] = value
+    return result
+
+
+def leave_one_out(runner, part):
+    """The accuracy without each band, and what it is worse by."""
+    result, tables = Result(), []
+    metric = part.options.get("metric", "rmse")
+    for label in usable(runner, part, result):
+        model, estimator = runner.model(label), runner.description.methods[label].estimator
+        unseen = runner.test_pixels
+        panels = {name: {"all bands": estimates(model, unseen, name)} for name in model.properties}
+        models = _watched(lofo_models(model, runner.training_pixels, fit=runner.refit(label)), unseen, panels)
+        table = lofo(model, None, unseen, metric=metric, models=models)
+        figure = plot_lofo(table)
+        result.figures[f"{label}: change of the error without each band"] = figure
+        result.figures[f"{label}: predicted against true"] = plot_predicted_against_true(panels)
+        tables.append(_for_display(table, label, estimator))
+        for row in table:
+            key = f"{estimator}/{row['property']}/{row['left_out']}"
+            result.values |= {f"lofo/{key}": row["lofo_relative"], f"lofo_pearson/{key}": row["pearson"]}
+    if tables:
+        result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
+    return result
+
+
+def _watched(models, unseen, panels):
+    """Pass models on, and keep what they estimate: one model at a time is in memory."""
+    for band, model in models:
+        for name, cases in panels.items():
+            cases[f"without {band}"] = estimates(model, unseen, name)
+        yield band, model
+
+
+def _for_display(table, label, estimator):
+    rows = []
+    for row in table:
+        name, band = str(row["property"]), str(row["left_out"])
+        values = {m: float(np.asarray(getattr(row[m], "value", row[m]))) for m in METRICS}
+        known = PUBLISHED_LOFO_PEARSON.get((name, estimator, band), NOT_PUBLISHED)
+        rows.append(
+            {
+                "property": name,
+                "method": label,
+                "left_out": band,
+                **values,
+                "pearson_published": known,
+                "lofo": float(row["lofo"]),
+                "lofo_relative": float(row["lofo_relative"]),
+            }
+        )
+    return Table(rows=rows)
+
+
+def relation(runner, part):
+    """The resolved mass-metallicity relation: fits, and the test with everything else shuffled away."""
+    result, d = Result(), runner.description
+    relations = _relations(d)
+    for label in usable(runner, part, result):
+        model, sets = runner.model(label), (runner.training_pixels, runner.test_pixels)
+        bootstrap = int(part.options.get("bootstrap", 200))
+        table = rmzr(model, *sets, bootstrap=bootstrap, seed=runner.seed())
+        result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(table, relations)
+        result.tables[f"Fits; predictions of {label}"] = _fits(table)
+        shuffled = rmzr_shuffle(model, *sets, seed=runner.seed())
+        result.figures[f"{label}: what is left when metallicity is shuffled"] = plot_shuffle(shuffled)
+        result.tables[f"{label}: metallicity shuffled at fixed density"] = shuffled
+        estimator = d.methods[label].estimator
+        for row in shuffled:
+            result.values[f"shuffle/{estimator}/{row['case']}"] = row["r2"]
+        result.values[f"partial/{estimator}"] = table["value"][-1]
+        result.values[f"partial_error/{estimator}"] = table["error"][-1]
+        for row in table:
+            if row["quantity"] == "scatter" and row["form"] == "quadratic":
+                result.values[f"relation_scatter/{estimator}/{row['metallicity']}"] = row["value"]
+    result.notes.append(
+        f"Errors: {part.options.get('bootstrap', 200)} bootstrap samples of galaxies. x = log10 density "
+        "[Msun/pc2], y = log10 metallicity [solar, 0.02]. linear y = a + b (x - 2); quadratic + c (x - 2)^2; "
+        "saturating y = y0 - gamma log10(1 + 10^-(x - x0))."
+    )
+    result.notes += [one.missing() for one in relations if not one.supplied]
+    drawn = [f"{one.label}: {one.reference}" for one in relations if one.supplied]
+    result.notes += [f"Drawn in its own weighting, IMF and solar scale: {text}" for text in drawn]
+    return result
+
+
+def _relations(description):
+    """The registered relations, those of the study from their tables."""
+    found = {name: as_relation(name, value) for name, value in available("relations").items()}
+    return [
+        read_relation(description.relations[name], name) if name in description.relations else known
+        for name, known in found.items()
+    ]
+
+
+def _fits(table):
+    """One row a fit, its parameters in words."""
+    rows = []
+    for case, form in dict.fromkeys(zip(table["metallicity"], table["form"], strict=True)):
+        part = table[(table["metallicity"] == case) & (table["form"] == form)]
+        text = [f"{r['quantity']} = {r['value']:.4f} ± {r['error']:.4f}" for r in part]
+        rows.append({"metallicity": str(case), "form": str(form), "values": ", ".join(text)})
+    return Table(rows=rows)

@@ -1,0 +1,66 @@
+"""The parts a study can have: those of the paper by name, and every registered diagnostic."""
+
+from euclid_resolved.diagnostics._contract import run_chain
+from euclid_resolved.plugins._registry import lookup
+from euclid_resolved.study import (
+    _accuracy as accuracy,
+    _examples as examples,
+    _leaning as leaning,
+    _robust as robust,
+)
+from euclid_resolved.study._result import Result
+
+PARTS = {
+    "distributions": accuracy.distributions,
+    "accuracy": accuracy.accuracy,
+    "predicted_against_true": accuracy.predicted_against_true,
+    "example_galaxies": examples.example_galaxies,
+    "edge_on": examples.edge_on,
+    "relation": leaning.relation,
+    "coefficients": leaning.coefficients,
+    "importance": leaning.importance,
+    "leave_one_out": leaning.leave_one_out,
+    "projections_test": robust.projections_test,
+    "sample_bias_test": robust.sample_bias_test,
+    "colours_test": robust.colours_test,
+    "hyper_parameters": robust.hyper_parameters,
+}
+"""Functions ``part(runner, part)`` that return a `~euclid_resolved.study._result.Result`."""
+
+_GALAXIES = ("radial_profiles",)  # diagnostics that need images, not pixels
+
+
+def run_part(runner, part):
+    """Run a part of the paper or a diagnostic.
+
+    Parameters
+    ----------
+    runner : `~euclid_resolved.study._runner.Runner`
+    part : `~euclid_resolved.study._description.Part`
+
+    Returns
+    -------
+    result : `~euclid_resolved.study._result.Result`
+    """
+    if part.run in PARTS:
+        return PARTS[part.run](runner, part)
+    return _diagnostic(runner, part)
+
+
+def _diagnostic(runner, part):
+    """A registered diagnostic on each of the methods named, with the main input."""
+    options = {key: value for key, value in part.options.items() if key not in ("estimators", "inputs")}
+    result, plot = Result(), getattr(lookup("diagnostics", part.run), "plot", None)
+    for label in part.options.get("estimators", runner.present()):
+        if label in runner.missing:
+            result.notes.append(f"{label}: {runner.missing[label]}")
+            continue
+        sets = (runner.training_pixels, runner.test_pixels)
+        if part.run in _GALAXIES:
+            sets = (runner.training, runner.test)
+        model = runner.model(label)
+        table = run_chain((part.run,), model, *sets, **{part.run: options})[part.run]
+        result.tables[label] = table
+        if plot is not None:
+            result.figures[label] = plot(table)
+    return result

@@ -1,0 +1,141 @@
+"""Parts of a study about robustness: projections, sample bias, colours from bands, hyper-parameters."""
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_COLOURS
+from euclid_resolved.diagnostics._robustness import colour_recovery, projections, sample_bias
+from euclid_resolved.diagnostics._robustness_figures import (
+    plot_colour_recovery,
+    plot_learning_curve,
+    plot_sample_bias,
+)
+from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.study._leaning import usable
+from euclid_resolved.study._result import Result
+from euclid_resolved.training._sample import extract
+from euclid_resolved.training._search import search
+from euclid_resolved.training._splits import group_name
+
+
+def projections_test(runner, part):
+    """Accuracy with one to all projections of the training galaxies; each test galaxy from a random side."""
+    result, observers = Result(), runner.observers
+    labels = usable(runner, part, result)
+    if len(observers) < 2:
+        result.notes.append(
+            f"Not run: the atlas holds observer {', '.join(observers)} only. A mock atlas gets others by "
+            "euclid-resolved atlas make with --observer O1, O2, O3 and O4 on the same folder."
+        )
+        return result
+    if not labels:
+        return result
+    training, test = _from_all_sides(runner, part, observers)
+    models = {label: runner.model(label) for label in labels}  # before the atlas is read five times
+    one = next(iter(models.values()))
+    options = {"clip": one.clip, "band": one.clip_band, "progress": True}
+    pixels, unseen = (
+        extract(galaxies, one.properties, one.bands, source=runner.source, **options)
+        for galaxies in (training, test)
+    )
+    groups = [len({group_name(g) for g in galaxies}) for galaxies in (training, test)]
+    result.notes.append(
+        f"{groups[0]} training galaxies; {groups[1]} test galaxies, each from a random side. In a mock atlas "
+        "another observer sees a galaxy of the same mass, size, history and dust at another inclination, but "
+        "with other clumps and other noise."
+    )
+    for label, model in models.items():
+        table = projections(model, pixels, unseen)
+        shown = Table(table[["projections", "property", "r2", "training_pixels"]])
+        shown["r2_published"] = NOT_PUBLISHED
+        result.tables[f"R2 against the number of projections, {label}"] = shown
+        result.figures[f"R2 against the number of projections, {label}"] = plot_learning_curve(table)
+        estimator = runner.description.methods[label].estimator
+        for row in table:
+            result.values[f"projections/{estimator}/{row['property']}/{row['projections']}"] = row["r2"]
+    return result
+
+
+def _from_all_sides(runner, part, observers):
+    rng = np.random.default_rng(runner.seed())
+    groups = sorted({group_name(g) for g in runner.training})
+    wanted = int(part.options.get("training_galaxies", len(groups)))
+    chosen = {groups[i] for i in rng.permutation(len(groups))[:wanted]}
+    unseen = sorted({group_name(g) for g in runner.test})
+    wanted = int(part.options.get("test_galaxies", len(unseen)))
+    side = {unseen[i]: str(rng.choice(observers)) for i in rng.permutation(len(unseen))[:wanted]}
+    training, test = [], []
+    for observer in observers:
+        for galaxy in read_atlas(runner.atlas, observer=observer):
+            if group_name(galaxy) in chosen:
+                training.append(galaxy)
+            elif side.get(group_name(galaxy)) == observer:
+                test.append(galaxy)
+    return training, test
+
+
+def sample_bias_test(runner, part):
+    """Accuracy on the training and on the test galaxies."""
+    result, tables = Result(), []
+    for label in usable(runner, part, result):
+        table = sample_bias(runner.model(label), runner.training_pixels, runner.test_pixels)
+        result.figures[f"R2 on training and test galaxies, {label}"] = plot_sample_bias(table)
+        estimator = runner.description.methods[label].estimator
+        for row in table:
+            result.values[f"sample_bias/{estimator}/{row['property']}"] = row["r2_difference"]
+        for name in ("rmse", "nmad", "bias"):
+            table[name] = table[name].value
+        table.add_column([label] * len(table), name="method", index=1)
+        table.meta.clear()
+        tables.append(Table(table))
+    if tables:
+        result.tables["Accuracy on training and test galaxies"] = vstack(tables)
+    result.notes.append(
+        "The paper's differences are within 10 %. A forest knows its own training pixels by heart as far as "
+        "its leaves allow, so that on few galaxies its difference is larger than that of the sample."
+    )
+    return result
+
+
+def colours_test(runner, part):
+    """How well each colour is learned from the bands."""
+    result, tables = Result(), []
+    for label in usable(runner, part, result):
+        table = colour_recovery(runner.model(label), runner.training_pixels, runner.test_pixels)
+        result.figures[f"Colours learned from the bands, {label}"] = plot_colour_recovery(table)
+        estimator = runner.description.methods[label].estimator
+        result.values[f"colours/{estimator}"] = np.min(table["r2"])
+        rows = []
+        for row in table:
+            paper = PUBLISHED_COLOURS.get(str(row["colour"]), {})
+            line = {"colour": str(row["colour"]), "method": label, "r2": float(row["r2"])}
+            line |= {"r2_published": paper.get("r2", NOT_PUBLISHED), "rmse": float(row["rmse"].value)}
+            rows.append(line | {"rmse_published": paper.get("rmse", NOT_PUBLISHED)})
+        tables.append(Table(rows=rows))
+    if tables:
+        result.tables["Colours inferred from the bands (RMSE in dex)"] = vstack(tables)
+    return result
+
+
+def hyper_parameters(runner, part):
+    """Search of settings in folds of whole galaxies."""
+    result, options = Result(), part.options
+    names = options.get("properties", runner.description.properties[:1])
+    for label in usable(runner, part, result):
+        method, what = runner.description.methods[label], runner.description.inputs[runner.description.main]
+        for name in names:
+            table = search(
+                runner.training_pixels,
+                method.make(runner.seed()),
+                options["settings"],
+                property=name,
+                features=what.features,
+                columns=what.columns,
+                kind=options.get("kind", "grid"),
+                n_iter=int(options.get("n_iter", 10)),
+                fraction=float(options.get("fraction", 0.2)),
+                k=int(options.get("k", 5)),
+                seed=runner.seed(),
+            )
+            result.tables[f"{label}, {name}: best first"] = table
+    return result

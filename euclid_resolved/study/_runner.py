@@ -1,0 +1,255 @@
+"""Run a study: read the atlas once, train what is needed once, and keep every result for the next time."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from euclid_resolved._version import __version__
+from euclid_resolved.errors import PluginError
+from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.io._files import write_table, write_text
+from euclid_resolved.io._fingerprint import fingerprint
+from euclid_resolved.io._read_write import write
+from euclid_resolved.study._store import file_digest, files_of, plain_number, read_model
+from euclid_resolved.training._sample import extract
+from euclid_resolved.training._splits import split
+from euclid_resolved.training._train import train
+
+_FORMAT = 1  # raised when a change to this package makes old results of a study wrong
+
+
+class Runner:
+    """A study at work on one atlas, with its results in one folder.
+
+    Parameters
+    ----------
+    description : ``Description``
+    atlas, out : `~pathlib.Path`
+    say : callable
+    """
+
+    def __init__(self, description, atlas, out, say=print):
+        self.description, self.atlas, self.out, self.say = description, atlas, out, say
+        sample = description.sample
+        everything = read_atlas(atlas, observer=description.observer)
+        if sample["galaxies"]:
+            everything = _some(everything, sample["galaxies"], sample["seed"])
+        self.galaxies = everything
+        self.training, self.test = split(everything, sample["test_fraction"], sample["seed"])
+        out.mkdir(parents=True, exist_ok=True)
+        self.missing = {
+            label: f"plugin {method.estimator} not installed (pip install {method.plugin})"
+            for label, method in description.methods.items()
+            if not method.installed
+        }
+        self._models = {}
+
+    # --- pixels, read once ---
+
+    @cached_property
+    def training_pixels(self):
+        """The pixels of the training galaxies."""
+        return self._extract(self.training, "training")
+
+    @cached_property
+    def test_pixels(self):
+        """The pixels of the test galaxies."""
+        return self._extract(self.test, "test")
+
+    def _extract(self, galaxies, which):
+        self.say(f"Reading {len(galaxies)} {which} galaxies")
+        clip = self.description.sample["clip"]
+        return extract(galaxies, self.description.properties, clip=clip, source=self.source, progress=True)
+
+    @property
+    def source(self):
+        """The name of the training set."""
+        return f"{self.atlas.resolve().name}, {len(self.training)} galaxies of {self.description.observer}"
+
+    # --- keys ---
+
+    @cached_property
+    def _base(self):
+        names = [g.name for g in self.training], [g.name for g in self.test]
+        d = self.description
+        return [_FORMAT, __version__, fingerprint(self.atlas), names, d.sample, d.observer, d.properties]
+
+    def key(self, *parts):
+        """A digest of everything that a result depends on, as hexadecimal text."""
+        text = json.dumps([self._base, *parts], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    # --- models ---
+
+    def seed(self, run=0):
+        """The seed of a run."""
+        return int(self.description.sample["seed"]) + run
+
+    def present(self, labels=None):
+        """The methods among `labels` that can be used."""
+        labels = self.description.methods if labels is None else labels
+        return [label for label in labels if label not in self.missing]
+
+    def model(self, label, input=None, run=0, columns=None, keep=None):
+        """A trained model: from memory, from the folder, or trained now.
+
+        Parameters
+        ----------
+        label : str
+            The method.
+        input : str, optional
+            The main input without it.
+        run : int, optional
+            Another seed each.
+        columns : sequence of str, optional
+            Only these of the input's columns.
+        keep : bool, optional
+            Whether to leave the model in the folder; first runs are, without it.
+
+        Returns
+        -------
+        model : `~euclid_resolved.Model`
+        """
+        input = input or self.description.main
+        what, method = self.description.inputs[input], self.description.methods[label]
+        columns = what.columns if columns is None else tuple(columns)
+        key = self.key("model", asdict(method), what.features, columns, run)
+        if key in self._models:
+            return self._models[key]
+        words = "".join(c if c.isalnum() else "-" for c in f"{label}-{input}").lower()
+        path = self.out / "models" / f"{words}-{key[:12]}.asdf"
+        model = read_model(path)
+        if model is None:
+            started = time.perf_counter()
+            model = self._train(label, what.features, columns, run)
+            self.say(
+                f"  trained {label} on {input}{_left(columns, what)}: {time.perf_counter() - started:.1f} s"
+            )
+            if run == 0 if keep is None else keep:
+                path.parent.mkdir(exist_ok=True)
+                write(path, model, overwrite=True)
+        if len(self._models) >= 2:  # forests are large
+            self._models.pop(next(iter(self._models)))
+        self._models[key] = model
+        return model
+
+    def _train(self, label, features, columns, run):
+        seed, method = self.seed(run), self.description.methods[label]
+        properties = self.description.properties
+        options = {"features": features, "columns": columns, "seed": seed}
+        try:
+            return train(self.training_pixels, properties, method.make(seed), **options)
+        except PluginError as error:
+            if not method.plugin:
+                raise
+            raise Missing(label, f"plugin {method.estimator} does not work: {error}") from error
+
+    def refit(self, label, input=None):
+        """A function for ``lofo_models`` that keeps the models it trains."""
+        return lambda model, pixels, *, columns: self.model(label, input, columns=columns)
+
+    def accuracy(self, label, input=None, run=0):
+        """The six metrics on the test galaxies by property, kept in the folder."""
+        from astropy.table import Table
+
+        from euclid_resolved.diagnostics._contract import accuracies
+
+        input = input or self.description.main
+        what, method = self.description.inputs[input], self.description.methods[label]
+        key = self.key("accuracy", asdict(method), what.features, what.columns, run)
+        path = self.out / "accuracy" / f"{key[:24]}.ecsv"
+        if path.exists():
+            table = Table.read(path, format="ascii.ecsv")
+        else:
+            model = self.model(label, input, run)
+            cases = accuracies(model, self.test_pixels).items()
+            table = Table(rows=[{"property": name, **values} for name, values in cases])
+            table.meta.update(method=label, input=input, run=run)
+            path.parent.mkdir(exist_ok=True)
+            write_table(path, table)
+        return {str(r["property"]): {c: float(r[c]) for c in table.colnames[1:]} for r in table}
+
+    # --- steps ---
+
+    @property
+    def manifest(self):
+        """What is done: for each part its key, files, notes and values."""
+        try:
+            return json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def step_key(self, part):
+        """The digest of what a part depends on."""
+        d = self.description
+        methods = {label: (asdict(method), self.missing.get(label)) for label, method in d.methods.items()}
+        inputs = {name: asdict(value) for name, value in d.inputs.items()}
+        tables = {name: file_digest(path) for name, path in d.relations.items()}
+        return self.key("part", asdict(part), methods, inputs, d.main, d.runs, tables, self.observers)
+
+    @cached_property
+    def observers(self):
+        """The observers for which the atlas holds galaxies."""
+        from euclid_resolved.io._atlas import _index
+
+        return sorted({observer for _, observer in _index(self.atlas) if observer})
+
+    def step(self, part, run):
+        """Run a part, unless its result lies in the folder already."""
+        manifest, key = self.manifest, self.step_key(part)
+        done = manifest.get(part.slug, {})
+        if done.get("key") == key and all((self.out / f).exists() for f in files_of(done)):
+            self.say(f"{part.label}: done before")
+            return
+        self.say(f"{part.label}: {part.title or part.run}")
+        started = time.perf_counter()
+        try:
+            result = run(self, part)
+        except Missing as error:
+            self.missing[error.label] = error.reason
+            self.say(f"  {error.label}: {error.reason}")
+            return self.step(part, run)
+        entry = self._keep(part, result)
+        entry |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
+        manifest = self.manifest | {part.slug: entry}
+        write_text(self.out / "manifest.json", json.dumps(manifest, indent=1))
+
+    def _keep(self, part, result):
+        from euclid_resolved.plotting._style import save_figure
+
+        folder = Path("parts") / part.slug
+        (self.out / folder).mkdir(parents=True, exist_ok=True)
+        entry = {"tables": [], "figures": [], "notes": list(result.notes)}
+        entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
+        for i, (caption, table) in enumerate(result.tables.items(), 1):
+            path = folder / f"table-{i}.ecsv"
+            write_table(self.out / path, table)
+            entry["tables"].append({"caption": caption, "file": str(path)})
+        for i, (caption, figure) in enumerate(result.figures.items(), 1):
+            path = folder / f"figure-{i}.png"
+            save_figure(figure, self.out / path)
+            entry["figures"].append({"caption": caption, "file": str(path)})
+        return entry
+
+
+class Missing(Exception):
+    """A method turned out not to work on this machine."""
+
+    def __init__(self, label, reason):
+        super().__init__(reason)
+        self.label, self.reason = label, reason
+
+
+def _some(galaxies, n, seed):
+    """Some of the galaxies, drawn at random; all where there are no more."""
+    chosen = np.random.default_rng(seed).permutation(len(galaxies))[:n]
+    return [galaxies[i] for i in sorted(chosen)]
+
+
+def _left(columns, what):
+    return "" if columns == what.columns else f" ({', '.join(columns)})"

@@ -1,0 +1,38 @@
+"""What a study leaves in its folder, found again by the next run."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from euclid_resolved.errors import InputError, ModelFileError
+from euclid_resolved.io._read_write import read
+
+
+def files_of(entry):
+    """The tables and figures of an entry of the manifest."""
+    return [each["file"] for kind in ("tables", "figures") for each in entry.get(kind, ())]
+
+
+def read_model(path):
+    """A model that was kept; None where it is not there or cannot be used."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except ModelFileError:  # damaged, or of another version: trained again
+        return None
+
+
+def file_digest(path):
+    """A digest of the content of a relation's table."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such table of a relation")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def plain_number(value):
+    """A float for the manifest; None where it is not finite."""
+    value = float(value)
+    return value if np.isfinite(value) else None

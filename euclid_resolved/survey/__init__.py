@@ -1,0 +1,5 @@
+"""Whole tiles and many images: mapped piece by piece, each done once."""
+
+from euclid_resolved._lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

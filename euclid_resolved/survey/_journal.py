@@ -1,0 +1,94 @@
+"""The journal of a file that is written strip by strip, so that an interrupt costs one strip."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from euclid_resolved._checks import check_whole
+from euclid_resolved.errors import InputError
+from euclid_resolved.io._files import write_text
+
+
+@dataclass(frozen=True, eq=False)
+class Journal:
+    """Which strips are done; it stands on disk beside the file.
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+    identity : dict
+        All that the result depends on; of numbers, text, lists and dicts.
+    rows : int
+        Of a strip.
+    strips : dict of int to dict
+        What is known of each, by its first row: ``sums``, of each of its planes, and ``count``, the fields of
+        a `~euclid_resolved.survey._tile.PixelCount`.
+    """
+
+    path: Path
+    identity: dict
+    rows: int = 0
+    strips: dict = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, part, identity, overwrite):
+        """The journal of an unfinished file, or a new one.
+
+        Parameters
+        ----------
+        part : `~pathlib.Path`
+            The unfinished file.
+        identity : dict
+        overwrite : bool
+            Start anew where another call left something unfinished.
+
+        Returns
+        -------
+        journal : `Journal`
+
+        Raises
+        ------
+        InputError
+            If another call left the file unfinished, unless `overwrite`.
+        """
+        path = part.with_name(part.name + ".json")
+        if not (path.exists() and part.exists()):
+            return cls(path, identity)
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            found, rows = known["identity"], known["rows"]
+            check_whole("rows", rows)
+            strips = {int(start): _strip(int(start), rows, kept) for start, kept in known["strips"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            found = None
+        if found is not None and found == identity:
+            return cls(path, identity, rows, strips)
+        if not overwrite:
+            what = "its journal is damaged" if found is None else _difference(found, identity)
+            raise InputError(
+                f"{part} was left unfinished by another call ({what}): remove it, or say overwrite=True "
+                "(--overwrite) to start anew"
+            )
+        return cls(path, identity)
+
+    def keep(self):
+        """Write it; the older one stays until the new one is whole."""
+        entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
+        write_text(self.path, json.dumps(entries))
+
+
+def _strip(start, rows, kept):
+    """What is known of a strip, if it can be one: nothing in a file is trusted."""
+    sums, count = kept["sums"], kept["count"]
+    numbers = [start, *sums, count["pixels"], count["judged"], count["extrapolated"], *count["bits"].values()]
+    for number in numbers:
+        check_whole("a number in a journal", number, 0)
+    if start % rows or set(kept) != {"sums", "count"} or len(count) != 4:
+        raise InputError(f"row {start} begins no strip")
+    return kept
+
+
+def _difference(found, identity):
+    """In words, what two identities do not share."""
+    names = [name for name in identity if not isinstance(found, dict) or found.get(name) != identity[name]]
+    return "another " + ", ".join(names)

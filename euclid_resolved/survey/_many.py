@@ -1,0 +1,289 @@
+"""Map many images with one model: one after the other, or spread over the workers of a Dask cluster."""
+
+import secrets
+from collections import Counter
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved._checks import check_whole
+from euclid_resolved.errors import InputError
+from euclid_resolved.io._files import write_table
+from euclid_resolved.io.asdf._files import read_model
+from euclid_resolved.models._clip import MIN_SN
+from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._model import Model
+from euclid_resolved.survey._piece import map_piece, row_of
+
+__all__ = ["fields_of", "predict_many"]
+
+
+REPORT = "report.ecsv"
+
+
+def predict_many(
+    model, images, folder, *, workers=None, scheduler=None, overwrite=False, progress=True, draws=0, seed=1,
+    level=LEVELS[0], min_sn=MIN_SN, **opening,
+):  # fmt: skip
+    """Map many images, each into a file of its own, ``NAME_maps.fits``.
+
+    A file that this model made of the same image with the same options is kept, so that a call that was
+    interrupted, or that has some more images, does only what is missing. An image that cannot be mapped is
+    reported and does not stop the others. Maps do not depend on the number of workers, to the last bit.
+
+    Parameters
+    ----------
+    model : path-like
+        A model file that every worker can read.
+    images : sequence, mapping, or `~astropy.table.Table`
+        Paths, or pairs of a name and a path, or paths by name; everything that
+        `euclid_resolved.io.open_image` opens. For fields of mosaics see `fields_of`.
+    folder : path-like
+        Exists, and every worker can write to it.
+    workers : int, optional
+        Processes on this machine, of one thread each; needs Dask. Without it, and without `scheduler`, images
+        are mapped one after the other in this process.
+    scheduler : str, optional
+        The address of a Dask scheduler, ``"tcp://..."``, whose workers see the same files.
+    overwrite : bool, optional
+        Replace files of other models, images or options.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+    draws, seed, level, min_sn
+        As for `euclid_resolved.Model.predict_maps`.
+    **opening
+        Options of `euclid_resolved.io.open_image`, for all images.
+
+    Returns
+    -------
+    report : `~astropy.table.Table`
+        A row an image, also written to ``report.ecsv``: ``name``; ``status``, which is ``mapped``, ``kept``
+        or ``failed``; ``judged``, the pixels with a value; ``flagged``, the fraction of those that is
+        OUT_OF_DOMAIN; ``seconds``; and ``message``, what went wrong or should be known.
+
+    Raises
+    ------
+    InputError
+        If there is no image or no folder, two have one name, or Dask is needed and not installed.
+    ModelFileError
+        If the model cannot be read, or a worker finds another one in its place.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, predict_many, train, write
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from pathlib import Path
+    >>> galaxies = example_galaxies(6)
+    >>> write("model.asdf", train(galaxies, "stellar_age", LinearRegression()))
+    >>> for galaxy in galaxies[:2]:
+    ...     write(f"{galaxy.name}.asdf", galaxy.image)
+    >>> Path("maps").mkdir()
+    >>> report = predict_many("model.asdf", [f"{galaxy.name}.asdf" for galaxy in galaxies[:2]], "maps")
+    >>> print(report["name", "status"])
+       name   status
+    --------- ------
+    example 1 mapped
+    example 2 mapped
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be an existing folder to hold the maps")
+    if workers is not None and scheduler is not None:
+        raise InputError("give the number of workers to start, or the address of a scheduler, not both")
+    if workers is not None:
+        check_whole("workers", workers)
+    if isinstance(model, Model):
+        raise InputError("the path of a model file is needed: workers open it themselves")
+    path = Path(model).resolve()
+    common = {
+        "model": [str(path), read_model(path).digest],
+        "folder": str(folder),
+        "predicting": {"draws": draws, "seed": seed, "level": level, "min_sn": min_sn},
+        "overwrite": bool(overwrite),
+        "call": secrets.token_hex(8),
+    }
+    pieces = [
+        {**common, "name": name, "source": source, "opening": {**opening, **own}}
+        for name, source, own in name_images(images)
+    ]
+    if workers is None and scheduler is None:
+        rows = _one_by_one(pieces, progress)
+    else:
+        rows = _spread(pieces, workers, scheduler, progress)
+    report = Table([rows[piece["name"]] for piece in pieces])
+    write_table(folder / REPORT, report)
+    return report
+
+
+def fields_of(tiles, table):
+    """Fields of mosaics as images for `predict_many`.
+
+    Parameters
+    ----------
+    tiles : path-like
+        A folder of mosaics, as for `euclid_resolved.io.read_mosaics`.
+    table : `~astropy.table.Table`
+        Columns ``ra`` and ``dec`` (ICRS, degrees), ``radius`` (arcsec, half the side), or in other units
+        if they have one, and ``name``, or names are made of the positions.
+
+    Returns
+    -------
+    images : dict
+        For `predict_many`.
+
+    Raises
+    ------
+    InputError
+        If a column or a value is missing, a value is not finite, or two fields have one name.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from euclid_resolved.survey import fields_of
+    >>> table = Table({"name": ["NGC 1"], "ra": [150.0], "dec": [2.0], "radius": [30.0]})
+    >>> fields_of("tiles/", table)
+    {'NGC 1': ('tiles/', {'position': [150.0, 2.0], 'size': 60.0})}
+    """
+    missing = [name for name in ("ra", "dec", "radius") if name not in table.colnames]
+    if missing:
+        raise InputError(f"the table has no column {', '.join(missing)}, only {', '.join(table.colnames)}")
+    ra, dec = _column(table, "ra", "deg"), _column(table, "dec", "deg")
+    radius = _column(table, "radius", "arcsec")
+    if "name" in table.colnames:
+        names = [str(name) for name in table["name"]]
+    else:
+        names = [f"J{a:.5f}{d:+.5f}" for a, d in zip(ra, dec, strict=True)]
+    _check_names(names)
+    return {
+        name: (tiles, {"position": [float(a), float(d)], "size": float(2 * r)})
+        for name, a, d, r in zip(names, ra, dec, radius, strict=True)
+    }
+
+
+def _column(table, name, unit):
+    column = table[name]
+    if np.any(getattr(column, "mask", False)):
+        raise InputError(f"column {name} has rows without a value")
+    try:
+        values = np.asarray(column if column.unit is None else u.Quantity(column).to_value(unit), float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"column {name} must hold numbers in {unit}: {error}") from None
+    if not np.isfinite(values).all() or (name == "radius" and not (values > 0).all()):
+        raise InputError(f"column {name} holds values that are not finite, or not positive")
+    return values
+
+
+def name_images(images):
+    """Names of images, by which their maps are called.
+
+    Parameters
+    ----------
+    images : sequence or mapping
+        As for `predict_many`.
+
+    Returns
+    -------
+    named : list of (str, str or list of str, dict)
+        Name, source, and options of `euclid_resolved.io.open_image` of its own.
+
+    Raises
+    ------
+    InputError
+        If there is no image, two have one name, or a name cannot be that of a file.
+
+    Examples
+    --------
+    >>> from euclid_resolved.survey._many import name_images
+    >>> [name for name, source, options in name_images(["one.fits", "two.fits"])]
+    ['one', 'two']
+    """
+    if isinstance(images, str | Path | Table):
+        raise InputError("a list of images is needed; for a table of positions see fields_of")
+    if isinstance(images, dict):
+        pairs = list(images.items())
+    else:
+        pairs = [_pair(image) for image in images]
+    if not pairs:
+        raise InputError("no image is given")
+    _check_names([name for name, _ in pairs])
+    found = []
+    for name, source in pairs:
+        source, own = source if isinstance(source, tuple) else (source, {})
+        found.append((name, _absolute(source), own))
+    return found
+
+
+def _pair(image):
+    if isinstance(image, tuple) and len(image) == 2:
+        return str(image[0]), image[1]
+    if isinstance(image, str | Path):
+        return Path(image).name.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf"), image
+    raise InputError(f"an image is a path or a pair of a name and a path, not {image!r}")
+
+
+def _check_names(names):
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise InputError(f"two images have the same name, {twice[0]}: name them, as in (name, path)")
+    wrong = [name for name in names if not name or "/" in name or "\\" in name or name.startswith(".")]
+    if wrong:
+        raise InputError(f"{wrong[0]!r} cannot be the name of an image: it names its file")
+
+
+def _absolute(source):
+    """A path that holds in other processes."""
+    if isinstance(source, str | Path):
+        return str(Path(source).absolute())
+    words = [str(word).partition("=") for word in source]
+    return [f"{band}={Path(path).absolute()}" for band, _, path in words]
+
+
+def _one_by_one(pieces, progress):
+    from tqdm import tqdm
+
+    bar = tqdm(pieces, desc="mapping", unit="image", disable=None if progress else True)
+    return {piece["name"]: map_piece(piece) for piece in bar}
+
+
+def _spread(pieces, workers, scheduler, progress):
+    """Give the pieces to the workers of a cluster; one whose worker dies is done by another."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError as error:
+        raise InputError(f"workers need Dask ({error}): pip install 'euclid_resolved[dask]'") from None
+    from contextlib import ExitStack
+
+    from tqdm import tqdm
+
+    rows = {}
+    with ExitStack() as stack:
+        if scheduler is None:
+            # One thread a process, in its libraries too. Not the setting of malloc that is Dask's default:
+            # it makes the estimators' many short-lived arrays twice as dear.
+            single = {f"{name}_NUM_THREADS": 1 for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
+            stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": single}))
+            scheduler = stack.enter_context(
+                LocalCluster(
+                    n_workers=min(workers, len(pieces)), threads_per_worker=1, processes=True,
+                    dashboard_address=":0", silence_logs=50,
+                )
+            )  # fmt: skip
+        client = stack.enter_context(Client(scheduler))
+        futures = client.map(map_piece, pieces, pure=False)
+        names = {future.key: piece["name"] for future, piece in zip(futures, pieces, strict=True)}
+        bar = tqdm(total=len(pieces), desc="mapping", unit="image", disable=None if progress else True)
+        with bar:
+            for future in as_completed(futures):
+                name = names[future.key]
+                try:
+                    rows[name] = future.result()
+                except InputError:  # what is wrong with one worker's model is wrong with the run
+                    client.cancel(futures)
+                    raise
+                except Exception as error:  # its workers died, one after the other
+                    rows[name] = row_of(name, "failed", message=f"{type(error).__name__}: {error}")
+                bar.update()
+    return rows

@@ -1,0 +1,120 @@
+"""One of many images: read, mapped and written, in whichever process this runs."""
+
+import hashlib
+import json
+import time
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+from astropy.io import fits
+
+from euclid_resolved._checks import check_whole
+from euclid_resolved._version import __version__
+from euclid_resolved.errors import DataWarning, InputError, ModelFileError
+from euclid_resolved.io._fingerprint import fingerprint_files
+from euclid_resolved.io._fits import write_fits
+from euclid_resolved.io._opening import image_files, open_image
+from euclid_resolved.io.asdf._files import read_model
+from euclid_resolved.survey._tile import count_pixels
+
+
+def map_piece(piece):
+    """Map one image, in whichever process this runs.
+
+    Parameters
+    ----------
+    piece : dict
+        Plain text and numbers.
+
+    Returns
+    -------
+    row : dict
+        Of the report.
+
+    Raises
+    ------
+    ModelFileError
+        If the model is not the one that is meant.
+    """
+    model, began = _model(*piece["model"]), time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", DataWarning)
+        try:
+            row = _mapped(model, piece)
+        except Exception as error:  # whatever is wrong with this image, the others are to be mapped
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            row = row_of(piece["name"], "failed", message=f"{kind}{' '.join(str(error).split())}")
+    said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+    row["message"] = "; ".join(filter(None, [row["message"], *said]))
+    return {**row, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _mapped(model, piece):
+    name, path = piece["name"], Path(piece["folder"]) / f"{piece['name']}_maps.fits"
+    record = _record(model, piece)
+    known = _known(path, record)
+    if known is not None:
+        return row_of(name, "kept", *known)
+    image = open_image(piece["source"], model.bands, **piece["opening"])
+    maps = model.predict_maps(image, **piece["predicting"])
+    count = count_pixels(maps)
+    cards = {
+        "NJUDGED": (count.judged, "pixels with a value"),
+        "NEXTRAP": (count.extrapolated, "of these are extrapolations"),
+        "RECORD": record,
+    }
+    write_fits(path, maps, overwrite=piece["overwrite"], cards=cards)
+    return row_of(name, "mapped", count.judged, count.extrapolated)
+
+
+def row_of(name, status, judged=0, extrapolated=0, message=""):
+    """A row of the report."""
+    flagged = extrapolated / judged if judged else 0.0
+    return {
+        "name": name, "status": status, "judged": judged, "flagged": round(flagged, 4), "seconds": 0.0,
+        "message": message,
+    }  # fmt: skip
+
+
+def _record(model, piece):
+    """A SHA-256 over everything that the maps depend on."""
+    what = {
+        "version": __version__,
+        "model": model.digest,
+        "image": _fingerprint(json.dumps(piece["source"]), piece["call"]),
+        "opening": piece["opening"],
+        "predicting": piece["predicting"],
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _fingerprint(source, call):
+    """Of an image's files, once a call: many fields may be cut from the same mosaics."""
+    return fingerprint_files(image_files(json.loads(source)))
+
+
+def _known(path, record):
+    """Judged and extrapolated pixels of a file of maps that has this record; None where there is no such."""
+    if not path.is_file():
+        return None
+    try:
+        header = fits.getheader(path)
+        counts = header["NJUDGED"], header["NEXTRAP"]
+        for count in counts:
+            check_whole("a count", count, 0)
+    except Exception:  # astropy raises many kinds on damaged files
+        return None
+    return counts if header.get("RECORD") == record else None
+
+
+@lru_cache(maxsize=1)
+def _model(path, digest):
+    """The model of a file, refused if it is another one."""
+    model = read_model(path)
+    if model.digest != digest:
+        what = f"this is another model (digest {model.digest[:12]}) than the one meant ({digest[:12]})"
+        raise ModelFileError(path, what, "every worker must see the same file")
+    return model

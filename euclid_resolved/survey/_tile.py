@@ -1,0 +1,285 @@
+"""Map an image that is larger than the memory, such as a whole Euclid tile, strip by strip."""
+
+import json
+import os
+import warnings
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.nddata import NDData, StdDevUncertainty
+
+from euclid_resolved._checks import check_whole
+from euclid_resolved._version import __version__
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.io._files import check_target, put_in_place
+from euclid_resolved.io._fingerprint import fingerprint_files
+from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
+from euclid_resolved.io._wcs import wcs_to_header
+from euclid_resolved.io.euclid._strips import open_large
+from euclid_resolved.maps._spatial_map import Quality
+from euclid_resolved.models._clip import MIN_SN
+from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.survey._journal import Journal
+
+__all__ = ["predict_tile"]
+
+
+IN_MEMORY = 2**21  # pixels that are read, worked on and waiting at one time; 250 bytes each
+
+
+@dataclass(frozen=True)
+class PixelCount:
+    """How many pixels maps have, and what their quality plane says of them.
+
+    Attributes
+    ----------
+    pixels : int
+    judged : int
+        Those with a value.
+    extrapolated : int
+        Those with a value that is flagged OUT_OF_DOMAIN.
+    bits : dict of str to int
+        How many pixels carry each bit of `~euclid_resolved.Quality`, by its name; bits of none are left out.
+
+    Examples
+    --------
+    >>> from euclid_resolved.survey._tile import PixelCount
+    >>> PixelCount(10, 4, 1, {"NOISE": 6}) + PixelCount(5, 0, 0, {"MASKED": 5})
+    PixelCount(pixels=15, judged=4, extrapolated=1, bits={'NOISE': 6, 'MASKED': 5})
+    """
+
+    pixels: int = 0
+    judged: int = 0
+    extrapolated: int = 0
+    bits: dict = field(default_factory=dict)
+
+    def __add__(self, other):
+        return PixelCount(
+            self.pixels + other.pixels,
+            self.judged + other.judged,
+            self.extrapolated + other.extrapolated,
+            dict(Counter(self.bits) + Counter(other.bits)),
+        )
+
+
+def count_pixels(maps):
+    """Count the pixels of maps of one image.
+
+    Parameters
+    ----------
+    maps : dict of str to `~euclid_resolved.SpatialMap`
+
+    Returns
+    -------
+    count : `PixelCount`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.survey._tile import count_pixels
+    >>> galaxies = example_galaxies(6)
+    >>> model = train(galaxies[:5], "stellar_age", LinearRegression())
+    >>> count_pixels(model.predict_maps(galaxies[5].image)).pixels
+    256
+    """
+    first = next(iter(maps.values()))
+    judged = ~np.asarray(first.mask)
+    # One pass: every combination of bits is a number, and there are few.
+    values, counts = np.unique(first.quality, return_counts=True)
+    bits = {bit.name: int(counts[(values & bit) != 0].sum()) for bit in Quality}
+    return PixelCount(
+        judged.size,
+        int(judged.sum()),
+        int((first.quality[judged] & Quality.OUT_OF_DOMAIN != 0).sum()),
+        {name: number for name, number in bits.items() if number},
+    )
+
+
+def predict_tile(
+    model, source, output, *, properties=None, rows=None, overwrite=False, progress=True, level=LEVELS[0],
+    min_sn=MIN_SN, draws=0, seed=1, n_jobs=-1, zero_point=None, flag_bits=None, ebv=None, sfd=False,
+):  # fmt: skip
+    """Map an image on disk strip by strip, into one FITS file.
+
+    The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,
+    but neither image nor maps are ever in memory as a whole. While it grows it is called
+    ``NAME.fits.part``, beside a journal of what is done, ``NAME.fits.part.json``; after an interrupt the
+    same call goes on from there.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    source : path-like, mapping or list of str
+        As for `euclid_resolved.read_euclid`. Checksums, which need the whole file, are not verified.
+    output : path-like
+        Ends in ``.fits``.
+    properties : sequence of str, optional
+        All that the model estimates without it.
+    rows : int, optional
+        Of a strip. Memory grows with it, the result does not depend on it. A file that was left unfinished
+        goes on in the strips that it was begun in.
+    overwrite : bool, optional
+        Replace a file of that name, or one that another call left unfinished.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+    level, min_sn, draws, seed
+        As for `euclid_resolved.Model.predict_maps`.
+    n_jobs : int, optional
+        Strips at a time; -1 for one a core.
+    zero_point, flag_bits
+        As for `euclid_resolved.read_euclid`.
+    ebv, sfd
+        As for `euclid_resolved.imaging.correct_extinction`: one value for all of the image.
+
+    Returns
+    -------
+    count : `PixelCount`
+
+    Raises
+    ------
+    InputError
+        If the file exists, the disk has no room for it, or an unfinished one is of another model, image or
+        options.
+    ImageFileError
+        If the image cannot be read.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, make_atlas, predict_tile, read, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> model = train(example_galaxies(6), "stellar_age", LinearRegression())
+    >>> folder = make_atlas("atlas", 1, pixels=16)
+    >>> names = {"IE": "VIS", "YE": "Y", "JE": "J", "HE": "H"}
+    >>> files = {band: folder / f"TNG000001_O5_Euclid_{name}.fits" for band, name in names.items()}
+    >>> count = predict_tile(model, files, "maps.fits", rows=4)
+    >>> count.pixels, read("maps.fits")["stellar_age"].shape
+    (256, (16, 16))
+    """
+    path = Path(output)
+    if not path.name.lower().endswith(".fits"):
+        raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
+    if rows is not None:
+        check_whole("rows", rows)
+    target = check_target(path, overwrite)
+    options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
+    workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
+    reading = {"zero_point": zero_point, "flag_bits": flag_bits}
+    with open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
+        # A strip without a galaxy is nothing to speak of.
+        warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)
+        work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd})
+        part = target.with_name(target.name + ".part")
+        file = StripFile.like(part, work.empty(), image.shape)
+        journal = Journal.open(part, work.identity(reading), overwrite)
+        if not journal.strips:
+            rows = _rows(rows, image.shape, workers)
+            journal = replace(journal, rows=rows)
+            part.unlink(missing_ok=True)
+        file.allocate()
+        journal.keep()
+        _fill(work, file, journal, workers, progress)
+    file.finish([strip["sums"] for strip in journal.strips.values()])
+    put_in_place(part, path, overwrite)
+    journal.path.unlink()
+    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
+    if not count.judged:
+        message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+        warnings.warn(message, DataWarning, stacklevel=2)
+    return count
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is done to every strip."""
+
+    model: object
+    image: object
+    options: dict
+    extinction: dict | None
+
+    def identity(self, reading):
+        """All that the result depends on, as JSON would give it back."""
+        what = {
+            "version": __version__,
+            "model": self.model.digest,
+            "image": fingerprint_files(self.image.files),
+            "shape": self.image.shape,
+            "options": {**self.options, **reading, "extinction": self.extinction},
+        }
+        return json.loads(json.dumps(what, default=dict))
+
+    def empty(self):
+        """The maps of a single masked pixel: everything about the file but its pixels and their number."""
+        wcs = None
+        if self.image.wcs is not None:
+            wcs = self.image.wcs.deepcopy()
+            wcs_to_header(wcs, self.image.shape, self.image.name or "the image")  # while nothing is done yet
+            wcs.array_shape = None
+        planes = {}
+        for band, nddata in self.image.strip(self.image.read(0, 1)).items():
+            error = None if nddata.uncertainty is None else StdDevUncertainty(np.full((1, 1), np.nan, "f4"))
+            planes[band] = NDData(
+                np.full((1, 1), np.nan, "f4"), unit=SURFACE_BRIGHTNESS, mask=np.ones((1, 1), bool), wcs=wcs,
+                uncertainty=error, meta=nddata.meta,
+            )  # fmt: skip
+        return self.model.predict_maps(MultiBandImage(planes, name=self.image.name), **self.options)
+
+    def __call__(self, start, numbers):
+        """The planes of a strip, and what its journal keeps."""
+        image = self.image.strip(numbers)
+        if self.extinction is not None:
+            from euclid_resolved.imaging._extinction import correct_extinction
+
+            image = correct_extinction(image, **self.extinction)
+        maps = self.model.predict_maps(image, first_row=start, **self.options)
+        planes = planes_of(maps)
+        return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
+
+
+def _rows(rows, shape, workers):
+    """The rows of a strip: what was asked for, or as many as memory is meant for."""
+    if rows is None:
+        return max(1, IN_MEMORY // (workers + 1) // shape[1])
+    return int(rows)
+
+
+def _fill(work, file, journal, workers, progress):
+    """Do the strips that are not done: files are read and written here, pixels are worked on in threads."""
+    from tqdm import tqdm
+
+    height = file.shape[0]
+    bar = tqdm(total=height, desc="mapping", unit="row", disable=None if progress else True)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        waiting = deque()
+
+        def finish():
+            start, future = waiting.popleft()
+            planes, entry = future.result()
+            file.write(start, planes)
+            journal.strips[start] = entry
+            journal.keep()
+            bar.update(min(journal.rows, height - start))
+
+        try:
+            for start in range(0, height, journal.rows):
+                stop = min(start + journal.rows, height)
+                done = journal.strips.pop(start, None)
+                # What a journal says was written may never have reached the disk.
+                if done is not None and file.sums(start, stop) == done["sums"]:
+                    journal.strips[start] = done
+                    bar.update(stop - start)
+                    continue
+                waiting.append((start, pool.submit(work, start, work.image.read(start, stop))))
+                if len(waiting) > workers:
+                    finish()
+            while waiting:
+                finish()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

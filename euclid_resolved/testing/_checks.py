@@ -1,0 +1,85 @@
+"""The kit for plugin authors: does an estimator, a set of features or a diagnostic keep its contract?
+
+`check_estimator`, `check_features` and `check_diagnostic` run every check. To see each rule as a test of its
+own, parametrise over the lists::
+
+    @pytest.mark.parametrize("check", ESTIMATOR_CHECKS)
+    def test_contract(check):
+        check(NearestNeighbours(k=5))
+
+A broken rule raises `AssertionError` with one sentence. The checks run in the test's own process: an
+estimator that crashes on a damaged state takes the test run down with it, which no one overlooks.
+"""
+
+from euclid_resolved.testing._diagnostic_rules import DIAGNOSTIC_CHECKS
+from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
+from euclid_resolved.testing._feature_rules import FEATURE_CHECKS
+
+__all__ = ["check_diagnostic", "check_estimator", "check_features"]
+
+
+def check_estimator(estimator):
+    """Check that an estimator keeps every rule of its contract.
+
+    Parameters
+    ----------
+    estimator : str, type or `~euclid_resolved.Estimator`
+        A registered name, a class, or an object, whose settings are used: small ones make the check quick.
+
+    Raises
+    ------
+    AssertionError
+        At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression
+    >>> from euclid_resolved.testing import check_estimator
+    >>> check_estimator(LinearRegression())
+    """
+    for check in ESTIMATOR_CHECKS:
+        check(estimator)
+
+
+def check_features(feature_set):
+    """Check that a set of features keeps every rule of its contract.
+
+    Parameters
+    ----------
+    feature_set : str or `~euclid_resolved.features.FeatureSet`
+
+    Raises
+    ------
+    AssertionError
+        At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> from euclid_resolved.testing import check_features
+    >>> check_features(lookup("features", "colours"))
+    """
+    for check in FEATURE_CHECKS:
+        check(feature_set)
+
+
+def check_diagnostic(diagnostic):
+    """Check that a diagnostic keeps every rule of its contract.
+
+    Parameters
+    ----------
+    diagnostic : str or callable
+
+    Raises
+    ------
+    AssertionError
+        At the first broken rule, in one sentence.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins import lookup
+    >>> from euclid_resolved.testing import check_diagnostic
+    >>> check_diagnostic(lookup("diagnostics", "sample_bias"))
+    """
+    for check in DIAGNOSTIC_CHECKS:
+        check(diagnostic)

@@ -1,0 +1,109 @@
+"""Damaged states: what can happen to a file, and whether an estimator survives it."""
+
+import threading
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.testing._rules import CLOSE, Broken, hold
+
+PATIENCE = 60  # seconds after which a prediction from a damaged state counts as hanging
+
+MISSING = object()
+
+
+def survives(estimator, state, X, y, what, strict):
+    """Restore and predict with a watch on the time; `strict` allows no other prediction."""
+    result = []
+
+    def attempt():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # overflows in absurd numbers
+                result.append(replace(estimator).restore(state).predict(X))
+        except Exception as error:
+            result.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    hold(result, f"{what}: no answer within {PATIENCE} s")
+    answer = result[0]
+    if isinstance(answer, InputError):
+        return
+    if isinstance(answer, Exception):
+        raise Broken(f"{what}: {type(answer).__name__} instead of InputError: {answer}") from answer
+    hold(answer.shape == y.shape, f"{what}: predictions of shape {answer.shape} instead of {y.shape}")
+    hold(not strict or np.allclose(answer, y, **CLOSE), f"{what}: other predictions, without a word")
+
+
+def damages(leaf):
+    """What can happen to a value in a file: what, the damaged value, and whether it must be noticed.
+
+    Other numbers in place of the right ones are noticed by the checksums and golden rows of the file; here
+    they must only do no harm.
+    """
+    yield "None", None, True
+    yield "text", "damage", isinstance(leaf, np.ndarray | int | float)
+    if not isinstance(leaf, np.ndarray):
+        if isinstance(leaf, int | float):
+            yield "NaN", float("nan"), True
+            yield from ((str(value), value, False) for value in (-1, 0, 2**62))
+        return
+    yield "text for numbers", leaf.astype(str), True
+    yield "complex numbers", leaf.astype(complex), True
+    yield "a dimension too many", leaf[None], True
+    if leaf.ndim and leaf.size:
+        yield "cut short", leaf[:-1], True
+        yield "empty", leaf[:0], True
+    if leaf.size and leaf.dtype.kind == "f":
+        nan = leaf.copy()
+        nan.flat[0] = np.nan
+        yield "NaN", nan, True
+    if leaf.size and leaf.dtype.kind in "iu":
+        limits = np.iinfo(leaf.dtype)
+        yield from ((str(v), np.full_like(leaf, v), False) for v in (limits.min, 0, limits.max))
+    for seed in range(4):
+        noise = np.random.default_rng(seed).bytes(leaf.nbytes)
+        yield "random bytes", np.frombuffer(noise, leaf.dtype).reshape(leaf.shape), False
+
+
+def leaves(tree, path=()):
+    """Yield (path, value) of everything in nested mappings and lists that is neither."""
+    if isinstance(tree, Mapping | list | tuple):
+        items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        for key, value in items:
+            yield from leaves(value, (*path, key))
+    else:
+        yield path, tree
+
+
+def replaced(tree, path, value):
+    """A copy of a tree with another value in one place, or none."""
+    if not path:
+        return value
+    mapping = isinstance(tree, Mapping)
+    copy = dict(tree) if mapping else list(tree)
+    inner = replaced(copy[path[0]], path[1:], value)
+    if inner is MISSING:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = inner
+    return copy
+
+
+def frozen(tree):
+    """A copy of a tree with read-only arrays."""
+    for path, leaf in leaves(tree):
+        if isinstance(leaf, np.ndarray):
+            leaf = leaf.copy()
+            leaf.flags.writeable = False
+            tree = replaced(tree, path, leaf)
+    return tree
+
+
+def path_name(path):
+    return "state" + "".join(f"[{key!r}]" for key in path)

@@ -1,0 +1,86 @@
+"""The rules of the contract of feature sets."""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from euclid_resolved.testing._damage import frozen
+from euclid_resolved.testing._examples import pixels
+from euclid_resolved.testing._rules import hold, rule, same
+
+__all__ = ["FEATURE_CHECKS"]
+
+
+FEATURE_CHECKS = []
+"""Single checks of a `~euclid_resolved.features._sets.FeatureSet`; each takes a name or an object."""
+
+_feature_rule = functools.partial(rule, FEATURE_CHECKS, "features")
+
+
+def _make(feature_set, dex):
+    return {name: np.asarray(values) for name, values in feature_set.make(dict(dex)).items()}
+
+
+@_feature_rule()
+def check_columns(feature_set):
+    """Features are a mapping of text to one finite number a pixel, with a unit and a summary."""
+    from astropy.units import Unit
+
+    Unit(feature_set.unit)
+    summary = feature_set.summary
+    hold(isinstance(summary, str) and summary and "\n" not in summary, "its summary is not one line of text")
+    dex, _, _ = pixels(30, np.random.default_rng(1))
+    made = feature_set.make(dict(dex))
+    hold(
+        isinstance(made, Mapping) and made, f"it made {type(made).__name__}, a mapping with columns is needed"
+    )
+    for name, values in made.items():
+        hold(isinstance(name, str) and name, f"column {name!r} has no name")
+        values = np.asarray(values)
+        hold(values.shape == (30,), f"column {name!r} has shape {values.shape} for 30 pixels")
+        hold(values.dtype.kind == "f" and np.isfinite(values).all(), f"column {name!r} has no finite numbers")
+
+
+@_feature_rule()
+def check_bands_unchanged(feature_set):
+    """Features take read-only arrays, and leave the bands as they are."""
+    dex, _, _ = pixels(30, np.random.default_rng(1))
+    _make(feature_set, frozen(dex))
+    given = frozen(dex)
+    writable = {band: values.copy() for band, values in given.items()}
+    feature_set.make(writable)
+    equal = list(writable) == list(given) and all(np.array_equal(given[b], writable[b]) for b in given)
+    hold(equal, "a band was changed")
+
+
+@_feature_rule()
+def check_pixel_by_pixel(feature_set):
+    """The features of a pixel do not depend on the pixels beside it, and come out the same again."""
+    dex, _, _ = pixels(30, np.random.default_rng(1))
+    order = np.random.default_rng(2).permutation(30)
+    all_, mixed = _make(feature_set, dex), _make(feature_set, {b: v[order] for b, v in dex.items()})
+    one = _make(feature_set, {b: v[:1] for b, v in dex.items()})
+    hold(list(all_) == list(mixed) == list(one), "its columns depend on the pixels")
+    for name, values in all_.items():
+        same(mixed[name], values[order], f"column {name!r} depends on the order of pixels")
+        same(one[name], values[:1], f"column {name!r} depends on other pixels")
+
+
+@_feature_rule()
+def check_few_bands(feature_set):
+    """Fewer bands give fewer columns, and no pixels give empty ones; neither is an error."""
+    dex, _, _ = pixels(30, np.random.default_rng(1))
+    full = _make(feature_set, dex)
+    for band in dex:
+        less = _make(feature_set, {b: v for b, v in dex.items() if b != band})
+        hold(set(less) <= set(full), f"without {band} it makes columns that it does not make with it")
+        for name in less:
+            same(
+                less[name],
+                full[name],
+                f"column {name!r} changes without {band}, which it can be made without",
+            )
+        _make(feature_set, {band: dex[band]})
+    for name, values in _make(feature_set, {b: v[:0] for b, v in dex.items()}).items():
+        hold(values.shape == (0,), f"column {name!r} has shape {values.shape} for no pixels")

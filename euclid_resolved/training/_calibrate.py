@@ -1,0 +1,202 @@
+"""Intervals of a model, calibrated on galaxies that it has not seen."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._scale import to_dex
+from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
+from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._sample import pixels_of
+from euclid_resolved.training._splits import group_name, group_numbers
+
+__all__ = ["calibrate", "coverage", "shared_variance"]
+
+
+def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
+    """Give a model intervals that hold as many pixels of unseen galaxies as they say.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        Neither training nor test galaxies, observed as the images will be that are to be mapped.
+    levels : sequence of float, optional
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    model : `~euclid_resolved.Model`
+        The same, with an `Interval` for each property.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than five galaxies, or the model was trained on one of them.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, calibrate, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies(30, side=8)
+    >>> model = calibrate(train(galaxies[:8], estimator=LinearRegression()), galaxies[8:])
+    >>> density = model.predict(galaxies[0].image)
+    >>> low, high = density.interval
+    >>> density.meta["interval"], bool((low < high).all())
+    (0.68, True)
+    """
+    pixels = pixels_of(galaxies, model, progress=progress)
+    _check_unseen(model, pixels, "calibrate it on others")
+    if len(pixels.names) < 20:
+        message = (
+            f"intervals calibrated on {len(pixels.names)} galaxies only are rough; 20 or more are better"
+        )
+        warnings.warn(message, DataWarning, stacklevel=2)
+    training = {**model.training, "calibration_galaxies": list(pixels.names)}
+    return replace(with_intervals(model, [(model, pixels)], levels), training=training)
+
+
+def with_intervals(model, parts, levels=LEVELS):
+    """A model with intervals from estimates for galaxies that were not seen by whatever made the estimates.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    parts : sequence of (`~euclid_resolved.Model`, `~euclid_resolved.training.Pixels`)
+        Models trained alike, each with pixels of galaxies it has not seen.
+    levels : sequence of float, optional
+
+    Returns
+    -------
+    model : `~euclid_resolved.Model`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.training import pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training._calibrate import with_intervals
+    >>> galaxies = example_galaxies(12)
+    >>> model = train(galaxies[:6], estimator=LinearRegression())
+    >>> model = with_intervals(model, [(model, pixels_of(galaxies[6:], model))])
+    >>> model.outputs["stellar_mass_density"].interval.levels
+    array([0.68, 0.95])
+    """
+    light, noise = (np.concatenate(p) for p in zip(*(_clip_band(m, p) for m, p in parts), strict=True))
+    # Of all parts together: projections of one galaxy are one, whichever part they are in.
+    names, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("names", "counts"))
+    groups = np.repeat(group_numbers(names), counts)
+    # The first is what a map's uncertainty is made of.
+    levels = sorted({LEVELS[0], *levels})
+    outputs, estimates = {}, [estimate_pixels(m, p) for m, p in parts]
+    for name, output in model.outputs.items():
+        difference = [to_dex(p.truth[name]) - dex[name] for (_, p), dex in zip(parts, estimates, strict=True)]
+        interval = Interval.of(np.concatenate(difference), light, noise, groups, levels)
+        outputs[name] = replace(output, interval=interval)
+    return replace(model, outputs=outputs)
+
+
+def _clip_band(model, pixels):
+    """Brightness and noise of every pixel in the model's clip band; zero where the noise is not known."""
+    light = pixels.brightness[model.clip_band]
+    noise = pixels.noise.get(model.clip_band, np.zeros_like(light))
+    return light, noise
+
+
+def coverage(model, galaxies, *, level=LEVELS[0]):
+    """Which pixels of galaxies have their truth inside the interval.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+        Calibrated.
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+    level : float, optional
+
+    Returns
+    -------
+    inside : dict of str to `~numpy.ndarray` of bool
+        By property, one value a pixel.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, calibrate, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training import coverage
+    >>> galaxies = example_galaxies(60, side=8)
+    >>> model = calibrate(train(galaxies[:10], estimator=LinearRegression()), galaxies[10:40])
+    >>> inside = coverage(model, galaxies[40:], level=0.68)
+    >>> print(f"{inside['stellar_mass_density'].mean():.1f} of the pixels")
+    0.7 of the pixels
+    """
+    pixels = pixels_of(galaxies, model)
+    light, noise = _clip_band(model, pixels)
+    inside, estimates = {}, estimate_pixels(model, pixels)
+    for name, output in model.outputs.items():
+        if output.interval is None:
+            raise InputError("the model has no intervals: calibrate() it on galaxies held out")
+        low, high = output.interval.offsets(light, noise, level)
+        difference = to_dex(pixels.truth[name]) - estimates[name]
+        inside[name] = (difference >= low) & (difference <= high)
+    return inside
+
+
+def shared_variance(model, galaxies):
+    """The part of the variance of the errors that all pixels of a galaxy share, measured on unseen galaxies.
+
+    With e the error of a pixel (truth minus estimate, dex), <e> its mean over the pixels of a galaxy, and
+    E the mean over galaxies::
+
+        f = E[(<e> - E[<e>])^2] / E[<(e - E[<e>])^2>]
+
+    0 where galaxies as a whole are off by the same, 1 where all pixels of each are. Every galaxy counts
+    once. This is ``correlated_fraction`` of `euclid_resolved.maps.total` and
+    `~euclid_resolved.maps.mean`.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        That the model was not trained on; viewing directions of one count as one. Few galaxies give a rough
+        fraction, however many pixels they have.
+
+    Returns
+    -------
+    fractions : dict of str to float
+        By property, from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than five galaxies, or the model was trained on one of them.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training import shared_variance
+    >>> galaxies = example_galaxies(12)
+    >>> model = train(galaxies[:6], estimator=LinearRegression())
+    >>> shared = shared_variance(model, galaxies[6:])["stellar_mass_density"]
+    >>> print(f"{shared:.1f} of the variance is shared")
+    0.0 of the variance is shared
+    """
+    pixels = pixels_of(galaxies, model)
+    _check_unseen(model, pixels, "measure it on others")
+    groups = np.unique(np.repeat(group_numbers(pixels.names), pixels.counts), return_inverse=True)[1]
+    n_galaxies = groups.max(initial=-1) + 1
+    if n_galaxies < FEWEST_GALAXIES:
+        raise InputError(f"at least {FEWEST_GALAXIES} galaxies are needed, got {n_galaxies} with pixels")
+    weight, estimates = 1 / np.bincount(groups)[groups], estimate_pixels(model, pixels)
+    errors = {name: np.asarray(to_dex(pixels.truth[name]) - dex, float) for name, dex in estimates.items()}
+    return {name: float(shared_part(error, weight, groups)) for name, error in errors.items()}
+
+
+def _check_unseen(model, pixels, advice):
+    seen = {group_name(name) for name in model.training.get("galaxies", ())}
+    seen &= {group_name(name) for name in pixels.names}
+    if seen:
+        raise InputError(f"the model was trained on {', '.join(sorted(seen)[:3])}: {advice}")

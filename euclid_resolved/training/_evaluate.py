@@ -1,0 +1,151 @@
+"""Compare a model's estimates with the truth of galaxies."""
+
+import numpy as np
+
+from euclid_resolved.features._scale import to_dex
+from euclid_resolved.models._metrics import metrics
+
+__all__ = ["estimate_pixels", "evaluate"]
+
+
+PIECE = 1 << 18
+
+
+"""Pixels that are estimated at a time: enough for all threads of a forest."""
+
+
+def estimate_pixels(model, pixels, properties=None):
+    """A model's estimates for pixels; features are made once, for some pixels at a time.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    pixels : `~euclid_resolved.training.Pixels`
+    properties : sequence of str, optional
+        All that the model estimates without it.
+
+    Returns
+    -------
+    dex : dict of str to `~numpy.ndarray`
+        float32, shape (n,), by property.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.training import estimate_pixels
+    >>> from euclid_resolved.training import pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], "stellar_age", LinearRegression())
+    >>> estimate_pixels(model, pixels_of(galaxies[3:], model))["stellar_age"].shape
+    (256,)
+    """
+    found = {name: np.empty(len(pixels), np.float32) for name in properties or model.properties}
+    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
+        if properties is None:
+            made = model.estimate_all(piece)
+        else:
+            made = {name: model.estimate(piece, name) for name in properties}
+        for name, dex in made.items():
+            found[name][start : start + len(dex)] = dex
+    return found
+
+
+def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
+    """Compare a model with the truth, on the pixels brighter than its clip.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        Galaxies the model has not seen, if the figures are to mean anything.
+    per_galaxy : bool, optional
+        A row for every galaxy and property instead of one a property.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        One row a property: ``r2``, ``rmse``, ``nmad``, ``bias`` (dex), ``outlier_fraction``,
+        ``pearson``, ``n_pixels``, ``n_galaxies``; the fraction of pixels that were kept is in
+        ``meta["kept"]``.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, evaluate, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], ("stellar_mass_density", "stellar_age"), LinearRegression())
+    >>> print(evaluate(model, galaxies[3:])["property", "r2", "rmse", "n_pixels"])
+          property         r2   rmse n_pixels
+                                dex
+    -------------------- ----- ----- --------
+    stellar_mass_density 0.989 0.076      256
+             stellar_age 0.994 0.009      256
+    """
+    import astropy.units as u
+    from astropy.table import QTable
+
+    from euclid_resolved.training._sample import pixels_of
+
+    pixels = pixels_of(galaxies, model, progress=progress)
+    rows = []
+    for name, estimate in estimate_pixels(model, pixels).items():
+        truth = to_dex(pixels.truth[name])
+        if per_galaxy:
+            stops = np.cumsum(pixels.counts)
+            for galaxy, stop, n in zip(pixels.names, stops, pixels.counts, strict=True):
+                own, counts = slice(stop - n, stop), {"n_pixels": n}
+                rows.append(
+                    {"property": name, "galaxy": galaxy, **metrics(truth[own], estimate[own]), **counts}
+                )
+        else:
+            counts = {"n_pixels": len(truth), "n_galaxies": len(pixels.names)}
+            rows.append({"property": name, **metrics(truth, estimate), **counts})
+    table = QTable(rows=rows)
+    for name in ("rmse", "nmad", "bias"):
+        table[name] = table[name] * u.dex
+    for name in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
+        table[name].info.format = ".3f"
+    table.meta["kept"] = pixels.kept
+    return table
+
+
+def finish(rows, **meta):
+    """A table of rows with units and formats where they belong.
+
+    Parameters
+    ----------
+    rows : list of dict
+    **meta
+        Kept in the table.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+
+    Examples
+    --------
+    >>> from euclid_resolved.diagnostics import finish
+    >>> table = finish([{"property": "stellar_age", "r2": 0.38214, "rmse": 0.1279}], runs=1)
+    >>> print(table)
+      property    r2    rmse
+                        dex
+    ----------- ------ ------
+    stellar_age 0.3821 0.1279
+    >>> table.meta["runs"]
+    1
+    """
+    import astropy.units as u
+    from astropy.table import QTable
+
+    table = QTable(rows=rows)
+    for name in ("rmse", "nmad", "bias", "estimate_scatter"):
+        if name in table.colnames:
+            table[name] = table[name] * u.dex
+    for name in table.colnames:
+        if np.asarray(table[name]).dtype.kind == "f":
+            table[name].info.format = ".4f"
+    table.meta.update(meta)
+    return table

@@ -1,0 +1,159 @@
+"""Fit an estimator to the properties of training pixels, one after the other, chained, or together."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved.features._scale import Scale
+from euclid_resolved.models._metrics import metrics
+from euclid_resolved.models._model import append, checked_predict, registered_name
+from euclid_resolved.models._output import Output
+from euclid_resolved.training._training_set import TrainingSet
+
+_GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
+_FOLDS = 5  # of galaxies, for the out-of-fold estimates that a chain learns from
+
+
+@dataclass
+class Fitted:
+    """What a fit to a training set leaves behind when the set is forgotten.
+
+    Attributes
+    ----------
+    scale : `~euclid_resolved.features.Scale`
+        Of the features.
+    golden_rows : `~numpy.ndarray`
+        float32, shape (m, k): some scaled training features.
+    n_held : int
+        How many pixels were set aside.
+    outputs : dict of str to `~euclid_resolved.models.Output`
+        By property.
+    accuracy : dict of str to dict
+        The six metrics on the pixels set aside, by property.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.training._fitting import Fitted
+    >>> from euclid_resolved.features import Scale
+    >>> Fitted(Scale([0.0], [1.0]), np.zeros((32, 1), np.float32), n_held=0).outputs
+    {}
+    """
+
+    scale: Scale
+    golden_rows: np.ndarray
+    n_held: int
+    outputs: dict = field(default_factory=dict)
+    accuracy: dict = field(default_factory=dict)
+
+
+def fit_properties(pixels, names, estimator, bands, features, columns, chain, validation_fraction, seed):
+    """Fit an estimator to every property in turn, or to all together where it can.
+
+    Parameters
+    ----------
+    pixels : `~euclid_resolved.training.Pixels`
+    names : sequence of str
+        The properties.
+    estimator : `~euclid_resolved.Estimator`
+    bands, features, columns : sequence of str
+        As for `~euclid_resolved.training._training_set.TrainingSet`.
+    chain : bool
+        Whether each property's estimate is a column for the next.
+    validation_fraction : float
+    seed : int
+
+    Returns
+    -------
+    fitted : `Fitted`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression
+    >>> from euclid_resolved.training._fitting import fit_properties
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(3), ("stellar_age",))
+    >>> columns = ("IE", "HE")
+    >>> fitted = fit_properties(
+    ...     pixels, ("stellar_age",), LinearRegression(), columns, ("bands",), columns, False, 0.2, 1
+    ... )
+    >>> print(fitted.n_held, list(fitted.outputs), f"{fitted.accuracy['stellar_age']['r2']:.2f}")
+    153 ['stellar_age'] 0.99
+    """
+    data = TrainingSet(pixels, bands, features, columns, validation_fraction, seed)
+    n_held = data.n_held
+    done = Fitted(data.scale, data.X[n_held : n_held + _GOLDEN].copy(), n_held)
+    inputs, fit = data.X, _Fit(estimator, data, seed)
+    together = fit.together(names, columns) if estimator.joint and len(names) > 1 and not chain else None
+    for i, name in enumerate(names):
+        y, scale, held = data.target(name)
+        before = tuple(done.outputs) if chain else ()
+        fit.prepare = (columns + before, data.scale, scale)
+        fitted = together[i] if together else fit(inputs, y)
+        known = append(done.golden_rows, [done.outputs[n].golden for n in before])
+        done.outputs[name] = Output(name, fitted, scale, checked_predict(fitted, known, name), before)
+        if n_held:
+            done.accuracy[name] = metrics(held, scale.invert(checked_predict(fitted, inputs[:n_held], name)))
+        if chain and i + 1 < len(names):
+            inputs = append(inputs, [fit.out_of_fold(inputs, y)])
+    return done
+
+
+@contextmanager
+def _blamed(estimator):
+    """Name the estimator whose fit fails; bad input and a lack of memory are not its fault."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        name = registered_name(estimator)
+        raise PluginError(f"{name} failed to fit: {type(error).__name__}: {error}") from error
+
+
+class _Fit:
+    """Fit fresh copies of one estimator to training pixels, with others held for validation."""
+
+    def __init__(self, estimator, data, seed):
+        self.estimator, self.data, self.seed = estimator, data, seed
+        self.prepare = None  # what `Estimator.prepare` hears
+
+    def __call__(self, X, y, keep=None):
+        held, rows = slice(None, self.data.n_held), slice(self.data.n_held, None)
+        if keep is not None:
+            held, rows = (np.flatnonzero(keep[part]) + (part.start or 0) for part in (held, rows))
+        validation = (X[held], y[held]) if len(y[held]) else None
+        fresh = replace(self.estimator)
+        with _blamed(self.estimator):
+            fresh.prepare(*self.prepare)
+            fresh.fit(X[rows], y[rows], validation=validation)
+        return fresh
+
+    def together(self, names, columns):
+        """One fit to all properties: a fitted estimator for each."""
+        data, n_held = self.data, self.data.n_held
+        Y, scales = np.empty((len(data.X), len(names)), np.float32), []
+        for i, name in enumerate(names):
+            Y[:, i], scale, _ = data.target(name)
+            scales.append(scale)
+        limits = (np.concatenate([getattr(scale, end) for scale in scales]) for end in ("minimum", "maximum"))
+        fresh = replace(self.estimator)
+        validation = (data.X[:n_held], Y[:n_held]) if n_held else None
+        with _blamed(self.estimator):
+            fresh.prepare(columns, data.scale, Scale(*limits))
+            return fresh.fit_together(data.X[n_held:], Y[n_held:], validation=validation)
+
+    def out_of_fold(self, X, y):
+        """Estimates for every pixel from fits to other galaxies."""
+        galaxy = self.data.groups()
+        present = np.unique(galaxy)
+        fold = np.empty(int(present.max()) + 1, int)
+        fold[present] = np.random.default_rng(self.seed).permutation(len(present)) % min(_FOLDS, len(present))
+        mine = fold[galaxy]
+        result = np.empty(len(X), np.float32)
+        for i in np.unique(mine):
+            result[mine == i] = self(X, y, keep=mine != i).predict(X[mine == i])
+        return result

@@ -1,0 +1,357 @@
+"""The sample: the pixels of many galaxies that a model learns from or is tested on, with their truth."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from euclid_resolved._checks import check_names, check_type
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._grid import HasCard
+from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
+from euclid_resolved.models._columns import Columns
+
+__all__ = ["Pixels", "extract", "pixels_of"]
+
+
+# HE surface brightness in MJy/sr of one current Msun/pc2. Any stellar population, young to old and with or
+# without dust, lies within (0.002, 0.5); the median pixel of galaxies is far from as young as the upper
+# end, and 0.06 (a population of some 70 Myr) tells a set whose unit is off by the factor 23.504 between
+# MJy/sr and uJy/arcsec2 in either direction.
+_PLAUSIBLE_HE_PER_MASS = (0.002, 0.06)
+_ENOUGH = 1_000_000  # pixels that tell a median well
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels(HasCard):
+    """The pixels of many galaxies that survive the clip, with their truth; galaxy after galaxy.
+
+    Columns may lie in files (`~euclid_resolved.io.read_sample`), and those of some of the galaxies (`of`) are
+    gathered only when they are looked at: what goes through many pixels does so by
+    `~euclid_resolved.models._columns.Columns.pieces`.
+
+    Attributes
+    ----------
+    brightness : `~euclid_resolved.models._columns.Columns`
+        Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays is taken as well, here and
+        below.
+    truth : `~euclid_resolved.models._columns.Columns`
+        The properties in their linear units, float32, shape (n,), finite and positive.
+    counts : tuple of int
+        How many pixels each of `names` has.
+    names : tuple of str
+        The galaxies.
+    clip : float or None
+        The clip in MJy/sr.
+    clip_band : str
+        The band that was clipped.
+    seen : int
+        How many pixels the images had.
+    without_truth : int
+        How many pixels above the clip were dropped because the truth had no logarithm.
+    source : str
+        The training set's name, for example the folder of the atlas.
+    noise : `~euclid_resolved.models._columns.Columns`
+        One sigma in MJy/sr by band, float32, shape (n,), zero where an image says nothing of its noise;
+        empty where none does.
+    star_forming : tuple
+        Whether each galaxy forms stars, None where that is not known; empty where it never is.
+    atlas : str
+        The ``fingerprint`` of the atlas, where it is known.
+
+    Examples
+    --------
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(3), ("stellar_age",))
+    >>> pixels.names
+    ('example 1', 'example 2', 'example 3')
+    >>> sorted(pixels.brightness), sorted(pixels.truth)
+    (['HE', 'IE', 'JE', 'YE'], ['stellar_age'])
+    """
+
+    brightness: Columns
+    truth: Columns
+    counts: tuple
+    names: tuple
+    clip: float | None
+    clip_band: str
+    seen: int
+    without_truth: int
+    source: str = ""
+    noise: Columns = field(default_factory=dict)
+    star_forming: tuple = ()
+    atlas: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "counts", tuple(int(n) for n in self.counts))
+        for name in ("brightness", "truth", "noise"):
+            object.__setattr__(self, name, Columns(getattr(self, name)))
+
+    def __len__(self):
+        return sum(self.counts)
+
+    def __repr__(self):
+        clip = "" if self.clip is None else f"; {self.clip_band} above {self.clip:g} MJy / sr"
+        what = f"{', '.join(self.truth)} from {', '.join(self.brightness)}"
+        return f"<Pixels {self.source or 'unnamed'}; {len(self)} of {len(self.names)} galaxies; {what}{clip}>"
+
+    @property
+    def kept(self):
+        """The fraction of pixels kept (2.4 % in the paper's atlas)."""
+        return len(self) / self.seen if self.seen else 0.0
+
+    @property
+    def galaxy(self):
+        """Which of `names` each pixel belongs to: int32, shape (n,)."""
+        return np.repeat(np.arange(len(self.names), dtype=np.int32), self.counts)
+
+    @property
+    def galaxies(self):
+        """The galaxies without images and maps, for `~euclid_resolved.split`."""
+        kinds = self.star_forming or (None,) * len(self.names)
+        return [
+            Galaxy(n, _not_kept, _not_kept, star_forming=k) for n, k in zip(self.names, kinds, strict=True)
+        ]
+
+    @cached_property
+    def digest(self):
+        """A SHA-256 over the values and names, as hexadecimal text."""
+        sha = hashlib.sha256(repr((self.names, self.clip, self.clip_band)).encode())
+        _hash(sha, self.brightness)
+        _hash(sha, self.truth)
+        sha.update(b"galaxy")
+        for number, n in enumerate(self.counts):
+            sha.update(np.full(n, number, np.int32))
+        _hash(sha, self.noise)
+        return sha.hexdigest()
+
+    def of(self, galaxies):
+        """The pixels of some of the galaxies, without a copy.
+
+        Parameters
+        ----------
+        galaxies : collection of str or `~euclid_resolved.Galaxy`
+
+        Returns
+        -------
+        pixels : `Pixels`
+        """
+        wanted = {getattr(galaxy, "name", galaxy) for galaxy in galaxies}
+        unknown = wanted - set(self.names)
+        if unknown:
+            raise InputError(
+                f"no pixels of {', '.join(sorted(unknown))}; there are {len(self.names)} galaxies"
+            )
+        chosen = [i for i, name in enumerate(self.names) if name in wanted]
+        first = np.cumsum([0, *self.counts])
+        runs = [(int(first[i]), int(first[i + 1])) for i in chosen]
+        counts = tuple(self.counts[i] for i in chosen)
+        share = sum(counts) / len(self) if len(self) else 0
+        return replace(
+            self,
+            brightness=self.brightness.rows(runs),
+            truth=self.truth.rows(runs),
+            noise=self.noise.rows(runs),
+            counts=counts,
+            names=tuple(self.names[i] for i in chosen),
+            star_forming=tuple(self.star_forming[i] for i in chosen) if self.star_forming else (),
+            seen=round(self.seen * len(chosen) / len(self.names)),
+            without_truth=round(self.without_truth * share),
+        )
+
+
+def _hash(sha, columns):
+    for name in columns:
+        sha.update(name.encode())
+        for _, piece in columns.select((name,)).pieces():
+            sha.update(np.ascontiguousarray(piece[name]))
+
+
+def _not_kept():
+    raise InputError("pixels were gathered without the images and maps that they come from")
+
+
+def extract(
+    galaxies, properties, bands=EUCLID_BANDS, *, clip=DEFAULT_CLIP, band=None, source="", progress=False
+):
+    """Gather the pixels of galaxies that a model can learn from, one galaxy at a time.
+
+    Memory grows with the pixels kept, not with the images. For more pixels than memory holds there is
+    `~euclid_resolved.io.write_sample`.
+
+    Parameters
+    ----------
+    galaxies : sequence of `~euclid_resolved.Galaxy`
+    properties : sequence of str
+    bands : sequence of str, optional
+    clip : float or None, optional
+        Keep only pixels brighter than this in `band`, MJy/sr.
+    band : str, optional
+        The band to clip: HE, or the last one where there is no HE.
+    source : str, optional
+        A name for the set.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    pixels : `Pixels`
+
+    Raises
+    ------
+    InputError
+        If a band or property is missing, no pixel is left, or the brightness of a unit of mass is that
+        of no stellar population (a unit error).
+
+    Examples
+    --------
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(2), ("stellar_mass_density",), clip=0.1)
+    >>> len(pixels), pixels.seen
+    (405, 512)
+    >>> print(f"faintest HE: {pixels.brightness['HE'].min():.2f} MJy/sr")
+    faintest HE: 0.10 MJy/sr
+    """
+    from tqdm import tqdm
+
+    galaxies, bands = check_galaxies(galaxies), check_names(bands, "bands")
+    properties = [get_property(name).name for name in check_names(properties, "properties")]
+    if not galaxies:
+        raise InputError("no galaxies were given")
+    band = band or clip_band(bands)
+    bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)
+    parts = [galaxy_pixels(one, properties, bands, clip, band) for one in bar]
+    counts = [len(part) for part in parts]
+    pixels = Pixels(
+        brightness=_joined(bands, [part.brightness for part in parts]),
+        truth=_joined(properties, [part.truth for part in parts]),
+        noise=_joined_noise(bands, parts, counts),
+        counts=counts,
+        names=tuple(one.name for one in galaxies),
+        clip=clip,
+        clip_band=band,
+        seen=sum(part.seen for part in parts),
+        without_truth=sum(part.without_truth for part in parts),
+        source=source,
+        star_forming=tuple(one.star_forming for one in galaxies),
+    )
+    check_pixels(pixels)
+    return pixels
+
+
+def pixels_of(galaxies, model, properties=None, *, progress=False):
+    """The pixels of galaxies that a model could judge, with their truth.
+
+    Parameters
+    ----------
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `Pixels`
+    model : `~euclid_resolved.Model`
+        It gives bands and clip.
+    properties : sequence of str, optional
+        Those of the model without it.
+    progress : bool, optional
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    pixels : `Pixels`
+
+    Raises
+    ------
+    InputError
+        If pixels are given that lack a band or the truth.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.training import pixels_of
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> pixels = pixels_of(galaxies[3:], model)
+    >>> pixels.names, len(pixels)
+    (('example 4',), 256)
+    """
+    from euclid_resolved.models._model import Model
+
+    check_type(model, Model, "read opens a model file")
+    properties = model.properties if properties is None else check_names(properties, "properties")
+    if not isinstance(galaxies, Pixels):
+        clip = {"clip": model.clip, "band": model.clip_band}
+        return extract(galaxies, properties, model.bands, progress=progress, **clip)
+    lacking = [b for b in model.bands if b not in galaxies.brightness]
+    lacking += [name for name in properties if name not in galaxies.truth]
+    if lacking:
+        raise InputError(f"the pixels hold no {', '.join(lacking)}")
+    return galaxies
+
+
+def _joined(names, parts):
+    """Columns of all galaxies; popped, so that one column at a time is double."""
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name in names}
+
+
+def _joined_noise(bands, parts, counts):
+    """Noise of all pixels by band; nothing where no image knows its own."""
+    if not any(part.noise for part in parts):
+        return {}
+    known = [
+        {band: part.noise.pop(band, np.broadcast_to(np.float32(0), n)) for band in bands}
+        for part, n in zip(parts, counts, strict=True)
+    ]
+    return _joined(bands, known)
+
+
+def check_pixels(pixels):
+    """Refuse a set without pixels or with a unit error; say where truth was missing.
+
+    Parameters
+    ----------
+    pixels : `Pixels`
+
+    Raises
+    ------
+    InputError
+        If no pixel is left, or the brightness of a unit of mass is that of no stellar population.
+
+    Examples
+    --------
+    >>> from euclid_resolved import InputError
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.training._sample import check_pixels
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(2), ("stellar_mass_density",))
+    >>> check_pixels(pixels)
+    >>> pixels.truth["stellar_mass_density"][:] *= 1e6  # Msun/kpc2 taken for Msun/pc2
+    >>> try:
+    ...     check_pixels(pixels)
+    ... except InputError as error:
+    ...     print("refused")
+    refused
+    """
+    if not len(pixels):
+        raise InputError(
+            f"no pixel of {len(pixels.names)} galaxies is brighter than {pixels.clip} MJy/sr in "
+            f"{pixels.clip_band} with known truth; a lower clip, or another unit?"
+        )
+    if pixels.without_truth:
+        message = f"{pixels.without_truth} pixels above the clip have no usable truth and are left out"
+        warnings.warn(message, DataWarning, stacklevel=3)
+    if "HE" in pixels.brightness and "stellar_mass_density" in pixels.truth:
+        low, high = _PLAUSIBLE_HE_PER_MASS
+        light, mass = pixels.brightness["HE"], pixels.truth["stellar_mass_density"]
+        some = slice(None, None, -(-len(pixels) // _ENOUGH))
+        ratio = float(np.median(light[some] / mass[some]))
+        if not low < ratio < high:
+            raise InputError(
+                f"the median pixel has {ratio:.2g} MJy/sr in HE for each Msun/pc2, which no galaxy has "
+                f"({low} to {high}): a unit error? 23.5 is the factor between MJy/sr and "
+                "uJy/arcsec2, 1e6 that between Msun/pc2 and Msun/kpc2"
+            )

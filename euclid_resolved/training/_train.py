@@ -1,0 +1,297 @@
+"""Train a model on galaxies whose truth is known."""
+
+import sys
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from euclid_resolved._checks import check_names, check_type
+from euclid_resolved.errors import InputError
+from euclid_resolved.estimators._contract import Estimator
+from euclid_resolved.features._scale import to_dex
+from euclid_resolved.features._sets import feature_columns, make_features, needed_bands
+from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.maps._properties import PROPERTIES, get_property
+from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
+from euclid_resolved.models._domain import Domain
+from euclid_resolved.models._metrics import metrics
+from euclid_resolved.models._model import Model
+from euclid_resolved.training._calibrate import calibrate, with_intervals
+from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._fitting import fit_properties
+from euclid_resolved.training._sample import Pixels, extract
+from euclid_resolved.training._splits import folds, group_name, group_numbers
+
+__all__ = ["retrain", "train"]
+
+
+def _versions(outputs):
+    """The versions of what every model is made with, and of what its estimators have worked with."""
+    names = ("euclid_resolved", "numpy", "astropy", "scikit-learn")
+    used = {library for output in outputs.values() for library in output.estimator.libraries}
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found | {name: str(sys.modules[name].__version__) for name in sorted(used) if name in sys.modules}
+
+
+def train(
+    galaxies,
+    properties="stellar_mass_density",
+    estimator=None,
+    *,
+    features=("bands",),
+    columns=None,
+    bands=EUCLID_BANDS,
+    clip=DEFAULT_CLIP,
+    chain=False,
+    validation_fraction=0.2,
+    calibration=None,
+    seed=1,
+    source="",
+    progress=False,
+):
+    """Train a model, pixel by pixel, on galaxies whose truth is known (the paper's Sects. 2.3 and 3).
+
+    Parameters
+    ----------
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        The training galaxies; or their pixels, already gathered by `~euclid_resolved.training.extract`,
+        which share one reading between several models.
+    properties : str or sequence of str, optional
+        What to estimate; ``"all"`` takes the three of the paper. One estimator is fitted for each, in one
+        go where the estimator can (`~euclid_resolved.RandomForest` with ``joint=True``).
+    estimator : `~euclid_resolved.Estimator`, optional
+        Its settings are used, itself is not changed; a `~euclid_resolved.RandomForest` without it.
+    features : str or sequence of str, optional
+        Sets of features to chain.
+    columns : sequence of str, optional
+        Use only these of the columns: a single band, or all but one.
+    bands : sequence of str, optional
+        The bands to make features of.
+    clip : float or None, optional
+        Learn from pixels brighter than this in HE (or in the last band), MJy/sr.
+    chain : bool, optional
+        Feed each property's estimate to the next, in the order given (the paper's Sect. 7). While
+        training, those estimates come from fits to other galaxies, so that the chain does not learn from
+        values fitted to the same pixels.
+    validation_fraction : float, optional
+        The fraction of training pixels set aside (the paper: 0.2); accuracy on them is recorded, and
+        estimators that stop early watch it.
+    calibration : int, float, sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        How to calibrate intervals, if at all. A whole number of folds: every galaxy is left out in turn, and
+        the model itself learns from all; that takes as many more fits. A fraction of the galaxies to set
+        aside. Or other galaxies (`~euclid_resolved.training.calibrate`), not those a test is made on.
+    seed : int, optional
+        Of the choice of validation pixels and calibration galaxies. An estimator's own randomness is one
+        of its settings.
+    source : str, optional
+        A name for the training set, kept in the model.
+    progress : bool, optional
+        Show progress bars on a terminal.
+
+    Returns
+    -------
+    model : `Model`
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two galaxies, no pixel is left, or a column is not made by the features.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], ("stellar_mass_density", "stellar_age"), LinearRegression())
+    >>> model.properties, model.columns
+    (('stellar_mass_density', 'stellar_age'), ('IE', 'YE', 'JE', 'HE'))
+    >>> density = model.predict(galaxies[3].image, "stellar_mass_density")
+    >>> print(f"brightest pixel: {density.quantity.max():.0f}")
+    brightest pixel: 1330 solMass / pc2
+    """
+    if estimator is None:
+        from euclid_resolved.estimators._trees import RandomForest
+
+        estimator = RandomForest()
+    check_type(estimator, Estimator, "for example RandomForest() or LinearRegression()")
+    bands, columns = check_names(bands, "bands"), None if columns is None else check_names(columns, "columns")
+    if not 0 <= validation_fraction < 1:
+        raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
+    features = (features,) if isinstance(features, str) else tuple(features)
+    names = tuple(PROPERTIES) if properties == "all" else properties
+    names = [get_property(n).name for n in ((names,) if isinstance(names, str) else names)]
+    if not isinstance(galaxies, Pixels):
+        options = {"clip": clip, "source": source, "progress": progress}
+        galaxies = extract(galaxies, names, bands, **options)
+    lacking = [name for name in names if name not in galaxies.truth]
+    if lacking:
+        raise InputError(f"the pixels hold no {', '.join(lacking)}, only {', '.join(galaxies.truth)}")
+    pixels = galaxies
+    if not len(pixels):
+        raise InputError("there are no pixels to learn from")
+    if isinstance(calibration, int) and not 2 <= calibration <= len(pixels.names):
+        raise InputError(f"calibration needs 2 to {len(pixels.names)} folds of galaxies, got {calibration}")
+    if isinstance(calibration, float):
+        pixels, calibration = _set_aside(pixels, calibration, seed)
+    if len(pixels.names) < 2:
+        raise InputError(f"training needs at least two galaxies, got {len(pixels.names)}")
+    bands = tuple(band for band in bands if band in pixels.brightness)
+    columns, used = _choose_columns(pixels, bands, features, columns)
+    fitted = fit_properties(
+        pixels, names, estimator, used, features, columns, chain, validation_fraction, seed
+    )
+    brightness = pixels.brightness.select(used)
+    noise = pixels.noise.select([band for band in used if band in pixels.noise])
+    first = {band: values[:1] for band, values in next(brightness.pieces())[1].items()}
+    model = Model(
+        bands=used,
+        features=features,
+        columns=columns,
+        column_units=make_features(first, features, columns=columns).units,
+        clip=pixels.clip,
+        clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
+        feature_scale=fitted.scale,
+        domain=Domain.of(brightness, noise, group_numbers(pixels.names), pixels.counts),
+        outputs=fitted.outputs,
+        golden_rows=fitted.golden_rows,
+        training={
+            "source": pixels.source,
+            "digest": pixels.digest,
+            "galaxies": list(pixels.names),
+            "n_pixels": len(pixels) - fitted.n_held,
+            "n_validation_pixels": fitted.n_held,
+            "fraction_of_pixels_kept": pixels.kept,
+            "seed": seed,
+            "validation": fitted.accuracy,
+            **_noise_record(brightness, noise),
+        },
+        versions=_versions(fitted.outputs),
+    )
+    if isinstance(calibration, int):
+        settings = {"features": features, "columns": columns, "bands": used, "chain": chain, "seed": seed}
+        settings["validation_fraction"] = validation_fraction
+        return _cross_calibrate(
+            model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
+        )
+    return model if calibration is None else calibrate(model, calibration, progress=progress)
+
+
+def _cross_calibrate(model, pixels, n_folds, fit, seed):
+    """Intervals and accuracy from fits without the galaxies that they are tried on."""
+    parts = []
+    for kept, left in folds(pixels.names, n_folds, seed):
+        parts.append((fit(pixels.of(kept)), pixels.of(left)))
+    accuracy, estimates = {}, [estimate_pixels(part, own) for part, own in parts]
+    for name in model.outputs:
+        truth = np.concatenate([to_dex(own.truth[name]) for _, own in parts])
+        accuracy[name] = metrics(truth, np.concatenate([dex[name] for dex in estimates]))
+    record = {**model.training, "calibration_folds": n_folds, "cross_validation": accuracy}
+    return replace(with_intervals(model, parts), training=record)
+
+
+def _set_aside(pixels, fraction, seed):
+    """The pixels of training galaxies, and of those to calibrate on."""
+    if not 0 < fraction < 1:
+        raise InputError(f"the fraction of galaxies to calibrate on must lie in (0, 1), got {fraction}")
+    groups = np.unique([group_name(name) for name in pixels.names])
+    chosen = np.random.default_rng([seed, 1]).permutation(groups)[: max(round(fraction * len(groups)), 1)]
+    aside = [name for name in pixels.names if group_name(name) in set(chosen)]
+    return pixels.of(set(pixels.names) - set(aside)), pixels.of(aside)
+
+
+def _noise_record(brightness, noise):
+    """The signal-to-noise that a model was trained on: percentiles 1, 50 and 99 by band."""
+    if not noise:
+        return {}
+    record = {}
+    for band in noise:
+        ratio = []
+        both = zip(brightness.pieces(), noise.pieces(), strict=True)
+        for (_, light), (_, sigma) in both:
+            known = sigma[band] > 0
+            ratio.append(light[band][known] / sigma[band][known])
+        ratio = np.concatenate(ratio)
+        if ratio.size:
+            record[band] = [float(f"{value:.3g}") for value in np.percentile(ratio, (1, 50, 99))]
+    return {"signal_to_noise": record}
+
+
+def retrain(model, galaxies, *, properties=None, estimator=None, features=None, columns=None, seed=None):
+    """Train again as a model was trained, apart from what is said here; for diagnostics.
+
+    Parameters
+    ----------
+    model : `Model`
+    galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        The training galaxies. Pixels come with their own clip.
+    properties : sequence of str, optional
+        The model's without it.
+    estimator : `~euclid_resolved.Estimator`, optional
+        The model's, with the same settings, without it.
+    features : sequence of str, optional
+        Other feature sets: all the columns they make, unless `columns` says which.
+    columns : sequence of str, optional
+        The model's without it (and without `features`).
+    seed : int, optional
+        Of the choice of validation pixels and of the estimator; those the model had without it.
+
+    Returns
+    -------
+    model : `Model`
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, evaluate, retrain, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression())
+    >>> only_he = retrain(model, galaxies[:3], columns=("HE",))
+    >>> for each in model, only_he:
+    ...     print(each.columns, f"RMSE {evaluate(each, galaxies[3:])['rmse'][0]:.2f}")
+    ('IE', 'YE', 'JE', 'HE') RMSE 0.08 dex
+    ('HE',) RMSE 0.17 dex
+    """
+    outputs = list(model.outputs.values())
+    estimator = replace(outputs[0].estimator if estimator is None else estimator)
+    if seed is not None and "seed" in estimator.settings():
+        estimator = replace(estimator, seed=int(seed))
+    held = model.training.get("n_validation_pixels", 0)
+    total = held + model.training.get("n_pixels", 1)
+    if columns is None and features is None:
+        columns = model.columns
+    bands = galaxies.brightness if isinstance(galaxies, Pixels) else model.bands
+    return train(
+        galaxies,
+        model.properties if properties is None else properties,
+        estimator,
+        features=model.features if features is None else features,
+        columns=columns,
+        bands=tuple(bands),
+        clip=model.clip,
+        chain=any(output.chain for output in outputs),
+        # Half a pixel more, because train() rounds down: the same pixels must give the same number.
+        validation_fraction=(held + 0.5) / total if held else 0,
+        seed=int(model.training.get("seed", 1)) if seed is None else int(seed),
+        source=str(model.training.get("source", "")),
+    )
+
+
+def _choose_columns(pixels, bands, features, columns):
+    """The columns to learn from, and the bands without which they, or the clip, cannot be made."""
+    possible = feature_columns(bands, features)
+    columns = possible if columns is None else tuple(columns)
+    unknown = [column for column in columns if column not in possible]
+    if unknown or not columns:
+        what = ", ".join(unknown) or "chosen"
+        raise InputError(f"no column {what}; these features make {', '.join(possible)}")
+    used = needed_bands(bands, features, columns)
+    if pixels.clip is not None:
+        # The clip is repeated on every image, so its band is needed even where no feature uses it.
+        used = tuple(band for band in bands if band in used or band == pixels.clip_band)
+    return columns, used

@@ -1,0 +1,100 @@
+"""Training pixels as an estimator learns from them: scaled, in random order, in one array."""
+
+import numpy as np
+
+from euclid_resolved.features._scale import Scale, to_dex
+from euclid_resolved.features._sets import make_features
+from euclid_resolved.training._splits import group_numbers
+
+_BLOCK = 1 << 17  # rows that are scaled at a time
+
+
+class TrainingSet:
+    """The scaled features of training pixels, those set aside for validation first.
+
+    They are filled in piece by piece, so that this array is the only one with a number for each pixel and
+    column: 4 bytes for each of those, and 4 for the pixel's place.
+
+    Parameters
+    ----------
+    pixels : `~euclid_resolved.training.Pixels`
+    bands, features, columns : sequence of str
+        What to make the features of, and which.
+    fraction : float
+        Of the pixels to set aside.
+    seed : int
+        Of the order.
+
+    Attributes
+    ----------
+    X : `~numpy.ndarray`
+        float32, shape (n, k): within [0, 1] for all but the pixels set aside.
+    n_held : int
+        How many are set aside: ``X[:n_held]``.
+    scale : `~euclid_resolved.features.Scale`
+        The range of the features of the others, dex and mag.
+
+    Examples
+    --------
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training._training_set import TrainingSet
+    >>> pixels = extract(example_galaxies(2), ("stellar_age",))
+    >>> made = TrainingSet(pixels, ("IE", "HE"), ("bands",), ("IE", "HE"), 0.2, 1)
+    >>> made.X.shape, made.n_held
+    ((512, 2), 102)
+    >>> float(made.X[made.n_held :].min()), float(made.X[made.n_held :].max())
+    (0.0, 1.0)
+    """
+
+    def __init__(self, pixels, bands, features, columns, fraction, seed):
+        n = len(pixels)
+        self._pixels, self.n_held = pixels, int(fraction * n)
+        # What permutation(n) gives, in half the memory.
+        order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+        np.random.default_rng(seed).shuffle(order)
+        self._place = np.empty_like(order)
+        self._place[order] = np.arange(n, dtype=order.dtype)
+        del order
+        self.X = np.empty((n, len(columns)), np.float32)
+        for start, piece in pixels.brightness.select(bands).pieces():
+            values = make_features(piece, features, columns=columns).values
+            self.X[self._place[start : start + len(values)]] = values
+        self.scale = Scale.of(self.X[self.n_held :], columns)
+        _scale(self.X, self.scale)
+
+    def target(self, name):
+        """One property of the pixels, scaled, in the order of `X`.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        y : `~numpy.ndarray`
+            float32, shape (n,).
+        scale : `~euclid_resolved.features.Scale`
+            Its range in dex.
+        held : `~numpy.ndarray`
+            float32, shape (n_held,): the pixels set aside, in dex.
+        """
+        y = np.empty(len(self.X), np.float32)
+        for start, piece in self._pixels.truth.select((name,)).pieces():
+            values = to_dex(piece[name])
+            y[self._place[start : start + len(values)]] = values
+        scale, held = Scale.of(y[self.n_held :], (name,)), y[: self.n_held].copy()
+        _scale(y, scale)
+        return y, scale, held
+
+    def groups(self):
+        """Which galaxy each pixel belongs to, all projections of one being one; in the order of `X`."""
+        groups = np.empty(len(self.X), np.int32)
+        groups[self._place] = np.repeat(group_numbers(self._pixels.names), self._pixels.counts)
+        return groups
+
+
+def _scale(values, scale):
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        block[:] = scale.apply(block)

@@ -1,0 +1,164 @@
+"""Radial profiles of discs whose profile is known."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from helpers import an_image, density_map, sky_wcs
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.images import pixel_scale
+from euclid_resolved.maps import radial_profile
+
+SIZE, LENGTH = 301, 40.0  # pixels
+
+
+def disc(inclination=0.0, position_angle=0.0, centre=(150, 150), **options):
+    """A thin exponential disc; the major axis is `position_angle` degrees anticlockwise from up."""
+    y, x = np.indices((SIZE, SIZE))
+    dx, dy = x - centre[0], y - centre[1]
+    angle = np.deg2rad(position_angle)
+    along, across = dy * np.cos(angle) - dx * np.sin(angle), dx * np.cos(angle) + dy * np.sin(angle)
+    radius = np.hypot(along, across / np.cos(np.deg2rad(inclination)))
+    return density_map(100 * np.exp(-radius / LENGTH), **options)
+
+
+@pytest.mark.parametrize(
+    ("inclination", "angle"), [(0, 0), (60, 0), (60, 90), (60, 35), (60, -120), (30, 200)]
+)
+def test_an_exponential_disc_is_recovered_to_one_percent(inclination, angle):
+    profile = radial_profile(
+        disc(inclination, angle), 4 * u.pix, inclination=inclination * u.deg, position_angle=angle * u.deg
+    )
+    inside = profile[(profile["radius"] > 8 * u.pix) & (profile["radius"] < 130 * u.pix)]
+    expected = 100 * np.exp(-inside["radius"].value / LENGTH)
+    assert len(inside) > 25 and profile["median"].unit == u.Msun / u.pc**2
+    np.testing.assert_allclose(inside["median"].value, expected, rtol=0.01)
+    # Within an annulus nothing but the radius varies: by at most 4 pixels.
+    assert (inside["p16"] <= inside["median"]).all() and (inside["median"] <= inside["p84"]).all()
+    np.testing.assert_allclose(inside["p16"].value, expected, rtol=0.06)
+    np.testing.assert_allclose(inside["p84"].value, expected, rtol=0.06)
+
+
+def test_the_wrong_position_angle_shows():
+    profile = radial_profile(disc(60, 0), 4 * u.pix, inclination=60 * u.deg, position_angle=90 * u.deg)
+    spread = profile["p84"][10] / profile["p16"][10]
+    assert spread > 2
+
+
+def test_annuli_cover_the_disc_once():
+    profile = radial_profile(density_map(np.ones((200, 200))), 10 * u.pix)
+    np.testing.assert_allclose(profile["radius"].value, np.arange(5, 105, 10))
+    area = np.pi * (np.arange(10, 101, 10.0) ** 2 - np.arange(0, 100, 10.0) ** 2)
+    np.testing.assert_allclose(profile["n_pixels"][:-1], area[:-1], rtol=0.05)
+    assert (profile["median"].value == 1).all()
+
+
+def test_the_spread_is_that_of_the_pixels():
+    values = np.random.default_rng(1).normal(50, 5, (SIZE, SIZE))
+    row = radial_profile(density_map(values), 50 * u.pix)[1]
+    assert row["median"].value == pytest.approx(50, abs=0.2)
+    assert (row["p84"] - row["p16"]).value / 2 == pytest.approx(5, rel=0.03)
+
+
+@pytest.mark.parametrize("how", ["mask", "NaN", "where"])
+def test_masked_pixels_are_left_out(how):
+    map_ = disc()
+    bad = np.zeros((SIZE, SIZE), bool)
+    bad[:, 150:] = True
+    values = map_.data.copy()
+    values[bad] = np.nan if how == "NaN" else 1e9
+    options = {"where": ~bad} if how == "where" else {}
+    half = radial_profile(density_map(values, mask=bad if how == "mask" else None), 10 * u.pix, **options)
+    whole = radial_profile(map_, 10 * u.pix)
+    np.testing.assert_allclose(half["median"].value, whole["median"].value, rtol=0.02)
+    assert 0.4 < half["n_pixels"].sum() / whole["n_pixels"].sum() < 0.5
+
+
+def test_an_annulus_without_pixels_is_nan():
+    map_ = density_map(np.ones((21, 21)), mask=np.ones((21, 21), bool))
+    profile = radial_profile(map_, 2 * u.pix)
+    assert np.isnan(profile["median"]).all() and not profile["n_pixels"].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "width", "radius"),
+    [
+        ({"meta": {"pixel_scale": 100 * u.pc}}, 1 * u.kpc, 0.5 * u.kpc),
+        ({"meta": {"pixel_scale": 100 * u.pc}}, 500 * u.pc, 250 * u.pc),
+        ({"wcs": sky_wcs((SIZE, SIZE))}, 1 * u.arcsec, 0.5 * u.arcsec),
+        ({"wcs": sky_wcs((SIZE, SIZE))}, 0.02 * u.arcmin, 0.6 * u.arcsec),
+        ({}, 10 * u.pix, 5 * u.pix),
+    ],
+)
+def test_radii_have_the_unit_of_the_pixel_scale(options, width, radius):
+    profile = radial_profile(disc(**options), width)
+    assert u.isclose(profile["radius"][0], radius)
+    in_pixels = (profile["radius"] / pixel_scale(disc(**options))).to_value(u.one)[1:8]
+    np.testing.assert_allclose(profile["median"].value[1:8], 100 * np.exp(-in_pixels / LENGTH), rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [({}, 1 * u.kpc), ({"wcs": sky_wcs((SIZE, SIZE))}, 1 * u.kpc), ({}, 1 * u.arcsec), ({}, 3)],
+)
+def test_a_width_that_does_not_fit_the_pixel_is_refused(options, width):
+    with pytest.raises(InputError, match=f"bin_width {width} does not fit a pixel of"):
+        radial_profile(disc(**options), width)
+
+
+@pytest.mark.parametrize("width", [0 * u.pix, -1 * u.pix, np.nan * u.pix])
+def test_a_width_is_positive(width):
+    with pytest.raises(InputError, match="bin_width must be positive"):
+        radial_profile(disc(), width)
+
+
+def test_the_centre_is_in_pixels_or_on_the_sky():
+    wcs = sky_wcs((SIZE, SIZE))
+    off = disc(centre=(120, 180), wcs=wcs)
+    in_pixels = radial_profile(off, 1 * u.arcsec, centre=(120, 180))
+    on_sky = radial_profile(off, 1 * u.arcsec, centre=wcs.pixel_to_world(120, 180))
+    np.testing.assert_allclose(on_sky["median"].value, in_pixels["median"].value, rtol=0.01)
+    inner = in_pixels[1:10]
+    np.testing.assert_allclose(
+        inner["median"].value, 100 * np.exp(-inner["radius"].value * 10 / LENGTH), rtol=0.02
+    )
+
+
+@pytest.mark.parametrize("centre", [(-1, 5), (5, 301), (1e9, 0), (np.nan, 3)])
+def test_a_centre_off_the_map_is_refused(centre):
+    with pytest.raises(InputError, match=r"lies off the map, whose shape is \(301, 301\)"):
+        radial_profile(disc(), centre=centre)
+
+
+def test_a_centre_on_the_sky_needs_a_map_of_the_sky():
+    wcs = sky_wcs((SIZE, SIZE))
+    with pytest.raises(InputError, match="needs a map with a celestial WCS"):
+        radial_profile(disc(), centre=wcs.pixel_to_world(3, 3))
+    with pytest.raises(InputError, match="lies off the map"):
+        radial_profile(disc(wcs=wcs), centre=wcs.pixel_to_world(3, 3000))
+
+
+@pytest.mark.parametrize("inclination", [90, 95, 180, -10])
+def test_a_disc_seen_edge_on_has_no_annuli(inclination):
+    with pytest.raises(InputError, match=r"inclination must lie in \[0, 90\) degrees"):
+        radial_profile(disc(), inclination=inclination * u.deg)
+
+
+@pytest.mark.parametrize("angle", [3 * u.m, np.nan, np.nan * u.deg, [10, 20], None, "steep"])
+@pytest.mark.parametrize("name", ["inclination", "position_angle"])
+def test_an_angle_is_one_angle(name, angle):
+    with pytest.raises(InputError, match=f"{name} must be one angle"):
+        radial_profile(disc(), **{name: angle})
+
+
+def test_an_angle_without_a_unit_is_in_degrees():
+    with_units = radial_profile(disc(), inclination=0.5 * u.rad, position_angle=30 * u.deg)
+    plain = radial_profile(disc(), inclination=np.degrees(0.5), position_angle=30)
+    assert np.array_equal(plain["median"], with_units["median"], equal_nan=True)
+
+
+def test_the_pixel_scale_is_that_of_meta_or_the_sky_or_a_pixel():
+    assert pixel_scale(an_image()) == 1 * u.pix
+    assert u.isclose(pixel_scale(an_image(wcs=sky_wcs((12, 14)))), 0.1 * u.arcsec, rtol=1e-6)
+    known = {"pixel_scale": 100 * u.pc}
+    assert pixel_scale(an_image(wcs=sky_wcs((12, 14)), meta=known)) == 100 * u.pc

@@ -1,0 +1,317 @@
+"""Studies: checked before they run, resumed where they stopped, reported part by part."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from astropy.table import Table
+
+from euclid_resolved import InputError, make_atlas
+from euclid_resolved.cli import main
+from euclid_resolved.diagnostics import published
+from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
+from euclid_resolved.study import _runner as runner, read_study, reproduce
+from euclid_resolved.study._description import SHIPPED
+from euclid_resolved.study._findings import judge_findings
+from euclid_resolved.study._report import render_table
+
+STUDY = """
+runs = 2
+properties = ["stellar_mass_density", "stellar_metallicity"]
+
+[study]
+name = "A small study"
+
+[sample]
+test_fraction = 0.4
+
+[inputs]
+bands = { features = ["bands"] }
+HE = { features = ["bands"], columns = ["HE"] }
+
+[estimators.LR]
+estimator = "linear"
+
+[estimators.RF]
+estimator = "random_forest"
+n_trees = 2
+n_jobs = 1
+
+[estimators.NET]
+estimator = "some_network"
+plugin = "euclid_resolved_some_network"
+"""
+
+PARTS = {
+    "Fig. 2": 'run = "distributions"',
+    "Table 3": 'run = "accuracy"\ninputs = ["HE", "bands"]',
+    "Fig. 3": 'run = "predicted_against_true"',
+    "Table 4": 'run = "example_galaxies"\nestimators = ["NET"]',
+    "Table 5": 'run = "edge_on"',
+    "Fig. 8": 'run = "relation"\nestimators = ["LR"]\nbootstrap = 5',
+    "Table 6": 'run = "coefficients"\nestimators = ["LR"]',
+    "Fig. 9": 'run = "importance"\nestimators = ["RF"]',
+    "Table 7": 'run = "leave_one_out"\nestimators = ["LR", "NET"]',
+    "Table A.1": 'run = "projections_test"\nestimators = ["LR"]',
+    "Table B.1": 'run = "sample_bias_test"\nestimators = ["RF"]',
+    "Table D.1": 'run = "colours_test"\nestimators = ["LR"]',
+    "Table 1": 'run = "hyper_parameters"\nestimators = ["RF"]\nsettings = { max_depth = [2, 4] }\nk = 2',
+    "Sect. 3.1": 'run = "cross_validation"\nestimators = ["LR"]\nk = 3',
+}
+
+
+def study_file(folder, parts=PARTS, text=STUDY):
+    folder.mkdir(exist_ok=True)
+    path = folder / "study.toml"
+    blocks = [f'[[parts]]\nlabel = "{label}"\n{body}\n' for label, body in parts.items()]
+    path.write_text(text + "\n" + "\n".join(blocks))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small_atlas(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "atlas"
+    for observer in ("O5", "O1"):
+        make_atlas(folder, 5, pixels=32, observer=observer, progress=False)
+    return folder
+
+
+class Counted:
+    """A function, and how often it was called."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        return self.function(*args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def done(small_atlas, tmp_path_factory):
+    """A whole study, run once, and what the command said."""
+    folder = tmp_path_factory.mktemp("done")
+    said = []
+    path = reproduce(
+        small_atlas, folder / "out", study=study_file(folder), say=said.append, command="as before"
+    )
+    return path, said, folder
+
+
+def test_report_has_every_label_and_needs_no_network(done):
+    path, said, _ = done
+    page = path.read_text(encoding="utf-8")
+    for label in PARTS:
+        assert re.search(rf"<h2 id=[^>]+>{re.escape(label)}:", page), label
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page) and "url(" not in page
+    assert page.count("data:image/png;base64,") >= 10
+    assert (
+        "as before" in page and "The atlas is a mock" in page and "seeds" in page and "scikit-learn" in page
+    )
+    assert NOT_PUBLISHED in page and "A small study" in page
+
+
+class Checker(HTMLParser):
+    """Every tag that is opened is closed, in order."""
+
+    VOID = ("meta", "img", "br", "link")
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_report_is_well_formed(done):
+    checker = Checker()
+    checker.feed(done[0].read_text(encoding="utf-8"))
+    assert not checker.open
+
+
+def test_missing_plugin_is_said_on_top_and_in_the_cells(done):
+    page = done[0].read_text(encoding="utf-8")
+    reason = "plugin some_network not installed (pip install euclid_resolved_some_network)"
+    assert f"<b>NET was not run: {reason}.</b>" in page.split("<h2>")[0]
+    assert any("NET" in line and "not installed" in line for line in done[1])
+    assert f'<td class="missing">{reason}</td>' in page
+    # The others are measured: two properties, two methods, two inputs, six metrics.
+    table = re.search(r"<h2 id=.table-3.*?<table>(.*?)</table>", page, re.S)[1]
+    assert len(re.findall(r'<td class="number">-?[0-9.]+ ± [^<]+</td>', table)) == 2 * 2 * 2 * 6
+
+
+def test_published_values_stand_beside_measured_ones(done):
+    manifest = json.loads((done[2] / "out" / "manifest.json").read_text())
+    file = manifest["table-3-accuracy"]["tables"][0]["file"]
+    table = Table.read(done[2] / "out" / file, format="ascii.ecsv")
+    row = table[(table["method"] == "LR") & (table["input"] == "bands")][0]
+    assert row["property"] == "stellar_mass_density" and row["r2_published"] == "0.873"
+    assert row["nmad_published"] == NOT_PUBLISHED and 0 < row["r2"] < 1
+    assert published("stellar_age", "dnn", "HE", "r2") == "≈0"
+    case = ("stellar_metallicity", "dnn", "bands+colours+squared_colours")
+    assert set(PUBLISHED_METRICS[case]) == {"r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"}
+
+
+def test_nothing_is_done_twice(done, small_atlas, monkeypatch):
+    _, _, folder = done
+    monkeypatch.setattr(runner, "train", counted := Counted(runner.train))
+    monkeypatch.setattr(runner, "extract", read := Counted(runner.extract))
+    said = []
+    reproduce(small_atlas, folder / "out", study=folder / "study.toml", say=said.append)
+    assert counted.calls == 0 and read.calls == 0
+    assert sum("done before" in line for line in said) == len(PARTS)
+
+
+def test_an_interrupted_study_resumes(small_atlas, tmp_path, monkeypatch):
+    parts = {label: PARTS[label] for label in ("Fig. 2", "Table 3", "Fig. 3")}
+    study, out = study_file(tmp_path / "s", parts), tmp_path / "out"
+    real, calls = runner.train, []
+
+    def dies_at_the_fourth(*args, **kwargs):
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(runner, "train", dies_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(small_atlas, out, study=study, say=lambda line: None)
+    assert not (out / "report.html").exists()
+    assert list(json.loads((out / "manifest.json").read_text())) == ["fig-2-distributions"]
+    monkeypatch.setattr(runner, "train", counted := Counted(real))
+    reproduce(small_atlas, out, study=study, say=lambda line: None)
+    # Two methods, two inputs, two runs, less the three that were done; Fig. 3 finds its models in the folder.
+    assert counted.calls == 8 - 3
+    # Another setting of one method: only that method is trained again.
+    changed = study.read_text().replace("n_trees = 2", "n_trees = 3")
+    study.write_text(changed)
+    counted.calls = 0
+    reproduce(small_atlas, out, study=study, say=lambda line: None)
+    assert counted.calls == 4
+
+
+def test_a_damaged_model_is_trained_again(small_atlas, tmp_path, monkeypatch):
+    parts = {"Fig. 3": 'run = "predicted_against_true"\nestimators = ["LR"]'}
+    study, out = study_file(tmp_path / "s", parts), tmp_path / "out"
+    reproduce(small_atlas, out, study=study, say=lambda line: None)
+    (model,) = (out / "models").iterdir()
+    model.write_bytes(model.read_bytes()[:-2000])
+    (out / "manifest.json").write_text("no json")
+    monkeypatch.setattr(runner, "train", counted := Counted(runner.train))
+    reproduce(small_atlas, out, study=study, say=lambda line: None)
+    assert counted.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'estimator = "linear"',
+            'estimator = "liner"',
+            "no estimator 'liner'; there are .*linear.*did you mean",
+        ),
+        ("n_trees = 2", "trees = 2", "no setting of random_forest 'trees'; there are n_trees"),
+        ("n_trees = 2", "n_trees = 0", "must be a whole number and at least 1"),
+        (
+            'features = ["bands"] }\nHE',
+            'features = ["band"] }\nHE',
+            "no set of features 'band'; there are bands",
+        ),
+        ('columns = ["HE"]', 'columns = ["KE"]', "no column in input 'HE' 'KE'; there are IE, YE, JE, HE"),
+        ('"stellar_metallicity"]', '"metals"]', "unknown property 'metals'; known are stellar_mass_density"),
+        ("runs = 2", "runs = 0", "runs must be a number from 1"),
+        ("runs = 2", 'runs = 2\nmain = "band"', "no input 'band'; there are bands, HE"),
+        ("[study]", "[stdy]", "no key 'stdy'; there are study.*did you mean 'study'"),
+        ("test_fraction = 0.4", "test_fraction = 4", "test_fraction must lie between 0 and 1"),
+        ("runs = 2", "runs = ", "this is no TOML"),
+    ],
+)
+def test_names_and_values_are_checked_with_what_exists(tmp_path, old, new, message):
+    assert old in STUDY
+    with pytest.raises(InputError, match=message):
+        read_study(study_file(tmp_path, text=STUDY.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            'run = "acuracy"',
+            "no part or diagnostic 'acuracy'; there are distributions, accuracy.*lofo.*did you mean",
+        ),
+        ('run = "accuracy"\nestimators = ["SVM"]', "no estimator of this study 'SVM'; there are LR, RF, NET"),
+        ('run = "accuracy"\ninputs = ["colours"]', "no input of this study 'colours'; there are bands, HE"),
+        ("title = 'nothing'", "needs 'label' and 'run'"),
+    ],
+)
+def test_parts_are_checked(tmp_path, body, message):
+    with pytest.raises(InputError, match=message):
+        read_study(study_file(tmp_path, {"Table 3": body}))
+
+
+def test_relations_are_checked(tmp_path, small_atlas):
+    text = STUDY + '\n[relations]\n"Zibetti+2020" = "mine.ecsv"\n'
+    path = study_file(tmp_path, {"Fig. 8": PARTS["Fig. 8"]}, text)
+    with pytest.raises(InputError, match="mine.ecsv: there is no such"):
+        reproduce(small_atlas, tmp_path / "out", study=path, say=lambda line: None)
+    with pytest.raises(InputError, match="no relation 'Zibeti'; there are Gonzalez"):
+        read_study(study_file(tmp_path, text=text.replace("Zibetti+2020", "Zibeti")))
+
+
+def test_the_shipped_studies_are_the_paper(tmp_path):
+    for name in SHIPPED:
+        description = read_study(name)
+        labels = " ".join(part.label for part in description.parts)
+        for label in ("Table 3", "Table 4", "Table 5", "Table 6", "Table 7", "Table A.1", "Table B.1"):
+            assert label in labels
+        for label in ("Table C.1", "Table D.1", "Fig. 2", "Fig. 3", "Figs. 4, 5 and 6", "Fig. 7", "Fig. 8"):
+            assert label in labels
+        assert "Fig. 9" in labels and "Fig. 10" in labels and description.methods["DNN"].plugin
+    assert read_study("paper").runs == 10
+    with pytest.raises(InputError, match="there is no such file; the package brings paper, paper-fast"):
+        read_study(tmp_path / "none.toml")
+
+
+def test_no_atlas(tmp_path):
+    with pytest.raises(InputError, match="which atlas"):
+        reproduce(study=study_file(tmp_path), out=tmp_path / "out")
+
+
+def test_command(small_atlas, tmp_path, capsys):
+    study = study_file(tmp_path, {"Fig. 9": PARTS["Fig. 9"]})
+    out = str(tmp_path / "out")
+    assert main(["reproduce", str(small_atlas), "--study", str(study), "-o", out]) == 0
+    assert "report.html" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"euclid-resolved reproduce {small_atlas} --study {study} -o {out}" in page
+    with pytest.raises(SystemExit) as stopped:
+        main(["reproduce", str(small_atlas), "--fast", "--study", str(study)])
+    assert stopped.value.code == 2
+
+
+def test_findings_follow_the_values():
+    values = {f"r2/linear/{b}/stellar_mass_density": r2 for r2, b in enumerate(("IE", "YE", "JE", "HE"), 1)}
+    values |= {"colours/dnn": 0.9981, "colours/linear": 1.0}
+    found = {finding.statement: finding for finding in judge_findings(values)}
+    first = found["HE is the best single band for density and metallicity"]
+    assert first.verdict == "holds" and "HE 4.000" in first.figures
+    assert found["The colours can be inferred from the bands"].verdict == "holds"
+    assert found["RF is about as good as DNN"].verdict == "not tested"
+    values["r2/linear/IE/stellar_mass_density"] = 5
+    values["colours/dnn"] = 0.99
+    found = {finding.statement: finding for finding in judge_findings(values)}
+    assert found["HE is the best single band for density and metallicity"].verdict == "does not hold"
+    assert found["The colours can be inferred from the bands"].verdict == "in part"
+
+
+def test_table_cells():
+    table = Table(rows=[{"what": "<a>", "r2": 0.5, "r2_scatter": 0.01, "r2_published": "0.6", "n": 3}])
+    text = render_table(table)
+    assert "&lt;a&gt;" in text and "0.500 ± 0.010" in text and '<td class="paper">0.6</td>' in text
+    assert "<td>3</td>" in text and "colspan" in text

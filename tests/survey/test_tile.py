@@ -1,0 +1,291 @@
+"""Whole tiles by strips: the same maps as in one go, to the last bit, whatever happens on the way."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from helpers import NAMES, galaxies, messages
+from tiles import FILES, SHAPE, make_tile
+
+from euclid_resolved import Quality, RandomForest, read, read_euclid, train, write
+from euclid_resolved.errors import DataWarning, ImageFileError, InputError
+from euclid_resolved.io.euclid import _strips as strips
+from euclid_resolved.survey import _tile as module, predict_tile
+from euclid_resolved.survey._tile import PixelCount, count_pixels
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    return make_tile(tmp_path_factory.mktemp("mer") / "tile", gap="YE")
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    """A forest of one property and intervals, on synthetic galaxies."""
+    some = galaxies(26)
+    forest = RandomForest(n_trees=3, n_jobs=1)
+    return train(some[:6], NAMES[:1], forest, calibration=some[6:], source="synthetic")
+
+
+def same_file(path, other):
+    """Whether two files have the same HDUs: the same pixels, and the same headers but for times and sums."""
+    with fits.open(path, checksum=True) as ours, fits.open(other, checksum=True) as theirs:
+        assert [hdu.name for hdu in ours] == [hdu.name for hdu in theirs]
+        for mine, its in zip(ours, theirs, strict=True):
+            left = {card: mine.header[card] for card in mine.header if card not in ("DATE", "CHECKSUM")}
+            right = {card: its.header[card] for card in its.header if card not in ("DATE", "CHECKSUM")}
+            assert left == right, mine.name
+            assert mine.data.tobytes() == its.data.tobytes(), mine.name
+    return True
+
+
+def in_one_go(model, source, path, reading=None, **options):
+    write(path, model.predict_maps(read_euclid(source, **(reading or {})), **options))
+    return path
+
+
+@pytest.mark.parametrize(("rows", "n_jobs"), [(1, 1), (7, 2), (41, 1), (100, 3), (None, 2)])
+def test_strips_give_the_file_of_the_whole_image(calibrated, tile, tmp_path, rows, n_jobs):
+    whole = in_one_go(calibrated, tile, tmp_path / "whole.fits", draws=3)
+    count = predict_tile(calibrated, tile, tmp_path / "maps.fits", rows=rows, n_jobs=n_jobs, draws=3)
+    assert same_file(tmp_path / "maps.fits", whole)
+    maps = read(tmp_path / "maps.fits")
+    assert count == count_pixels(maps)
+    assert 0 < count.judged < count.pixels == SHAPE[0] * SHAPE[1]
+    assert set(maps["stellar_mass_density"].planes) >= {"lo", "hi", "noise", "model"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps.fits", "whole.fits"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_options_reach_the_strips(linear_model, tile, tmp_path, seed):
+    reading, options = {"flag_bits": 4, "zero_point": 24.9}, {"min_sn": 1.0, "draws": 2, "seed": seed}
+    whole = in_one_go(linear_model, tile, tmp_path / "whole.fits", reading, **options)
+    predict_tile(linear_model, tile, tmp_path / "maps.fits", rows=6, n_jobs=1, **reading, **options)
+    assert same_file(tmp_path / "maps.fits", whole)
+
+
+def test_one_property_of_dereddened_light(linear_model, tile, tmp_path):
+    from euclid_resolved.imaging import correct_extinction
+
+    image = correct_extinction(read_euclid(tile), 0.2, sfd=True)
+    write(tmp_path / "whole.fits", linear_model.predict_maps(image, NAMES[1:2]))
+    options = {"properties": NAMES[1:2], "ebv": 0.2, "sfd": True}
+    predict_tile(linear_model, tile, tmp_path / "maps.fits", rows=6, **options)
+    assert same_file(tmp_path / "maps.fits", tmp_path / "whole.fits")
+
+
+def test_bad_pixels_are_flagged_as_in_the_whole_image(linear_model, tile, tmp_path):
+    predict_tile(linear_model, tile, tmp_path / "maps.fits", rows=4, n_jobs=1)
+    quality = read(tmp_path / "maps.fits")["stellar_age"].quality
+    # The median noise of all the image tells that a whole strip of large noise is absurd.
+    assert (quality[32] & Quality.MASKED).all()
+    for pixel in ((25, 3), (30, 6), (31, 7)):
+        assert quality[pixel] & Quality.MASKED
+    assert quality[26, 4] & Quality.NONPOSITIVE and quality[40, 4] & Quality.MISSING_BAND
+
+
+@pytest.mark.parametrize("kind", ["scaled", "compressed", "gzipped"])
+def test_files_that_hold_other_numbers_or_are_compressed(linear_model, tmp_path, kind):
+    def hdu(plane, header):
+        if kind == "compressed":
+            lossless = {"compression_type": "GZIP_1", "quantize_level": 0}
+            return fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(plane, header, **lossless)])
+        made = fits.PrimaryHDU(plane, header)
+        if kind == "scaled" and plane.dtype.kind == "i":
+            made.scale("int32", bzero=2**31)
+        return made
+
+    folder = make_tile(tmp_path / "tile", kind=hdu)
+    if kind == "gzipped":
+        import gzip
+
+        for path in list(folder.iterdir()):
+            path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    whole = in_one_go(linear_model, folder, tmp_path / "whole.fits", {"flag_bits": 4})
+    predict_tile(linear_model, folder, tmp_path / "maps.fits", rows=9, flag_bits=4)
+    assert same_file(tmp_path / "maps.fits", whole)
+
+
+def test_a_list_of_files_without_noise_or_wcs_of_their_own(linear_model, tile, tmp_path):
+    words = [f"{band}={next(tile.glob(f'*BGSUB*{name}_*'))}" for band, name in FILES.items()]
+    whole = in_one_go(linear_model, words, tmp_path / "whole.fits")
+    predict_tile(linear_model, words, tmp_path / "maps.fits", rows=10)
+    assert same_file(tmp_path / "maps.fits", whole)
+
+
+# Interrupted, and resumed
+
+
+def stop_after(monkeypatch, strips_done, error=KeyboardInterrupt):
+    """Let an error strike when so many strips are done."""
+    original, calls = module.StripFile.write, []
+
+    def write_or_stop(self, start, planes):
+        if len(calls) == strips_done:
+            raise error
+        calls.append(start)
+        return original(self, start, planes)
+
+    monkeypatch.setattr(module.StripFile, "write", write_or_stop)
+    return calls
+
+
+@pytest.mark.parametrize("done", [0, 3])
+def test_what_was_interrupted_goes_on_where_it_stopped(linear_model, tile, tmp_path, monkeypatch, done):
+    whole = in_one_go(linear_model, tile, tmp_path / "whole.fits")
+    path = tmp_path / "maps.fits"
+    with monkeypatch.context() as patch:
+        stop_after(patch, done)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8, n_jobs=2)
+    assert not path.exists() and (tmp_path / "maps.fits.part").exists()
+    assert len(json.loads((tmp_path / "maps.fits.part.json").read_text())["strips"]) == done
+    written = stop_after(monkeypatch, 99)
+    predict_tile(linear_model, tile, path, rows=5 if done else 8)  # the strips are those of the first call
+    assert written == [0, 8, 16, 24, 32, 40][done:]
+    assert same_file(path, whole)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_a_strip_that_did_not_reach_the_disk_is_done_again(linear_model, tile, tmp_path, monkeypatch):
+    whole, path = in_one_go(linear_model, tile, tmp_path / "whole.fits"), tmp_path / "maps.fits"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8)
+    part = tmp_path / "maps.fits.part"
+    content = bytearray(part.read_bytes())
+    with fits.open(whole) as hdus:
+        at = hdus["QUALITY"].fileinfo()["datLoc"] + 20 * SHAPE[1] * 4
+    content[at : at + 8] = b"\0\0\0\7" * 2
+    part.write_bytes(content)
+    written = stop_after(monkeypatch, 99)
+    predict_tile(linear_model, tile, path)
+    assert written == [16, 32, 40]
+    assert same_file(path, whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model", "another model"),
+        ("image", "another image"),
+        ("options", "another options"),
+        ("damage", "damaged"),
+    ],
+)
+def test_an_unfinished_file_of_something_else_is_not_touched_unasked(
+    linear_model, calibrated, tile, tmp_path, monkeypatch, change, message
+):
+    path, journal = tmp_path / "maps.fits", tmp_path / "maps.fits.part.json"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8)
+    model = calibrated if change == "model" else linear_model
+    source = make_tile(tmp_path / "other", seed=5) if change == "image" else tile
+    options = {"min_sn": 2.0} if change == "options" else {}
+    if change == "damage":
+        journal.write_text('{"strips": ')
+    before = journal.read_bytes()
+    with pytest.raises(InputError, match=f"left unfinished by another call.*{message}"):
+        predict_tile(model, source, path, **options)
+    assert journal.read_bytes() == before
+    predict_tile(model, source, path, overwrite=True, **options)
+    assert same_file(path, in_one_go(model, source, tmp_path / "whole.fits", **options))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda journal: journal.update(rows=0),
+        lambda journal: journal.update(rows=2.5),
+        lambda journal: journal.update(strips=[]),
+        lambda journal: journal.update(identity=None),
+        lambda journal: journal["strips"].update({"3": journal["strips"]["0"]}),
+        lambda journal: journal["strips"].update({"8": {}}),
+        lambda journal: journal["strips"]["0"].update(sums="much"),
+        lambda journal: journal["strips"]["0"]["count"].update(judged=-1),
+        lambda journal: journal["strips"]["0"]["count"].update(more=1),
+    ],
+)
+def test_nothing_in_a_journal_is_trusted(linear_model, tile, tmp_path, monkeypatch, change):
+    path, kept = tmp_path / "maps.fits", tmp_path / "maps.fits.part.json"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8)
+    journal = json.loads(kept.read_text())
+    change(journal)
+    kept.write_text(json.dumps(journal))
+    with pytest.raises(InputError, match="left unfinished by another call.*its journal is damaged"):
+        predict_tile(linear_model, tile, path)
+
+
+# What cannot be done is said at once
+
+
+def test_bad_input_is_refused_before_anything_is_written(linear_model, tile, tmp_path, monkeypatch):
+    path = tmp_path / "maps.fits"
+    with pytest.raises(InputError, match=r"a file that ends in .fits only"):
+        predict_tile(linear_model, tile, tmp_path / "maps.fits.gz")
+    with pytest.raises(InputError, match="there is no folder"):
+        predict_tile(linear_model, tile, tmp_path / "none" / "maps.fits")
+    for rows in (0, 1.5, True):
+        with pytest.raises(InputError, match="rows must be a whole number"):
+            predict_tile(linear_model, tile, path, rows=rows)
+    with pytest.raises(ImageFileError, match="no such file"):
+        predict_tile(linear_model, "none.fits", path)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match="the disk has 0.0 GB left"):
+        predict_tile(linear_model, tile, path)
+    assert not list(tmp_path.iterdir())
+    path.write_bytes(b"precious")
+    with pytest.raises(InputError, match="the file exists"):
+        predict_tile(linear_model, tile, path)
+    assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage", "message"),
+    [
+        ("*BGSUB*NIR-J*", lambda path: path.write_bytes(path.read_bytes()[:4000]), "cannot be read"),
+        ("*BGSUB*NIR-J*", lambda path: path.unlink(), "no band JE"),
+        ("*NIR-J-RMS*", lambda path: fits.writeto(path, np.ones((3, 3), "f4"), overwrite=True), "shape"),
+        ("*BGSUB*NIR-J*", lambda path: fits.setval(path, "FILTER", value="VIS"), "files of two bands"),
+        ("*BGSUB*NIR-J*", lambda path: fits.setval(path, "CRPIX1", value=30.0), "pixels apart"),
+        ("*NIR-J-FLAG*", lambda path: path.unlink(), "has no FLAG map"),
+    ],
+)  # fmt: skip
+def test_damaged_files_give_one_error(linear_model, tmp_path, pattern, damage, message):
+    folder = make_tile(tmp_path / "tile")
+    damage(next(folder.glob(pattern)))
+    with pytest.raises(InputError, match=message):
+        predict_tile(linear_model, folder, tmp_path / "maps.fits", rows=8, flag_bits=4)
+    assert not (tmp_path / "maps.fits").exists()
+
+
+def test_a_tile_without_a_galaxy_is_empty_and_said_to_be(linear_model, tile, tmp_path):
+    path = tmp_path / "maps.fits"
+    count, said = messages(lambda: predict_tile(linear_model, tile, path, rows=8, min_sn=1e9), DataWarning)
+    assert count.judged == 0 and len(said) == 1 and "TILE102 can be judged" in said[0]
+    assert np.isnan(read(path)["stellar_age"].data).all()
+
+
+def test_a_whole_tile_is_never_read_at_once(linear_model, tile, tmp_path, monkeypatch):
+    heights, original = [], strips._Plane.rows
+
+    def rows(self, start, stop, dtype=np.float32):
+        heights.append(stop - start)
+        return original(self, start, stop, dtype)
+
+    monkeypatch.setattr(strips._Plane, "rows", rows)
+    predict_tile(linear_model, tile, tmp_path / "maps.fits", rows=5)
+    assert max(heights) == 5
+
+
+def test_counts_add_up():
+    one = PixelCount(10, 4, 1, {"NOISE": 6})
+    assert one + PixelCount(5, 0, 0, {"MASKED": 5}) == PixelCount(15, 4, 1, {"NOISE": 6, "MASKED": 5})
