@@ -14,11 +14,11 @@ from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._positions import axis_ratio, pixel_scale
+from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._region_pixels import (
     elliptical_radius,
     region_weights,
 )
-from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["RegionValue", "mean", "median", "total"]
 
@@ -266,7 +266,7 @@ def check_map(map_):
     """Raise InputError unless this is a map; a dict of maps is the usual mistake."""
     if isinstance(map_, Mapping):
         raise InputError(f"one map is needed, got several: choose from {', '.join(map_)}")
-    if not isinstance(map_, SpatialMap):
+    if not isinstance(map_, MapArithmetic):
         raise InputError(f"a map (SpatialMap) is needed, got {type(map_).__name__}")
 
 
