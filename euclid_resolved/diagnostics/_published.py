@@ -156,7 +156,7 @@ def published(property, estimator, features, metric):
     Returns
     -------
     text : str
-        `NOT_PUBLISHED` where there is no number.
+        ``not published in our copy`` where there is no number.
 
     Examples
     --------

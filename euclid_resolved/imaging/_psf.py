@@ -36,8 +36,8 @@ def match_psf(
 
     Convolution makes the noise of neighbouring pixels correlated. The uncertainty here is that of single
     pixels, sqrt(kernel^2 * sigma^2), smaller than before; the error of an average over many pixels is not
-    smaller, so tell `euclid_resolved.maps._regions` a correlation length of ``kernel_fwhm`` / 1.67 pixels.
-    `resample` and `bin_voronoi` take it from the record.
+    smaller, so tell `~euclid_resolved.maps.total` and `~euclid_resolved.maps.mean` a correlation length
+    of ``kernel_fwhm`` / 1.67 pixels. `resample` and `bin_voronoi` take it from the record.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def match_psf(
         The band whose PSF all get; without it the one with the largest half-light radius.
     psf : mapping of str to array_like, or "gaussian", optional
         PSFs on the image's pixels, in place of ``image[band].meta["psf"]``; or Gaussians of the bands'
-        typical width (`euclid_resolved.images._bands`), which is cruder.
+        typical width (`~euclid_resolved.BANDS`), which is cruder.
     broaden : float, optional
         FWHM in pixels of the Gaussian; 0 for none. Without it the narrowest that works, none if possible.
     energy_tolerance : float, optional

@@ -47,7 +47,7 @@ def write_report(runner, command):
 
     Parameters
     ----------
-    runner : `~euclid_resolved.study._runner.Runner`
+    runner : `Runner`
     command : str
         What repeats the study.
 
