@@ -277,7 +277,8 @@ def plot_rmzr(table, relations=(), *, figure=None):
             scatter = values.pop("scatter")
             x = np.linspace(middle.min(), middle.max(), 80)
             y = FORMS[form][0](x, *values.values())
-            axis.plot(x, y, line, color=RED, lw=1.2, label=f"{form}, scatter {scatter:.3f} dex")
+            said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
+            axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)
         rows, columns = np.nonzero(np.isfinite(counts))
         for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
             low, high = panel[key]

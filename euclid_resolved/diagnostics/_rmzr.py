@@ -60,8 +60,9 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
         One quantity a row, with ``error``: for the metallicity of ``all`` galaxies, and the ``true`` and
         ``predicted`` one of the test galaxies, always at true density, the parameters of each form (see
         `fit_relation`) and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and
-        predicted metallicity at fixed density: 0 where the estimate is the relation and nothing else. Medians
-        and counts for figures are in ``meta``.
+        predicted metallicity at fixed density: 0 where the estimate is the relation and nothing else. Values
+        are NaN for a form that the data do not constrain; ``meta["not_constrained"]`` names it. Medians and
+        counts for figures are in ``meta``, too.
 
     Examples
     --------
@@ -102,7 +103,9 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
         }
     )
     sets = {"all": (x_all, y_all), "true": (x, truth), "predicted": (x, guess)}
-    return finish(rows, panels={case: _panel(*xy) for case, xy in sets.items()})
+    lost = [(row["metallicity"], row["form"]) for row in rows if row["form"] and np.isnan(row["value"])]
+    panels = {case: _panel(*xy) for case, xy in sets.items()}
+    return finish(rows, panels=panels, not_constrained=[", ".join(pair) for pair in dict.fromkeys(lost)])
 
 
 def _panel(x, y):
@@ -187,11 +190,11 @@ def rmzr_shuffle(model, training, test, *, seed=1):
     x, truth, guess = _density_and_metallicity(model, unseen)
     solar = np.log10(PROPERTIES[METALLICITY].zero_point)
     known = to_dex(pixels.truth[METALLICITY]) - solar
-    n, middle, (total,), _ = Binned(to_dex(pixels.truth[DENSITY]), [known], pixels.galaxy * 0).sums()
+    sums = Binned(to_dex(pixels.truth[DENSITY]), [known], pixels.galaxy * 0).sums()
     cases = {
         "as trained": guess,
         "shuffled at fixed density": estimates(shuffled, unseen, METALLICITY)[1] - solar,
-        "relation alone": np.interp(x, middle, total / n),
+        "relation alone": np.interp(x, sums.x, sums.y[0] / sums.n),
     }
     rows = []
     for case, values in cases.items():

@@ -7,4 +7,8 @@ from ._bands import (
 )
 from ._image import MultiBandImage as MultiBandImage
 from ._noise import image_noise as image_noise
-from ._positions import pixel_scale as pixel_scale
+from ._pixels import (
+    pixel_area as pixel_area,
+    pixel_scale as pixel_scale,
+    scale_wcs as scale_wcs,
+)

@@ -40,10 +40,38 @@ def corner_offset(wcs, other, shape):
     """
     y, x = np.array([(0, 0), (0, shape[1] - 1), (shape[0] - 1, 0), (shape[0] - 1, shape[1] - 1)]).T
     try:
-        xo, yo = other.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+        xo, yo = pixels_on(other, wcs, x, y)
     except Exception:  # each WCS implementation raises its own
         return np.nan
     return float(np.max(np.hypot(np.asarray(xo) - x, np.asarray(yo) - y)))
+
+
+def pixels_on(other, wcs, x, y):
+    """Where pixels of one world coordinate system lie on the pixels of another, whatever frames they are in.
+
+    Parameters
+    ----------
+    other, wcs : `~astropy.wcs.WCS`
+        To and from.
+    x, y : array_like
+        Pixels of `wcs`, counted from 0.
+
+    Returns
+    -------
+    x, y : `~numpy.ndarray`
+        On the pixels of `other`.
+    """
+    if _frame(wcs) == _frame(other):
+        return other.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+    from astropy.wcs.utils import pixel_to_pixel
+
+    return pixel_to_pixel(wcs, other, x, y)
+
+
+def _frame(wcs):
+    """What the numbers of a world coordinate system mean."""
+    frame = list(getattr(wcs, "low_level_wcs", wcs).world_axis_physical_types)
+    return [*frame, wcs.wcs.radesys, str(wcs.wcs.equinox)] if getattr(wcs, "has_celestial", False) else frame
 
 
 def check_nddata(label, nddata):
@@ -66,6 +94,17 @@ def check_nddata(label, nddata):
         wcs_shape = nddata.wcs.array_shape
         if wcs_shape is not None and tuple(wcs_shape) != shape:
             raise InputError(f"{label}: the WCS is for shape {tuple(wcs_shape)}, data have {shape}")
+        if _says_two_things(nddata.wcs):
+            raise InputError(
+                f"{label}: its WCS says two things, CD is not PC with CDELT; remove what is wrong"
+            )
+
+
+def _says_two_things(wcs):
+    if not isinstance(wcs, WCS) or not (wcs.wcs.has_cd() and wcs.wcs.has_pc()):
+        return False
+    used = wcs.pixel_scale_matrix
+    return not np.allclose(wcs.wcs.cd, used, rtol=0, atol=1e-4 * np.abs(used).max())
 
 
 def slice_wcs(wcs, item):
@@ -98,7 +137,9 @@ def describe_centre(wcs, shape):
     if len(shape) != 2 or not getattr(wcs, "has_celestial", False):
         return ""
     centre = wcs.pixel_to_world((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-    return f"centre {centre.to_string('hmsdms', precision=1)} ({centre.frame.name.upper()})"
+    # Only right ascensions are told in hours.
+    style = {"style": "hmsdms", "precision": 1} if hasattr(centre, "ra") else {"precision": 5}
+    return f"centre {centre.to_string(**style)} ({centre.frame.name.upper()})"
 
 
 class HasCard:

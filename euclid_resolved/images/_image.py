@@ -38,7 +38,7 @@ class MultiBandImage(Described, Mapping):
         What the image shows.
     meta : dict, optional
         Anything else worth keeping, for example where the image came from. `pixel_scale`, the length
-        of a pixel's side, is used where there is no celestial WCS.
+        or angle of a pixel's side, counts before the celestial WCS.
     tolerance : float, optional
         How far apart, in pixels, the world coordinate systems of two bands may put a corner.
 

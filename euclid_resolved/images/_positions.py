@@ -1,4 +1,4 @@
-"""Positions, sizes and pixel scales on the grid of an image or a map."""
+"""Positions and sizes on the grid of an image or a map."""
 
 import astropy.units as u
 import numpy as np
@@ -6,8 +6,6 @@ from astropy.coordinates import SkyCoord
 
 from euclid_resolved._checks import check_angle
 from euclid_resolved.errors import InputError
-
-__all__ = ["pixel_scale"]
 
 
 def axis_ratio(inclination):
@@ -37,38 +35,6 @@ def axis_ratio(inclination):
     if not 0 <= tilt < 90:
         raise InputError(f"inclination must lie in [0, 90) degrees, got {inclination}")
     return float(np.cos(np.radians(tilt)))
-
-
-def pixel_scale(image):
-    """The side of a pixel, from ``meta["pixel_scale"]`` or the celestial WCS.
-
-    Parameters
-    ----------
-    image : `~euclid_resolved.SpatialMap` or `~euclid_resolved.MultiBandImage`
-
-    Returns
-    -------
-    scale : `~astropy.units.Quantity`
-        A length or an angle; ``1 pix`` where neither is known.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from euclid_resolved.images import pixel_scale
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> image = example_galaxies(1)[0].image
-    >>> image.meta["pixel_scale"] = 100 * u.pc
-    >>> pixel_scale(image)
-    <Quantity 100. pc>
-    """
-    if "pixel_scale" in image.meta:
-        return u.Quantity(image.meta["pixel_scale"])
-    if getattr(image.wcs, "has_celestial", False):
-        from astropy.wcs.utils import proj_plane_pixel_area
-
-        area = proj_plane_pixel_area(image.wcs.celestial)
-        return (np.sqrt(area) * u.deg).to(u.arcsec)
-    return 1 * u.pix
 
 
 def _centre_in_pixels(map_, centre):

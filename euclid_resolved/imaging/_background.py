@@ -4,7 +4,8 @@ import numpy as np
 from astropy.stats import SigmaClip, mad_std
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import pixel_scale, position_in_pixels, size_in_pixels
+from euclid_resolved.images._pixels import pixel_scale, radius_in_pixels
+from euclid_resolved.images._positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging._sources import detect, grow_mask
 from euclid_resolved.imaging._steps import new_image, planes
 
@@ -92,8 +93,7 @@ def subtract_background(
         if not 0 <= inner < outer:
             raise InputError(f"an annulus needs 0 <= inner < outer, got {annulus[0]} and {annulus[1]}")
         x, y = position_in_pixels(image, centre)
-        rows, columns = np.indices(image.shape)
-        radius = np.hypot(columns - x, rows - y)
+        radius = radius_in_pixels(image, x, y)
         allowed = (radius >= inner) & (radius < outer)
         settings |= {"inner_pixels": inner, "outer_pixels": outer, "x": x, "y": y}
     if mask_sources:

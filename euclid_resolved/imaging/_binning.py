@@ -3,13 +3,13 @@
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._sources import smooth
 from euclid_resolved.imaging._steps import (
     MaskReason,
     mask_reasons,
     new_image,
     noise_growth,
     planes,
-    smooth,
 )
 
 __all__ = ["bin_voronoi"]

@@ -1,17 +1,19 @@
 """Positions and sizes on an image, and cut-outs of it."""
 
+import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._positions import pixel_scale, position_in_pixels, size_in_pixels
+from euclid_resolved.images._pixels import pixel_scale, stretch
+from euclid_resolved.images._positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging._steps import history, mask_reasons, planes
 
 __all__ = ["crop"]
 
 
 def crop(image, position=None, size=None):
-    """Cut a square out of an image.
+    """Cut a square of the sky out of an image.
 
     Parameters
     ----------
@@ -43,12 +45,17 @@ def crop(image, position=None, size=None):
     x, y = position_in_pixels(image, position)
     if size is None:
         return image
-    side = size_in_pixels(size, pixel_scale(image))
-    if not side >= 1:
+    # A number of pixels is meant as such; what is a square on the sky need not be one of pixels.
+    plain = u.Quantity(size).unit in (u.dimensionless_unscaled, u.pix)
+    per_pixel = np.ones(2) if plain else np.hypot(*stretch(image))
+    sides = [size_in_pixels(size, pixel_scale(image)) / step for step in per_pixel[::-1]]
+    if not min(sides) >= 1:
         raise InputError(f"a size of {size} is less than a pixel")
-    side = round(side)
-    low = [int(np.floor(centre - side / 2 + 0.5)) for centre in (y, x)]
-    item = tuple(slice(max(0, a), min(n, a + side)) for a, n in zip(low, image.shape, strict=True))
+    sides = [round(side) for side in sides]
+    low = [int(np.floor(at - side / 2 + 0.5)) for at, side in zip((y, x), sides, strict=True)]
+    item = tuple(
+        slice(max(0, a), min(n, a + side)) for a, n, side in zip(low, image.shape, sides, strict=True)
+    )
     reasons, cut = mask_reasons(image)[item], image[item]
     settings = {"x": x, "y": y, "size": str(size)}
     meta = {"mask_reasons": reasons}

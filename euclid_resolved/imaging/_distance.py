@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.imaging._steps import new_image, planes, record_of
 
 __all__ = ["set_distance"]

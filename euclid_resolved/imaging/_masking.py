@@ -4,8 +4,10 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import pixel_scale, position_in_pixels, size_in_pixels
-from euclid_resolved.imaging._sources import detect, grow_mask, noise_of
+from euclid_resolved.images._pixels import pixel_scale, radius_in_pixels
+from euclid_resolved.images._positions import position_in_pixels, size_in_pixels
+from euclid_resolved.images._sources import label_at, noise_of
+from euclid_resolved.imaging._sources import detect, grow_mask
 from euclid_resolved.imaging._steps import MaskReason, mask_more, planes
 
 __all__ = ["mask_neighbours", "mask_positions", "mask_saturated"]
@@ -77,7 +79,7 @@ def mask_neighbours(
                 f"the segmentation map must hold integers of shape {image.shape}, "
                 f"got {labels.dtype} of shape {labels.shape}"
             )
-    label = _label_at(labels, x, y, given=target is not None)
+    label = label_at(labels, x, y, given=target is not None)
     neighbours = (labels != 0) & (labels != label)
     mask = grow_mask(neighbours, grow) & (labels != label)
     settings = {
@@ -135,11 +137,10 @@ def mask_positions(image, positions, radius):
         raise InputError(
             f"one positive radius, or one for each of {len(x)} positions is needed, got {radius}"
         )
-    rows, columns = np.indices(image.shape)
     mask = np.zeros(image.shape, bool)
     for xi, yi, ri in zip(x, y, radii, strict=True):
         if np.isfinite(xi) and np.isfinite(yi):
-            mask |= np.hypot(columns - xi, rows - yi) <= ri
+            mask |= radius_in_pixels(image, xi, yi) <= ri
     measured = {"masked_fraction": float(mask.mean())}
     settings = {"n_positions": len(x), "largest_radius_pixels": float(max(radii, default=0))}
     return mask_more(image, mask, MaskReason.NEIGHBOUR, "positions", settings, measured)
@@ -185,7 +186,7 @@ def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
     levels = level if isinstance(level, dict) else dict.fromkeys(bands, level)
     for band, plane in bands.items():
         data = np.where(plane.good, plane.data, 0.0)
-        noise = noise_of(plane)
+        noise = noise_of(plane.data, plane.good, plane.sigma)
         bright = data > signal_to_noise * noise
         core = binary_fill_holes(bright) & ~bright & ~(data > 0)
         core |= bright & plane.good & (maximum_filter(data, 3) == minimum_filter(data, 3))
@@ -203,28 +204,3 @@ def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
         "level_given": level is not None,
     }
     return mask_more(image, masks, MaskReason.SATURATED, "saturated", settings, {"core_pixels": measured})
-
-
-def _label_at(labels, x, y, given):
-    """The label of the source at a position, or the largest near it unless the position was given."""
-    column, row = round(x), round(y)
-    if labels[row, column]:
-        return labels[row, column]
-    found, sizes = np.unique(labels[labels != 0], return_counts=True)
-    if not len(found):
-        raise InputError("the segmentation map holds no source")
-    rows, columns = np.nonzero(labels)
-    distance = np.hypot(columns - x, rows - y)
-    if given:
-        # A position from a catalogue may miss a segment by a little, or fall on a masked core.
-        nearest = int(np.argmin(distance))
-        if distance[nearest] > 10:
-            raise InputError(
-                f"there is no source at pixel ({x:.1f}, {y:.1f}); "
-                f"the nearest is {distance[nearest]:.0f} pixels off"
-            )
-        return labels[rows[nearest], columns[nearest]]
-    central = distance < min(labels.shape) / 4
-    if central.any():
-        found, sizes = np.unique(labels[rows[central], columns[central]], return_counts=True)
-    return found[np.argmax(sizes)]

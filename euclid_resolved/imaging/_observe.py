@@ -13,7 +13,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
-from euclid_resolved.images._positions import pixel_scale as length_of_pixel
+from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
 from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.maps._spatial_map import SpatialMap
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.imaging._kernels import (
     check_psf,
     convolve_stamp,
@@ -166,6 +166,8 @@ def _gaussian(image, band):
         raise InputError(
             f"a Gaussian PSF needs pixels of a known angle, not of {scale}: match before set_distance"
         )
+    if not np.array_equal(stretch(image), np.eye(2)):
+        raise InputError("a Gaussian PSF needs square pixels: use resample with an angle first, or give psf=")
     return gaussian_kernel((BANDS[band].psf_fwhm / scale).to_value(""))
 
 

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_scale, pixel_sides, scale_wcs
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, noise_growth, planes
 
 __all__ = ["resample"]
@@ -22,7 +22,8 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     image : `~euclid_resolved.MultiBandImage`
     scale : `~astropy.units.Quantity` or float
         The side of the new pixels: a length where the pixel scale is one (after `set_distance`, or in the
-        atlas), an angle where it is one, or a plain number of old pixels.
+        atlas), an angle where it is one, or a plain number of old pixels. With a length or an angle pixels
+        that were no squares become squares.
     min_good : float, optional
         A new pixel is masked where less than this part of its area is good.
     noise_factor : float, optional
@@ -59,11 +60,11 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     """
     bands, reasons = planes(image), mask_reasons(image)
     old = pixel_scale(image)
-    factor = _factor(scale, old)
-    matrices = [_overlap(n, factor) for n in image.shape]
-    margin = [(n - factor * len(matrix)) / 2 for n, matrix in zip(image.shape, matrices, strict=True)]
-    rows, columns = matrices
-    area = factor**2
+    factors = _factors(scale, pixel_sides(image))  # along x and y
+    columns, rows = (_overlap(n, factor) for n, factor in zip(image.shape[::-1], factors, strict=True))
+    cut = [_edges(n, factor)[0] for n, factor in zip(image.shape[::-1], factors, strict=True)]
+    area = factors[0] * factors[1]
+    factor = float(np.sqrt(area))
     lost = np.zeros((len(rows), len(columns)), bool)
     for band, plane in bands.items():
         good = plane.good.astype(float)
@@ -77,7 +78,7 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
                 plane.sigma = np.sqrt(rows**2 @ variance @ (columns**2).T) / weight * growth
                 plane.sigma[bad] = np.nan
         data[bad] = np.nan
-        plane.data, plane.bad, plane.wcs = data, bad, _scaled_wcs(band, plane.wcs, factor, margin)
+        plane.data, plane.bad, plane.wcs = data, bad, _scaled(plane.wcs, factors, cut)
         plane.meta.pop("psf", None)
         lost |= bad
     new_reasons = np.zeros(lost.shape, np.int16)
@@ -91,55 +92,50 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     return new_image(image, bands, "resample", settings, measured, reasons=new_reasons, meta=meta)
 
 
-def _factor(scale, old):
-    """How many old pixels the side of a new one is."""
-    scale = u.Quantity(scale)
+def _factors(scale, sides):
+    """How many old pixels the side of a new one is, along x and y."""
+    scale, old = u.Quantity(scale), sides.unit
     if scale.unit in (u.dimensionless_unscaled, u.pix):
-        factor = float(scale.value)
-    elif not scale.isscalar or not scale.unit.is_equivalent(old.unit) or old.unit == u.pix:
+        factors = np.full(2, float(scale.value))
+    elif not scale.isscalar or not scale.unit.is_equivalent(old) or old == u.pix:
         raise InputError(
-            f"a scale of {scale} does not fit a pixel of {old}; for a length use set_distance first"
+            f"a scale of {scale} does not fit a pixel of {_words(sides)}; for a length use set_distance first"
         )
     else:
-        factor = (scale / old).to_value(u.dimensionless_unscaled)
-    if not 1 - 1e-6 <= factor < np.inf:
+        factors = (scale / sides).to_value(u.dimensionless_unscaled)
+    # Whole blocks are meant by 0.4 arcsec, though off the reference point a pixel has not just 0.1 arcsec.
+    whole = np.round(factors)
+    factors = np.where(np.abs(factors - whole) < 1e-3 * factors, whole, factors)
+    if not np.all((factors >= 1) & (factors < np.inf)):
         raise InputError(
-            f"pixels of {scale} are finer than those of the image, {old}: nothing can be known there"
+            f"pixels of {scale} are finer than those of the image, {_words(sides)}: nothing can be known "
+            "there"
         )
-    # Pixels of a round number of pc are meant, not their last digit.
-    return float(round(factor)) if abs(factor - round(factor)) < 1e-6 else float(factor)
+    return tuple(float(factor) for factor in factors)
 
 
-def _overlap(n, factor):
-    """How much of each of n old pixels lies in each new one, along one axis; the rest at both ends is cut."""
+def _words(sides):
+    """The size of a pixel in words."""
+    x, y = sides
+    return str(x) if x == y else f"{x.value:.4g} x {y:.4g}"
+
+
+def _edges(n, factor):
+    """Where the new pixels begin and end along an axis of n old ones; the rest at both ends is cut off."""
     m = int(np.floor(n / factor * (1 + 1e-12)))
     if m < 2:
         raise InputError(f"pixels {factor:.4g} times as large leave less than two along {n}")
     edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
-    if factor == round(factor):
-        edges = np.floor(edges)  # whole blocks, so that no pixel is split
-    old = np.arange(n)
+    # Whole blocks, so that no pixel is split.
+    return np.floor(edges) if factor == round(factor) else edges
+
+
+def _overlap(n, factor):
+    """How much of each of n old pixels lies in each new one, along one axis."""
+    edges, old = _edges(n, factor), np.arange(n)
     low, high = edges[:-1, None], edges[1:, None]
     return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)
 
 
-def _scaled_wcs(band, wcs, factor, margin):
-    """The WCS of the new pixels; `margin` (y, x) is what was cut off below and on the left."""
-    if wcs is None:
-        return None
-    from astropy.wcs import WCS
-
-    if not isinstance(wcs, WCS) or wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None:
-        raise InputError(f"band {band}: its WCS has distortions, which cannot be resampled; align it first")
-    new = wcs.deepcopy()
-    if factor == round(factor):
-        margin = [np.floor(m) for m in margin]
-    for axis, cut in enumerate(reversed(margin)):
-        new.wcs.crpix[axis] = (wcs.wcs.crpix[axis] - 0.5 - cut) / factor + 0.5
-    if new.wcs.has_cd():
-        new.wcs.cd = wcs.wcs.cd * factor
-    else:
-        new.wcs.cdelt = wcs.wcs.cdelt * factor
-    new.wcs.set()
-    new.array_shape = None
-    return new
+def _scaled(wcs, factors, cut):
+    return None if wcs is None else scale_wcs(wcs, factors, cut)

@@ -1,12 +1,8 @@
 """Find the sources of an image, in all bands together."""
 
-import warnings
-
 import numpy as np
-from astropy.stats import mad_std
 
-from euclid_resolved.errors import InputError
-from euclid_resolved.imaging._steps import planes, smooth
+from euclid_resolved.images._sources import segments_above, significance
 
 LEVELS = 32  # thresholds between which a blend is looked for, as many as SExtractor uses
 
@@ -28,53 +24,11 @@ def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01,
     labels : `~numpy.ndarray` of int or None
         0 where there is no source; None where there is none at all.
     """
-    from photutils.segmentation import detect_sources
-    from photutils.utils.exceptions import NoDetectionsWarning
-
-    total, number = np.zeros(image.shape), np.zeros(image.shape)
-    for plane in planes(image).values():
-        if not plane.good.any():
-            continue
-        data = plane.data - _sky(plane.data[plane.good])
-        total += np.where(plane.good, data / noise_of(plane), 0.0)
-        number += plane.good
-    # A band that is masked must not make a hole in a source.
-    snr = total / np.sqrt(np.maximum(number, 1))
-    snr, weight = smooth(snr, number > 0, 1.0)
-    known = weight > 0.5
-    if not known.any():
-        raise InputError("all pixels of the image are masked: there is nothing to detect")
-    snr[~known] = 0
-    # In units of its own scatter, since smoothing and correlated noise change it.
-    values = snr[known]
-    sky = values[values < np.median(values) + 3 * mad_std(values)]
-    scale = mad_std(sky) or 1.0
-    snr = sign * (snr - np.median(sky)) / scale
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        segments = detect_sources(snr, float(threshold), int(minimum_pixels), mask=~known)
-    if segments is None:
-        return None
-    return _deblend(snr, segments.data, int(minimum_pixels), float(contrast)) if deblend else segments.data
-
-
-def _sky(values):
-    """A first guess of the sky below sources: the median of the fainter part."""
-    low, middle = np.percentile(values, (16, 50))
-    return float(np.median(values[values <= middle + 3 * (middle - low)]))
-
-
-def noise_of(plane):
-    """One sigma a pixel, from the uncertainty or else the scatter of the faint pixels."""
-    if plane.sigma is not None:
-        good = plane.good & np.isfinite(plane.sigma) & (plane.sigma > 0)
-        if good.any():
-            return np.where(good, plane.sigma, np.median(plane.sigma[good]))
-    values = plane.data[plane.good]
-    if not values.size:
-        return np.ones(plane.data.shape)
-    low, middle = np.percentile(values, (16, 50))
-    return np.full(plane.data.shape, (middle - low) or 1.0)
+    snr, known = significance(image)
+    labels = segments_above(sign * snr, known, threshold, minimum_pixels)
+    if labels is None or not deblend:
+        return labels
+    return _deblend(sign * snr, labels, int(minimum_pixels), float(contrast))
 
 
 def _deblend(snr, labels, minimum_pixels, contrast):

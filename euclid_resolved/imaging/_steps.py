@@ -248,13 +248,3 @@ def mask_more(image, masks, reason, step, settings=None, measured=None):
         reasons[new] |= reason
         plane.bad |= new
     return new_image(image, bands, step, settings, measured, reasons=reasons)
-
-
-def smooth(data, good, sigma_pixels):
-    """A Gaussian average of the good pixels, and the weight they have in it."""
-    from scipy.ndimage import gaussian_filter
-
-    weight = gaussian_filter(good.astype(float), sigma_pixels, mode="constant")
-    total = gaussian_filter(np.where(good, data, 0.0), sigma_pixels, mode="constant")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 1e-3, total / weight, 0.0), weight

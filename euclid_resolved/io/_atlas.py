@@ -247,11 +247,23 @@ def _read(path):
     with open_fits(path) as hdus:
         header = hdus[0].header
         # Not through a WCS: that would turn parsecs into metres.
-        unit, step = u.Unit(str(header.get("CUNIT1", "")), parse_strict="silent"), header.get("CDELT1")
-        scale = {}
-        if unit.is_equivalent(u.pc) and isinstance(step, int | float) and 0 < abs(step) < np.inf:
-            scale = {"pixel_scale": (abs(float(step)) * unit).to(u.pc)}
+        sides = [_side(header, axis) for axis in (1, 2)]
+        if None not in sides and abs(sides[1] / sides[0] - 1) > 0.005:
+            what = f"its pixels are {sides[0]:.4g} x {sides[1]:.4g} pc"
+            raise ImageFileError(path, what, "those of an atlas are squares")
+        scale = {} if sides[0] is None else {"pixel_scale": sides[0] * u.pc}
         return read_plane(path, hdus[0]), header_unit(header), scale
+
+
+def _side(header, axis):
+    """The side of a pixel along an axis in pc, or None."""
+    unit, step = (
+        u.Unit(str(header.get(f"CUNIT{axis}", "")), parse_strict="silent"),
+        header.get(f"CDELT{axis}"),
+    )
+    if unit.is_equivalent(u.pc) and isinstance(step, int | float) and 0 < abs(step) < np.inf:
+        return abs(float(step)) * unit.to(u.pc)
+    return None
 
 
 def _read_sample(directory):

@@ -14,6 +14,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._fits_read import is_plane
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
@@ -290,9 +291,9 @@ def _check(hdulist, max_bytes):
 
 
 def _maps(hdulist):
-    images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and hdu.data.ndim == 2}
+    images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and is_plane(hdu)}
     quality = images.pop("QUALITY", None)
-    quality = None if quality is None else quality.data.astype(np.int32)
+    quality = None if quality is None else _native(quality).astype(np.int32)
     maps = {}
     for extname, hdu in images.items():
         if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
@@ -311,20 +312,22 @@ def _maps(hdulist):
         if "lo" in planes and "INTERVAL" in planes["lo"].header:
             meta["interval"] = float(planes["lo"].header["INTERVAL"])
         maps[name] = SpatialMap(
-            _native(hdu.data),
+            _native(hdu),
             unit=unit,
             meta=meta,
             quality=None if quality is None else quality.copy(),
-            wcs=header_to_wcs(header, hdu.data.shape) if _has_wcs(header) else None,
-            uncertainty=None if error is None else StdDevUncertainty(_native(error.data)),
-            planes={plane: _native(hdu.data) for plane, hdu in planes.items()},
+            wcs=header_to_wcs(header, hdu.data.shape[-2:]) if _has_wcs(header) else None,
+            uncertainty=None if error is None else StdDevUncertainty(_native(error)),
+            planes={plane: _native(hdu) for plane, hdu in planes.items()},
         )
     if not maps:
         raise InputError("there is no map in it")
     return maps
 
 
-def _native(data):
+def _native(hdu):
+    """The plane of an HDU in native byte order."""
+    data = hdu.data.reshape(hdu.data.shape[-2:])
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 

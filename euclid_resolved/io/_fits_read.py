@@ -89,8 +89,18 @@ def _refuse_damage(path, caught):
                 raise ImageFileError(path, what, "fetch or write it again")
 
 
+def is_plane(hdu):
+    """Whether an extension holds a 2-D image; further axes of length 1 do not count."""
+    return hdu.is_image and len(hdu.shape) >= 2 and all(n == 1 for n in hdu.shape[:-2])
+
+
+def section(hdu, window):
+    """A window (rows, columns) of the image in an extension, without reading the rest."""
+    return np.asarray(hdu.section[(0,) * (len(hdu.shape) - 2) + tuple(window)])
+
+
 def plane_shape(path, hdu):
-    """The shape of an extension, from its header.
+    """The shape of the image in an extension, from its header.
 
     Parameters
     ----------
@@ -107,9 +117,11 @@ def plane_shape(path, hdu):
     ImageFileError
         If the extension holds no 2-D image, or claims an absurd one.
     """
-    shape = tuple(hdu.shape) if hdu.is_image else ()
-    if len(shape) != 2 or 0 in shape:
-        raise ImageFileError(path, f"extension {hdu.name or 'without name'} holds no 2-D image")
+    if not is_plane(hdu) or 0 in hdu.shape:
+        what = f"extension {hdu.name or 'without name'} holds no 2-D image"
+        shape = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
+        raise ImageFileError(path, what + (f" (shape {shape})" if len(hdu.shape) > 2 else ""))
+    shape = tuple(hdu.shape)[-2:]
     if shape[0] * shape[1] > _MAX_PIXELS:
         raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
     return shape
@@ -137,10 +149,10 @@ def read_plane(path, hdu, dtype=np.float32):
     ImageFileError
         If the extension holds no 2-D image.
     """
-    plane_shape(path, hdu)
+    shape = plane_shape(path, hdu)
     with np.errstate(all="ignore"):
         dtype = hdu.data.dtype.newbyteorder("=") if dtype is None else dtype
-        return np.array(hdu.data, dtype=dtype)
+        return np.array(hdu.data.reshape(shape), dtype=dtype)
 
 
 def header_unit(header):

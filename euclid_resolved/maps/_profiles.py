@@ -8,9 +8,14 @@ from astropy.table import QTable
 
 from euclid_resolved._checks import check_angle
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio, pixel_scale
+from euclid_resolved.images._pixels import pixel_scale, pixel_sides, stretch
+from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio
+from euclid_resolved.images._sources import label_at, segments_above, significance, smooth
+from euclid_resolved.maps._region_pixels import ellipse_in_pixels
 
 __all__ = ["orientation", "radial_profile"]
+
+_THRESHOLD, _MIN_PIXELS = 3.0, 10  # what a galaxy is, to `orientation`
 
 
 def radial_profile(
@@ -62,11 +67,9 @@ def radial_profile(
     3.75 kpc: 41 solMass / pc2, 236 pixels
     6.25 kpc: 23 solMass / pc2, 392 pixels
     """
-    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
-
     scale = pixel_scale(map_)
     position = _centre_in_pixels(map_, centre)
-    reach = max(map_.data.shape) / 2
+    reach = float(np.max((pixel_sides(map_) / scale).value * map_.data.shape[::-1])) / 2
     if bin_width is None:
         width = max(reach / 10, 1.0)
     else:
@@ -79,7 +82,7 @@ def radial_profile(
     if not width > 0:
         raise InputError(f"bin_width must be positive, got {bin_width}")
     ratio = axis_ratio(inclination)
-    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
+    check_angle("position_angle", position_angle)
     bad = ~np.isfinite(map_.data)
     if map_.mask is not None:
         bad |= np.asarray(map_.mask, bool)
@@ -88,10 +91,7 @@ def radial_profile(
     rows = []
     for i in range(int(np.ceil(reach / width))):
         inner, outer = i * width, (i + 1) * width
-        if i == 0:
-            aperture = EllipticalAperture(position, a=outer, b=outer * ratio, theta=theta)
-        else:
-            aperture = EllipticalAnnulus(position, inner, outer, b_out=outer * ratio, theta=theta)
+        aperture = ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
         values = aperture.to_mask(method="center").get_values(map_.data, mask=bad)
         spread = np.percentile(values, (50, 16, 84)) if len(values) else (np.nan,) * 3
         rows.append(((inner + outer) / 2, *spread, len(values)))
@@ -105,12 +105,17 @@ def radial_profile(
 def orientation(image, band="HE", clip=None):
     """Position angle and axis ratio of a galaxy, from the second moments of its light.
 
+    The galaxy is the source at the middle of the image, or the largest near it: what stands out from the
+    noise of the smoothed image, down to where it would reach the edge. The moments of noise, and of what an
+    edge cuts off, are those of the frame.
+
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`
+        The sky need not be subtracted. Masked pixels do not count.
     band : str, optional
     clip : float, optional
-        Only pixels brighter than this, MJy/sr.
+        Only where the smoothed light is brighter than this, MJy/sr.
 
     Returns
     -------
@@ -118,6 +123,11 @@ def orientation(image, band="HE", clip=None):
         Of the major axis, counter-clockwise from the y axis of the pixels.
     axis_ratio : float
         Minor over major axis: about the cosine of the inclination of a thin disc.
+
+    Raises
+    ------
+    InputError
+        If nothing stands out from the noise, or is above the clip.
 
     Examples
     --------
@@ -128,25 +138,48 @@ def orientation(image, band="HE", clip=None):
     >>> from euclid_resolved.maps import orientation
     >>> y, x = np.mgrid[-20:21, -20:21]
     >>> disc = np.exp(-np.hypot(x, 2 * y) / 4)
+    >>> disc += np.random.default_rng(1).normal(0, 0.03, disc.shape)
     >>> angle, ratio = orientation(MultiBandImage({"HE": NDData(disc, unit=u.MJy / u.sr)}))
     >>> print(f"position angle {angle:.0f}, axis ratio {ratio:.2f}")
-    position angle 90 deg, axis ratio 0.67
+    position angle 89 deg, axis ratio 0.50
     """
     if not isinstance(image, Mapping):
         raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
-    light = np.where(image.mask(band), 0.0, image.brightness(band)).astype(float)
-    light[~np.isfinite(light) | (light <= (clip or 0.0))] = 0.0
-    total = light.sum()
-    if not total > 0:
-        raise InputError(f"{image.name or 'the image'}: no light above the clip, so no orientation")
+    image = image.select([band])
+    snr, known = significance(image)
+    data = image.brightness(band)
+    light, _ = smooth(data, ~image.mask() & np.isfinite(data), 1.0)
+    if clip is not None:
+        known &= light > clip
+    galaxies, threshold = [], _THRESHOLD
+    while (labels := segments_above(snr, known, threshold, _MIN_PIXELS)) is not None:
+        y, x = ((n - 1) / 2 for n in labels.shape)
+        galaxies.append(labels == label_at(labels, x, y, given=False))
+        if not _at_the_edge(galaxies[-1]):
+            break
+        threshold *= 1.2
+    if not galaxies:
+        name = image.name or "the image"
+        raise InputError(f"{name}: no light above the noise and the clip, so no orientation")
+    # Where all of it, however bright, reaches the edge, what there is of it has to do.
+    galaxy = galaxies[0] if _at_the_edge(galaxies[-1]) else galaxies[-1]
     # The square root, so that a bright bulge does not decide alone.
-    light = np.sqrt(light)
-    y, x = np.indices(light.shape)
-    total = light.sum()
-    dx, dy = x - (light * x).sum() / total, y - (light * y).sum() / total
-    moments = np.array([[(light * a * b).sum() / total for a in (dx, dy)] for b in (dx, dy)])
+    weight = np.sqrt(np.where(galaxy, snr, 0.0))
+    moments = stretch(image) @ _moments(weight) @ stretch(image)
     values, vectors = np.linalg.eigh(moments)
     if not values[1] > 0:
         return 0.0 * u.deg, 1.0
     angle = np.degrees(np.arctan2(-vectors[0, 1], vectors[1, 1])) % 180
     return angle * u.deg, float(np.sqrt(max(values[0], 0) / values[1]))
+
+
+def _at_the_edge(where):
+    return bool(where[[0, -1]].any() or where[:, [0, -1]].any())
+
+
+def _moments(weight):
+    """The second moments about the centroid, (2, 2), x first."""
+    y, x = np.indices(weight.shape)
+    total = weight.sum()
+    dx, dy = x - (weight * x).sum() / total, y - (weight * y).sum() / total
+    return np.array([[(weight * a * b).sum() / total for a in (dx, dy)] for b in (dx, dy)])

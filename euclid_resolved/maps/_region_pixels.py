@@ -5,7 +5,8 @@ import numpy as np
 
 from euclid_resolved._checks import check_angle
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio, pixel_scale, size_in_pixels
+from euclid_resolved.images._pixels import pixel_scale, stretch
+from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio, size_in_pixels
 
 __all__ = ["annulus", "read_region", "region_weights"]
 
@@ -102,6 +103,11 @@ def _in_pixels(region, map_):
     if hasattr(region, "to_pixel"):  # SkyRegion, SkyAperture
         if not getattr(map_.wcs, "has_celestial", False):
             raise InputError("a region on the sky needs a map with a celestial WCS; give one in pixels")
+        if not hasattr(region, "vertices") and not np.array_equal(stretch(map_), np.eye(2)):
+            raise InputError(
+                f"{type(region).__name__}: shapes on the sky are drawn on square pixels only; use resample "
+                "with an angle on the image first, or a polygon"
+            )
         region = region.to_pixel(map_.wcs)
     if not hasattr(region, "to_mask"):
         raise InputError(
@@ -132,7 +138,8 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     ----------
     map_ : `~euclid_resolved.SpatialMap`
     inner, outer : `~astropy.units.Quantity` or float
-        Radii along the major axis: length or angle, as the pixel scale is, or pixels.
+        Radii along the major axis: length or angle, as the pixel scale is, or pixels (where these are no
+        squares, the sides of squares as large).
     centre, position_angle, inclination
         As in `euclid_resolved.maps.radial_profile`.
 
@@ -156,16 +163,57 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     >>> print(f"{region_weights(age, ring).sum():.1f} pixels, pi (36 - 9) cos 60 = {np.pi * 27 / 2:.1f}")
     42.4 pixels, pi (36 - 9) cos 60 = 42.4
     """
-    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
-
     position, ratio = _centre_in_pixels(map_, centre), axis_ratio(inclination)
     inner, outer = (size_in_pixels(radius, pixel_scale(map_)) for radius in (inner, outer))
     if not 0 <= inner < outer:
         raise InputError(f"an annulus needs 0 <= inner < outer, got {inner:g} and {outer:g} pixels")
-    theta = np.radians(check_angle("position_angle", position_angle) + 90) * u.rad
+    return ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
+
+
+def ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle):
+    """An elliptical annulus of the sky on the pixels of a map, which need not be squares.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap` or `~euclid_resolved.MultiBandImage`
+    position : (x, y)
+        Its centre in pixels, counted from 0.
+    inner, outer : float
+        Radii along the major axis, in square pixels as large as those of the map; with `inner` 0 it is an
+        ellipse.
+    ratio : float
+        Minor over major axis.
+    position_angle : `~astropy.units.Quantity` or float
+        Of the major axis, counter-clockwise from the y axis of the pixels; a plain number is in degrees.
+
+    Returns
+    -------
+    aperture : `~photutils.aperture.PixelAperture`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.maps._region_pixels import ellipse_in_pixels
+    >>> age = SpatialMap(np.ones((21, 21)), property="stellar_age")
+    >>> ellipse = ellipse_in_pixels(age, (10, 10), 0, 4, 0.5, 90)
+    >>> print(f"{ellipse.a:.0f} {ellipse.b:.0f} {ellipse.area:.2f}, 8 pi = {8 * np.pi:.2f}")
+    4 2 25.13, 8 pi = 25.13
+    """
+    from photutils.aperture import EllipticalAnnulus, EllipticalAperture
+
+    theta = np.radians(check_angle("position_angle", position_angle) + 90)
+    across, square = ratio, stretch(map_)
+    if not np.array_equal(square, np.eye(2)):
+        # The unit circle becomes the ellipse, then what the pixels make of it: its axes are those we need.
+        turn = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+        axes, (major, minor), _ = np.linalg.svd(np.linalg.inv(square) @ turn @ np.diag([1.0, ratio]))
+        theta, across = np.arctan2(axes[1, 0], axes[0, 0]), minor / major
+        inner, outer = inner * major, outer * major
+    theta = theta * u.rad
     if inner == 0:
-        return EllipticalAperture(position, a=outer, b=outer * ratio, theta=theta)
-    return EllipticalAnnulus(position, inner, outer, b_out=outer * ratio, theta=theta)
+        return EllipticalAperture(position, a=outer, b=outer * across, theta=theta)
+    return EllipticalAnnulus(position, inner, outer, b_out=outer * across, theta=theta)
 
 
 def elliptical_radius(map_, weight, centre, position_angle, ratio):
@@ -176,6 +224,7 @@ def elliptical_radius(map_, weight, centre, position_angle, ratio):
     else:
         x, y = _centre_in_pixels(map_, centre)
     angle = np.radians(check_angle("position_angle", position_angle) + 90)
-    along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
-    across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)
+    dx, dy = np.einsum("ij,jkl->ikl", stretch(map_), np.array([columns - x, rows - y], float))
+    along = dx * np.cos(angle) + dy * np.sin(angle)
+    across = dy * np.cos(angle) - dx * np.sin(angle)
     return np.hypot(along, across / ratio)

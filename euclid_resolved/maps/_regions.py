@@ -13,12 +13,13 @@ import numpy as np
 from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import axis_ratio, pixel_scale
+from euclid_resolved.images._pixels import pixel_area
+from euclid_resolved.images._positions import axis_ratio
+from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._region_pixels import (
     elliptical_radius,
     region_weights,
 )
-from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["RegionValue", "mean", "median", "total"]
 
@@ -266,25 +267,25 @@ def check_map(map_):
     """Raise InputError unless this is a map; a dict of maps is the usual mistake."""
     if isinstance(map_, Mapping):
         raise InputError(f"one map is needed, got several: choose from {', '.join(map_)}")
-    if not isinstance(map_, SpatialMap):
+    if not isinstance(map_, MapArithmetic):
         raise InputError(f"a map (SpatialMap) is needed, got {type(map_).__name__}")
 
 
 def _pixel_area(map_, distance):
-    scale = pixel_scale(map_)
-    if scale.unit.is_equivalent(u.pc):
+    area = pixel_area(map_)
+    if area.unit.is_equivalent(u.pc**2):
         if distance is not None:
-            raise InputError(f"a pixel has {scale} already: leave distance= out")
-        return scale**2
-    if distance is None or not scale.unit.is_equivalent(u.rad):
+            raise InputError(f"a pixel has {area} already: leave distance= out")
+        return area
+    if distance is None or not area.unit.is_equivalent(u.sr):
         raise InputError(
-            f"a total needs the physical area of a pixel, and its side is {scale}: give distance=, or use "
+            f"a total needs the physical area of a pixel, and it is {area}: give distance=, or use "
             "set_distance on the image (meta['pixel_scale'] in pc)"
         )
     distance = u.Quantity(distance)
     if not distance.unit.is_equivalent(u.pc) or not distance > 0 * distance.unit:
         raise InputError(f"distance must be a positive length, got {distance}")
-    return (distance.to(u.pc) * scale.to_value(u.rad)) ** 2
+    return distance.to(u.pc) ** 2 * area.to_value(u.sr)
 
 
 def _error_of_sum(weights, sigma, length, fraction):

@@ -1,20 +1,21 @@
 """Maps of one physical property and the bits of their quality plane."""
 
+import copy
 import enum
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDDataRef
+from astropy.nddata import NDDataRef, StdDevUncertainty, UnknownUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._grid import (
     Described,
     check_nddata,
     check_slices,
-    corner_offset,
     describe_centre,
     slice_wcs,
 )
+from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._properties import get_property
 
 __all__ = ["Quality", "SpatialMap"]
@@ -75,7 +76,7 @@ class Quality(enum.IntFlag):
         return ~cls.OUT_OF_DOMAIN
 
 
-class SpatialMap(Described, NDDataRef):
+class SpatialMap(Described, MapArithmetic, NDDataRef):
     """A map of one physical property, with unit, mask, WCS, uncertainty and quality plane.
 
     An `~astropy.nddata.NDDataRef`: slicing and arithmetic (``+ - * /`` or the methods ``add``, ...)
@@ -117,11 +118,19 @@ class SpatialMap(Described, NDDataRef):
     """
 
     def __init__(self, data, *, property=None, quality=None, planes=None, **kwargs):
+        data, kwargs = _converted(data, kwargs)
+        if isinstance(data, SpatialMap):
+            quality = data.quality if quality is None else quality
+            planes = data.planes if planes is None else planes
         # The unit comes first: an uncertainty takes it over from the map as it is attached.
         name = property or (kwargs.get("meta") or {}).get("property")
         if name is not None and kwargs.get("unit") is None and getattr(data, "unit", None) is None:
             kwargs["unit"] = get_property(name).unit
         super().__init__(data, **kwargs)
+        error = self.uncertainty
+        if error is not None and not isinstance(error, StdDevUncertainty | UnknownUncertainty):
+            # One kind, so that errors of two maps can be added up.
+            self.uncertainty = error.represent_as(StdDevUncertainty)
         if property is not None:
             self.meta["property"] = get_property(property).name
         if self.property is not None:
@@ -191,48 +200,97 @@ class SpatialMap(Described, NDDataRef):
     def _slice(self, item):
         item = check_slices(item, self.data.shape)
         planes = {name: plane[item] for name, plane in self.planes.items()}
-        return {**super()._slice(item), "quality": self.quality[item], "planes": planes}
+        new = {"quality": self.quality[item], "planes": planes, "meta": copy.deepcopy(self.meta)}
+        return {**super()._slice(item), **new}
 
     def _slice_wcs(self, item):
         return slice_wcs(self.wcs, item)
 
-    def _arithmetic(self, operation, operand, handle_meta="first_found", **kwargs):
-        # NDData keeps the first WCS without a look at the second, and knows nothing of quality.
-        wcs, other = self.wcs, getattr(operand, "wcs", None)
-        if wcs is not None and other is not None and operand.data.shape == self.data.shape:
-            offset = corner_offset(wcs, other, self.data.shape)
-            if not offset <= 0.1:
-                raise InputError(f"the maps' WCS are {offset:.2f} pixels apart; put them on one grid first")
-        result, init = super()._arithmetic(operation, operand, handle_meta=handle_meta, **kwargs)
-        shape = np.shape(result)
-        if shape == self.data.shape:
-            init["quality"] = self.quality | getattr(operand, "quality", 0)
-            init["planes"] = self._scaled_planes(operation, operand)
-        unit = getattr(result, "unit", None) or u.dimensionless_unscaled
-        name = (init.get("meta") or {}).get("property")
-        if name is not None and not unit.is_equivalent(get_property(name).unit):
-            init["meta"] = {key: value for key, value in init["meta"].items() if key != "property"}
-        return result, init
+    def to(self, unit):
+        """The map in another unit, with its uncertainty and its further planes.
 
-    def _scaled_planes(self, operation, operand):
-        """The further planes after a product with a positive number; none after anything else."""
-        factor = getattr(operand, "data", None)
-        scaling = operation in (np.multiply, np.true_divide) and factor is not None
-        if not scaling or np.ndim(factor) or not factor > 0:
-            return {}
-        return {name: operation(plane, np.asarray(factor)) for name, plane in self.planes.items()}
+        Parameters
+        ----------
+        unit : `~astropy.units.UnitBase` or str
 
-    def __add__(self, other):
-        return self.add(other)
+        Returns
+        -------
+        map : `SpatialMap`
 
-    def __sub__(self, other):
-        return self.subtract(other)
+        Raises
+        ------
+        InputError
+            If the unit is of another kind.
 
-    def __mul__(self, other):
-        return self.multiply(other)
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from euclid_resolved import SpatialMap
+        >>> density = SpatialMap(np.array([[10.0, 40.0]]), property="stellar_mass_density")
+        >>> print(density.to("Msun / kpc2").quantity)
+        [[10000000. 40000000.]] solMass / kpc2
+        """
+        here = self.unit or u.dimensionless_unscaled
+        try:
+            unit = u.Unit(unit)
+            factor = here.to(unit)
+        except (ValueError, TypeError) as error:  # UnitConversionError is a TypeError
+            raise InputError(f"{self.label} is in {here or 'no unit'}, which is never {unit}") from error
+        error = self.uncertainty
+        return type(self)(
+            self.data * factor,
+            unit=unit,
+            mask=None if self.mask is None else np.array(self.mask),
+            wcs=self.wcs,
+            uncertainty=None if error is None else StdDevUncertainty(np.asarray(error.array) * factor),
+            meta=copy.deepcopy(self.meta),
+            quality=self.quality.copy(),
+            planes={name: plane * plane.dtype.type(factor) for name, plane in self.planes.items()},
+        )
 
-    def __truediv__(self, other):
-        return self.divide(other)
+    def total(self, where=None, **kwargs):
+        """The total over a region or the whole map; see `euclid_resolved.maps.total`."""
+        from euclid_resolved.maps._regions import total
+
+        return total(self, where, **kwargs)
+
+    def mean(self, where=None, **kwargs):
+        """The mean over a region or the whole map; see `euclid_resolved.maps.mean`."""
+        from euclid_resolved.maps._regions import mean
+
+        return mean(self, where, **kwargs)
+
+    def sum(self):
+        """The sum of the pixels that are not masked; what a galaxy holds is `total`, which knows areas.
+
+        Returns
+        -------
+        sum : `~astropy.units.Quantity`
+        """
+        return np.nansum(self.quantity)
+
+    def min(self):
+        """The smallest value of the pixels that are not masked; NaN where all are.
+
+        Returns
+        -------
+        value : `~astropy.units.Quantity`
+        """
+        return self._extreme(np.min)
+
+    def max(self):
+        """The largest value of the pixels that are not masked; NaN where all are.
+
+        Returns
+        -------
+        value : `~astropy.units.Quantity`
+        """
+        return self._extreme(np.max)
+
+    def _extreme(self, function):
+        values = self.quantity
+        known = np.isfinite(values)
+        return function(values[known]) if known.any() else np.nan * values.unit
 
     def radial_profile(self, bin_width=None, **kwargs):
         """Median and spread against radius; see `euclid_resolved.maps.radial_profile`."""
@@ -270,3 +328,23 @@ class SpatialMap(Described, NDDataRef):
         """The `~euclid_resolved.maps.Property` shown, or None, for example after a product."""
         name = self.meta.get("property")
         return None if name is None else get_property(name)
+
+
+def _converted(data, kwargs):
+    """Data in the unit asked for; NDData would relabel numbers that have one already."""
+    unit, here = kwargs.get("unit"), getattr(data, "unit", None)
+    if unit is None or here is None or u.Unit(unit) == here:
+        return data, kwargs
+    kwargs = {key: value for key, value in kwargs.items() if key != "unit"}
+    if isinstance(data, SpatialMap):
+        return data.to(unit), kwargs
+    try:
+        if isinstance(data, u.Quantity):
+            return data.to(unit), kwargs
+        if data.uncertainty is None:
+            values = u.Quantity(data.data, here).to(unit)
+            kept = {"mask": data.mask, "wcs": data.wcs, "meta": data.meta}
+            return values, {**{key: value for key, value in kept.items() if value is not None}, **kwargs}
+        return data.convert_unit_to(unit), kwargs
+    except (AttributeError, u.UnitConversionError) as error:
+        raise InputError(f"data in {here} cannot be taken in {unit}: {error}") from error

@@ -14,7 +14,7 @@ import numpy as np
 from euclid_resolved.images._grid import describe_centre
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import image_noise
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_sides
 from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
@@ -148,8 +148,11 @@ def _picture(values, good, cmap, label, outer):
 def _where(image):
     """Shape, the size of a pixel and the position of the centre, as rows."""
 
-    scale = pixel_scale(image)
-    known = "" if str(scale.unit) == "pix" else f"{scale:.3g}"
+    try:
+        x, y = pixel_sides(image)
+        known = "" if str(x.unit) == "pix" else f"{x:.3g}" if x == y else f"{x.value:.3g} x {y:.3g}"
+    except Exception:  # each WCS implementation raises its own
+        known = ""
     shape = " x ".join(str(n) for n in image.shape)
     rows = [("shape", f"{shape} pixels"), ("pixel", known)]
     try:

@@ -38,10 +38,16 @@ def show(axes, values, cmap, limits=None, norm=None):
     import matplotlib
 
     cmap = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
-    picture = axes.imshow(values, origin="lower", cmap=cmap, interpolation="nearest", norm=norm)
+    picture = axes.imshow(values, cmap=cmap, norm=norm, **_raster(axes))
     if limits is not None:
         picture.set_clim(*limits)
     return picture
+
+
+def _raster(axes):
+    """How pixels are drawn: without smoothing, and as long and wide as `sky_axes` made them."""
+    aspect = None if axes.get_aspect() == "auto" else axes.get_aspect()
+    return {"origin": "lower", "interpolation": "nearest", "aspect": aspect}
 
 
 def colour_bar(axes, picture, label, **options):
@@ -210,7 +216,7 @@ def plot_quality(map_, *, ax=None, legend=True, title=None, figsize=None):
     check_type(map_, SpatialMap, _OTHERS)
     axes = own_axes(map_, ax, figsize)
     colours = np.array([to_rgb(colour) for colour in ("white", *QUALITY_COLOURS.values())])
-    axes.imshow(colours[quality_kinds(map_)], origin="lower", interpolation="nearest")
+    axes.imshow(colours[quality_kinds(map_)], **_raster(axes))
     axes.set_title("quality" if title is None else title, size="medium")
     if legend:
         style = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "frameon": False, "fontsize": "x-small"}

@@ -3,7 +3,16 @@
 import astropy.units as u
 import numpy as np
 
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_sides, sky_matrix
+
+_NAMES = {
+    "pos.eq.ra": "right ascension",
+    "pos.eq.dec": "declination",
+    "pos.galactic.lon": "galactic longitude",
+    "pos.galactic.lat": "galactic latitude",
+    "pos.ecliptic.lon": "ecliptic longitude",
+    "pos.ecliptic.lat": "ecliptic latitude",
+}
 
 
 def sky_axes(figure, spec, image, *, left=True, bottom=True):
@@ -17,11 +26,13 @@ def sky_axes(figure, spec, image, *, left=True, bottom=True):
     image : `~euclid_resolved.MultiBandImage` or `~euclid_resolved.SpatialMap`
         Whose coordinates the axes show.
     left, bottom : bool, optional
-        Whether to write declinations and right ascensions beside them.
+        Whether to write the coordinates beside them.
 
     Returns
     -------
     axes : `~matplotlib.axes.Axes`
+        Each coordinate stands where it changes more: below or on the left. Pixels that are no squares are
+        drawn as they are on the sky.
 
     Examples
     --------
@@ -38,14 +49,31 @@ def sky_axes(figure, spec, image, *, left=True, bottom=True):
         axes.set(xticks=[], yticks=[])
         return axes
     axes = figure.add_subplot(*spec, projection=image.wcs)
-    for coordinate, name, shown in zip(
-        list(axes.coords), ("right ascension", "declination"), (bottom, left), strict=True
-    ):
+    across = _across(image)
+    for i, kind in enumerate(image.wcs.world_axis_physical_types):
+        coordinate, below = axes.coords[i], i == across
+        if across == 1:  # matplotlib's axes put the first one below
+            for place in (coordinate.set_ticks_position, coordinate.set_ticklabel_position):
+                place("b" if below else "l")
+            coordinate.set_axislabel_position("b" if below else "l")
+        shown, name = bottom if below else left, _NAMES.get(kind, coordinate.coord_type)
         coordinate.set_ticks(number=4)
         coordinate.set_ticklabel(size="small", exclude_overlapping=True)
-        coordinate.set_axislabel(name if shown else " ", minpad=0.6 if name == "right ascension" else -0.5)
+        coordinate.set_axislabel(name if shown else " ", minpad=0.6 if below else -0.5)
         coordinate.set_ticklabel_visible(shown)
+    x, y = pixel_sides(image)
+    if x != y:
+        axes.set_aspect(float(y / x))
     return axes
+
+
+def _across(image):
+    """Which of the two coordinates changes along x."""
+    matrix = sky_matrix(image.wcs, image.shape)
+    if matrix is None or not np.isfinite(matrix).all():
+        return 0
+    lon_across = abs(matrix[0, 0] * matrix[1, 1]) >= abs(matrix[0, 1] * matrix[1, 0])
+    return image.wcs.wcs.lng if lon_across else image.wcs.wcs.lat
 
 
 def _ink(colour):
@@ -83,7 +111,7 @@ def draw_scale_bar(axes, image, colour="black"):
     >>> [text.get_text() for text in axes.texts]
     ['200 pc']
     """
-    scale = pixel_scale(image)
+    scale = pixel_sides(image)[0]
     if scale.unit.is_equivalent(u.pix):
         return
     ny, nx = image.shape

@@ -6,7 +6,7 @@ from astropy.table import Table
 from euclid_resolved.diagnostics._contract import estimates
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_R2_SCATTER, published
 from euclid_resolved.diagnostics._seed_scatter import spread
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions

@@ -8,7 +8,7 @@ from euclid_resolved.diagnostics._contract import accuracy_columns
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_EXAMPLES
 from euclid_resolved.diagnostics._robustness import observer_of
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._positions import pixel_scale
+from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import read_galaxy
 from euclid_resolved.maps._profiles import orientation
 from euclid_resolved.plotting._comparison import plot_galaxy

@@ -3,11 +3,11 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from helpers import an_image, density_map, sky_wcs
+from helpers import an_image, density_map, image_of, sky_wcs
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images import pixel_scale
-from euclid_resolved.maps import radial_profile
+from euclid_resolved.maps import orientation, radial_profile
 
 SIZE, LENGTH = 301, 40.0  # pixels
 
@@ -162,3 +162,60 @@ def test_the_pixel_scale_is_that_of_meta_or_the_sky_or_a_pixel():
     assert u.isclose(pixel_scale(an_image(wcs=sky_wcs((12, 14)))), 0.1 * u.arcsec, rtol=1e-6)
     known = {"pixel_scale": 100 * u.pc}
     assert pixel_scale(an_image(wcs=sky_wcs((12, 14)), meta=known)) == 100 * u.pc
+
+
+def noisy(ratio, noise, seed, side=81, length=6.0, sky=0.0, angle=30.0, uncertainty=True):
+    """An image of an exponential disc whose middle has brightness 1, in noise."""
+    y, x = (np.indices((4 * side, 4 * side)) + 0.5) / 4 - side / 2
+    turn = np.deg2rad(angle)
+    along, across = y * np.cos(turn) - x * np.sin(turn), x * np.cos(turn) + y * np.sin(turn)
+    light = np.exp(-np.hypot(along, across / ratio) / length)
+    light = light.reshape(side, 4, side, 4).mean((1, 3)) + sky
+    light += np.random.default_rng(seed).normal(0, noise, light.shape)
+    return image_of({"HE": light}, sigma=noise if noise and uncertainty else None)
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.35, 0.5, 0.65, 0.8])
+@pytest.mark.parametrize(("noise", "tolerance"), [(0, 0.02), (0.01, 0.025), (0.03, 0.04), (0.1, 0.06)])
+@pytest.mark.parametrize("options", [{}, {"sky": 0.3}, {"uncertainty": False}, {"side": 61, "length": 10.0}])
+def test_the_axis_ratio_is_that_of_the_galaxy_not_of_the_noise(ratio, noise, tolerance, options):
+    found = [orientation(noisy(ratio, noise, seed, **options)) for seed in range(4 if noise else 1)]
+    ratios = np.array([each[1] for each in found])
+    assert ratios.mean() == pytest.approx(ratio, abs=tolerance)
+    assert np.ptp(ratios) < 4 * tolerance
+    off = (np.array([each[0].value for each in found]) - 30 + 90) % 180 - 90
+    # The rounder and the fainter, the less is known of it.
+    assert np.abs(off).max() < (3 + 100 * noise) * (1 if ratio < 0.7 else 2)
+
+
+def test_a_round_galaxy_in_noise_is_nearly_round():
+    assert np.mean([orientation(noisy(1, 0.03, seed))[1] for seed in range(4)]) > 0.95
+
+
+def test_the_orientation_is_that_of_the_galaxy_in_the_middle():
+    image = noisy(0.5, 0.03, 1)
+    y, x = np.indices(image.shape)
+    neighbour = 2 * np.exp(-np.hypot(x - 68, (y - 12) / 4) / 3)
+    both = image_of({"HE": image.brightness("HE") + neighbour}, sigma=0.03)
+    angle, ratio = orientation(both)
+    assert ratio == pytest.approx(0.5, abs=0.05) and angle.value == pytest.approx(30, abs=4)
+    # A galaxy off the middle is found, too.
+    off = np.roll(image.brightness("HE"), (8, -10), (0, 1))
+    assert orientation(image_of({"HE": off}, sigma=0.03))[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_only_light_above_the_clip_counts():
+    y, x = np.indices((81, 81)) - 40.0
+    light = np.exp(-np.hypot(x, y / 0.5) / 4) + 0.2 * np.exp(-np.hypot(x / 0.5, y) / 9)
+    light += np.random.default_rng(1).normal(0, 0.002, light.shape)
+    image = image_of({"HE": light}, sigma=0.002)
+    inner, all_of_it = orientation(image, clip=0.5)[0].value, orientation(image)[0].value
+    assert inner == pytest.approx(90, abs=3) and abs((all_of_it + 90) % 180 - 90) < 5
+
+
+def test_noise_alone_has_no_orientation():
+    noise = np.random.default_rng(1).normal(0, 1, (60, 60))
+    with pytest.raises(InputError, match="no light above the noise"):
+        orientation(image_of({"HE": noise}, sigma=1.0))
+    with pytest.raises(InputError, match="no light above the noise and the clip"):
+        orientation(noisy(0.5, 0.03, 1), clip=5.0)

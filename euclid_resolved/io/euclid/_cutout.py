@@ -23,7 +23,7 @@ def read_euclid(
     """Read a Euclid image of one field in several bands.
 
     Counts become surface brightness: one count is 3631e-6 x 10^(-0.4 zero point) MJy, divided by the
-    solid angle of a pixel, which comes from the WCS.
+    solid angle of a pixel at the middle of the image, which comes from the WCS.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def read_euclid(
         - a mapping of band to file, ``{"IE": "vis.fits"}``, or a list, ``["IE=vis.fits"]``.
     zero_point : float or mapping of str to float, optional
         AB zero point, for all or by band. It stands above the header's MAGZERO (or MAGZP, ZP_STACK,
-        ZPAB).
+        ZPAB), where 0 is a blank.
     bands : sequence of str, optional
         The bands wanted, in this order, by any of their names; ground-based bands by the name of their
         extension, for example ``"HSC_g"``. By default the Euclid bands that are there.
@@ -50,7 +50,7 @@ def read_euclid(
     name : str, optional
         What the image shows; by default the file or tile.
     pixel_scale : `~astropy.units.Quantity`, optional
-        The angle of a pixel's side, used only where a file has no celestial WCS.
+        The angle of a pixel's side, used only where a file has no celestial WCS, or one without scale.
     flag_bits : int, optional
         Pixels with any of these bits in their FLAG map are masked. By default flags are not used, since
         the meaning of the bits is not the same for all products.
@@ -97,7 +97,8 @@ def read_euclid(
     _check_bands(planes, options)
     if align:
         planes = align_bands(planes)
-    meta = {} if options.pixel_scale is None else {"pixel_scale": options.pixel_scale}
+    known = options.pixel_scale is None or all(nddata.wcs is not None for nddata in planes.values())
+    meta = {} if known else {"pixel_scale": options.pixel_scale}
     return MultiBandImage(planes, name=own_name if name is None else name, meta=meta, tolerance=tolerance)
 
 

@@ -10,6 +10,7 @@ from astropy.io import fits
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.io._fits_read import plane_shape
 from euclid_resolved.io.euclid import _one_file as single
 from euclid_resolved.io.euclid._cutout import _check_bits, _unique, _zero_points
 from euclid_resolved.io.euclid._mer_files import list_tiles, newest
@@ -232,7 +233,7 @@ def _piece(files, band, wcs, shape, options, add_background):
         tile_wcs, window = overlap(path, hdus, image, wcs, shape)
         if window is None:
             return None
-        data, full = cut(path, image, window), tuple(image.shape)
+        data, full = cut(path, image, window), plane_shape(path, image)
         header, compressed = image.header.copy(), type(image).__name__ == "CompImageHDU"
         extra = single._headers(hdus, image)[1:]
         label = image.name or hdus.index(image)

@@ -7,19 +7,19 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
-from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
-from euclid_resolved.images._grid import corner_offset
+from euclid_resolved.images._pixels import sky_matrix
 from euclid_resolved.io._fits_read import (
     header_unit,
+    is_plane,
     list_extensions,
     open_fits,
     plane_shape,
     read_plane,
 )
+from euclid_resolved.io._wcs import celestial
 
 AB_ZERO = 3631 * u.Jy
 ZERO_POINTS = ("MAGZERO", "MAGZP", "ZP_STACK", "ZPAB")
@@ -130,7 +130,7 @@ def _extension(path, hdus, key):
 
 def _choose(path, hdus, kind=None):
     """The science image, or the map of a kind (RMS, FLAG), where there is no doubt which it is."""
-    images = [hdu for hdu in hdus if hdu.is_image and len(hdu.shape) == 2]
+    images = [hdu for hdu in hdus if is_plane(hdu)]
     ends = [hdu.name.upper().rpartition("_")[2] for hdu in images]
     if kind is None:
         images = [hdu for hdu, end in zip(images, ends, strict=True) if end not in AUXILIARY]
@@ -151,6 +151,19 @@ def _headers(hdus, image):
 
 def _first(headers, *keys):
     return next((h[key] for key in keys for h in headers if h.get(key) not in (None, "")), None)
+
+
+def _zero_point(headers):
+    """The zero point in the headers, or None; 0 is what programs write that do not know it."""
+
+    def known(value):
+        try:
+            return float(value) != 0
+        except (TypeError, ValueError):
+            return value is not None
+
+    found = (_first([header], key) for key in ZERO_POINTS for header in headers)
+    return next(filter(known, found), None)
 
 
 def _only_band(path, headers, wanted):
@@ -190,8 +203,9 @@ def read_header(path, hdus, image, band, options):
     if band_name(found) in BANDS and band_name(found) != band:
         what = f"was given as band {band}, but its FILTER is {found}, which is {band_name(found)}"
         raise ImageFileError(path, what, "are the files of two bands swapped?")
-    wcs = _celestial(path, headers, plane_shape(path, image))
-    factor, zero_point = _factor(path, band, headers, wcs, options)
+    shape = plane_shape(path, image)
+    wcs = celestial(path, headers, shape)
+    factor, zero_point = _factor(path, band, headers, wcs, shape, options)
     meta = {
         "zero_point": zero_point,
         "file": str(path),
@@ -308,29 +322,18 @@ def limit_of(sample):
     return ABSURD_RMS_RATIO * float(np.median(values)) if values.size else np.inf
 
 
-def _celestial(path, headers, shape):
-    """The celestial WCS, or None where no header has one."""
-    for header in headers:
-        wcs = WCS(header, naxis=2)
-        if wcs.has_celestial:
-            if not corner_offset(wcs, wcs, shape) < 0.1:
-                raise ImageFileError(path, "its WCS cannot be used: positions do not lead back to pixels")
-            return wcs
-    return None
-
-
-def _factor(path, band, headers, wcs, options):
+def _factor(path, band, headers, wcs, shape, options):
     """MJy/sr for one unit of the pixel values, and the zero point (None where the file has no counts)."""
     unit = next((unit for header in headers if (unit := header_unit(header)) is not None), u.adu)
     brightness = unit.is_equivalent(SURFACE_BRIGHTNESS)
     jansky = next((j for j in (u.Jy, u.Jy / u.pix) if unit.is_equivalent(j)), None)
     zero_point = options.zero_points.get(band, options.zero_points.get(None))
     if zero_point is None:
-        found = _first(headers, *ZERO_POINTS)
+        found = _zero_point(headers)
         if found is None and brightness:
             return unit.to(SURFACE_BRIGHTNESS), None
         if found is None:
-            what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}) and BUNIT is {unit}"
+            what = f"band {band} has no zero point ({', '.join(ZERO_POINTS)}; 0 is none) and BUNIT is {unit}"
             hint = NEED_ZERO_POINT
             if jansky is not None:
                 hint += f"; for {unit} in every pixel that is {2.5 * np.log10(3631 / unit.to(jansky)):.2f}"
@@ -343,11 +346,11 @@ def _factor(path, band, headers, wcs, options):
         except InputError as error:
             raise ImageFileError(path, f"band {band}: {error}", NEED_ZERO_POINT) from None
     if wcs is not None:
-        area = proj_plane_pixel_area(wcs.celestial) * u.deg**2
+        area = abs(np.linalg.det(sky_matrix(wcs, shape))) * u.deg**2
     elif options.pixel_scale is not None:
         area = options.pixel_scale**2
     else:
-        what = f"band {band} has no celestial WCS, so that the area of a pixel is not known"
+        what = f"band {band} has no celestial WCS with a scale, so that the area of a pixel is not known"
         raise ImageFileError(path, what, "give pixel_scale=, for example 0.1 * u.arcsec")
     area = area.to_value(u.sr)
     if not 0 < area < np.inf:

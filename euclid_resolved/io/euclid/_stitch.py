@@ -5,6 +5,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._align import align
+from euclid_resolved.images._grid import pixels_on
 
 SAME_GRID = 0.01  # pixels; a closer agreement is not worth the blur of an interpolation
 
@@ -13,7 +14,7 @@ def _offset(piece, wcs):
     """Where the first pixel of a piece lies on a grid (row, column), or None where the grids differ."""
     ny, nx = piece.data.shape
     corners = np.array([0, nx - 1]), np.array([0, ny - 1])
-    x, y = wcs.world_to_pixel_values(*piece.wcs.pixel_to_world_values(*corners))
+    x, y = pixels_on(wcs, piece.wcs, *corners)
     row, column = round(float(y[0])), round(float(x[0]))
     off = max(np.max(np.abs(x - corners[0] - column)), np.max(np.abs(y - corners[1] - row)))
     return (row, column) if off <= SAME_GRID else None
@@ -66,7 +67,7 @@ def uncovered(pieces, wcs, shape):
             gap[_windows(offset, piece.data.shape, shape)[0]] = False
         elif gap.any():
             y, x = np.nonzero(gap)
-            px, py = piece.wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+            px, py = pixels_on(piece.wcs, wcs, x, y)
             ny, nx = piece.data.shape
             inside = (px >= -0.5) & (px <= nx - 0.5) & (py >= -0.5) & (py <= ny - 0.5)
             gap[y[inside], x[inside]] = False
@@ -110,7 +111,7 @@ def stitch(pieces, wcs, shape):
 def nearest(values, wcs, field_wcs, shape):
     """Integers of a window on another grid, without interpolation, and where there are any."""
     y, x = np.indices(shape)
-    px, py = wcs.world_to_pixel_values(*field_wcs.pixel_to_world_values(x, y))
+    px, py = pixels_on(wcs, field_wcs, x, y)
     px, py = np.round(px).astype(int), np.round(py).astype(int)
     inside = (px >= 0) & (px < values.shape[1]) & (py >= 0) & (py < values.shape[0])
     new = np.zeros(shape, np.int64)

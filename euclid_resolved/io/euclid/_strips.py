@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io._fits_read import plane_shape
+from euclid_resolved.io._fits_read import plane_shape, section
 from euclid_resolved.io.euclid import _one_file as single
 from euclid_resolved.io.euclid._cutout import (
     _check_bands,
@@ -35,7 +35,7 @@ class _Plane:
     def rows(self, start, stop, dtype=np.float32):
         """Some of its rows as a new array in native byte order."""
         with file_errors(self.path), np.errstate(all="ignore"):
-            values = np.asarray(self.hdu.section[start:stop])
+            values = section(self.hdu, (slice(start, stop), slice(None)))
             return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
 
 

@@ -7,9 +7,13 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS
 
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.images._grid import pixels_on
+from euclid_resolved.images._pixels import sky_matrix
+from euclid_resolved.io._fits_read import is_plane, plane_shape, section
+from euclid_resolved.io._wcs import celestial
 from euclid_resolved.io.euclid import _one_file as single
 
 MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
@@ -42,16 +46,14 @@ def grid_of(path):
     """WCS and shape of a mosaic."""
     with open_window(path) as hdus:
         image = single._choose(path, hdus)
-        return wcs_of(path, hdus, image), tuple(image.shape)
+        return wcs_of(path, hdus, image), plane_shape(path, image)
 
 
 def wcs_of(path, hdus, image):
     """The celestial WCS of an image, without distortions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = single._celestial(path, single._headers(hdus, image), tuple(image.shape))
+    wcs = celestial(path, single._headers(hdus, image), plane_shape(path, image))
     if wcs is None:
-        raise ImageFileError(path, "has no celestial WCS, so that no field can be found in it")
+        raise ImageFileError(path, "has no celestial WCS with a scale, so that no field can be found in it")
     if wcs.sip is not None:
         raise ImageFileError(path, "its WCS has SIP distortions, which mosaics have not", "use read_euclid")
     return wcs
@@ -59,10 +61,9 @@ def wcs_of(path, hdus, image):
 
 def cut(path, image, window, dtype=np.float32):
     """The pixels of a window in native byte order."""
-    if len(image.shape) != 2:
-        raise ImageFileError(path, f"extension {image.name or 'without name'} holds no 2-D image")
+    plane_shape(path, image)
     with np.errstate(all="ignore"):
-        values = np.asarray(image.section[window])
+        values = section(image, window)
         return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
 
 
@@ -72,12 +73,12 @@ def overlap(path, hdus, image, wcs, shape):
     ny, nx = shape
     # A raster of points, for the outline of the field is curved in the tile.
     x, y = np.meshgrid(np.linspace(-0.5, nx - 0.5, 9), np.linspace(-0.5, ny - 0.5, 9))
-    x, y = tile_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))
+    x, y = pixels_on(tile_wcs, wcs, x, y)
     if not np.isfinite(x + y).all():
         return tile_wcs, None
     # Rounding first: the way through the sky and back leaves 1e-7 of a pixel, which must not add a row.
     window = []
-    for values, n in ((y, image.shape[0]), (x, image.shape[1])):
+    for values, n in zip((y, x), plane_shape(path, image), strict=True):
         low = max(0, int(np.floor(np.round(values.min() + 0.5, 3))))
         high = min(n, int(np.ceil(np.round(values.max() + 0.5, 3))))
         if low >= high:
@@ -89,11 +90,12 @@ def overlap(path, hdus, image, wcs, shape):
 def cut_companion(path, kind, full, window, dtype):
     """The same window of another map of the tile."""
     with open_window(path) as hdus:
-        images = [h for h in hdus if h.is_image and len(h.shape) == 2]
+        images = [h for h in hdus if is_plane(h)]
         if len(images) != 1:
             images = [single._choose(path, hdus, kind if kind in ("RMS", "FLAG") else None)]
-        if tuple(images[0].shape) != full:
-            raise ImageFileError(path, f"the {kind} map has shape {tuple(images[0].shape)}, the image {full}")
+        shape = plane_shape(path, images[0])
+        if shape != full:
+            raise ImageFileError(path, f"the {kind} map has shape {shape}, the image {full}")
         return cut(path, images[0], window, dtype)
 
 
@@ -101,34 +103,35 @@ def target_grid(folder, grids, position, size):
     """The tile that holds most of the field, and the field's WCS and shape on its grid."""
     best = None
     for tile, (wcs, shape) in grids.items():
-        scale = np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix))) * u.deg
-        side = max(1, round((size / scale).to_value("")))
-        if side > MAX_SIDE:
-            raise InputError(
-                f"a field of {size.to(u.arcmin):.3g} is {side} pixels wide, more than {MAX_SIDE}"
-            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             x, y = (float(value) for value in wcs.world_to_pixel(position))
         if not np.isfinite(x + y):  # the other half of the sky
             continue
-        low = round(y - (side - 1) / 2), round(x - (side - 1) / 2)
-        inside = [max(0, min(a + side, n) - max(a, 0)) for a, n in zip(low, shape, strict=True)]
+        # The sides of a pixel there, y first: a square of the sky need be none of pixels.
+        steps = np.hypot(*sky_matrix(wcs, shape, (x, y)))[::-1] * u.deg
+        sides = [max(1, round(float(n))) for n in (size / steps).to_value("")]
+        if max(sides) > MAX_SIDE:
+            raise InputError(
+                f"a field of {size.to(u.arcmin):.3g} is {max(sides)} pixels wide, more than {MAX_SIDE}"
+            )
+        low = [round(at - (side - 1) / 2) for at, side in zip((y, x), sides, strict=True)]
+        inside = [max(0, min(a + side, n) - max(a, 0)) for a, n, side in zip(low, shape, sides, strict=True)]
         centred = 0 <= x < shape[1] and 0 <= y < shape[0]
         covered = (inside[0] * inside[1], centred)
         if covered[0] and (best is None or covered > best[0]):
-            best = covered, tile, low, side
+            best = covered, tile, low, tuple(sides)
     if best is None:
         raise InputError(
             f"{describe(position)} with a size of {size.to(u.arcsec):.4g} lies off every tile in {folder}: "
             f"{', '.join(grids)}"
         )
-    _, tile, low, side = best
+    _, tile, low, sides = best
     wcs = grids[tile][0].deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix - np.array(low[::-1])
     wcs.wcs.set()
     wcs.array_shape = None
-    return tile, wcs, (side, side)
+    return tile, wcs, sides
 
 
 def describe(position):
