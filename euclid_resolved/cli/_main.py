@@ -201,7 +201,19 @@ def _predict(commands):
     new.add_argument(
         "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
     )
-    new.add_argument("--zero-point", type=float, help="AB zero point, where the files do not say it")
+    new.add_argument(
+        "--zero-point",
+        action="append",
+        type=_zero_point,
+        metavar="[BAND=]MAG",
+        help="AB zero point where a file does not say it, or of one band (IE=24.6) whatever its file says; "
+        "may be repeated",
+    )
+    new.add_argument("--hdu", metavar="NAME", help="name or number of the extension that holds the image")
+    new.add_argument(
+        "--pixel-scale", type=float, metavar="ARCSEC", help="side of a pixel, where there is no celestial WCS"
+    )
+    new.add_argument("--flag-bits", type=int, metavar="BITS", help="mask pixels with any of these flags set")
     new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
     new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
     new.add_argument(
@@ -266,6 +278,17 @@ def _scale(parser):
     group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
     group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
     group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+
+
+def _zero_point(text):
+    """A band, or None for all that lack one, and its zero point."""
+    band, given, number = text.rpartition("=")
+    if given and not band:
+        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}")
+    try:
+        return band or None, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}") from None
 
 
 def _count(text):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import band_name
 from euclid_resolved.io._files import check_target
 from euclid_resolved.plotting._style import check_figure_name
 
@@ -13,8 +14,8 @@ LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing as
 
 # What is not said pixel by pixel, in the words of the command line.
 _WHOLE = (
-    "align", "figure", "position", "region", "background", "mask_stars", "match_psf", "redshift", "distance",
-    "scale", "signal_to_noise",
+    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars", "match_psf",
+    "redshift", "distance", "scale", "signal_to_noise",
 )  # fmt: skip
 
 
@@ -22,6 +23,7 @@ def predict(options):
     """Map images with a model."""
     from euclid_resolved.io.asdf._files import read_model
 
+    options.zero_point = _zero_points(options.zero_point)
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
@@ -44,8 +46,21 @@ def predict(options):
         _predict_one(model, sources[0], options)
 
 
+def _zero_points(pairs):
+    """The zero points by band, or None; that without a band is under None."""
+    if pairs is None:
+        return None
+    bands = [band and band_name(band) for band, _ in pairs]
+    twice = [band for band in bands if bands.count(band) > 1]
+    if twice:
+        raise UsageError(f"--zero-point is given twice for {twice[0] or 'all bands'}")
+    return {band: value for band, (_, value) in zip(bands, pairs, strict=True)}
+
+
 def _check_words(options, sources):
     """Refuse options that do not go together, whatever the files hold."""
+    if options.sfd and options.ebv is None:
+        raise UsageError("--sfd says where E(B-V) is from and goes with --ebv MAG")
     if options.size is not None and options.position is None:
         raise UsageError("--size goes with --position")
     if options.position is not None and options.region is not None:
@@ -70,8 +85,9 @@ def _check_words(options, sources):
 def _opening(options):
     """The options of `euclid_resolved.io.open_image`."""
     names = (
-        "zero_point", "align", "position", "size", "region", "background", "mask_stars", "match_psf", "ebv",
-        "sfd", "redshift", "distance", "scale", "signal_to_noise",
+        "zero_point", "flag_bits", "hdu", "pixel_scale", "align", "position", "size", "region",
+        "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
+        "signal_to_noise",
     )  # fmt: skip
     return {name: getattr(options, name) for name in names}
 
@@ -127,7 +143,8 @@ def _predict_tile(model, source, options):
     from euclid_resolved.survey._tile import predict_tile
 
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
-    reading = {"zero_point": options.zero_point, "overwrite": options.overwrite}
+    reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
+    reading["overwrite"] = options.overwrite
     try:
         count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
     except KeyboardInterrupt:
@@ -137,15 +154,14 @@ def _predict_tile(model, source, options):
 
 
 def _predict_many(named, sources, options):
-    from euclid_resolved.survey._many import fields_of, name_images, predict_many
+    from euclid_resolved.survey._many import check_folder, fields_of, name_images, predict_many
 
     images = sources
     if options.table:
         images = fields_of(sources[0], _read_table(options.table))
     with _usage():
         name_images(images)
-    if not Path(options.output).is_dir():
-        raise InputError(f"{options.output} must be an existing folder to hold the maps")
+    check_folder(options.output)
     if named is None:
         from euclid_resolved.mock._default_model import default_path
 

@@ -6,6 +6,7 @@ from ._bands import (
     Band as Band,
 )
 from ._image import MultiBandImage as MultiBandImage
+from ._no_data import zero_blocks as zero_blocks
 from ._noise import image_noise as image_noise
 from ._pixels import (
     pixel_area as pixel_area,

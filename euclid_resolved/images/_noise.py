@@ -27,7 +27,8 @@ def image_noise(image, band):
     Returns
     -------
     sigma : `~numpy.ndarray` or None
-        One standard deviation in MJy/sr, float32, shape of the image; None where the image says nothing.
+        One standard deviation in MJy/sr, float32, shape of the image; NaN where it is zero, negative or not
+        finite, for no measurement is perfect. None where the image says nothing.
 
     Examples
     --------
@@ -46,10 +47,13 @@ def image_noise(image, band):
     error = nddata.uncertainty
     if error is None or error.array is None or error.uncertainty_type == "unknown":
         return None
-    if not isinstance(error, StdDevUncertainty):  # astropy would square it and take the root again
-        error = error.represent_as(StdDevUncertainty)
-    factor = (error.unit or nddata.unit).to(SURFACE_BRIGHTNESS)
-    return np.broadcast_to(native_float32(error.array) * np.float32(factor), image.shape)
+    with np.errstate(all="ignore"):
+        if not isinstance(error, StdDevUncertainty):  # astropy would square it and take the root again
+            error = error.represent_as(StdDevUncertainty)
+        factor = (error.unit or nddata.unit).to(SURFACE_BRIGHTNESS)
+        sigma = native_float32(error.array) * np.float32(factor)
+        sigma = np.where((sigma > 0) & (sigma < np.inf), sigma, np.float32(np.nan))
+    return np.broadcast_to(sigma, image.shape)
 
 
 def pixel_noise(brightness, band, depth=1.0, pixel=MOSAIC_PIXEL):

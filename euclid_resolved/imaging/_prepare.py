@@ -4,6 +4,7 @@ import textwrap
 
 import astropy.units as u
 
+from euclid_resolved.errors import InputError
 from euclid_resolved.imaging._background import subtract_background
 from euclid_resolved.imaging._binning import bin_voronoi
 from euclid_resolved.imaging._distance import set_distance
@@ -61,6 +62,8 @@ def prepare(
     >>> [line.split(":")[0].split(" ")[0] for line in describe_history(image)]
     ['extinction', 'distance', 'resample']
     """
+    if sfd and ebv is None:
+        raise InputError("sfd=True says where E(B-V) is from: give ebv=, too (--ebv)")
     # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
     if background is not None:
         image = subtract_background(image, background)

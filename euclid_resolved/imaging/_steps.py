@@ -10,6 +10,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._no_data import zero_blocks
 from euclid_resolved.maps._spatial_map import Quality
 
 __all__ = ["MaskReason", "history", "mask_reasons"]
@@ -83,6 +84,10 @@ class Plane:
     def good(self):
         """Where the band can be used."""
         return ~self.bad
+
+    def measured(self):
+        """Where the band was measured: it can be used, and is in no block of exact zeros."""
+        return self.good & ~zero_blocks(np.where(self.bad, np.nan, self.data))
 
     def to_nddata(self):
         """The band as NDData in MJy/sr, float32."""

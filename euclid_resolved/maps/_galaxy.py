@@ -40,6 +40,11 @@ def check_galaxies(galaxies):
     return galaxies
 
 
+def _same_side(side, other):
+    """Whether two sides of pixels are the same; a length and an angle cannot be compared, and may be."""
+    return not side.unit.is_equivalent(other.unit) or abs((side / other).to_value("") - 1) < 1e-3
+
+
 class Galaxy(HasCard):
     """A galaxy with known truth: an image and maps of its properties.
 
@@ -60,7 +65,7 @@ class Galaxy(HasCard):
     Raises
     ------
     InputError
-        On access, if a map's shape is not the image's.
+        On access, if a map's shape or the size of its pixels is not the image's.
 
     Examples
     --------
@@ -108,6 +113,12 @@ class Galaxy(HasCard):
             if truth.data.shape != image.shape:
                 raise InputError(
                     f"{self.name}: the map of {name} has shape {truth.data.shape}, the image {image.shape}"
+                )
+            sides = [each.meta.get("pixel_scale") for each in (truth, image)]
+            if None not in sides and not _same_side(*sides):
+                raise InputError(
+                    f"{self.name}: the pixels of the map of {name} are {sides[0]:.4g} wide, those of the "
+                    f"image {sides[1]:.4g}"
                 )
         return image, maps
 

@@ -62,7 +62,7 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
         The band that `clip` is about; `clip_band` of `bands` without it.
     min_sn : float or None, optional
         Pixels with a lower signal-to-noise in any of the bands get the bit NOISE, where the image knows
-        its noise.
+        its noise. So do those whose noise is zero, negative or not finite, also without `min_sn`.
 
     Returns
     -------
@@ -94,10 +94,11 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
             quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
             if clip is not None and name == band:
                 dark = (values <= clip) & finite & ~masked
-            noise = None if min_sn is None else image_noise(image, name)
+            noise = image_noise(image, name)
             if noise is not None:
                 # A pixel whose noise is not known (NaN) is not worth more than one with too much.
-                faint = ~(values >= min_sn * noise) & finite & (values > 0) & ~masked
+                enough = noise > 0 if min_sn is None else values >= min_sn * noise
+                faint = ~enough & finite & (values > 0) & ~masked
                 quality |= _bit(faint, Quality.NOISE)
         missing += masked | ~finite
     some = (missing > 0) & (missing < len(dict.fromkeys((*bands, band))))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 import warnings
 from functools import lru_cache
@@ -37,7 +38,16 @@ def map_piece(piece):
     ModelFileError
         If the model is not the one that is meant.
     """
-    model, began = _model(*piece["model"]), time.perf_counter()
+    began = time.perf_counter()
+    try:
+        model = _model(*piece["model"])
+    except ModelFileError as error:
+        worker = _worker()
+        if worker is None:
+            raise
+        # A plugin, or the file itself, may be missing on that machine only.
+        what = str(error).removeprefix(f"{piece['model'][0]}: ")
+        raise ModelFileError(piece["model"][0], f"on the worker {worker}: {what}") from error
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", DataWarning)
@@ -49,6 +59,18 @@ def map_piece(piece):
     said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
     row["message"] = "; ".join(filter(None, [row["message"], *said]))
     return {**row, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _worker():
+    """The address of the Dask worker that this is; None where it is none."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_worker
+
+    try:
+        return get_worker().address
+    except ValueError:
+        return None
 
 
 def _mapped(model, piece):

@@ -168,6 +168,8 @@ def predict_tile(
         raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
     if rows is not None:
         check_whole("rows", rows)
+    if sfd and ebv is None:
+        raise InputError("sfd=True says where E(B-V) is from: give ebv=, too (--ebv)")
     target = check_target(path, overwrite)
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
