@@ -254,7 +254,7 @@ def _plugins(commands):
 
 
 def _preparation(parser):
-    """The options that prepare a real image; see `euclid_resolved.imaging._prepare`."""
+    """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
     group = parser.add_argument_group("preparation of Euclid images")
     group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
     group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")

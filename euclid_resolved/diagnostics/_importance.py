@@ -133,7 +133,8 @@ def lofo(
     metric : str, optional
         Any of the six.
     models : iterable of (str, `~euclid_resolved.Model`), optional
-        What `lofo_models` gives, for whoever keeps trained models.
+        Each band, or name of what is left out, with the model that was trained without it, for whoever keeps
+        trained models; trained here without it.
 
     Returns
     -------

@@ -46,7 +46,8 @@ def radial_profiles(
         Width of the annuli; a number is in kpc. Without it 1.5 kpc (the paper's) where the pixel scale is a
         length, else a twentieth of the map.
     inclination, position_angle : `~astropy.units.Quantity`, float or "image", optional
-        Of all galaxies, a number in degrees; ``"image"`` takes `orientation` of each.
+        Of all galaxies, a number in degrees; ``"image"`` takes
+        `~euclid_resolved.maps.orientation` of each.
     region : str or `~regions.Region`, optional
         Use only pixels at least half inside: a DS9 file, or what else
         `~euclid_resolved.maps.region_weights` takes.

@@ -158,7 +158,7 @@ def published(property: str, estimator: str, features: str, metric: str) -> str:
     Returns
     -------
     text : str
-        `NOT_PUBLISHED` where there is no number.
+        ``not published in our copy`` where there is no number.
 
     Examples
     --------

@@ -226,7 +226,7 @@ def fit_relation(
     galaxy : array_like of int
         Which galaxy each pixel belongs to.
     form : {"linear", "quadratic", "saturating"}, optional
-        See `FORMS`.
+        A line, a parabola, or a power law that levels off at high density.
     bootstrap : int, optional
         How many samples of galaxies are drawn.
     seed : int, optional

@@ -77,11 +77,11 @@ def rmzr(
     -------
     table : `~astropy.table.QTable`
         One quantity a row, with ``error``: for the metallicity of ``all`` galaxies, and the ``true`` and
-        ``predicted`` one of the test galaxies, always at true density, the parameters of each of `FORMS`
-        and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and predicted
-        metallicity at fixed density: 0 where the estimate is the relation and nothing else. Values are NaN
-        for a form that the data do not constrain; ``meta["not_constrained"]`` names it. Medians and counts
-        for figures are in ``meta``, too.
+        ``predicted`` one of the test galaxies, always at true density, the parameters of each form (see
+        `fit_relation`) and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and
+        predicted metallicity at fixed density: 0 where the estimate is the relation and nothing else. Values
+        are NaN for a form that the data do not constrain; ``meta["not_constrained"]`` names it. Medians and
+        counts for figures are in ``meta``, too.
 
     Examples
     --------

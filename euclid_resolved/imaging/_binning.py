@@ -34,7 +34,7 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
         Sigma of the Gaussian that smooths it, in pixels.
     noise_factor : float, optional
         By how much the noise of an average exceeds that of independent pixels; see
-        `euclid_resolved.imaging._resample`.
+        `resample`.
 
     Returns
     -------

@@ -47,7 +47,7 @@ def match_psf(
         The band whose PSF all get; without it the one with the largest half-light radius.
     psf : mapping of str to array_like, or "gaussian", optional
         PSFs on the image's pixels, in place of ``image[band].meta["psf"]``; or Gaussians of the bands'
-        typical width (`euclid_resolved.images._bands`), which is cruder.
+        typical width (`~euclid_resolved.BANDS`), which is cruder.
     broaden : float, optional
         FWHM in pixels of the Gaussian; 0 for none. Without it the narrowest that works, none if possible.
     energy_tolerance : float, optional

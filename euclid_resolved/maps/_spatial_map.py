@@ -94,8 +94,9 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     quality : `~numpy.ndarray` of int, optional
         The bits of `Quality` for every pixel; zero without it.
     planes : dict of str to `~numpy.ndarray`, optional
-        Further planes in the map's unit: the names are those of `PLANES`. Cut-outs and products with a
-        positive number keep them, other arithmetic drops them.
+        Further planes in the map's unit: the ends ``lo`` and ``hi`` of its interval, one sigma of the image's
+        ``noise`` and of the ``model`` alone, the ``mean`` of the truth. Cut-outs and products with a positive
+        number keep them, other arithmetic drops them.
     **kwargs
         ``unit``, ``mask``, ``wcs``, ``uncertainty``, ``meta`` as for `~astropy.nddata.NDData`.
 

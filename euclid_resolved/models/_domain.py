@@ -239,7 +239,7 @@ class _LocalOutliers:
 
     @cached_property
     def _surroundings(self):
-        """What `~euclid_resolved.models._crowded.crowded` has to know of the reference pixels."""
+        """What `crowded` has to know of the reference pixels."""
         steps = np.array([k for k in _STEPS if k <= len(self.reference)])
         distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
         near, spacing = near.astype(np.int32), self.spacing[near]

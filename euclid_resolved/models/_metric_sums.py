@@ -37,7 +37,7 @@ class MetricSums:
     products : `~numpy.ndarray`
         Sums of products of their differences from those means, shape (3, 3).
     n_outliers : int
-        How many residuals are beyond `~euclid_resolved.models._metrics.OUTLIER`.
+        How many residuals are beyond `OUTLIER`.
     counts : `~numpy.ndarray`
         How many residuals fall into each bin between -2 and 2 dex; the first and the last bin hold all
         beyond.

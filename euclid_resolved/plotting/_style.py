@@ -89,7 +89,7 @@ def figure_size(width: str | u.Quantity = "column", ratio: float = 0.75) -> tupl
     Parameters
     ----------
     width : str or `~astropy.units.Quantity`, optional
-        One of `PAPER_WIDTHS`, or a length.
+        ``column`` (88 mm), ``wide`` (120 mm) or ``page`` (180 mm) of Astronomy & Astrophysics, or a length.
     ratio : float, optional
         Height over width.
 

@@ -75,7 +75,7 @@ class Part:
         The paper's own: ``Table 3``, ``Fig. 5``, ...
     title : str
     run : str
-        A name of `euclid_resolved.study._parts`, or of a diagnostic.
+        The name of a part that studies have, or of a diagnostic.
     options : dict
     """
 
@@ -147,11 +147,12 @@ def read_study(path: str | Path) -> Description:
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A TOML file, or the name of a study that comes with the package: see `SHIPPED`.
+        A TOML file, or the name of a study that comes with the package: ``paper`` or ``paper-fast``.
 
     Returns
     -------
-    description : `Description`
+    description : Description
+        The study, part by part.
 
     Raises
     ------

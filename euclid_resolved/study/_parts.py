@@ -33,7 +33,7 @@ PARTS = {
     "colours_test": robust.colours_test,
     "hyper_parameters": robust.hyper_parameters,
 }
-"""Functions ``part(runner, part)`` that return a `~euclid_resolved.study._result.Result`."""
+"""Functions ``part(runner, part)`` that return a `Result`."""
 
 _GALAXIES = ("radial_profiles",)  # diagnostics that need images, not pixels
 
@@ -43,12 +43,12 @@ def run_part(runner: Runner, part: Part) -> Result:
 
     Parameters
     ----------
-    runner : `~euclid_resolved.study._runner.Runner`
-    part : `~euclid_resolved.study._description.Part`
+    runner : `Runner`
+    part : `Part`
 
     Returns
     -------
-    result : `~euclid_resolved.study._result.Result`
+    result : `Result`
     """
     if part.run in PARTS:
         return PARTS[part.run](runner, part)

@@ -53,7 +53,7 @@ def write_report(runner: Runner, command: str) -> Path:
 
     Parameters
     ----------
-    runner : `~euclid_resolved.study._runner.Runner`
+    runner : `Runner`
     command : str
         What repeats the study.
 

@@ -25,7 +25,7 @@ class Journal:
         Of a strip.
     strips : dict of int to dict
         What is known of each, by its first row: ``sums``, of each of its planes, and ``count``, the fields of
-        a `~euclid_resolved.survey._tile.PixelCount`.
+        a `PixelCount`.
     """
 
     path: Path

@@ -162,7 +162,9 @@ def predict_tile(
 
     Returns
     -------
-    count : `PixelCount`
+    count : PixelCount
+        How many ``pixels`` there are, how many were ``judged``, how many of these are ``extrapolated``, and
+        in ``bits`` how many carry each bit of `~euclid_resolved.Quality`.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
     Returns
     -------
     model : `~euclid_resolved.Model`
-        The same, with an `Interval` for each property.
+        The same, with an `~euclid_resolved.models.Interval` for each property.
 
     Raises
     ------
