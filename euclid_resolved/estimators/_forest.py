@@ -27,7 +27,7 @@ class Forest:
 
     Examples
     --------
-    >>> from euclid_resolved.estimators._forest import arrange
+    >>> from euclid_resolved.estimators import arrange
     >>> forest = arrange([([0, -1, -1], [1, 0, 0], [2, 0, 0], [0.5, 0.1, 0.9])])
     >>> len(forest)
     1
@@ -206,7 +206,7 @@ def round_down(threshold):
 
 
 def arrange(trees):
-    """Collect the trees of any library into a `Forest`.
+    """Collect the trees of any library into the node arrays that `TreeEnsemble` runs.
 
     Parameters
     ----------
@@ -217,7 +217,9 @@ def arrange(trees):
 
     Returns
     -------
-    forest : `Forest`
+    forest : Forest
+        Four arrays of all nodes, tree after tree: where each tree begins, and of each node its column, its
+        right child, and its threshold or value.
 
     Examples
     --------

@@ -75,7 +75,7 @@ BANDS = {
 """The four Euclid bands by name, from blue to red."""
 
 EUCLID_BANDS = tuple(BANDS)
-"""Their names, from blue to red: the bands of the paper."""
+"""The names of the Euclid bands, from blue to red: the bands of the paper."""
 
 
 def band_name(text):

@@ -49,7 +49,7 @@ def open_image(
     scale : float, optional
         Side of the pixels wanted, pc.
     **preparation
-        The other options of `euclid_resolved.imaging._prepare`.
+        The other options of `euclid_resolved.imaging.prepare`.
 
     Returns
     -------

@@ -9,8 +9,8 @@ __all__ = ["read", "write"]
 def read(path):
     """Read a model, an image, a map or several maps from a file that `write` made, or an image of Euclid's.
 
-    The content of the file decides, not its name. Nothing in a file is trusted: see
-    `euclid_resolved.io.asdf._files`.
+    The content of the file decides, not its name. Nothing in a file is trusted: it is
+    looked through, and checked against its schema and its checksums, before anything is made of it.
 
     Parameters
     ----------

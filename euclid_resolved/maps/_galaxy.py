@@ -52,7 +52,7 @@ class Galaxy(HasCard):
     ----------
     name : str
         Its name, for example ``TNG000008_O5``.
-    image : `MultiBandImage` or callable
+    image : `~euclid_resolved.MultiBandImage` or callable
         The image, or a function without arguments that reads it: then nothing is kept in memory and
         every access reads anew.
     maps : mapping of str to `SpatialMap`, or callable
@@ -87,7 +87,7 @@ class Galaxy(HasCard):
 
     @property
     def image(self):
-        """The `MultiBandImage`."""
+        """The `~euclid_resolved.MultiBandImage`."""
         return self._image() if callable(self._image) else self._image
 
     @property
@@ -105,7 +105,7 @@ class Galaxy(HasCard):
 
         Returns
         -------
-        image : `MultiBandImage`
+        image : `~euclid_resolved.MultiBandImage`
         maps : dict of str to `SpatialMap`
         """
         image, maps = self.image, self.maps

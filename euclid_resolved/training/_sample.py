@@ -33,14 +33,14 @@ class Pixels(HasCard):
 
     Columns may lie in files (`~euclid_resolved.io.read_sample`), and those of some of the galaxies (`of`) are
     gathered only when they are looked at: what goes through many pixels does so by
-    `~euclid_resolved.models._columns.Columns.pieces`.
+    ``brightness.pieces()``, which gives some rows at a time.
 
     Attributes
     ----------
-    brightness : `~euclid_resolved.models._columns.Columns`
+    brightness : mapping of str to `~numpy.ndarray`
         Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays is taken as well, here and
         below.
-    truth : `~euclid_resolved.models._columns.Columns`
+    truth : mapping of str to `~numpy.ndarray`
         The properties in their linear units, float32, shape (n,), finite and positive.
     counts : tuple of int
         How many pixels each of `names` has.
@@ -56,7 +56,7 @@ class Pixels(HasCard):
         How many pixels above the clip were dropped because the truth had no logarithm.
     source : str
         The training set's name, for example the folder of the atlas.
-    noise : `~euclid_resolved.models._columns.Columns`
+    noise : mapping of str to `~numpy.ndarray`
         One sigma in MJy/sr by band, float32, shape (n,), zero where an image says nothing of its noise;
         empty where none does.
     star_forming : tuple

@@ -59,7 +59,7 @@ def split(galaxies, fraction=0.1, seed=1):
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy`
-        Projections of one galaxy stay together: see `group_name`.
+        Projections of one galaxy, ``TNG000008_O1`` to ``TNG000008_O5``, stay together.
     fraction : float, optional
         The fraction of galaxies in the test set; each set gets at least one.
     seed : int, optional
@@ -68,7 +68,7 @@ def split(galaxies, fraction=0.1, seed=1):
     Returns
     -------
     training, test : list of `~euclid_resolved.Galaxy`
-        In the order given. Where `~euclid_resolved.Galaxy.star_forming` is known for all, star-forming
+        In the order given. Where ``star_forming`` is known of all galaxies, star-forming
         and quiescent galaxies are split in the same proportion.
 
     Raises
@@ -114,7 +114,7 @@ def folds(galaxies, k=10, seed=1):
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy` or of their names
-        Projections of one galaxy stay together: see `group_name`.
+        Projections of one galaxy, ``TNG000008_O1`` to ``TNG000008_O5``, stay together.
     k : int, optional
     seed : int, optional
 

@@ -188,8 +188,9 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
 
     Yields
     ------
-    image : `LargeImage`
-        Its files are open inside the ``with`` block.
+    image : LargeImage
+        It has ``bands``, ``shape`` and ``wcs``; ``image.strip(image.read(start, stop))`` is some of its rows
+        as a `~euclid_resolved.MultiBandImage`. Its files are open inside the ``with`` block.
 
     Raises
     ------
