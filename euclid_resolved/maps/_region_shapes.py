@@ -11,6 +11,7 @@ import numpy as np
 from astropy.utils.data import get_readable_fileobj
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
+from regions import Regions, TextPixelRegion, TextSkyRegion
 
 from euclid_resolved.errors import InputError
 
@@ -38,7 +39,7 @@ class Shapes:
     excluded: tuple
 
 
-def read_region(source):
+def read_region(source: str | Path) -> Regions:
     """The shapes of a DS9 file or text.
 
     Parameters
@@ -65,8 +66,6 @@ def read_region(source):
     >>> [(shape.center.x, shape.radius, shape.meta["include"]) for shape in shapes]
     [(9.0, 3.0, 1), (9.0, 1.0, 0)]
     """
-    from regions import Regions, TextPixelRegion, TextSkyRegion
-
     name = str(source)
     try:
         is_file = Path(name).is_file()
@@ -136,7 +135,6 @@ def shapes_of(where):
         PixelRegion,
         PointPixelRegion,
         PointSkyRegion,
-        Regions,
         SkyRegion,
     )
 
