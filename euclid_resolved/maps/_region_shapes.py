@@ -5,15 +5,18 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.utils.data import get_readable_fileobj
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
-from regions import Regions, TextPixelRegion, TextSkyRegion
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from regions import Regions
 
 __all__ = ["read_region"]
 
@@ -39,7 +42,7 @@ class Shapes:
     excluded: tuple
 
 
-def read_region(source: str | Path) -> Regions:
+def read_region(source: str | Path) -> "Regions":
     """The shapes of a DS9 file or text.
 
     Parameters
@@ -66,6 +69,8 @@ def read_region(source: str | Path) -> Regions:
     >>> [(shape.center.x, shape.radius, shape.meta["include"]) for shape in shapes]
     [(9.0, 3.0, 1), (9.0, 1.0, 0)]
     """
+    from regions import Regions, TextPixelRegion, TextSkyRegion
+
     name = str(source)
     try:
         is_file = Path(name).is_file()
@@ -135,6 +140,7 @@ def shapes_of(where):
         PixelRegion,
         PointPixelRegion,
         PointSkyRegion,
+        Regions,
         SkyRegion,
     )
 
