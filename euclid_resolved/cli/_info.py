@@ -1,12 +1,18 @@
 """The commands that say what is there: in files, and among plugins."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _described, _print
 from euclid_resolved.errors import InputError
 
+if TYPE_CHECKING:
+    from argparse import Namespace
 
-def info(options):
+
+def info(options: Namespace) -> None:
     """Say what files hold."""
     from euclid_resolved.io._atlas import read_atlas
     from euclid_resolved.io._read_write import read
@@ -42,7 +48,7 @@ def info(options):
             print(f"{name}: {content!r}")
 
 
-def plugins(options):
+def plugins(options: Namespace) -> int:
     """List what is registered, or run the test kit on it."""
     from astropy.table import Table
 

@@ -4,10 +4,13 @@ Exit codes: 0 all went well; 2 the words of the command make no sense, whatever 
 else failed; 130 interrupted. One line says what.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 from euclid_resolved._version import __version__
 from euclid_resolved.cli import _commands as run
@@ -21,7 +24,7 @@ __all__ = ["main"]
 _OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
@@ -77,7 +80,7 @@ def _one_line_warning(message, category, filename, lineno, file=None, line=None)
     print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="euclid-resolved",
         description="Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies.",

@@ -1,14 +1,20 @@
 """The command that maps images: one, a whole tile by strips, or many."""
 
+from __future__ import annotations
+
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.io._files import check_target
 from euclid_resolved.plotting._style import check_figure_name
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing asked for needs all of it
 
@@ -19,7 +25,7 @@ _WHOLE = (
 )  # fmt: skip
 
 
-def predict(options):
+def predict(options: Namespace) -> None:
     """Map images with a model."""
     from euclid_resolved.io.asdf._files import read_model
 
@@ -268,8 +274,11 @@ def _report_count(path, count):
 
 def _report(path, maps):
     """What a user should know about maps before believing them."""
+    import astropy.units as u
     import numpy as np
 
+    from euclid_resolved.images._pixels import pixel_scale
+    from euclid_resolved.maps._regions import total
     from euclid_resolved.survey._tile import count_pixels
 
     _report_count(path, count_pixels(maps))
@@ -282,3 +291,5 @@ def _report(path, maps):
                 relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
                 text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
             print(text)
+            if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
+                print(f"  {total(map_)}")

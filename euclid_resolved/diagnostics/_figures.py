@@ -1,6 +1,10 @@
 """Figures of diagnostics of one model: importance, relations, profiles."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +22,13 @@ from euclid_resolved.plotting._style import (
     axis_label,
 )
 
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.diagnostics._relations import Relation
+
 __all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
 
 
@@ -32,29 +43,31 @@ METRIC_LABELS = {
 _LINES = ("-", "--", "-.", ":")
 
 
-def numbers(column):
+def numbers(column: Any) -> np.ndarray:
     return np.asarray(getattr(column, "value", column), float)
 
 
-def symbol(name):
+def symbol(name: str) -> str:
     return f"${get_property(name).symbol}$"
 
 
-def properties_of(table):
+def properties_of(table: Table) -> list[str]:
     return list(dict.fromkeys(str(name) for name in table["property"]))
 
 
-def rows_of(table, name):
+def rows_of(table: Table, name: str) -> Table:
     return table[np.asarray(table["property"]) == name]
 
 
-def panels(n, width=3.4, height=3.0, figure=None, **options):
+def panels(
+    n: int, width: float = 3.4, height: float = 3.0, figure: Figure | SubFigure | None = None, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """A row of `n` panels in a figure, a new one where none is given."""
     figure = own_figure(figure, (width * n, height))
     return figure, figure.subplots(1, n, squeeze=False, **options)
 
 
-def own_panel(ax, width, height):
+def own_panel(ax: Axes | None, width: float, height: float) -> Any:
     """The axes that were given, or those of a new figure."""
     return panels(1, width, height)[1][0][0] if ax is None else ax
 
@@ -67,7 +80,7 @@ def _bars(axis, labels, values, errors=None):
     axis.axvline(0, color="black", lw=0.8)
 
 
-def plot_importance(table, *, figure=None):
+def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Impurity importance of each column, a panel a property (the paper's Fig. 9).
 
     Parameters
@@ -110,7 +123,7 @@ def plot_importance(table, *, figure=None):
     return figure
 
 
-def plot_lofo(table, *, figure=None):
+def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """What is lost without each band, a panel a property (the right of the paper's Fig. 10).
 
     Parameters
@@ -145,7 +158,7 @@ def plot_lofo(table, *, figure=None):
     return figure
 
 
-def plot_permutation(table, *, figure=None):
+def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """What is lost when each band is shuffled, among all pixels and within galaxies.
 
     Parameters
@@ -183,7 +196,7 @@ def plot_permutation(table, *, figure=None):
     return figure
 
 
-def plot_shuffle(table, *, ax=None):
+def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
     """R2 of metallicity with and without what is known beyond density.
 
     Parameters
@@ -218,7 +231,9 @@ def plot_shuffle(table, *, ax=None):
     return axis.figure
 
 
-def plot_rmzr(table, relations=(), *, figure=None):
+def plot_rmzr(
+    table: QTable, relations: Sequence[Relation] = (), *, figure: Figure | SubFigure | None = None
+) -> Figure:
     """Density plots of metallicity against density, with running medians and fits (the paper's Fig. 8).
 
     Parameters
@@ -257,7 +272,7 @@ def plot_rmzr(table, relations=(), *, figure=None):
     figure, axes = panels(3, 4.2, 4.3, figure, sharex=True, sharey=True)
     axes = axes[0]
     reference = [np.array(v) for v in shown["all"]["medians"]]
-    inside = [], []
+    inside: tuple[list[float], list[float]] = [], []
     brightest = np.log10(max(np.max(panel["counts"]) for panel in shown.values()))
     for axis, (case, title) in zip(axes, titles.items(), strict=True):
         panel = shown[case]
@@ -304,7 +319,7 @@ def plot_rmzr(table, relations=(), *, figure=None):
     return figure
 
 
-def plot_profiles(table, *, figure=None):
+def plot_profiles(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """True and predicted radial profiles, a row a galaxy (at most six), a column a property.
 
     Parameters

@@ -1,5 +1,11 @@
 """True and estimated radial profiles of galaxies whose truth is known."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -7,12 +13,26 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._profiles import orientation, radial_profile
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from regions import Region
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+
 __all__ = ["radial_profiles"]
 
 
 def radial_profiles(
-    model, training, test, *, bin_width=None, inclination=0.0, position_angle=0.0, region=None
-):
+    model: Model,
+    training: object,
+    test: Sequence[Galaxy],
+    *,
+    bin_width: u.Quantity | str | float | None = None,
+    inclination: u.Quantity | float | str = 0.0,
+    position_angle: u.Quantity | float | str = 0.0,
+    region: Region | str | Path | None = None,
+) -> QTable:
     """True and estimated radial profiles of the test galaxies (the paper's Figs. 5 and 6).
 
     Parameters

@@ -1,10 +1,17 @@
 """Fits of a relation between two properties, with errors from drawing galaxies again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["fit_relation"]
 
@@ -14,22 +21,22 @@ _WIDTH = 0.05  # dex: bins of density
 _MOST_LOST = 0.05  # of the bootstrap samples that may leave a form unconstrained
 
 
-def linear(x, a, b):
+def linear(x: np.ndarray, a: float, b: float) -> np.ndarray:
     """``a + b (x - 2)``."""
     return a + b * (x - _PIVOT)
 
 
-def quadratic(x, a, b, c):
+def quadratic(x: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
     """``a + b (x - 2) + c (x - 2)^2``."""
     return a + b * (x - _PIVOT) + c * (x - _PIVOT) ** 2
 
 
-def saturating(x, y0, gamma, x0):
+def saturating(x: np.ndarray, y0: float, gamma: float, x0: float) -> np.ndarray:
     """``y0 - gamma log10(1 + 10^-(x - x0))``: a power law of slope gamma that levels off at y0 above x0."""
     return y0 - gamma * np.log10(1 + 10.0 ** -(x - x0))
 
 
-FORMS = {
+FORMS: dict[str, tuple[Callable[..., np.ndarray], tuple[str, ...]]] = {
     "linear": (linear, ("a", "b")),
     "quadratic": (quadratic, ("a", "b", "c")),
     "saturating": (saturating, ("y0", "gamma", "x0")),
@@ -198,7 +205,15 @@ def partial_correlation(sums):
     return float(cov / np.sqrt(var)) if var > 1e-12 else np.nan
 
 
-def fit_relation(x, y, galaxy, form="linear", *, bootstrap=200, seed=1):
+def fit_relation(
+    x: ArrayLike,
+    y: ArrayLike,
+    galaxy: ArrayLike,
+    form: Literal["linear", "quadratic", "saturating"] = "linear",
+    *,
+    bootstrap: int = 200,
+    seed: int = 1,
+) -> tuple[dict[str, float], dict[str, float]]:
     """Fit a relation between density and metallicity, with errors by bootstrap over galaxies.
 
     Pixels of one galaxy are alike; drawing pixels would give errors many times too small.

@@ -1,12 +1,21 @@
 """Figures of diagnostics that train again: learning curves, scatter of runs, bias of the sample."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.diagnostics._figures import numbers, own_panel, properties_of, rows_of, symbol
 from euclid_resolved.plotting._style import BLUE, PROPERTY_COLOURS, RED
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def plot_learning_curve(table, *, ax=None):
+
+def plot_learning_curve(table: QTable, *, ax: Axes | None = None) -> Figure:
     """R2 against the number of training galaxies.
 
     Parameters
@@ -48,7 +57,7 @@ def plot_learning_curve(table, *, ax=None):
     return axis.figure
 
 
-def plot_runs(table, *, ax=None):
+def plot_runs(table: QTable, *, ax: Axes | None = None) -> Figure:
     """R2 of folds, or its mean and scatter over runs, by property.
 
     Parameters
@@ -90,7 +99,7 @@ def plot_runs(table, *, ax=None):
     return axis.figure
 
 
-def plot_sample_bias(table, *, ax=None):
+def plot_sample_bias(table: QTable, *, ax: Axes | None = None) -> Figure:
     """R2 on training and on test galaxies, side by side.
 
     Parameters
@@ -127,7 +136,7 @@ def plot_sample_bias(table, *, ax=None):
     return axis.figure
 
 
-def plot_colour_recovery(table, *, ax=None):
+def plot_colour_recovery(table: QTable, *, ax: Axes | None = None) -> Figure:
     """1 - R2 of each colour, logarithmic: the smaller, the better recovered (the paper's Table D.1).
 
     Parameters

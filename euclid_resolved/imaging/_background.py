@@ -59,9 +59,10 @@ def subtract_background(
     -------
     image : `~euclid_resolved.MultiBandImage`
         Mask as before, and blocks of exact zeros (`euclid_resolved.images.zero_blocks`), which are no sky
-        and are zero no more afterwards. The error of the level is added to the uncertainty in quadrature,
-        where there is one: right for a pixel, but it is common to all pixels of a band. The record gives,
-        by band, ``level``, ``level_error``, ``pixel_scatter`` (MJy/sr) and ``n_pixels``.
+        and are zero no more afterwards. The error of the level is common to all pixels of a band: it is in
+        the uncertainty, where there is one, and stays as large when pixels are averaged
+        (`euclid_resolved.images.common_errors`). The record gives, by band, ``level``, ``level_error``,
+        ``pixel_scatter`` (MJy/sr) and ``n_pixels``.
 
     Raises
     ------
@@ -127,8 +128,8 @@ def subtract_background(
                     "(a larger image, an annulus, method='mesh', or max_scatter=)"
                 )
         plane.data -= surface if method == "mesh" else level
-        if plane.sigma is not None:
-            plane.sigma = np.hypot(plane.sigma, measured[band]["level_error"])
+        # In place of an earlier level's error, which this level has taken off with it.
+        plane.common["background"] = {"level": measured[band]["level_error"], "all_bands": False}
     return new_image(image, bands, "background", settings, measured)
 
 

@@ -32,7 +32,12 @@ _CARDS = {
     "trust": "TRUST",
 }
 
-_RESERVED = {"QUALITY", "PRIMARY"}
+_NUMBERS = {
+    "shared_variance": ("SHAREVAR", "part of the variance that all pixels share"),
+    "correlated_pixels": ("CORRPIX", "pixels over which the noise of one is spread"),
+}
+
+_RESERVED = {"QUALITY", "BINS", "PRIMARY"}
 _ERROR = "_ERR"
 _PLANES = {f"_{name.upper()}": name for name in PLANES}
 
@@ -56,8 +61,8 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     Returns
     -------
     hdulist : `~astropy.io.fits.HDUList`
-        Stellar mass, metallicity and age first, others in the order given; ``QUALITY`` (the bits of all
-        maps together) last, with the meaning of each bit in its header.
+        Stellar mass, metallicity and age first, others in the order given; ``BINS`` (of an image that was
+        binned); ``QUALITY`` (the bits of all maps together) last, with the meaning of each bit in its header.
 
     Raises
     ------
@@ -87,6 +92,11 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
             raise InputError(f"{name}: the bits of the quality plane do not fit 31-bit integers")
         quality |= spatial_map.quality.astype(np.int32)
         hdus += _map_hdus(name, spatial_map)
+    bins = next((m.meta["bins"] for m in maps.values() if np.shape(m.meta.get("bins")) == shape), None)
+    if bins is not None:
+        header = _header(next(iter(maps.values())), "BINS", "bins")
+        header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
+        hdus.append(fits.ImageHDU(bins.astype(">i4"), header))
     header = _header(next(iter(maps.values())), "QUALITY", "quality")
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
@@ -203,6 +213,9 @@ def _map_hdus(name, spatial_map):
     for key, card in _CARDS.items():
         if isinstance(spatial_map.meta.get(key), str):
             header[card] = _escape(spatial_map.meta[key])
+    for key, (card, meaning) in _NUMBERS.items():
+        if isinstance(spatial_map.meta.get(key), float):
+            header[card] = (spatial_map.meta[key], meaning)
     hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
     if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
         try:
@@ -294,6 +307,9 @@ def _maps(hdulist):
     images = {hdu.name: hdu for hdu in hdulist if hdu.data is not None and is_plane(hdu)}
     quality = images.pop("QUALITY", None)
     quality = None if quality is None else _native(quality).astype(np.int32)
+    bins = None
+    if "BINS" in images and images["BINS"].data.dtype.kind == "i":
+        bins = _native(images.pop("BINS")).astype(np.int32)
     maps = {}
     for extname, hdu in images.items():
         if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
@@ -302,6 +318,9 @@ def _maps(hdulist):
         for key, card in _CARDS.items():
             if isinstance(header.get(card), str):
                 meta[key] = _unescape(header[card])
+        meta |= {key: float(header[card]) for key, (card, _) in _NUMBERS.items() if card in header}
+        if bins is not None and bins.shape == hdu.data.shape[-2:]:
+            meta["bins"] = bins.copy()
         if "PIXSCALE" in header and "PIXSUNIT" in header:
             meta["pixel_scale"] = u.Quantity(header["PIXSCALE"], header["PIXSUNIT"])
         unit = u.Unit(header["BUNIT"], format="fits") if "BUNIT" in header else None

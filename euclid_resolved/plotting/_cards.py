@@ -4,6 +4,8 @@ Everything that comes from data or files is escaped, colours are those of the no
 cannot be shown is left out: a card never fails.
 """
 
+from __future__ import annotations
+
 import base64
 import functools
 import io
@@ -30,7 +32,7 @@ _FEW = 20_000  # pixels of a sample that are looked at
 _MANY = 200_000  # values of a map that percentiles are taken of, at most
 
 
-def card(thing):
+def card(thing: object) -> str:
     """The card of an image, a map, a galaxy, pixels or a model; where it fails, the plain representation.
 
     Parameters

@@ -1,7 +1,11 @@
 """One figure to believe maps by, or not: the bands, the maps, their errors, and the reasons of every gap."""
 
+from __future__ import annotations
+
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
@@ -17,10 +21,24 @@ from euclid_resolved.plotting._maps import (
 )
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["quicklook"]
 
 
-def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=None, **options):
+def quicklook(
+    image: MultiBandImage | str | Path | Mapping[str, str | Path] | Sequence[str],
+    maps: Mapping[str, SpatialMap] | None = None,
+    model: Model | None = None,
+    *,
+    title: str | None = None,
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+    **options: Any,
+) -> Figure:
     """Draw an image and its maps: bands, maps, errors where they are known, and the reason of every gap.
 
     Parameters
@@ -73,13 +91,15 @@ def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=
     return _draw(image, maps, image.name if title is None else title, figure, figsize)
 
 
-def _read(image, bands):
+def _read(image: Any, bands: Sequence[str] | None) -> MultiBandImage:
     from euclid_resolved.io.euclid._cutout import read_euclid
 
     return read_euclid(image) if bands is None else read_euclid(image, bands=bands)
 
 
-def _mapped(image, model, options):
+def _mapped(
+    image: Any, model: Model | None, options: Mapping[str, Any]
+) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
     """The image, read where it has to be, and its maps."""
     if model is None:
         from euclid_resolved.mock._default_model import default_model
@@ -91,7 +111,13 @@ def _mapped(image, model, options):
     return image, model.predict_maps(image, **options)
 
 
-def _draw(image, maps, title, figure, figsize):
+def _draw(
+    image: MultiBandImage,
+    maps: Mapping[str, SpatialMap],
+    title: str,
+    figure: Figure | SubFigure | None,
+    figsize: tuple[float, float] | None,
+) -> Figure:
     errors = {name: map_ for name, map_ in maps.items() if map_.uncertainty is not None}
     rows, columns = 3 if errors else 2, max(len(image), len(maps) + 1)
     first = next(iter(maps.values()))

@@ -1,13 +1,23 @@
 """Figures of a study: the sets, and the accuracy of all cases."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.diagnostics._figures import METRIC_LABELS, panels as _panels
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._properties import get_property
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
-def plot_distributions(values, labels):
+
+def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Mapping[str, str]) -> Figure:
     """Normalised distributions of global properties of sets of galaxies (the paper's Fig. 2).
 
     Parameters
@@ -27,18 +37,18 @@ def plot_distributions(values, labels):
         "training": {"color": "tab:blue", "ls": "--"},
     }
     for axis, (key, label) in zip(axes[0], labels.items(), strict=True):
-        everything = np.concatenate([np.asarray(each[key], float) for each in values.values()])
-        bins = np.histogram_bin_edges(everything, 12)
-        for name, each in values.items():
+        found = {name: np.asarray(each[key], float) for name, each in values.items()}
+        bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
+        for name, each in found.items():
             style = {"histtype": "step", "color": "tab:red", "lw": 1.6} | styles.get(name, {})
-            axis.hist(each[key], bins, density=True, label=f"{name} ({len(each[key])})", **style)
+            axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
         axis.set(xlabel=label, yticks=[])
     axes[0][0].set_ylabel("normalised number of galaxies")
     axes[0][0].legend(frameon=False, fontsize="small")
     return figure
 
 
-def plot_accuracy(table, *, by="estimator", metric="r2"):
+def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") -> Figure:
     """A metric of several cases, grouped bars, a panel a property.
 
     Parameters

@@ -1,5 +1,9 @@
 """The parts a study can have: those of the paper by name, and every registered diagnostic."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from euclid_resolved.diagnostics._contract import run_chain
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.study import (
@@ -9,6 +13,10 @@ from euclid_resolved.study import (
     _robust as robust,
 )
 from euclid_resolved.study._result import Result
+
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
 
 PARTS = {
     "distributions": accuracy.distributions,
@@ -30,7 +38,7 @@ PARTS = {
 _GALAXIES = ("radial_profiles",)  # diagnostics that need images, not pixels
 
 
-def run_part(runner, part):
+def run_part(runner: Runner, part: Part) -> Result:
     """Run a part of the paper or a diagnostic.
 
     Parameters

@@ -1,9 +1,13 @@
 """Map many images with one model: one after the other, or spread over the workers of a Dask cluster."""
 
+from __future__ import annotations
+
 import secrets
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -26,9 +30,20 @@ REPORT = "report.ecsv"
 
 
 def predict_many(
-    model, images, folder, *, workers=None, scheduler=None, overwrite=False, progress=True, draws=0, seed=1,
-    level=LEVELS[0], min_sn=MIN_SN, **opening,
-):  # fmt: skip
+    model: str | Path,
+    images: Sequence[Any] | Mapping[str, Any],
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    draws: int = 0,
+    seed: int = 1,
+    level: float = LEVELS[0],
+    min_sn: float | None = MIN_SN,
+    **opening: Any,
+) -> Table:
     """Map many images, each into a file of its own, ``NAME_maps.fits``.
 
     A file that this model made of the same image with the same options is kept, so that a call that was
@@ -39,7 +54,7 @@ def predict_many(
     ----------
     model : path-like
         A model file that every worker can read.
-    images : sequence, mapping, or `~astropy.table.Table`
+    images : sequence or mapping
         Paths, or pairs of a name and a path, or paths by name; everything that
         `euclid_resolved.io.open_image` opens. For fields of mosaics see `fields_of`.
     folder : path-like
@@ -113,7 +128,7 @@ def predict_many(
     bar, tell = _told(len(pieces), progress)
     with bar:
         if workers is None and scheduler is None:
-            rows = {}
+            rows: dict[str, dict[str, Any]] = {}
             for piece in pieces:
                 rows[piece["name"]] = map_piece(piece)
                 tell(rows[piece["name"]])
@@ -124,7 +139,7 @@ def predict_many(
     return report
 
 
-def check_folder(folder):
+def check_folder(folder: str | Path) -> None:
     """Refuse what cannot be, or is not meant as, a folder for the maps of several images."""
     if Path(folder).is_dir():
         return
@@ -132,7 +147,7 @@ def check_folder(folder):
         raise InputError(f"{folder} is no folder; several images need one to hold their maps")
 
 
-def fields_of(tiles, table):
+def fields_of(tiles: str | Path, table: Table) -> dict[str, tuple[str | Path, dict[str, Any]]]:
     """Fields of mosaics as images for `predict_many`.
 
     Parameters
@@ -190,7 +205,9 @@ def _column(table, name, unit):
     return values
 
 
-def name_images(images):
+def name_images(
+    images: Sequence[Any] | Mapping[str, Any],
+) -> list[tuple[str, str | list[str], dict[str, Any]]]:
     """Names of images, by which their maps are called.
 
     Parameters
@@ -216,7 +233,7 @@ def name_images(images):
     """
     if isinstance(images, str | Path | Table):
         raise InputError("a list of images is needed; for a table of positions see fields_of")
-    if isinstance(images, dict):
+    if isinstance(images, Mapping):
         pairs = list(images.items())
     else:
         pairs = [_pair(image) for image in images]

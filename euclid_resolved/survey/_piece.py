@@ -1,5 +1,7 @@
 """One of many images: read, mapped and written, in whichever process this runs."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import sys
@@ -7,6 +9,7 @@ import time
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from astropy.io import fits
 
@@ -20,7 +23,7 @@ from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.survey._tile import count_pixels
 
 
-def map_piece(piece):
+def map_piece(piece: dict[str, Any]) -> dict[str, Any]:
     """Map one image, in whichever process this runs.
 
     Parameters
@@ -91,7 +94,9 @@ def _mapped(model, piece):
     return row_of(name, "mapped", count.judged, count.extrapolated)
 
 
-def row_of(name, status, judged=0, extrapolated=0, message=""):
+def row_of(
+    name: str, status: str, judged: int = 0, extrapolated: int = 0, message: str = ""
+) -> dict[str, Any]:
     """A row of the report."""
     flagged = extrapolated / judged if judged else 0.0
     return {

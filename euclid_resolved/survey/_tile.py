@@ -1,12 +1,16 @@
 """Map an image that is larger than the memory, such as a whole Euclid tile, strip by strip."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
@@ -25,6 +29,10 @@ from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.survey._journal import Journal
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._spatial_map import SpatialMap
+    from euclid_resolved.models._model import Model
 
 __all__ = ["predict_tile"]
 
@@ -56,9 +64,9 @@ class PixelCount:
     pixels: int = 0
     judged: int = 0
     extrapolated: int = 0
-    bits: dict = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
-    def __add__(self, other):
+    def __add__(self, other: PixelCount) -> PixelCount:
         return PixelCount(
             self.pixels + other.pixels,
             self.judged + other.judged,
@@ -67,7 +75,7 @@ class PixelCount:
         )
 
 
-def count_pixels(maps):
+def count_pixels(maps: Mapping[str, SpatialMap]) -> PixelCount:
     """Count the pixels of maps of one image.
 
     Parameters
@@ -92,7 +100,7 @@ def count_pixels(maps):
     judged = ~np.asarray(first.mask)
     # One pass: every combination of bits is a number, and there are few.
     values, counts = np.unique(first.quality, return_counts=True)
-    bits = {bit.name: int(counts[(values & bit) != 0].sum()) for bit in Quality}
+    bits = {name: int(counts[(values & bit) != 0].sum()) for name, bit in Quality.__members__.items()}
     return PixelCount(
         judged.size,
         int(judged.sum()),
@@ -102,9 +110,24 @@ def count_pixels(maps):
 
 
 def predict_tile(
-    model, source, output, *, properties=None, rows=None, overwrite=False, progress=True, level=LEVELS[0],
-    min_sn=MIN_SN, draws=0, seed=1, n_jobs=-1, zero_point=None, flag_bits=None, ebv=None, sfd=False,
-):  # fmt: skip
+    model: Model,
+    source: str | Path | Mapping[str, str | Path] | Sequence[str],
+    output: str | Path,
+    *,
+    properties: Sequence[str] | None = None,
+    rows: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    level: float = LEVELS[0],
+    min_sn: float | None = MIN_SN,
+    draws: int = 0,
+    seed: int = 1,
+    n_jobs: int = -1,
+    zero_point: float | Mapping[str, float] | None = None,
+    flag_bits: int | None = None,
+    ebv: float | None = None,
+    sfd: bool = False,
+) -> PixelCount:
     """Map an image on disk strip by strip, into one FITS file.
 
     The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from helpers import NAMES, SHARED, an_image, brightness, sky_wcs
+from helpers import NAMES, SHARED, an_image, brightness, image_of, sky_wcs
 
 from euclid_resolved import (
     EUCLID_BANDS,
@@ -320,6 +320,22 @@ def test_something_else_than_a_model_is_refused(fails, atlas, model_file, tmp_pa
 def maps_of(path):
     with fits.open(path) as hdus:
         return {hdu.name: (hdu.data.copy(), hdu.header.copy()) for hdu in hdus}
+
+
+def test_the_total_is_printed_with_what_is_not_known_about_it(model_file, tmp_path, capsys):
+    """A fifth of the pixels masked; errors of drawn noise alone, so that nobody knows what pixels share."""
+    bands = brightness((10, 14))
+    mask = np.zeros((10, 14), bool)
+    mask[:2] = True
+    image = image_of(bands, sigma=0.001, masks=dict.fromkeys(bands, mask), meta={"pixel_scale": 100 * u.pc})
+    write(tmp_path / "image.asdf", image)
+    words = ["predict", model_file, tmp_path / "image.asdf", "-o", tmp_path / "maps.fits"]
+    assert run(*words) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "total stellar_mass_density" in row)
+    assert "20.0 % of the region without a value" in line and "+-" not in line
+    assert run(*words, "--draws", "4", "--overwrite") == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "total stellar_mass_density" in row)
+    assert "+-" in line and "lower limit: pixels taken as independent" in line
 
 
 @real

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import astropy.units as u
 import numpy as np
@@ -22,7 +23,7 @@ from euclid_resolved.errors import InputError, ModelFileError
 from euclid_resolved.estimators import Mean
 from euclid_resolved.io import open_image
 from euclid_resolved.survey import _cluster, _many as module, _piece as _piece, predict_many
-from euclid_resolved.survey._many import fields_of
+from euclid_resolved.survey._many import fields_of, name_images
 
 SHAPE, N = (12, 14), 6
 
@@ -67,6 +68,11 @@ def serial(model, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     predict_many(model, images, folder, draws=3)
     return folder
+
+
+def test_any_mapping_names_its_images():
+    named = name_images(MappingProxyType({"M 51": "/tiles/one.fits"}))
+    assert named == [("M 51", "/tiles/one.fits", {})]
 
 
 def test_the_maps_are_those_of_the_model(model, images, serial):
