@@ -53,8 +53,7 @@ def prepare(
     Examples
     --------
     >>> import astropy.units as u
-    >>> from euclid_resolved.imaging import prepare
-    >>> from euclid_resolved.imaging._prepare import describe_history
+    >>> from euclid_resolved.imaging import describe_history, prepare
     >>> from euclid_resolved.testing import example_galaxies
     >>> image = example_galaxies(1, side=32)[0].image
     >>> image.meta["pixel_scale"] = 0.1 * u.arcsec
