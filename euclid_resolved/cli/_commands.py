@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from euclid_resolved._checks import check_name, did_you_mean
@@ -140,6 +141,7 @@ def train(options):
     model.training.update(
         atlas=truth.atlas,
         test_galaxies=[galaxy.name for galaxy in test],
+        test_groups=[galaxy.group for galaxy in test],
         test=_as_dict(table),
     )
     write(options.output, model, overwrite=options.overwrite)
@@ -178,6 +180,7 @@ def evaluate(options):
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
+    from euclid_resolved.training._sample import pixels_of
 
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
@@ -190,8 +193,9 @@ def evaluate(options):
             raise InputError(
                 f"{options.model} was trained on this atlas and no galaxy of {options.observer} held out"
             )
-    unseen = truth.of(galaxies, model.clip, model.clip_band)
-    table = measure(model, unseen, per_galaxy=options.per_galaxy, progress=True)
+    unseen = pixels_of(truth.of(galaxies, model.clip, model.clip_band), model, progress=True)
+    # Galaxies of another atlas may have the names of those that the model has seen.
+    table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
     if options.json:
         if options.per_galaxy:
             names = dict.fromkeys(table["galaxy"])

@@ -1,7 +1,10 @@
 """Compare a model's estimates with the truth of galaxies."""
 
+import warnings
+
 import numpy as np
 
+from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._metrics import metrics
 
@@ -58,7 +61,8 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     ----------
     model : `~euclid_resolved.Model`
     galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
-        Galaxies the model has not seen, if the figures are to mean anything.
+        Galaxies the model has not seen, if the figures are to mean anything. Of pixels that were kept down to
+        a lower clip, or to none, those above the model's count.
     per_galaxy : bool, optional
         A row for every galaxy and property instead of one a property.
     progress : bool, optional
@@ -68,8 +72,19 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     -------
     table : `~astropy.table.QTable`
         One row a property: ``r2``, ``rmse``, ``nmad``, ``bias`` (dex), ``outlier_fraction``,
-        ``pearson``, ``n_pixels``, ``n_galaxies``; the fraction of pixels that were kept is in
-        ``meta["kept"]``.
+        ``pearson``, ``n_pixels``, ``n_galaxies`` (groups: views of one count as one). The fraction of pixels
+        that were kept is in ``meta["kept"]``, the galaxies that the model was trained on, from whatever side,
+        in ``meta["seen_in_training"]``.
+
+    Raises
+    ------
+    InputError
+        If a band or the truth is missing, no pixel is left, or pixels above the model's clip are not there.
+
+    Warns
+    -----
+    DataWarning
+        If the model was trained on some of the galaxies, or on what looks like other views of them.
 
     Examples
     --------
@@ -90,6 +105,9 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     from euclid_resolved.training._sample import pixels_of
 
     pixels = pixels_of(galaxies, model, progress=progress)
+    if not len(pixels):
+        raise InputError(f"no pixel of {len(pixels.names)} galaxies is above the model's clip")
+    seen = _warn_of_seen(model, pixels)
     rows = []
     for name, estimate in estimate_pixels(model, pixels).items():
         truth = to_dex(pixels.truth[name])
@@ -101,7 +119,7 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
                     {"property": name, "galaxy": galaxy, **metrics(truth[own], estimate[own]), **counts}
                 )
         else:
-            counts = {"n_pixels": len(truth), "n_galaxies": len(pixels.names)}
+            counts = {"n_pixels": len(truth), "n_galaxies": len(set(pixels.groups))}
             rows.append({"property": name, **metrics(truth, estimate), **counts})
     table = QTable(rows=rows)
     for name in ("rmse", "nmad", "bias"):
@@ -109,7 +127,27 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     for name in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
         table[name].info.format = ".3f"
     table.meta["kept"] = pixels.kept
+    table.meta["seen_in_training"] = list(seen)
     return table
+
+
+def _warn_of_seen(model, pixels):
+    """Say so where accuracy is measured on what the model was trained on."""
+    from euclid_resolved.training._groups import check_groups, seen_by, warn_of_views
+
+    seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas)
+    if seen:
+        which = f"{', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}"
+        message = (
+            f"the model was trained on {len(seen)} of these {len(pixels.names)} galaxies ({which}), or on "
+            "others of their group: this is no accuracy for galaxies that it has not seen"
+        )
+        warnings.warn(message, DataWarning, stacklevel=3)
+    elif not pixels.atlas or pixels.atlas == model.training.get("atlas", pixels.atlas):
+        trained = [str(name) for name in model.training.get("galaxies", ())]
+        groups = check_groups(trained, model.training.get("groups", ()))
+        warn_of_views([*trained, *pixels.names], [*groups, *pixels.groups], stacklevel=3)
+    return seen
 
 
 def finish(rows, **meta):
