@@ -73,13 +73,11 @@ def values_in(what, values, unit=SURFACE_BRIGHTNESS):
 
 
 def _together(what, values):
-    """A list as an array; one of quantities keeps their unit, one with masked numbers its mask."""
+    """A list as an array: one of quantities keeps their unit, a masked number in it is none."""
     try:
         if any(isinstance(value, u.Quantity) for value in values):
             return u.Quantity(values)
-        if any(value is np.ma.masked for value in values):
-            return np.ma.array(values)
-        return np.asarray(values)
+        return np.asarray([np.nan if value is np.ma.masked else value for value in values])
     except (u.UnitsError, TypeError, ValueError) as error:
         raise InputError(f"{what}: numbers of one unit and one shape are needed: {error}") from error
 

@@ -116,10 +116,15 @@ class Galaxy(HasCard):
         self.name = str(name)
         if group is not None and (not isinstance(group, str | int) or not str(group).strip()):
             raise InputError(f"{self.name}: a group is the name of an object, got {group!r}")
-        self.group = group_name(self.name) if group is None else str(group)
+        self._group = None if group is None else str(group)
         self._image, self._maps = image, maps
         self.star_forming = star_forming
         self.meta = dict(meta or {})
+
+    @property
+    def group(self):
+        """The object that it shows; what its name says, unless it was told."""
+        return group_name(self.name) if self._group is None else self._group
 
     @property
     def image(self):

@@ -1,5 +1,6 @@
 """What a training set covered: estimates outside it are extrapolations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,7 +90,7 @@ class Domain:
         domain : `Domain`
         """
         brightness, noise = (
-            given if isinstance(given, Columns) else Columns(brightness_of(given) if given else {})
+            given if isinstance(given, Columns) else Columns({} if given is None else brightness_of(given))
             for given in (brightness, noise)
         )
         n, low, high = brightness.n_rows, np.inf, -np.inf
@@ -97,7 +98,11 @@ class Domain:
             table = make_features(piece, ("bands", "colours"))
             low, high = np.minimum(low, table.values.min(axis=0)), np.maximum(high, table.values.max(axis=0))
         box = Scale(low, high)
-        most = [[np.max(piece[band], initial=0) for band in brightness] for _, piece in noise.pieces()]
+        unknown = np.zeros(1)
+        most = [
+            [np.fmax.reduce(piece.get(band, unknown), initial=0) for band in brightness]
+            for _, piece in noise.pieces()
+        ]
         largest = np.max(most, axis=0) if most else np.zeros(len(brightness))
         rng = np.random.default_rng(0)
         if n <= 10 * NEIGHBOURS:
@@ -158,7 +163,12 @@ class Domain:
         there = by_name(brightness, "a domain is asked", "arrays by band")
         bands = [name for name in self.columns if name in there]
         light = {band: np.ravel(values) for band, values in brightness_of(brightness, bands).items()}
-        noise = {} if not noise else {b: np.ravel(v) for b, v in brightness_of(noise, bands).items()}
+        if noise is None or (isinstance(noise, Mapping) and not noise):
+            noise = {}
+        else:
+            told = by_name(noise, "noise is taken", "arrays by band")
+            noise = brightness_of(told, [band for band in bands if band in told])
+            noise = {band: np.ravel(values) for band, values in noise.items()}
         known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
         if known.all():
             return self._outside(light, noise)
@@ -173,6 +183,8 @@ class Domain:
         outside = ((values < self.scale.minimum) | (values > self.scale.maximum)).any(axis=1)
         if self.noise is not None and noise:
             for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
+                if band not in noise:
+                    continue
                 most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN
                 # Noise that is not known (NaN) is not less than what the training set had.
                 outside |= ~(noise[band] <= most)

@@ -1,6 +1,5 @@
 """Which galaxies are one object: the same from other sides, turned, or with other noise."""
 
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -137,16 +136,20 @@ def warn_of_views(names, groups, stacklevel=3):
     for name in own:
         members[stem_of(name)].append(name)
     unnamed = [name for name, group in own.items() if group == group_name(name)]
-    members = [*members.values(), *_same_endings(unnamed)]
-    members = [some for some in members if len({own[name] for name in some}) > 1]
+    for alike in (members.values(), _same_endings(unnamed)):
+        members = [some for some in alike if len({own[name] for name in some}) > 1]
+        if members:
+            break
     if members:
         first = members[0][0]
         other = next(name for name in members[0] if own[name] != own[first])
-        stem = re.match(r".*[^\W_]", os.path.commonprefix([first, other]))[0]
+        stems = {stem_of(first), stem_of(other)} - {first, other} or {
+            re.split(r"[_.-](?=[^_.-]*$)", first)[0]
+        }
         rest = f" (and {len(members) - 1} more such sets)" if len(members) > 1 else ""
         message = (
             f"{first} and {other} look like views of one object{rest}, but are in different groups: if they "
-            f"are, say Galaxy(..., group={stem!r}), or the test knows what was trained on"
+            f"are, say Galaxy(..., group={min(stems, key=len)!r}), or the test knows what was trained on"
         )
         warnings.warn(message, DataWarning, stacklevel=stacklevel + 1)
 
