@@ -1,9 +1,15 @@
 """How the documentation is built."""
 
+import ast
+import importlib
 import os
 import sys
 from pathlib import Path
 
+from sphinx.ext import autosummary
+from sphinx.pycode import ModuleAnalyzer
+
+import euclid_resolved
 from euclid_resolved import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))  # gallery_setup
@@ -33,6 +39,8 @@ if os.environ.get("EUCLID_RESOLVED_DOCS_LINKS"):
 # Classes get pages that list their members; numpydoc's own member tables would name each twice.
 numpydoc_show_class_members = False
 autosummary_generate = True
+# Where a summary ends is guessed; it does not end here.
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Fig.", "Sect.", "Sects.")
 autodoc_default_options = {"members": True, "show-inheritance": True}
 default_role = "py:obj"
 html_theme = "pydata_sphinx_theme"
@@ -40,6 +48,9 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css", "tutorials.css"]
 html_title = f"euclid_resolved {release}"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+linkcheck_anchors = False  # many pages make theirs by a script
+linkcheck_timeout = 30
+linkcheck_retries = 3
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "tutorials"]
 sphinx_gallery_conf = {
@@ -62,16 +73,56 @@ sphinx_gallery_conf = {
 
 
 def setup(app):
-    """Let names be found where the package offers them, though they are documented where they live."""
+    """Users meet names in the package and its rooms; what is private stays so."""
     app.connect("env-updated", _offered)
+    app.connect("autodoc-process-bases", _public_bases)
+    app.connect("autodoc-process-docstring", _constants, priority=400)  # before numpydoc
+
+
+def _stub(package):
+    """The names that a package offers, each with the module below it that has them."""
+    tree = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return {
+        alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
 
 
 def _offered(app, env):
-    from euclid_resolved import _HOME_OF
-
+    """What a room documents, `euclid_resolved.training.train`, is found as `euclid_resolved.train`, too."""
     objects = env.domains["py"].objects
-    for name, home in _HOME_OF.items():
-        there = f"euclid_resolved.{home}.{name}"
+    for name, room in _stub(euclid_resolved).items():
+        there = f"euclid_resolved.{room}.{name}"
         for known in [key for key in objects if key == there or key.startswith(f"{there}.")]:
             short = f"euclid_resolved.{name}{known.removeprefix(there)}"
             objects.setdefault(short, objects[known]._replace(aliased=True))
+
+
+def _public_bases(app, name, obj, options, bases):
+    """In place of a private base stand the nearest ones that a user can import."""
+    bases[:] = list(dict.fromkeys(shown for base in bases for shown in _shown(base))) or [object]
+
+
+def _shown(base):
+    package, _, rest = getattr(base, "__module__", "").partition(".")
+    if package != "euclid_resolved":
+        return [base]
+    room = importlib.import_module(f"euclid_resolved.{rest.split('.')[0]}")
+    if base.__name__ in room.__all__:
+        return [f":py:class:`~{room.__name__}.{base.__name__}`"]
+    return [shown for above in base.__bases__ if above is not object for shown in _shown(above)]
+
+
+def _constants(app, what, name, obj, options, lines):
+    """A constant is documented beside its definition; otherwise its type's documentation would show."""
+    if what != "data":
+        return
+    room, _, constant = name.rpartition(".")
+    module = f"{room}.{_stub(sys.modules[room])[constant]}"
+    lines[:] = ModuleAnalyzer.for_module(module).find_attr_docs()[("", constant)]
+    if isinstance(obj, list):  # of checks, each of which opens with its rule
+        lines += [f"- {check.__doc__.splitlines()[0]}" for check in obj]
+    elif isinstance(obj, float | tuple):
+        lines += [f"Its value is ``{obj!r}``.", ""]

@@ -1,3 +1,10 @@
-"""The version of the package, the one place where it is written."""
+"""The version of the package, which its build took from the tags of the repository."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["__version__"]
+
+try:
+    __version__ = version("euclid_resolved")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"

@@ -81,7 +81,7 @@ class ModelFileError(_FileError):
 
 
 class NotFittedError(InputError, AttributeError):
-    """An estimator is asked for what only a fit or `restore` gives it.
+    """An estimator is asked for what only a fit, or a file of one, gives it.
 
     Examples
     --------

@@ -1,7 +1,9 @@
 """What the documentation must not lose sight of: bits, files, hooks, options, modules, links."""
 
 import argparse
+import configparser
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def test_files_name_every_tag_plane_and_keyword():
         assert f"``{start}/``" in text and f"   * - ``{name}``\n" in text
     for name in PLANES:
         assert f"``NAME_{name.upper()}``" in text
-    for card in fits._CARDS.values():
+    for card in (*fits._CARDS.values(), *(card for card, _ in fits._NUMBERS.values())):
         assert f"``{card}``" in text
 
 
@@ -118,3 +120,58 @@ def test_terms_are_in_the_glossary():
         for term in re.findall(r":term:`(?:[^`<]*<)?([^`>]+)>?`", path.read_text(encoding="utf-8")):
             used[" ".join(term.split())] = path.stem
     assert set(used) <= known, {term: used[term] for term in set(used) - known}
+
+
+def contract():
+    """The rooms of each layer from the top, and the doors that lead up, as ``.importlinter`` has them."""
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / ".importlinter", encoding="utf-8")
+    layers = rules["importlinter:contract:layers"]
+    rooms = [[room.strip() for room in line.split("|")] for line in layers["layers"].split("\n") if line]
+    doors = [line.replace("euclid_resolved.", "") for line in layers["ignore_imports"].split("\n") if line]
+    return [[room for room in row if room in ROOMS] for row in rooms if set(row) & set(ROOMS)], doors
+
+
+def test_the_architecture_shows_the_rooms_as_the_import_contracts_have_them():
+    text, (layers, doors) = page("architecture"), contract()
+    rows = [
+        re.findall(r"``(\w+)``", row)
+        for row in re.findall(r"^   \* - (``\w+``(?: \| ``\w+``)?)$", text, re.M)
+    ]
+    assert rows == layers
+    picture = (DOCS / "_static/architecture.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'class="room"[^>]*>(\w+)<', picture)
+    assert drawn == [*(room for row in layers for room in row), "errors"]
+    listed = re.findall(r"^   \* - ``(\w+)/(\w+)\.py``: .*\n     - ``(\w+)/(\w+)\.py``$", text, re.M)
+    assert sorted(f"{a}.{b} -> {c}.{d}" for a, b, c, d in listed) == sorted(doors)
+
+
+def test_the_walk_names_each_room_once_and_goes_down():
+    named = re.findall(r"^#\. \*\*(\w+)\*\*", page("architecture"), re.M)
+    floor = {room: number for number, row in enumerate(contract()[0]) for room in row}
+    floors = [floor[room] for room in named]
+    assert floors == sorted(floors) and len(named) == len(set(named))
+    assert named[0] == "cli"
+
+
+@pytest.mark.parametrize("name", ["architecture", "contributing"])
+def test_files_that_a_page_names_are_there(name):
+    for path in re.findall(r"``([\w/.]*\w\.(?:py|ecsv|toml))``", page(name)):
+        places = [PACKAGE / path, ROOT / path, DOCS / path, DOCS / "tutorials" / path, *PACKAGE.rglob(path)]
+        assert "NN" in path or any(place.exists() for place in places), path
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_no_page_names_a_private_module(path):
+    text = re.sub(r"^   :module: .*$", "", path.read_text(encoding="utf-8"), flags=re.M)
+    assert not re.findall(r"\beuclid_resolved\.[a-z_.]*\b_\w+", text)
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "errors"])
+def test_no_public_name_speaks_of_a_private_module(room):
+    module = importlib.import_module(f"euclid_resolved.{room}")
+    for name in module.__all__:
+        value = getattr(module, name)
+        members = vars(value).values() if inspect.isclass(value) else ()
+        text = "\n".join(inspect.getdoc(thing) or "" for thing in (value, *members))
+        assert not re.findall(r"\beuclid_resolved\.[a-z_.]*\b_\w+", text), name

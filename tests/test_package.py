@@ -2,12 +2,15 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import euclid_resolved
 
@@ -41,6 +44,16 @@ def test_the_package_and_its_rooms_load_nothing(code):
 def test_no_machine_learning_is_loaded_before_it_is_needed(code):
     done = python(f"{code}\nimport sys; print([m for m in {HEAVY[2:]} if m in sys.modules])")
     assert done.stderr == "" and done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_that_of_the_installation_and_a_tree_without_one_says_so(monkeypatch):
+    assert euclid_resolved.__version__ == importlib.metadata.version("euclid_resolved")
+
+    def nothing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", nothing)
+    assert Version(runpy.run_path(PACKAGE / "_version.py")["__version__"]).local == "unknown"
 
 
 def test_names_that_are_not_there_are_attribute_errors_with_a_hint():

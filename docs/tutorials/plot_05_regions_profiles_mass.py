@@ -24,7 +24,6 @@ from euclid_resolved.maps import (
     total,
 )
 from euclid_resolved.plotting import plot_map
-from euclid_resolved.training import shared_variance
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -71,25 +70,23 @@ axes.add_patch(plt.Circle((39, 43), 4, fill=False, color="lime", lw=1.5))
 # Only a density has a total. An estimate is right in the mean of its logarithm, and a
 # sum of such numbers would be low; a calibrated map knows by how much, and totals and
 # means take it into account. Masked pixels are left out unless ``fill`` says otherwise,
-# and the printed line says how much of the area that is.
+# and the printed line says how much of the region that is.
 
 for region in (inner, outer, edge):
     print(total(density, region))
 print(total(density, edge, fill="radial", **tilt, centre=(31.5, 31.5)))
 
 # %%
-# These errors are far too small. They hold for independent pixels, and the pixels of
-# one galaxy err together: its dust, its history and its distance are the same
-# everywhere. ``correlated_fraction`` is the part of the variance that all pixels share.
-# `~euclid_resolved.training.shared_variance` measures it on galaxies whose truth is
-# known and the model has not seen: the variance of the mean errors of galaxies over
-# that of the errors of pixels. (Eight galaxies give no more than its order of size.)
+# The pixels of one galaxy err together: its dust, its history and its distance are the
+# same everywhere. The calibration has measured on sums over galaxies which part of the
+# variance they share, the map keeps it, and the errors above hold it. (Two dozen
+# galaxies give no more than its order of size.) As if pixels were independent the
+# error would be far too small:
 
-shared = shared_variance(model, test)
-for name, fraction in shared.items():
-    print(f"{name}: {fraction:.2f} of the variance is shared in a galaxy")
-mass = total(density, outer, correlated_fraction=shared["stellar_mass_density"])
-print(mass)
+print(f"{density.meta['shared_variance']:.2f} of the variance is shared in a galaxy")
+mass = total(density, outer)
+print(f"{mass.error:.1e}; independent:", end=" ")
+print(f"{total(density, outer, correlated_fraction=0).error:.1e}")
 
 # %%
 # Against the truth, on the same pixels:
@@ -109,10 +106,9 @@ print(
 # pixels. Of a calibrated map the shift between them is real, the absolute value leans
 # on the relation that the training galaxies obey.
 
-common = {"correlated_fraction": shared["stellar_metallicity"]}
-print(mean(metallicity, inner, weights=density, **common))
-print(mean(metallicity, inner, **common))
-print(median(metallicity, inner, **common))
+print(mean(metallicity, inner, weights=density))
+print(mean(metallicity, inner))
+print(median(metallicity, inner))
 
 # %%
 # Profiles

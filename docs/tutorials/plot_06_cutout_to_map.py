@@ -192,7 +192,7 @@ figure = quicklook(image, maps, title="a made-up cut-out")
 # has"; leave the age alone. Pixels under stars and below the clip have no value, so the
 # mass on the map is a lower limit. The galaxy is a mock, so that its mass is known:
 
-print(total(maps["stellar_mass_density"], correlated_fraction=0.25))
+print(total(maps["stellar_mass_density"]))
 print(total(galaxy.maps["stellar_mass_density"]))
 out.cleanup()
 plt.show()

@@ -195,14 +195,14 @@ figure.colorbar(
 )
 
 # %%
-# Their masses. The fraction of the variance that all pixels of a galaxy share is that
-# of the tutorial on regions; the distance gives a pixel its area.
+# Their masses. The files keep which part of the variance all pixels of a galaxy share;
+# the distance gives a pixel its area.
 
 true, found, error = [], [], []
 distance = tile.meta["distance"] / (1 + tile.meta["redshift"]) ** 2
 for galaxy in test:
     field = read(out / "fields" / f"{galaxy.name}_maps.fits")["stellar_mass_density"]
-    mass = total(field, distance=distance, correlated_fraction=0.25)
+    mass = total(field, distance=distance)
     truth = galaxy.maps["stellar_mass_density"].quantity
     mapped = np.nansum(truth[~field.mask]) / np.nansum(truth)
     true.append((np.nansum(truth) * scale**2).to_value(u.Msun))
@@ -228,8 +228,8 @@ plt.show()
 
 # %%
 # Up to a tenth of the mass lies below the clip and under stars. The rest of the
-# difference is the model, which errs alike in all pixels of a galaxy: without
-# ``correlated_fraction`` the bars would be smaller than the points.
+# difference is the model, which errs alike in all pixels of a galaxy: with independent
+# pixels the bars would be smaller than the points.
 #
 # On the sky every galaxy of a tile has its own redshift, whose dimming a map of the
 # whole tile cannot undo: up to z = 0.02 it is 6 per cent, beyond that map fields, with

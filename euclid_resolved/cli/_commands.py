@@ -1,13 +1,19 @@
 """What the commands of the command line do; each takes the parsed options and prints a report."""
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved._checks import check_name, did_you_mean
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 class UsageError(Exception):
@@ -23,7 +29,7 @@ def _usage():
         raise UsageError(str(error)) from error
 
 
-def quickstart(options):
+def quickstart(options: Namespace) -> None:
     """Make a small mock atlas, train on it and map a galaxy."""
     from euclid_resolved.cli._quickstart import quickstart as run
 
@@ -32,7 +38,7 @@ def quickstart(options):
     run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite)
 
 
-def atlas_make(options):
+def atlas_make(options: Namespace) -> None:
     """Make a mock atlas."""
     from euclid_resolved.mock._atlas import make_atlas
 
@@ -47,7 +53,7 @@ def atlas_make(options):
     print(f"{options.galaxies} mock galaxies in {path}")
 
 
-def atlas_extract(options):
+def atlas_extract(options: Namespace) -> None:
     """Keep the pixels of an atlas that a model can learn from."""
     from euclid_resolved.images._bands import EUCLID_BANDS
     from euclid_resolved.io._atlas import read_atlas
@@ -97,7 +103,7 @@ def _estimator(options):
         raise UsageError(f"{options.estimator} does not take these settings: {error}") from error
 
 
-def train(options):
+def train(options: Namespace) -> None:
     """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
     from euclid_resolved.features._sets import feature_columns
     from euclid_resolved.images._bands import EUCLID_BANDS
@@ -175,7 +181,7 @@ def _print(table):
         print("  " + line)
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
     """Compare a model with the truth of an atlas or a sample."""
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
@@ -208,7 +214,7 @@ def evaluate(options):
     _print(table)
 
 
-def diagnose(options):
+def diagnose(options: Namespace) -> None:
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics._contract import run_chain
     from euclid_resolved.io._files import check_target
@@ -230,9 +236,10 @@ def diagnose(options):
     folder = Path(options.output) if options.output else None
     if folder and not folder.is_dir():
         check_target(folder)
-    for name in names if folder and folder.is_dir() else ():
-        for ending in (".ecsv", ".png"):
-            check_target(folder / f"{name}{ending}", options.overwrite)
+    if folder and folder.is_dir():
+        for name in names:
+            for ending in (".ecsv", ".png"):
+                check_target(folder / f"{name}{ending}", options.overwrite)
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     if model.training.get("atlas") != truth.atlas:
@@ -240,12 +247,12 @@ def diagnose(options):
             f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "
             "model has seen, and those held out"
         )
-    sets = [set(model.training.get(key, ())) for key in ("galaxies", "test_galaxies")]
-    sets = [[galaxy for galaxy in truth.galaxies if galaxy.name in names] for names in sets]
-    if not all(sets):
+    known = [set(model.training.get(key, ())) for key in ("galaxies", "test_galaxies")]
+    training, test = ([galaxy for galaxy in truth.galaxies if galaxy.name in each] for each in known)
+    if not (training and test):
         raise InputError(f"the atlas has no training or no test galaxies of observer {options.observer}")
-    sets = [truth.of(galaxies, model.clip, model.clip_band) for galaxies in sets]
-    tables = run_chain(names, model, *sets, **{name: settings for name in names})
+    seen, unseen = (truth.of(each, model.clip, model.clip_band) for each in (training, test))
+    tables = run_chain(names, model, seen, unseen, **{name: settings for name in names})
     for name, table in tables.items():
         print(f"{name}:")
         _print(table)
@@ -273,7 +280,7 @@ def _keep_diagnosis(path, table, plot, overwrite):
     print(f"Written: {', '.join(written)}")
 
 
-def reproduce(options):
+def reproduce(options: Namespace) -> None:
     """Run a study on an atlas and write its report."""
     import shlex
 
@@ -287,7 +294,7 @@ def reproduce(options):
     run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
 
 
-def fetch(options):
+def fetch(options: Namespace) -> None:
     """Fetch cut-outs of Euclid mosaics from an archive."""
     from euclid_resolved.images._bands import EUCLID_BANDS
     from euclid_resolved.io.euclid._fetch import fetch as run

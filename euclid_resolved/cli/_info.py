@@ -1,14 +1,21 @@
 """The commands that say what is there: in files, and among plugins."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _described, _print
 from euclid_resolved.errors import InputError
 
+if TYPE_CHECKING:
+    from argparse import Namespace
 
-def info(options):
+
+def info(options: Namespace) -> None:
     """Say what files hold."""
     from euclid_resolved.io._atlas import read_atlas
+    from euclid_resolved.io._read_write import read
     from euclid_resolved.io._sample import is_sample, read_sample
     from euclid_resolved.io.euclid._cutout import read_euclid
     from euclid_resolved.models._model import Model
@@ -27,7 +34,7 @@ def info(options):
             except InputError:
                 print(f"{name}: {read_euclid(path)!r}")
             continue
-        content = _open(path)
+        content = read(path)
         if isinstance(content, Model):
             print(f"{name}: {content!r}")
             for key, value in {**content.training, "versions": content.versions}.items():
@@ -41,26 +48,7 @@ def info(options):
             print(f"{name}: {content!r}")
 
 
-def _open(path):
-    """What a file holds: something this package wrote, or else an image of Euclid's."""
-    from euclid_resolved.io._read_write import read
-    from euclid_resolved.io.euclid._cutout import read_euclid
-
-    try:
-        content = read(path)
-    except InputError as error:
-        if not path.is_file() or path.suffix == ".asdf":
-            raise
-        try:
-            return read_euclid(path)
-        except InputError:
-            raise error from None
-    if isinstance(content, dict) and not any(map_.property for map_ in content.values()):
-        return read_euclid(path)  # any FITS image can be opened as maps of nothing in particular
-    return content
-
-
-def plugins(options):
+def plugins(options: Namespace) -> int:
     """List what is registered, or run the test kit on it."""
     from astropy.table import Table
 

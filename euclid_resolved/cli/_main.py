@@ -4,10 +4,13 @@ Exit codes: 0 all went well; 2 the words of the command make no sense, whatever 
 else failed; 130 interrupted. One line says what.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 from euclid_resolved._version import __version__
 from euclid_resolved.cli import _commands as run
@@ -21,7 +24,7 @@ __all__ = ["main"]
 _OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
@@ -77,7 +80,7 @@ def _one_line_warning(message, category, filename, lineno, file=None, line=None)
     print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="euclid-resolved",
         description="Maps of stellar mass, metallicity and age from Euclid images of nearby galaxies.",
@@ -201,7 +204,19 @@ def _predict(commands):
     new.add_argument(
         "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
     )
-    new.add_argument("--zero-point", type=float, help="AB zero point, where the files do not say it")
+    new.add_argument(
+        "--zero-point",
+        action="append",
+        type=_zero_point,
+        metavar="[BAND=]MAG",
+        help="AB zero point where a file does not say it, or of one band (IE=24.6) whatever its file says; "
+        "may be repeated",
+    )
+    new.add_argument("--hdu", metavar="NAME", help="name or number of the extension that holds the image")
+    new.add_argument(
+        "--pixel-scale", type=float, metavar="ARCSEC", help="side of a pixel, where there is no celestial WCS"
+    )
+    new.add_argument("--flag-bits", type=int, metavar="BITS", help="mask pixels with any of these flags set")
     new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
     new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
     new.add_argument(
@@ -239,13 +254,17 @@ def _plugins(commands):
 
 
 def _preparation(parser):
-    """The options that prepare a real image; see `euclid_resolved.imaging._prepare`."""
+    """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
     group = parser.add_argument_group("preparation of Euclid images")
     group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
     group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
     group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
     group.add_argument("--background", choices=("constant", "mesh"), help="subtract the sky")
-    group.add_argument("--mask-stars", action="store_true", help="mask all but the galaxy at the centre")
+    group.add_argument(
+        "--mask-stars",
+        action=argparse.BooleanOptionalAction,
+        help="mask all but the galaxy at the centre, or nothing; without either, compact sources (stars)",
+    )
     group.add_argument(
         "--match-psf", nargs="?", const=True, choices=("gaussian",), help="one PSF for all bands"
     )
@@ -266,6 +285,17 @@ def _scale(parser):
     group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
     group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
     group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+
+
+def _zero_point(text):
+    """A band, or None for all that lack one, and its zero point."""
+    band, given, number = text.rpartition("=")
+    if given and not band:
+        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}")
+    try:
+        return band or None, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}") from None
 
 
 def _count(text):

@@ -1,27 +1,35 @@
 """The command that maps images: one, a whole tile by strips, or many."""
 
+from __future__ import annotations
+
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import band_name
 from euclid_resolved.io._files import check_target
 from euclid_resolved.plotting._style import check_figure_name
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing asked for needs all of it
 
 # What is not said pixel by pixel, in the words of the command line.
 _WHOLE = (
-    "align", "figure", "position", "region", "background", "mask_stars", "match_psf", "redshift", "distance",
-    "scale", "signal_to_noise",
+    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars", "match_psf",
+    "redshift", "distance", "scale", "signal_to_noise",
 )  # fmt: skip
 
 
-def predict(options):
+def predict(options: Namespace) -> None:
     """Map images with a model."""
     from euclid_resolved.io.asdf._files import read_model
 
+    options.zero_point = _zero_points(options.zero_point)
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
@@ -44,8 +52,21 @@ def predict(options):
         _predict_one(model, sources[0], options)
 
 
+def _zero_points(pairs):
+    """The zero points by band, or None; that without a band is under None."""
+    if pairs is None:
+        return None
+    bands = [band and band_name(band) for band, _ in pairs]
+    twice = [band for band in bands if bands.count(band) > 1]
+    if twice:
+        raise UsageError(f"--zero-point is given twice for {twice[0] or 'all bands'}")
+    return {band: value for band, (_, value) in zip(bands, pairs, strict=True)}
+
+
 def _check_words(options, sources):
     """Refuse options that do not go together, whatever the files hold."""
+    if options.sfd and options.ebv is None:
+        raise UsageError("--sfd says where E(B-V) is from and goes with --ebv MAG")
     if options.size is not None and options.position is None:
         raise UsageError("--size goes with --position")
     if options.position is not None and options.region is not None:
@@ -70,8 +91,9 @@ def _check_words(options, sources):
 def _opening(options):
     """The options of `euclid_resolved.io.open_image`."""
     names = (
-        "zero_point", "align", "position", "size", "region", "background", "mask_stars", "match_psf", "ebv",
-        "sfd", "redshift", "distance", "scale", "signal_to_noise",
+        "zero_point", "flag_bits", "hdu", "pixel_scale", "align", "position", "size", "region",
+        "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
+        "signal_to_noise",
     )  # fmt: skip
     return {name: getattr(options, name) for name in names}
 
@@ -88,6 +110,7 @@ def _predict_one(model, source, options):
     image = open_image(source, model.bands, **_opening(options))
     for line in describe_history(image):
         print(f"  {line}")
+    _say_stars(image, options)
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
     _report(options.output, maps)
@@ -96,6 +119,15 @@ def _predict_one(model, source, options):
         from euclid_resolved.plotting._style import save_figure
 
         save_figure(quicklook(image, maps), options.figure)
+
+
+def _say_stars(image, options):
+    """How many compact sources were masked without being asked for."""
+    compact = next((entry for entry in image.meta.get("history", ()) if entry["step"] == "compact"), None)
+    if options.mask_stars is None and compact is not None:
+        number = compact["measured"]["n_sources"]
+        what = "1 compact source (a star) is" if number == 1 else f"{number} compact sources (stars) are"
+        print(f"  {what} masked as NEIGHBOUR; --no-mask-stars keeps them, --mask-stars masks all neighbours")
 
 
 def _by_strips(source, options, bands):
@@ -126,8 +158,11 @@ def _size(source, bands, zero_point):
 def _predict_tile(model, source, options):
     from euclid_resolved.survey._tile import predict_tile
 
+    if options.mask_stars is None:
+        print("Strip by strip no stars are looked for: they are mapped as if they were galaxies.")
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
-    reading = {"zero_point": options.zero_point, "overwrite": options.overwrite}
+    reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
+    reading["overwrite"] = options.overwrite
     try:
         count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
     except KeyboardInterrupt:
@@ -137,15 +172,14 @@ def _predict_tile(model, source, options):
 
 
 def _predict_many(named, sources, options):
-    from euclid_resolved.survey._many import fields_of, name_images, predict_many
+    from euclid_resolved.survey._many import check_folder, fields_of, name_images, predict_many
 
     images = sources
     if options.table:
         images = fields_of(sources[0], _read_table(options.table))
     with _usage():
         name_images(images)
-    if not Path(options.output).is_dir():
-        raise InputError(f"{options.output} must be an existing folder to hold the maps")
+    check_folder(options.output)
     if named is None:
         from euclid_resolved.mock._default_model import default_path
 
@@ -242,9 +276,13 @@ def _default_model():
 
 def _report_count(path, count):
     """How many pixels were mapped, and what is flagged."""
+    from euclid_resolved.maps._shares import SHARES
+
     print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
+    if count.bits:
+        print(f"  {SHARES}")
     for name, number in count.bits.items():
-        print(f"  {name}: {100 * number / count.pixels:.1f} % of all pixels")
+        print(f"  {name}: {100 * number / count.pixels:.1f} %")
     if count.judged:
         outside = 100 * count.extrapolated / count.judged
         print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
@@ -252,8 +290,11 @@ def _report_count(path, count):
 
 def _report(path, maps):
     """What a user should know about maps before believing them."""
+    import astropy.units as u
     import numpy as np
 
+    from euclid_resolved.images._pixels import pixel_scale
+    from euclid_resolved.maps._regions import total
     from euclid_resolved.survey._tile import count_pixels
 
     _report_count(path, count_pixels(maps))
@@ -266,3 +307,5 @@ def _report(path, maps):
                 relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
                 text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
             print(text)
+            if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
+                print(f"  {total(map_)}")

@@ -1,6 +1,10 @@
 """The whole line on a small mock atlas: make, train, evaluate, map, draw."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -27,7 +31,14 @@ from euclid_resolved.training._train import train
 _FILES = ("model.asdf", "maps.fits", "maps.asdf", "image.png", "galaxy.png", "predicted_against_true.png")
 
 
-def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, say=print):
+def quickstart(
+    directory: str | Path = "quickstart",
+    *,
+    galaxies: int = 40,
+    seed: int = 1,
+    overwrite: bool = False,
+    say: Callable[[str], object] = print,
+) -> Table:
     """Run the whole line on a mock atlas and leave model, maps and figures in a folder.
 
     Parameters
@@ -66,7 +77,8 @@ def quickstart(directory="quickstart", *, galaxies=40, seed=1, overwrite=False, 
     say(
         f"{len(pixels)} pixels of {len(training)} galaxies to train on, {len(unseen)} of {len(test)} to test."
     )
-    rows, panels, models = [], {name: {} for name in PROPERTIES}, {}
+    rows, models = [], {}
+    panels: dict[str, dict[str, Any]] = {name: {} for name in PROPERTIES}
     for title, estimator in (
         ("linear", LinearRegression()),
         ("random_forest", RandomForest(n_trees=50, seed=seed)),

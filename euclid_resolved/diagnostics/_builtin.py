@@ -1,5 +1,9 @@
 """The built-in diagnostics with their figures, and relations, registered as a plugin's would be."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from euclid_resolved.diagnostics import (
     _figures,
     _importance,
@@ -12,9 +16,12 @@ from euclid_resolved.diagnostics._contract import Diagnostic
 from euclid_resolved.diagnostics._relations import PUBLISHED_RELATIONS
 from euclid_resolved.plugins._registry import hookimpl
 
+if TYPE_CHECKING:
+    from euclid_resolved.diagnostics._relations import Relation
+
 
 @hookimpl
-def register_diagnostics():
+def register_diagnostics() -> dict[str, Diagnostic]:
     """The paper's own ways of looking at a model, and a few that it lacks."""
     return {
         "lofo": Diagnostic(_importance.lofo, _figures.plot_lofo, "leave one band out, train again"),
@@ -63,6 +70,6 @@ def register_diagnostics():
 
 
 @hookimpl
-def register_relations():
+def register_relations() -> dict[str, Relation]:
     """The relations of the paper's Fig. 8, named and referenced; their values are for the user to supply."""
     return dict(PUBLISHED_RELATIONS)

@@ -1,7 +1,10 @@
 """Diagnostics: ways to find out what a model leans on and how far it can be trusted."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import InputError, PluginError
@@ -11,6 +14,15 @@ from euclid_resolved.models._metrics import METRICS, metrics as all_metrics
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.training._evaluate import PIECE, estimate_pixels, finish  # noqa: F401 (PIECE is for other diagnostics)
 from euclid_resolved.training._sample import Pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from astropy.table import QTable
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
 
 __all__ = ["Diagnostic", "diagnose", "estimates", "finish", "run_chain"]
 
@@ -48,16 +60,28 @@ class Diagnostic:
     stellar_mass_density  0.5246
     """
 
-    run: Callable
-    plot: Callable | None
+    run: Callable[..., QTable]
+    plot: Callable[..., Figure] | None
     summary: str
 
-    def __call__(self, model, training, test, **options):
+    def __call__(
+        self,
+        model: Model,
+        training: Sequence[Galaxy] | Pixels,
+        test: Sequence[Galaxy] | Pixels,
+        **options: Any,
+    ) -> QTable:
         """Run it; see ``run``."""
         return self.run(model, training, test, **options)
 
 
-def diagnose(name, model, training, test, **options):
+def diagnose(
+    name: str,
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    **options: Any,
+) -> QTable:
     """Run a diagnostic by its registered name.
 
     Parameters
@@ -97,7 +121,13 @@ def diagnose(name, model, training, test, **options):
     return run_chain((name,), model, training, test, **{name: options})[name]
 
 
-def run_chain(names, model, training, test, **options):
+def run_chain(
+    names: Sequence[str],
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    **options: Mapping[str, Any],
+) -> dict[str, QTable]:
     """Run several diagnostics on one model, reading the galaxies once.
 
     Parameters
@@ -149,7 +179,7 @@ def run_chain(names, model, training, test, **options):
     return tables
 
 
-def get_metric(name):
+def get_metric(name: str) -> Callable[[ArrayLike, ArrayLike], float]:
     """One of the six metrics by its name.
 
     Parameters
@@ -173,7 +203,7 @@ def get_metric(name):
     raise InputError(f"unknown metric {name!r}; known are {', '.join(m.__name__ for m in METRICS)}")
 
 
-def estimates(model, pixels, name):
+def estimates(model: Model, pixels: Pixels, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and estimate of a property, log10 of its unit.
 
     Parameters
@@ -203,7 +233,7 @@ def estimates(model, pixels, name):
     return to_dex(pixels.truth[get_property(name).name]), estimate_pixels(model, pixels, (name,))[name]
 
 
-def accuracies(model, pixels):
+def accuracies(model: Model, pixels: Pixels) -> dict[str, dict[str, float]]:
     """The six metrics of every property; features are made once, for some pixels at a time.
 
     Parameters
@@ -234,7 +264,7 @@ def accuracies(model, pixels):
     return {name: all_metrics(to_dex(pixels.truth[name]), dex) for name, dex in found.items()}
 
 
-def accuracy_columns(model, pixels, name):
+def accuracy_columns(model: Model, pixels: Pixels, name: str) -> dict[str, float]:
     """The six metrics of one property as columns of a row.
 
     Parameters

@@ -1,15 +1,28 @@
 """Figures of diagnostics of one model: importance, relations, profiles."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved._checks import check_type
+from euclid_resolved.diagnostics._panels import (
+    METRIC_LABELS,
+    bars,
+    by_property,
+    numbers,
+    own_panel,
+    panels,
+    properties_of,
+    rows_of,
+)
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.plotting._maps import own_figure
 from euclid_resolved.plotting._style import (
-    BAND_COLOURS,
     ORANGE,
     PREDICTED,
     RED,
@@ -18,56 +31,20 @@ from euclid_resolved.plotting._style import (
     axis_label,
 )
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.diagnostics._relations import Relation
+
 __all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
 
 
-METRIC_LABELS = {
-    "r2": r"$R^2$",
-    "rmse": "RMSE [dex]",
-    "nmad": "NMAD [dex]",
-    "bias": "bias [dex]",
-    "outlier_fraction": r"$f_\mathrm{out}$",
-    "pearson": r"Pearson $\rho$",
-}
 _LINES = ("-", "--", "-.", ":")
 
 
-def numbers(column):
-    return np.asarray(getattr(column, "value", column), float)
-
-
-def symbol(name):
-    return f"${get_property(name).symbol}$"
-
-
-def properties_of(table):
-    return list(dict.fromkeys(str(name) for name in table["property"]))
-
-
-def rows_of(table, name):
-    return table[np.asarray(table["property"]) == name]
-
-
-def panels(n, width=3.4, height=3.0, figure=None, **options):
-    """A row of `n` panels in a figure, a new one where none is given."""
-    figure = own_figure(figure, (width * n, height))
-    return figure, figure.subplots(1, n, squeeze=False, **options)
-
-
-def own_panel(ax, width, height):
-    """The axes that were given, or those of a new figure."""
-    return panels(1, width, height)[1][0][0] if ax is None else ax
-
-
-def _bars(axis, labels, values, errors=None):
-    colours = [BAND_COLOURS.get(label, "0.5") for label in labels]
-    axis.barh(range(len(labels)), values, xerr=errors, color=colours, height=0.7, error_kw={"lw": 1})
-    axis.set_yticks(range(len(labels)), labels)
-    axis.invert_yaxis()
-    axis.axvline(0, color="black", lw=0.8)
-
-
-def plot_importance(table, *, figure=None):
+def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """Impurity importance of each column, a panel a property (the paper's Fig. 9).
 
     Parameters
@@ -92,17 +69,15 @@ def plot_importance(table, *, figure=None):
     >>> figure = plot_importance(impurity_importance(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("importance.png")
     """
-    names = properties_of(table)
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
         part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
         values = 100 * numbers(part["importance"])
-        _bars(axis, [str(c) for c in part["column"]], values)
+        bars(axis, part["column"], values)
         for i, value in enumerate(values):
             if np.isfinite(value):
                 axis.text(value, i, f" {value:.1f}", va="center", size="small")
-        axis.set(title=symbol(name), xlabel="importance [%]")
+        axis.set_xlabel("importance [%]")
         if np.isfinite(values).any():
             axis.set_xlim(0, max(np.nanmax(values) * 1.2, 1))
         else:
@@ -110,7 +85,7 @@ def plot_importance(table, *, figure=None):
     return figure
 
 
-def plot_lofo(table, *, figure=None):
+def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """What is lost without each band, a panel a property (the right of the paper's Fig. 10).
 
     Parameters
@@ -134,18 +109,17 @@ def plot_lofo(table, *, figure=None):
     >>> figure = plot_lofo(lofo(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("lofo.png")
     """
-    names, metric = properties_of(table), table.meta.get("metric", "rmse")
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
+    metric = table.meta.get("metric", "rmse")
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
         part = part[np.asarray(part["left_out"]) != "none"]
-        _bars(axis, [str(b) for b in part["left_out"]], 100 * numbers(part["lofo_relative"]))
+        bars(axis, part["left_out"], 100 * numbers(part["lofo_relative"]))
         label = METRIC_LABELS.get(metric, metric).split(" [")[0]
-        axis.set(title=symbol(name), xlabel=f"change of {label} without the band [%]", ylabel="left out")
+        axis.set(xlabel=f"change of {label} without the band [%]", ylabel="left out")
     return figure
 
 
-def plot_permutation(table, *, figure=None):
+def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """What is lost when each band is shuffled, among all pixels and within galaxies.
 
     Parameters
@@ -170,20 +144,19 @@ def plot_permutation(table, *, figure=None):
     >>> figure = plot_permutation(permutation_importance(model, galaxies[:3], galaxies[3:], repeats=2))
     >>> figure.savefig("permutation.png")
     """
-    names, metric = properties_of(table), table.meta.get("metric", "r2")
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
-        _bars(axis, [str(b) for b in part["band"]], numbers(part["importance"]))
+    metric = table.meta.get("metric", "r2")
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
+        bars(axis, part["band"], numbers(part["importance"]))
         within = numbers(part["importance_within"])
         axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
         label = METRIC_LABELS.get(metric, metric)
-        axis.set(title=symbol(name), xlabel=f"loss in {label} when shuffled", ylabel="band")
-    axes[0][0].legend(frameon=False, fontsize="small")
+        axis.set(xlabel=f"loss in {label} when shuffled", ylabel="band")
+    figure.axes[0].legend(frameon=False, fontsize="small")
     return figure
 
 
-def plot_shuffle(table, *, ax=None):
+def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
     """R2 of metallicity with and without what is known beyond density.
 
     Parameters
@@ -210,15 +183,14 @@ def plot_shuffle(table, *, ax=None):
     >>> figure.savefig("shuffle.png")
     """
     axis = own_panel(ax, 5.4, 2.4)
-    axis.barh(range(len(table)), numbers(table["r2"]), color=[ORANGE, "0.6", "0.3"][: len(table)])
-    axis.set_yticks(range(len(table)), [str(c) for c in table["case"]])
-    axis.invert_yaxis()
-    axis.axvline(0, color="black", lw=0.8)
+    bars(axis, table["case"], numbers(table["r2"]), [ORANGE, "0.6", "0.3"][: len(table)])
     axis.set_xlabel(r"$R^2$ of metallicity on the test galaxies")
     return axis.figure
 
 
-def plot_rmzr(table, relations=(), *, figure=None):
+def plot_rmzr(
+    table: QTable, relations: Sequence[Relation] = (), *, figure: Figure | SubFigure | None = None
+) -> Figure:
     """Density plots of metallicity against density, with running medians and fits (the paper's Fig. 8).
 
     Parameters
@@ -257,7 +229,7 @@ def plot_rmzr(table, relations=(), *, figure=None):
     figure, axes = panels(3, 4.2, 4.3, figure, sharex=True, sharey=True)
     axes = axes[0]
     reference = [np.array(v) for v in shown["all"]["medians"]]
-    inside = [], []
+    inside: tuple[list[float], list[float]] = [], []
     brightest = np.log10(max(np.max(panel["counts"]) for panel in shown.values()))
     for axis, (case, title) in zip(axes, titles.items(), strict=True):
         panel = shown[case]
@@ -277,7 +249,8 @@ def plot_rmzr(table, relations=(), *, figure=None):
             scatter = values.pop("scatter")
             x = np.linspace(middle.min(), middle.max(), 80)
             y = FORMS[form][0](x, *values.values())
-            axis.plot(x, y, line, color=RED, lw=1.2, label=f"{form}, scatter {scatter:.3f} dex")
+            said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
+            axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)
         rows, columns = np.nonzero(np.isfinite(counts))
         for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
             low, high = panel[key]
@@ -303,7 +276,7 @@ def plot_rmzr(table, relations=(), *, figure=None):
     return figure
 
 
-def plot_profiles(table, *, figure=None):
+def plot_profiles(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
     """True and predicted radial profiles, a row a galaxy (at most six), a column a property.
 
     Parameters

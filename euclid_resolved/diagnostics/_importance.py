@@ -1,5 +1,10 @@
 """Which band a model leans on: leave one out, impurity importance, permutation importance."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.diagnostics._contract import accuracies, finish, get_metric
@@ -12,13 +17,20 @@ from euclid_resolved.training._evaluate import PIECE
 from euclid_resolved.training._sample import pixels_of
 from euclid_resolved.training._train import retrain
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
+
 __all__ = ["impurity_importance", "lofo", "permutation_importance"]
 
 
 _HIGHER_IS_BETTER = ("r2", "pearson")
 
 
-def columns_without(model, band):
+def columns_without(model: Model, band: str) -> tuple[str, ...]:
     """The columns of a model that can still be made where a band is missing.
 
     Parameters
@@ -59,7 +71,9 @@ def _columns_left(model):
     return left
 
 
-def lofo_models(model, training, *, fit=retrain):
+def lofo_models(
+    model: Model, training: Sequence[Galaxy] | Pixels, *, fit: Callable[..., Model] = retrain
+) -> Iterator[tuple[str, Model]]:
     """Train models as `model` was, each without one band, one after the other.
 
     A generator, because forests are large: what is not kept is forgotten. The pixels stay the same, those
@@ -97,7 +111,14 @@ def lofo_models(model, training, *, fit=retrain):
         yield band, fit(model, pixels, columns=columns)
 
 
-def lofo(model, training, test, *, metric="rmse", models=None):
+def lofo(
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    metric: str = "rmse",
+    models: Iterable[tuple[str, Model]] | None = None,
+) -> QTable:
     """Leave one feature out: how much worse a model trained without a band is (the paper's Eq. 11).
 
     All columns that cannot be made without the band go, so that a colour does not bring it back. The fits
@@ -112,7 +133,8 @@ def lofo(model, training, test, *, metric="rmse", models=None):
     metric : str, optional
         Any of the six.
     models : iterable of (str, `~euclid_resolved.Model`), optional
-        What `lofo_models` gives, for whoever keeps trained models.
+        Each band, or name of what is left out, with the model that was trained without it, for whoever keeps
+        trained models; trained here without it.
 
     Returns
     -------
@@ -170,7 +192,7 @@ def _without_each(model, pixels, unseen):
     return side_by_side(case, left, at_once, what="leaving out bands")
 
 
-def impurity_importance(model, training, test):
+def impurity_importance(model: Model, training: object, test: object) -> QTable:
     """How much of the squared error the splits on each column remove: what a forest says of itself.
 
     It tells what the trees use, not what they need: of two bands that say the same, either may get all
@@ -209,7 +231,15 @@ def impurity_importance(model, training, test):
     return finish(rows)
 
 
-def permutation_importance(model, training, test, *, metric="r2", repeats=5, seed=1):
+def permutation_importance(
+    model: Model,
+    training: object,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    metric: str = "r2",
+    repeats: int = 5,
+    seed: int = 1,
+) -> QTable:
     """How much worse the estimates are when a band is shuffled among the test pixels.
 
     The band is shuffled with everything that is made of it. Shuffled among all pixels it carries nothing;

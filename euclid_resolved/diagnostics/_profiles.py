@@ -1,18 +1,38 @@
 """True and estimated radial profiles of galaxies whose truth is known."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
-from euclid_resolved.maps._profiles import orientation, radial_profile
+from euclid_resolved.maps._profiles import inside, orientation, radial_profile
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from regions import Region
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
 
 __all__ = ["radial_profiles"]
 
 
 def radial_profiles(
-    model, training, test, *, bin_width=None, inclination=0.0, position_angle=0.0, region=None
-):
+    model: Model,
+    training: object,
+    test: Sequence[Galaxy],
+    *,
+    bin_width: u.Quantity | str | float | None = None,
+    inclination: u.Quantity | float | str = 0.0,
+    position_angle: u.Quantity | float | str = 0.0,
+    region: Region | str | Path | None = None,
+) -> QTable:
     """True and estimated radial profiles of the test galaxies (the paper's Figs. 5 and 6).
 
     Parameters
@@ -26,8 +46,9 @@ def radial_profiles(
         Width of the annuli; a number is in kpc. Without it 1.5 kpc (the paper's) where the pixel scale is a
         length, else a twentieth of the map.
     inclination, position_angle : `~astropy.units.Quantity`, float or "image", optional
-        Of all galaxies, a number in degrees; ``"image"`` takes `orientation` of each.
-    region : str or `~regions.Region`, optional
+        Of all galaxies, a number in degrees; ``"image"`` takes
+        `~euclid_resolved.maps.orientation` of each.
+    region : optional
         Use only pixels at least half inside: a DS9 file, or what else
         `~euclid_resolved.maps.region_weights` takes.
 
@@ -48,7 +69,6 @@ def radial_profiles(
     ['galaxy', 'property', 'radius', 'n_pixels']
     """
     from euclid_resolved.diagnostics._contract import finish
-    from euclid_resolved.maps._region_pixels import region_weights
     from euclid_resolved.training._sample import Pixels
 
     if isinstance(test, Pixels):
@@ -62,7 +82,7 @@ def radial_profiles(
         for name, predicted in model.predict_maps(image).items():
             known = ~np.asarray(predicted.mask, bool)
             if region is not None:
-                known &= region_weights(predicted, region) >= 0.5
+                known &= inside(predicted, region)
             options = {"position_angle": angle, "inclination": tilt, "where": known}
             profiles = [radial_profile(map_, width, **options) for map_ in (truth[name], predicted)]
             found = profiles[0]["radius"].unit

@@ -1,5 +1,7 @@
 """Accuracy printed in the paper (A&A 695, A284), to stand beside what is measured here."""
 
+from __future__ import annotations
+
 __all__ = ["published", "published_r2"]
 
 
@@ -34,7 +36,7 @@ PUBLISHED_SPREAD = {"stellar_mass_density": 0.481, "stellar_metallicity": 0.119,
 """Standard deviation of the truth in dex that the paper's RMSE and R2 imply together."""
 
 
-def published_r2(property, estimator, features):
+def published_r2(property: str, estimator: str, features: str) -> str:
     """The paper's R2 as text, ``-`` where it prints none.
 
     Parameters
@@ -145,7 +147,7 @@ PUBLISHED_COLOURS = {
 """Colours learned from the bands by the network, Table D.1."""
 
 
-def published(property, estimator, features, metric):
+def published(property: str, estimator: str, features: str, metric: str) -> str:
     """What the paper prints for one case, as text.
 
     Parameters
@@ -156,7 +158,7 @@ def published(property, estimator, features, metric):
     Returns
     -------
     text : str
-        `NOT_PUBLISHED` where there is no number.
+        ``not published in our copy`` where there is no number.
 
     Examples
     --------

@@ -1,11 +1,17 @@
 """Published resolved mass-metallicity relations: named, referenced, drawn only where a table is supplied."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["PUBLISHED_RELATIONS", "Relation", "read_relation", "write_relation"]
 
@@ -59,25 +65,26 @@ class Relation:
     log_metallicity_p16: np.ndarray | None = None
     log_metallicity_p84: np.ndarray | None = None
     sample: str = ""
-    conversions: tuple = ()
+    conversions: tuple[str, ...] = ()
 
     @property
-    def supplied(self):
+    def supplied(self) -> bool:
         """Whether there are values to draw."""
         return self.log_density is not None
 
-    def __repr__(self):
-        values = f"{len(self.log_density)} values" if self.supplied else "values to be supplied"
+    def __repr__(self) -> str:
+        density = self.log_density
+        values = "values to be supplied" if density is None else f"{len(density)} values"
         return f"<Relation {self.label}; {values}>"
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Name and conventions in one line, for legends."""
         solar = "unknown" if np.isnan(self.solar_metallicity) else f"{self.solar_metallicity:g}"
         text = f"{self.name} ({self.weighting}-weighted, IMF {self.imf}, solar Z {solar})"
         return text + (f" [{'; '.join(self.conversions)}]" if self.conversions else "")
 
-    def missing(self):
+    def missing(self) -> str:
         """What to supply, in a sentence; empty where the values are there."""
         if self.supplied:
             return ""
@@ -87,7 +94,7 @@ class Relation:
             f"log_metallicity_p84, and the keys {', '.join(_NEEDED)} in its header; see read_relation"
         )
 
-    def to_solar(self, solar_metallicity):
+    def to_solar(self, solar_metallicity: float) -> Relation:
         """The same metallicities in units of another solar metallicity.
 
         Parameters
@@ -107,7 +114,7 @@ class Relation:
         what = f"solar metallicity {self.solar_metallicity:g} to {solar_metallicity:g}: {shift:+.3f} dex"
         return replace(self._shifted(0.0, shift, what), solar_metallicity=float(solar_metallicity))
 
-    def to_imf(self, imf, shift):
+    def to_imf(self, imf: str, shift: float) -> Relation:
         """The same densities for another IMF.
 
         Parameters
@@ -123,7 +130,7 @@ class Relation:
         what = f"IMF {self.imf} to {imf}: {shift:+.3f} dex in density"
         return replace(self._shifted(shift, 0.0, what), imf=imf)
 
-    def to_weighting(self, weighting, shift):
+    def to_weighting(self, weighting: str, shift: float) -> Relation:
         """The same relation for another weighting of the metallicity.
 
         Parameters
@@ -179,7 +186,7 @@ PUBLISHED_RELATIONS = {
 """The relations of the paper's Fig. 8, by name, without values: none could be verified."""
 
 
-def get_relation(name):
+def get_relation(name: str) -> Relation:
     """A registered relation by its name.
 
     Parameters
@@ -205,12 +212,12 @@ def get_relation(name):
     return as_relation(name, lookup("relations", name))
 
 
-def as_relation(name, value):
+def as_relation(name: str, value: Relation | Table) -> Relation:
     """What a plugin registered, as a `Relation`: it may be one, or a table with the columns of the format."""
     return value if isinstance(value, Relation) else _from_table(name, value, f"relation {name!r}")
 
 
-def read_relation(path, name=None):
+def read_relation(path: str | Path, name: str | None = None) -> Relation:
     """Read a relation from a table.
 
     Parameters
@@ -293,7 +300,7 @@ def _from_table(name, table, where):
     )
 
 
-def write_relation(path, relation, *, overwrite=False):
+def write_relation(path: str | Path, relation: Relation, *, overwrite: bool = False) -> None:
     """Write a relation as a table that `read_relation` reads.
 
     Parameters

@@ -1,6 +1,10 @@
 """The resolved mass-metallicity relation: fits, scatter, and how much of an estimate is nothing else."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +17,18 @@ from euclid_resolved.diagnostics._relation_fit import (
 )
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.models._columns import Columns
 from euclid_resolved.models._metrics import pearson, r2, rmse
 from euclid_resolved.training._groups import group_numbers
 from euclid_resolved.training._sample import pixels_of
 from euclid_resolved.training._train import retrain
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
 
 __all__ = ["rmzr", "rmzr_shuffle"]
 
@@ -42,7 +54,14 @@ def _with_metallicity(model, training, test):
     return model, pixels, unseen
 
 
-def rmzr(model, training, test, *, bootstrap=200, seed=1):
+def rmzr(
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    bootstrap: int = 200,
+    seed: int = 1,
+) -> QTable:
     """Fit the resolved mass-metallicity relation, and ask what an estimate knows beyond it (Fig. 8).
 
     Parameters
@@ -58,10 +77,11 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
     -------
     table : `~astropy.table.QTable`
         One quantity a row, with ``error``: for the metallicity of ``all`` galaxies, and the ``true`` and
-        ``predicted`` one of the test galaxies, always at true density, the parameters of each of `FORMS`
-        and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and predicted
-        metallicity at fixed density: 0 where the estimate is the relation and nothing else. Medians and
-        counts for figures are in ``meta``.
+        ``predicted`` one of the test galaxies, always at true density, the parameters of each form (see
+        `fit_relation`) and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and
+        predicted metallicity at fixed density: 0 where the estimate is the relation and nothing else. Values
+        are NaN for a form that the data do not constrain; ``meta["not_constrained"]`` names it. Medians and
+        counts for figures are in ``meta``, too.
 
     Examples
     --------
@@ -103,7 +123,9 @@ def rmzr(model, training, test, *, bootstrap=200, seed=1):
         }
     )
     sets = {"all": (x_all, y_all), "true": (x, truth), "predicted": (x, guess)}
-    return finish(rows, panels={case: _panel(*xy) for case, xy in sets.items()})
+    lost = [(row["metallicity"], row["form"]) for row in rows if row["form"] and np.isnan(row["value"])]
+    panels = {case: _panel(*xy) for case, xy in sets.items()}
+    return finish(rows, panels=panels, not_constrained=[", ".join(pair) for pair in dict.fromkeys(lost)])
 
 
 def _panel(x, y):
@@ -117,7 +139,7 @@ def _panel(x, y):
     return {"x": [x0, x1], "y": [y0, y1], "counts": counts.tolist(), "medians": medians}
 
 
-def shuffle_at_fixed_density(pixels, seed=1):
+def shuffle_at_fixed_density(pixels: Pixels, seed: int = 1) -> Pixels:
     """The same pixels with metallicity exchanged among pixels of one density.
 
     The relation between density and metallicity, and its scatter, stay; whatever else says metallicity is
@@ -147,10 +169,12 @@ def shuffle_at_fixed_density(pixels, seed=1):
     order = np.lexsort((np.random.default_rng(seed).random(len(pixels)), bins))
     shuffled = np.empty_like(pixels.truth[METALLICITY])
     shuffled[np.argsort(bins, kind="stable")] = pixels.truth[METALLICITY][order]
-    return replace(pixels, truth={**pixels.truth, METALLICITY: shuffled})
+    return replace(pixels, truth=Columns({**pixels.truth, METALLICITY: shuffled}))
 
 
-def rmzr_shuffle(model, training, test, *, seed=1):
+def rmzr_shuffle(
+    model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels, *, seed: int = 1
+) -> QTable:
     """Is metallicity estimated, or density and then the relation? Train with the rest destroyed.
 
     Parameters
@@ -188,11 +212,11 @@ def rmzr_shuffle(model, training, test, *, seed=1):
     x, truth, guess = _density_and_metallicity(model, unseen)
     solar = np.log10(PROPERTIES[METALLICITY].zero_point)
     known = to_dex(pixels.truth[METALLICITY]) - solar
-    n, middle, (total,), _ = Binned(to_dex(pixels.truth[DENSITY]), [known], pixels.galaxy * 0).sums()
+    sums = Binned(to_dex(pixels.truth[DENSITY]), [known], pixels.galaxy * 0).sums()
     cases = {
         "as trained": guess,
         "shuffled at fixed density": estimates(shuffled, unseen, METALLICITY)[1] - solar,
-        "relation alone": np.interp(x, middle, total / n),
+        "relation alone": np.interp(x, sums.x, sums.y[0] / sums.n),
     }
     rows = []
     for case, values in cases.items():

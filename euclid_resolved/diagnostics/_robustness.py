@@ -1,6 +1,10 @@
 """How far an accuracy can be trusted: folds, fewer galaxies, other seeds, other projections, and colours."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +22,12 @@ from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.models._metrics import r2, rmse
 from euclid_resolved.training._sample import Pixels, pixels_of
 from euclid_resolved.training._splits import folds
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
 
 __all__ = [
     "colour_recovery",
@@ -48,7 +58,9 @@ def _rows_of(model, cases, n, what):
     return finish([row for rows in done for row in rows])
 
 
-def cross_validation(model, training, test, *, k=10, seed=1):
+def cross_validation(
+    model: Model, training: Sequence[Galaxy] | Pixels, test: object, *, k: int = 10, seed: int = 1
+) -> QTable:
     """Cross-validation by galaxy on the training set (the paper's Sect. 3.1).
 
     Parameters
@@ -90,7 +102,14 @@ def cross_validation(model, training, test, *, k=10, seed=1):
     return _rows_of(model, cases, len(pixels), "folds")
 
 
-def learning_curve(model, training, test, *, numbers=None, seed=1):
+def learning_curve(
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    numbers: Sequence[int] | None = None,
+    seed: int = 1,
+) -> QTable:
     """Accuracy on the test galaxies against the number of training galaxies.
 
     Parameters
@@ -139,7 +158,14 @@ def learning_curve(model, training, test, *, numbers=None, seed=1):
     return _rows_of(model, cases, len(pixels), "fewer galaxies")
 
 
-def epistemic_scatter(model, training, test, *, runs=10, seed=1):
+def epistemic_scatter(
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    runs: int | None = 10,
+    seed: int = 1,
+) -> QTable:
     """How far the accuracy changes when only seeds do (the paper's Sect. 3.4: ten runs).
 
     Each run sets other pixels aside for validation and gives the estimator another seed. A forest tells
@@ -164,7 +190,8 @@ def epistemic_scatter(model, training, test, *, runs=10, seed=1):
         A row for each property: for each metric the mean over the runs and ``<metric>_scatter``, the
         standard deviation; ``r2_scatter_relative`` is what the paper quotes. ``estimate_scatter`` is the
         standard deviation of the estimate of a pixel, root mean square over the pixels, dex. From one
-        fit the metrics are those of the model.
+        fit the metrics are those of the model, and ``estimate_scatter`` is NaN where the estimator does not
+        know it.
 
     Raises
     ------
@@ -195,7 +222,7 @@ def epistemic_scatter(model, training, test, *, runs=10, seed=1):
     return finish(scatter_of_runs(model, pixels_of(training, model), unseen, seeds), runs=runs)
 
 
-def sample_bias(model, training, test):
+def sample_bias(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels) -> QTable:
     """Accuracy on the training and on the test galaxies (the paper's Appendix B).
 
     Parameters
@@ -237,7 +264,7 @@ def sample_bias(model, training, test):
     return finish(rows)
 
 
-def observer_of(name):
+def observer_of(name: str) -> str:
     """The observer in a galaxy's name: ``O5`` of ``TNG000008_O5``; empty where there is none.
 
     Examples
@@ -250,7 +277,7 @@ def observer_of(name):
     return name[len(group_name(name)) + 1 :]
 
 
-def projections(model, training, test):
+def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels) -> QTable:
     """Accuracy against the number of projections of each training galaxy (the paper's Appendix A).
 
     Parameters
@@ -315,7 +342,9 @@ def _sides(pixels):
     return sides
 
 
-def colour_recovery(model, training, test):
+def colour_recovery(
+    model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels
+) -> QTable:
     """Learn the colours from the bands they are made of (the paper's Appendix D).
 
     What an estimator can make of the bands by itself, it need not be given.

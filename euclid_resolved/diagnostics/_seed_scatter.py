@@ -14,7 +14,11 @@ With 20 parts it is known to 16 %, 1 / sqrt(2 (20 - 1)), where ten runs give it 
 pixels and galaxies that the trees were grown on, and know nothing of others.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +30,12 @@ from euclid_resolved.models._metrics import metrics
 from euclid_resolved.training._evaluate import PIECE
 from euclid_resolved.training._train import retrain
 
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
 
-def known_or_trained(model, pixels, seed=None):
+
+def known_or_trained(model: Model, pixels: Pixels, seed: int | None = None) -> Model:
     """The model itself where it was trained on just these pixels with this seed, else another like it.
 
     Parameters
@@ -60,7 +68,9 @@ def known_or_trained(model, pixels, seed=None):
     return retrain(model, pixels, seed=seed)
 
 
-def scatter_of_runs(model, pixels, unseen, seeds):
+def scatter_of_runs(
+    model: Model, pixels: Pixels, unseen: Pixels, seeds: Sequence[int]
+) -> list[dict[str, Any]]:
     """Train a model again with other seeds.
 
     The runs go side by side where a fit leaves cores idle; each is forgotten when its estimates are known.
@@ -96,7 +106,9 @@ def scatter_of_runs(model, pixels, unseen, seeds):
         again = known_or_trained(model, pixels, seed)
         return {name: estimates(again, unseen, name)[1] for name in model.properties}
 
-    mean, square, found = {}, {}, {name: [] for name in model.properties}
+    mean: dict[str, np.ndarray] = {}
+    square: dict[str, np.ndarray] = {}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in model.properties}
     runs = side_by_side(run, seeds, fits_at_once(model, len(pixels) + len(unseen)), what="other seeds")
     for i, run_estimates in enumerate(runs, 1):
         for name, dex in run_estimates.items():
@@ -112,7 +124,7 @@ def scatter_of_runs(model, pixels, unseen, seeds):
     return rows
 
 
-def scatter_of_one_fit(model, unseen):
+def scatter_of_one_fit(model: Model, unseen: Pixels) -> list[dict[str, Any]]:
     """What `scatter_of_runs` finds, without training: from a forest's trees, or an ensemble's members.
 
     In a chain it is the scatter of the last step alone.
@@ -154,7 +166,8 @@ def scatter_of_one_fit(model, unseen):
         row = _jackknife(truth, whole, _estimates_of(parts, model, unseen, name))
         square = 0.0
         for _, piece in unseen.brightness.select(model.bands).pieces(PIECE):
-            square += float(np.sum(model.spread(piece, name).astype(np.float64) ** 2))
+            sigma = model.spread(piece, name)
+            square += np.nan if sigma is None else float(np.sum(sigma.astype(np.float64) ** 2))
         scatter = float(np.sqrt(square / len(unseen)))
         rows.append({"property": name, **row, "estimate_scatter": scatter})
     return rows
@@ -179,7 +192,7 @@ def _jackknife(truth, whole, parts):
     return {**row, "runs": 1}
 
 
-def spread(runs):
+def spread(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean and standard deviation of each metric over runs, as columns of a row.
 
     Parameters

@@ -27,7 +27,7 @@ class Forest:
 
     Examples
     --------
-    >>> from euclid_resolved.estimators._forest import arrange
+    >>> from euclid_resolved.estimators import arrange
     >>> forest = arrange([([0, -1, -1], [1, 0, 0], [2, 0, 0], [0.5, 0.1, 0.9])])
     >>> len(forest)
     1
@@ -206,7 +206,7 @@ def round_down(threshold):
 
 
 def arrange(trees):
-    """Collect the trees of any library into a `Forest`.
+    """Collect the trees of any library into the node arrays that `TreeEnsemble` runs.
 
     Parameters
     ----------
@@ -217,16 +217,17 @@ def arrange(trees):
 
     Returns
     -------
-    forest : `Forest`
+    forest : Forest
+        Four arrays of all nodes, tree after tree: where each tree begins, and of each node its column, its
+        right child, and its threshold or value.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from euclid_resolved.estimators._forest import arrange, walk
+    >>> from euclid_resolved.estimators import arrange
     >>> tree = ([1, -1, -1], [2, 0, 0], [1, 0, 0], [0.5, 0.75, 0.25])  # column 1 <= 0.5: to node 2
-    >>> feature, right, value = arrange([tree]).tree(0)
-    >>> walk(np.array([[0.0, 0.2], [0.0, 0.8]], np.float32), feature, right, value)
-    array([0.25, 0.75])
+    >>> feature, right, value = arrange([tree]).tree(0)  # the left child now follows its parent
+    >>> print(feature, right, value)
+    [ 1 -1 -1] [2 0 0] [0.5  0.25 0.75]
     """
     return join([_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees])[0]
 

@@ -74,7 +74,7 @@ def grow(X, Y, rows, times, rng, *, min_samples_leaf=20, max_features=1.0, max_d
 
     Returns
     -------
-    tree : `~euclid_resolved.estimators._forest.Tree`
+    tree : `Tree`
 
     Raises
     ------

@@ -28,14 +28,13 @@ class TreeEnsemble(Estimator):
 
     A derived class is a dataclass with a setting ``n_jobs`` (threads; -1 takes every core), and its `fit`
     ends with ``return self._set(...)``. Trees of any library come in through
-    `euclid_resolved.estimators._forest.arrange`.
+    `arrange`.
 
     Examples
     --------
     >>> from dataclasses import dataclass
     >>> import numpy as np
-    >>> from euclid_resolved.estimators._forest import arrange
-    >>> from euclid_resolved.estimators import TreeEnsemble
+    >>> from euclid_resolved.estimators import TreeEnsemble, arrange
     >>> @dataclass
     ... class Step(TreeEnsemble):
     ...     n_jobs: int = 1
@@ -125,7 +124,7 @@ class TreeEnsemble(Estimator):
         return self._importance
 
     def state(self):
-        """The node arrays of `~euclid_resolved.estimators._forest.Forest`, and the importance."""
+        """The node arrays of the trees, and the importance."""
         forest = self._forest
         return {
             "first": forest.first,

@@ -30,7 +30,7 @@ class FewPixelsWalk(_TreeByTree):
 
     Parameters
     ----------
-    forest : `~euclid_resolved.estimators._forest.Forest`
+    forest : `Forest`
         Checked.
 
     Examples
@@ -69,7 +69,7 @@ class RunnerWalk(_TreeByTree):
 
     Parameters
     ----------
-    forest : `~euclid_resolved.estimators._forest.Forest`
+    forest : `Forest`
         Checked.
     n_features : int
 
@@ -100,7 +100,7 @@ class CompiledWalk:
 
     Parameters
     ----------
-    forest : `~euclid_resolved.estimators._forest.Forest`
+    forest : `Forest`
         Checked: nothing is checked here.
     importance : `~numpy.ndarray`
         Of each column.
@@ -198,7 +198,7 @@ def few_pixels(forest, n):
 
     Parameters
     ----------
-    forest : `~euclid_resolved.estimators._forest.Forest`
+    forest : `Forest`
     n : int
 
     Returns
@@ -221,7 +221,7 @@ def make_walk(forest, importance):
 
     Parameters
     ----------
-    forest : `~euclid_resolved.estimators._forest.Forest`
+    forest : `Forest`
         Checked.
     importance : `~numpy.ndarray`
         Of each column.

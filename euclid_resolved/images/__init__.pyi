@@ -6,7 +6,12 @@ from ._bands import (
     Band as Band,
 )
 from ._image import MultiBandImage as MultiBandImage
-from ._noise import image_noise as image_noise
+from ._no_data import zero_blocks as zero_blocks
+from ._noise import (
+    common_errors as common_errors,
+    image_noise as image_noise,
+    noise_correlation as noise_correlation,
+)
 from ._pixels import (
     pixel_area as pixel_area,
     pixel_scale as pixel_scale,

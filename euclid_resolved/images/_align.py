@@ -6,7 +6,10 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._grid import check_nddata, corner_offset, native_float32
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._correlation import after_interpolation, interpolated_variance
+from euclid_resolved.images._grid import check_nddata, corner_offset, native_float32, pixels_on
+from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma, with_record
 
 __all__ = ["align"]
 
@@ -35,11 +38,13 @@ def align(bands, reference=None):
         In the same order and units, all with the shape and WCS of the reference. An image that lies on
         that grid already is passed on as it is. In the others, float32:
 
-        - data are NaN and ``mask`` is True outside the old image and wherever a pixel that is masked or
-          not finite contributes;
-        - ``uncertainty`` is the interpolated standard deviation: approximate, since interpolation
-          averages noise and makes that of neighbouring pixels correlated;
-        - ``meta`` lacks ``"psf"``, which was sampled on the old pixels.
+        - data are NaN and ``mask`` is True outside the old image and wherever a pixel contributes that is
+          masked, not finite, or of unknown noise;
+        - ``uncertainty`` is the standard deviation of each new pixel, smaller than before, since
+          interpolation averages noise;
+        - ``meta`` says how that makes the noise of neighbours correlated
+          (`euclid_resolved.images.noise_correlation`), so that averages do not come out too certain; it lacks
+          ``"psf"``, which was sampled on the old pixels.
 
     Raises
     ------
@@ -96,30 +101,45 @@ def _reproject(band, nddata, reference, target):
     bad = ~np.isfinite(data)
     if nddata.mask is not None:
         bad |= np.asarray(nddata.mask, dtype=bool)
+    sigma = one_sigma(nddata, None)
+    if sigma is not None and np.isfinite(sigma).any():
+        bad |= ~np.isfinite(sigma)
     # Bad pixels go as a plane of their own, since NaN times a weight of zero is NaN too.
-    planes = [np.where(bad, 0, data), bad.astype(np.float32)]
-    if nddata.uncertainty is not None:
-        sigma = nddata.uncertainty.represent_as(StdDevUncertainty)
-        factor = 1 if sigma.unit is None or nddata.unit is None else sigma.unit.to(nddata.unit)
-        sigma = np.broadcast_to(np.asarray(sigma.array) * factor, data.shape)
-        planes.append(np.where(bad, 0, sigma))
+    planes = np.array([np.where(bad, 0, data), bad], dtype=np.float32)
+    shape = target.data.shape
     try:
-        planes, footprint = reproject_interp(
-            (np.array(planes, dtype=np.float32), nddata.wcs), target.wcs, shape_out=target.data.shape
-        )
+        planes, footprint = reproject_interp((planes, nddata.wcs), target.wcs, shape_out=shape)
+        there = None if sigma is None else pixels_on(nddata.wcs, target.wcs, *np.indices(shape)[::-1])
     except Exception as error:  # each WCS implementation raises its own
         raise InputError(f"band {band} cannot be put on the grid of {reference}: {error}") from error
     outside = ~(footprint[0] > 0) | ~np.isfinite(planes[0])
     if outside.all():
         raise InputError(f"band {band} does not overlap with {reference}")
     mask = outside | ~(planes[1] < _CONTRIBUTES)
-    planes = planes.astype(np.float32)
-    planes[:, mask] = np.nan
-    return NDData(
-        planes[0],
-        unit=nddata.unit,
-        mask=mask,
-        wcs=target.wcs,
-        uncertainty=StdDevUncertainty(planes[2]) if len(planes) > 2 else None,
-        meta={key: value for key, value in nddata.meta.items() if key != "psf"},
-    )
+    new = planes[0].astype(np.float32)
+    new[mask] = np.nan
+    meta = {key: value for key, value in nddata.meta.items() if key != "psf"}
+    error = None
+    if sigma is not None:
+        error, meta = _noise(nddata, np.where(bad, 0, data), np.where(bad, 0, sigma), new, there, meta)
+    return NDData(new, unit=nddata.unit, mask=mask, wcs=target.wcs, uncertainty=error, meta=meta)
+
+
+def _noise(nddata, data, sigma, new, there, meta):
+    """The uncertainty after an interpolation, and the meta with its record of the noise."""
+    common, correlation = meta.get(KEY, {}).get("common", {}), correlation_of(meta)
+    factor = 1.0 if nddata.unit is None else nddata.unit.to(SURFACE_BRIGHTNESS)
+    x, y = (np.asarray(v, float) for v in there)
+    own = np.sqrt(np.clip((sigma * factor) ** 2 - common_sigma(data * factor, common) ** 2, 0, None)) / factor
+    variance = interpolated_variance(own, correlation, y, x)
+    shared = common_sigma(new * factor, common) / factor
+    good = np.isfinite(new)
+    error = np.where(good, np.sqrt(variance + shared**2), np.nan)
+    if good.any():
+        # How far the next pixels lie is taken to be the same everywhere: at the middle of what is good.
+        rows, columns = np.nonzero(good)
+        steps = [np.median(np.diff(v, axis=axis)) for v in (y, x) for axis in (0, 1)]
+        correlation = after_interpolation(
+            correlation, y[rows, columns], x[rows, columns], np.reshape(steps, (2, 2))
+        )
+    return StdDevUncertainty(native_float32(error)), with_record(meta, correlation, common)

@@ -1,5 +1,6 @@
 """The Euclid bands: pivot wavelength, width, PSF, extinction coefficient and the names files use."""
 
+import re
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -32,7 +33,7 @@ class Band:
     mer : str
         Its name in the file names of the MER mosaics.
     aliases : tuple of str
-        Other names that are understood, in lower case.
+        Other names that are understood, in lower case; blanks and hyphens count as underscores.
 
     Examples
     --------
@@ -62,16 +63,19 @@ def _band(name, pivot, blue, red, fwhm, extinction, atlas, mer, *aliases):
 BANDS = {
     b.name: b
     for b in (
-        _band("IE", 7103, 5413, 9112, 0.16, 2.191, "Euclid_VIS", "VIS", "vis", "euclid_vis"),
-        _band("YE", 10785, 9497, 12123, 0.35, 1.041, "Euclid_Y", "NIR-Y", "nir_y", "nir-y", "euclid_y"),
-        _band("JE", 13621, 11677, 15668, 0.34, 0.707, "Euclid_J", "NIR-J", "nir_j", "nir-j", "euclid_j"),
-        _band("HE", 17649, 15216, 20210, 0.35, 0.472, "Euclid_H", "NIR-H", "nir_h", "nir-h", "euclid_h"),
+        _band("IE", 7103, 5413, 9112, 0.16, 2.191, "Euclid_VIS", "VIS", "vis", "i_e", "euclid_vis"),
+        _band("YE", 10785, 9497, 12123, 0.35, 1.041, "Euclid_Y", "NIR-Y", "nir_y", "nisp_y", "y_e",
+              "euclid_y", "euclid_nir_y", "euclid_nisp_y"),
+        _band("JE", 13621, 11677, 15668, 0.34, 0.707, "Euclid_J", "NIR-J", "nir_j", "nisp_j", "j_e",
+              "euclid_j", "euclid_nir_j", "euclid_nisp_j"),
+        _band("HE", 17649, 15216, 20210, 0.35, 0.472, "Euclid_H", "NIR-H", "nir_h", "nisp_h", "h_e",
+              "euclid_h", "euclid_nir_h", "euclid_nisp_h"),
     )
 }  # fmt: skip
 """The four Euclid bands by name, from blue to red."""
 
 EUCLID_BANDS = tuple(BANDS)
-"""Their names, from blue to red: the bands of the paper."""
+"""The names of the Euclid bands, from blue to red: the bands of the paper."""
 
 
 def band_name(text):
@@ -80,7 +84,7 @@ def band_name(text):
     Parameters
     ----------
     text : str
-        For example ``"VIS"``, ``"NIR_Y"``, ``"Euclid_H"`` or ``"IE"``; case does not matter.
+        For example ``"VIS"``, ``"NIR_Y"``, ``"NIR-Y"``, ``"Euclid_H"`` or ``"IE"``; case does not matter.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def band_name(text):
     >>> band_name("VIS"), band_name("NIR_H"), band_name("u")
     ('IE', 'HE', 'u')
     """
-    lower = text.strip().lower()
+    lower = re.sub(r"[\s_-]+", "_", text.strip().lower())
     for band in BANDS.values():
         if lower == band.name.lower() or lower in band.aliases:
             return band.name

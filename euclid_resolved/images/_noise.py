@@ -1,13 +1,12 @@
 """The noise of Euclid's images: how much there is, how it is correlated, and what an image says about it."""
 
 import numpy as np
-from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
+from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma
 
-__all__ = ["image_noise"]
-
+__all__ = ["common_errors", "image_noise", "noise_correlation"]
 
 MOSAIC_PIXEL = 0.1  # arcsec: what the numbers below are about
 SKY_RMS = {"IE": 29.81, "YE": 9.40, "JE": 9.90, "HE": 9.69}  # stack electrons in a mosaic pixel
@@ -16,18 +15,21 @@ DETECTOR_PIXEL = {"IE": 0.1, "YE": 0.3, "JE": 0.3, "HE": 0.3}  # arcsec
 EXPOSURES = 4  # dithered, then resampled and added
 
 
-def image_noise(image, band):
+def image_noise(image, band, *, common=True):
     """What an image says about the noise of one band.
 
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`
     band : str
+    common : bool, optional
+        Whether the errors that all pixels share (`common_errors`) are to be in it.
 
     Returns
     -------
     sigma : `~numpy.ndarray` or None
-        One standard deviation in MJy/sr, float32, shape of the image; None where the image says nothing.
+        One standard deviation in MJy/sr, float32, shape of the image; NaN where it is zero, negative or not
+        finite, for no measurement is perfect. None where the image says nothing.
 
     Examples
     --------
@@ -43,13 +45,85 @@ def image_noise(image, band):
            [0.04, 0.04]], dtype=float32)
     """
     nddata = image[band]
-    error = nddata.uncertainty
-    if error is None or error.array is None or error.uncertainty_type == "unknown":
+    if nddata.uncertainty is not None and nddata.uncertainty.uncertainty_type == "unknown":
         return None
-    if not isinstance(error, StdDevUncertainty):  # astropy would square it and take the root again
-        error = error.represent_as(StdDevUncertainty)
-    factor = (error.unit or nddata.unit).to(SURFACE_BRIGHTNESS)
-    return np.broadcast_to(native_float32(error.array) * np.float32(factor), image.shape)
+    sigma = one_sigma(nddata, SURFACE_BRIGHTNESS)
+    if sigma is None:
+        return None
+    shared = {} if common else nddata.meta.get(KEY, {}).get("common", {})
+    with np.errstate(invalid="ignore"):
+        sigma = np.where((sigma > 0) & (sigma < np.inf), sigma, np.nan)
+    if shared:
+        own = sigma**2 - common_sigma(image.brightness(band).astype(float), shared) ** 2
+        sigma = np.sqrt(np.clip(own, 0, None))
+    return native_float32(np.broadcast_to(sigma, image.shape))
+
+
+def noise_correlation(image, band):
+    """How the noise of neighbouring pixels of a band is correlated, as far as the steps it went through tell.
+
+    `euclid_resolved.images.align`, `~euclid_resolved.imaging.match_psf`, `~euclid_resolved.imaging.resample`
+    and `~euclid_resolved.imaging.bin_voronoi` keep the record. An image as it was read has none: its pixels
+    count as independent, which is what MER's rms maps are made for (see `stack_noise`).
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    band : str
+
+    Returns
+    -------
+    correlation : `~numpy.ndarray`
+        The correlation of two pixels (dy, dx) apart, counted from the centre of the array; both sides are
+        odd. Of an image that was binned, that of two bins. The variance of a mean over many is that of
+        independent ones times its sum.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import NDData
+    >>> from euclid_resolved import MultiBandImage
+    >>> from euclid_resolved.imaging import match_psf
+    >>> from euclid_resolved.images import noise_correlation
+    >>> bands = {band: NDData(np.ones((61, 61)), unit=u.MJy / u.sr) for band in ("IE", "HE")}
+    >>> image = match_psf(MultiBandImage(bands, meta={"pixel_scale": 0.1 * u.arcsec}), psf="gaussian")
+    >>> print([f"{band}: {noise_correlation(image, band).sum():.0f} pixels share noise" for band in image])
+    ['IE: 22 pixels share noise', 'HE: 1 pixels share noise']
+    """
+    return correlation_of(image[band].meta)
+
+
+def common_errors(image):
+    """The errors that all pixels of an image share: the level of the sky, E(B-V).
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+
+    Returns
+    -------
+    errors : dict of str to dict
+        By what is in error, and by band: one sigma in MJy/sr, an array of the image's shape. Bands under one
+        name are off together, by as many sigma and in the same direction; others are independent.
+
+    Examples
+    --------
+    >>> from euclid_resolved.imaging import correct_extinction
+    >>> from euclid_resolved.images import common_errors
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = correct_extinction(example_galaxies(1)[0].image, 0.05, ebv_error=0.01)
+    >>> error = common_errors(image)["extinction"]["IE"] / image.brightness("IE")
+    >>> print(f"{100 * error[0, 0]:.1f} % in all pixels of IE")
+    2.0 % in all pixels of IE
+    """
+    errors = {}
+    for band in image.bands:
+        for name, each in image[band].meta.get(KEY, {}).get("common", {}).items():
+            label = name if each.get("all_bands") else f"{name} {band}"
+            light = image.brightness(band).astype(float)
+            errors.setdefault(label, {})[band] = common_sigma(light, {name: each})
+    return errors
 
 
 def pixel_noise(brightness, band, depth=1.0, pixel=MOSAIC_PIXEL):

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.stats import mad_std
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._no_data import zero_blocks
 from euclid_resolved.images._noise import image_noise
 
 
@@ -27,6 +28,7 @@ def significance(image):
     for band in image:
         data, sigma = image.brightness(band).astype(float), image_noise(image, band)
         good = ~image.mask(band) & np.isfinite(data)
+        good &= ~zero_blocks(np.where(good, data, np.nan))
         if not good.any():
             continue
         noise = noise_of(data, good, sigma)

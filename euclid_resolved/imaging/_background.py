@@ -58,15 +58,17 @@ def subtract_background(
     Returns
     -------
     image : `~euclid_resolved.MultiBandImage`
-        Mask as before. The error of the level is added to the uncertainty in quadrature, where there is
-        one: right for a pixel, but it is common to all pixels of a band. The record gives, by band,
-        ``level``, ``level_error``, ``pixel_scatter`` (MJy/sr) and ``n_pixels``.
+        Mask as before, and blocks of exact zeros (`euclid_resolved.images.zero_blocks`), which are no sky
+        and are zero no more afterwards. The error of the level is common to all pixels of a band: it is in
+        the uncertainty, where there is one, and stays as large when pixels are averaged
+        (`euclid_resolved.images.common_errors`). The record gives, by band, ``level``, ``level_error``,
+        ``pixel_scatter`` (MJy/sr) and ``n_pixels``.
 
     Raises
     ------
     InputError
-        If too little sky is left or what is left is no sky, the annulus lies off the image, or the
-        method is not known.
+        If too little sky is left or what is left is no sky (it does not scatter, or by too much), the
+        annulus lies off the image, or the method is not known.
 
     Examples
     --------
@@ -103,6 +105,7 @@ def subtract_background(
         settings["box"] = int(box)
     measured = {}
     for band, plane in bands.items():
+        plane.bad = ~plane.measured()
         sky = allowed & plane.good
         if sky.sum() < MIN_PIXELS:
             raise InputError(
@@ -110,6 +113,12 @@ def subtract_background(
                 "galaxy fills the image, or all is masked (a larger image, another annulus, less grow=)"
             )
         level, surface, measured[band] = _measure(plane.data, sky, method, box, clip)
+        if not measured[band]["pixel_scatter"] > 0:
+            raise InputError(
+                f"band {band}: more than half of what is left of the sky has one value, "
+                f"{measured[band]['level']:.4g} MJy/sr, and does not scatter: it was filled, or is "
+                "quantised, and cannot be measured (mask what is no data, or subtract a known level by hand)"
+            )
         if plane.sigma is not None:
             noise = float(np.nanmedian(plane.sigma[sky]))
             if measured[band]["pixel_scatter"] > max_scatter * noise:
@@ -119,8 +128,8 @@ def subtract_background(
                     "(a larger image, an annulus, method='mesh', or max_scatter=)"
                 )
         plane.data -= surface if method == "mesh" else level
-        if plane.sigma is not None:
-            plane.sigma = np.hypot(plane.sigma, measured[band]["level_error"])
+        # In place of an earlier level's error, which this level has taken off with it.
+        plane.common["background"] = {"level": measured[band]["level_error"], "all_bands": False}
     return new_image(image, bands, "background", settings, measured)
 
 

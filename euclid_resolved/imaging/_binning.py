@@ -3,14 +3,9 @@
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._correlation import after_binning, growth_of_squares
 from euclid_resolved.images._sources import smooth
-from euclid_resolved.imaging._steps import (
-    MaskReason,
-    mask_reasons,
-    new_image,
-    noise_growth,
-    planes,
-)
+from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
 __all__ = ["bin_voronoi"]
 
@@ -39,13 +34,14 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
         Sigma of the Gaussian that smooths it, in pixels.
     noise_factor : float, optional
         By how much the noise of an average exceeds that of independent pixels; see
-        `euclid_resolved.imaging._resample`.
+        `resample`.
 
     Returns
     -------
     image : `~euclid_resolved.MultiBandImage`
         ``meta["bins"]`` is the number of each pixel's bin, -1 where there is none; those pixels are masked,
-        reason UNBINNED. The uncertainty is that of the bin's mean: it is shared by all its pixels.
+        reason UNBINNED. The uncertainty is that of the bin's mean: it is shared by all its pixels, and totals
+        of maps take it so. Errors that all pixels share are not made smaller.
 
     Raises
     ------
@@ -67,7 +63,8 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
     >>> print(f"{light.size} pixels in {binned.meta['bins'].max() + 1} bins")
     441 pixels in 9 bins
     """
-    bands, reasons = planes(image), mask_reasons(image)
+    image, bands = planes_to_mix(image)
+    reasons = mask_reasons(image)
     if not 0 < signal_to_noise < np.inf:
         raise InputError(f"signal_to_noise must be positive, got {signal_to_noise}")
     missing = [name for name, plane in bands.items() if plane.sigma is None]
@@ -86,23 +83,24 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
         band = min(snr, key=lambda name: np.median(snr[name][bright]))
     largest = np.sqrt(np.arange(1, bright.sum() + 1))
     if noise_factor is None:
-        growth = {name: noise_growth(image, name, largest) for name in bands}
+        growth = {name: growth_of_squares(plane.correlation, largest) for name, plane in bands.items()}
     else:
         growth = dict.fromkeys(bands, np.full(largest.shape, float(noise_factor)))
     number = _bins(bands[band], bright, float(signal_to_noise), growth[band])
+    bins = np.full(image.shape, -1, np.int32)
+    bins[bright] = number
     count = np.bincount(number)
     reached = {}
     for name, plane in bands.items():
         mean = np.bincount(number, plane.data[bright]) / count
         sigma = np.sqrt(np.bincount(number, plane.sigma[bright] ** 2)) / count * growth[name][count - 1]
+        plane.correlation = after_binning(plane.correlation, bins)
         plane.data = np.full(image.shape, np.nan)
         plane.sigma = np.full(image.shape, np.nan)
         plane.data[bright], plane.sigma[bright] = mean[number], sigma[number]
         plane.bad = ~bright
         reached[name] = float(np.median(mean / sigma))
     reasons[~bright & (reasons == 0)] = MaskReason.UNBINNED
-    bins = np.full(image.shape, -1, np.int32)
-    bins[bright] = number
     settings = {"signal_to_noise": float(signal_to_noise), "band": band, "minimum": float(minimum)}
     settings |= {"smoothing": float(smoothing), "noise_factor": noise_factor}
     measured = {"n_bins": len(count), "largest_bin": int(count.max()), "median_signal_to_noise": reached}

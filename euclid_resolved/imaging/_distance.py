@@ -80,9 +80,7 @@ def set_distance(image, *, redshift=None, distance=None, cosmology=None):
     side = (distance * scale.to_value(u.rad)).to(u.pc)
     brighter = (1 + z) ** 3
     for plane in bands.values():
-        plane.data *= brighter
-        if plane.sigma is not None:
-            plane.sigma *= brighter
+        plane.multiply(brighter)
     settings = {"redshift": None if redshift is None else z, "cosmology": name}
     measured = {"distance_mpc": distance.to_value(u.Mpc), "pixel_pc": side.value, "factor": brighter}
     meta = {"pixel_scale": side, "distance": distance}

@@ -30,7 +30,8 @@ def correct_extinction(image, ebv, *, sfd=False, ebv_error=0.0, coefficients=Non
         Whether `ebv` is from the maps of Schlegel, Finkbeiner & Davis (1998), which are 0.86 times too
         red (Schlafly & Finkbeiner 2011). It is not assumed: say it.
     ebv_error : float, optional
-        Its error, which goes into the uncertainty in quadrature. It is common to all pixels.
+        Its error. It is common to all pixels and all bands: it is in the uncertainty, and stays as large when
+        pixels are averaged (`euclid_resolved.images.common_errors`).
     coefficients : mapping of str to float, optional
         A / E(B-V) by band; by default those of `euclid_resolved.BANDS` (Fitzpatrick 1999, R_V = 3.1, a
         flat spectrum). Needed for other bands.
@@ -78,10 +79,9 @@ def correct_extinction(image, ebv, *, sfd=False, ebv_error=0.0, coefficients=Non
     for band, plane in bands.items():
         magnitudes[band] = known[band] * value * factor
         relative = 0.4 * np.log(10) * known[band] * error * factor
-        brighter = 10 ** (0.4 * magnitudes[band])
-        plane.data *= brighter
-        if plane.sigma is not None:
-            plane.sigma = np.hypot(plane.sigma * brighter, np.where(plane.bad, 0.0, plane.data) * relative)
+        plane.multiply(10 ** (0.4 * magnitudes[band]))
+        if relative > 0:
+            plane.common["extinction"] = {"relative": float(relative), "all_bands": True}
     settings = {"ebv": value, "ebv_error": error, "sfd": bool(sfd)}
     measured = {"ebv_used": value * factor, "magnitudes": magnitudes}
     return new_image(image, bands, "extinction", settings, measured)

@@ -186,7 +186,7 @@ def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
     levels = level if isinstance(level, dict) else dict.fromkeys(bands, level)
     for band, plane in bands.items():
         data = np.where(plane.good, plane.data, 0.0)
-        noise = noise_of(plane.data, plane.good, plane.sigma)
+        noise = noise_of(plane.data, plane.measured(), plane.sigma)
         bright = data > signal_to_noise * noise
         core = binary_fill_holes(bright) & ~bright & ~(data > 0)
         core |= bright & plane.good & (maximum_filter(data, 3) == minimum_filter(data, 3))

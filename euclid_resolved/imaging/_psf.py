@@ -5,6 +5,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
+from euclid_resolved.images._correlation import after_convolution
 from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.imaging._kernels import (
     check_psf,
@@ -15,7 +16,7 @@ from euclid_resolved.imaging._kernels import (
     matching_kernel,
     psf_fwhm,
 )
-from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes
+from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
 __all__ = ["match_psf"]
 
@@ -36,8 +37,8 @@ def match_psf(
 
     Convolution makes the noise of neighbouring pixels correlated. The uncertainty here is that of single
     pixels, sqrt(kernel^2 * sigma^2), smaller than before; the error of an average over many pixels is not
-    smaller, so tell `euclid_resolved.maps._regions` a correlation length of ``kernel_fwhm`` / 1.67 pixels.
-    `resample` and `bin_voronoi` take it from the record.
+    smaller. How pixels are correlated is kept (`euclid_resolved.images.noise_correlation`): `resample`,
+    `bin_voronoi` and the totals of maps take it from there.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def match_psf(
         The band whose PSF all get; without it the one with the largest half-light radius.
     psf : mapping of str to array_like, or "gaussian", optional
         PSFs on the image's pixels, in place of ``image[band].meta["psf"]``; or Gaussians of the bands'
-        typical width (`euclid_resolved.images._bands`), which is cruder.
+        typical width (`~euclid_resolved.BANDS`), which is cruder.
     broaden : float, optional
         FWHM in pixels of the Gaussian; 0 for none. Without it the narrowest that works, none if possible.
     energy_tolerance : float, optional
@@ -92,7 +93,8 @@ def match_psf(
     >>> [f"{band}: peak {image[band].data[good].max():.1f}" for band in image]
     ['IE: peak 9.2', 'HE: peak 100.0']
     """
-    bands, reasons = planes(image), mask_reasons(image)
+    image, bands = planes_to_mix(image)
+    reasons = mask_reasons(image)
     stamps, measured = _stamps(image, psf)
     if to is None:
         to = max(stamps, key=lambda band: measured[band]["half_light_radius"])
@@ -180,12 +182,13 @@ def _convolve(plane, kernel, mask_weight):
     weight = oaconvolve(good, kernel, mode="same")
     size = oaconvolve(good, np.abs(kernel), mode="same") / np.abs(kernel).sum()
     bad = plane.bad | (size < 1 - mask_weight) | (weight < 0.5)
+    plane.correlation, growth = after_convolution(plane.correlation, kernel)
     with np.errstate(divide="ignore", invalid="ignore"):
         plane.data = oaconvolve(np.where(plane.good, plane.data, 0.0), kernel, mode="same") / weight
         if plane.sigma is not None:
             known = plane.good & np.isfinite(plane.sigma)
             variance = oaconvolve(np.where(known, plane.sigma, 0.0) ** 2, kernel**2, mode="same")
-            plane.sigma = np.sqrt(np.clip(variance, 0, None)) / weight
+            plane.sigma = np.sqrt(np.clip(variance * growth, 0, None)) / weight
             plane.sigma[bad] = np.nan
     plane.data[bad] = np.nan
     plane.bad = bad

@@ -4,8 +4,9 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._correlation import after_averaging, overlap
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides, scale_wcs
-from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, noise_growth, planes
+from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
 __all__ = ["resample"]
 
@@ -28,15 +29,17 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
         A new pixel is masked where less than this part of its area is good.
     noise_factor : float, optional
         By how much the noise of an average of many pixels exceeds that of as many independent ones.
-        Without it 1, which holds for independent pixels and for MER's RMS maps, which are made for
-        averages over an arcsecond or more (over less the noise is smaller than they say); after
-        `match_psf` what its kernels make it.
+        Without it, what the record says (`euclid_resolved.images.noise_correlation`): 1 for an image as it
+        was read, which holds for independent pixels and for MER's RMS maps, which are made for averages over
+        an arcsecond or more (over less the noise is smaller than they say); more after `align`, `match_psf`
+        or another `resample`.
 
     Returns
     -------
     image : `~euclid_resolved.MultiBandImage`
         Bad pixels are left out of the averages. The uncertainty is sqrt(sum w^2 sigma^2) / sum w, which
-        falls as one over the square root of the number of pixels, times `noise_factor`. What is left
+        falls as one over the square root of the number of pixels, times `noise_factor`. Errors that all
+        pixels share (`euclid_resolved.images.common_errors`) do not fall. What is left
         over at the edges is cut off evenly on both sides. WCS and ``meta["pixel_scale"]`` fit the new
         pixels; ``meta["psf"]``, which was sampled on the old ones, is dropped.
 
@@ -58,15 +61,18 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     >>> print(f"{image['HE'].data.mean():.3f} {coarse['HE'].data.mean():.3f}")
     1.663 1.663
     """
-    bands, reasons = planes(image), mask_reasons(image)
+    image, bands = planes_to_mix(image)
+    reasons = mask_reasons(image)
     old = pixel_scale(image)
     factors = _factors(scale, pixel_sides(image))  # along x and y
-    columns, rows = (_overlap(n, factor) for n, factor in zip(image.shape[::-1], factors, strict=True))
-    cut = [_edges(n, factor)[0] for n, factor in zip(image.shape[::-1], factors, strict=True)]
+    edges = [_edges(n, factor) for n, factor in zip(image.shape[::-1], factors, strict=True)]
+    columns, rows = (overlap(each, n) for each, n in zip(edges, image.shape[::-1], strict=True))
+    cut = [each[0] for each in edges]
     area = factors[0] * factors[1]
     factor = float(np.sqrt(area))
-    lost = np.zeros((len(rows), len(columns)), bool)
+    lost, growth = np.zeros((len(rows), len(columns)), bool), {}
     for band, plane in bands.items():
+        plane.correlation, growth[band] = after_averaging(plane.correlation, rows, columns)
         good = plane.good.astype(float)
         weight = rows @ good @ columns.T
         bad = weight < min_good * area * (1 - 1e-9)
@@ -74,8 +80,12 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
             data = rows @ np.where(plane.good, plane.data, 0.0) @ columns.T / weight
             if plane.sigma is not None:
                 variance = np.where(plane.good, plane.sigma, 0.0) ** 2
-                growth = noise_growth(image, band, factor) if noise_factor is None else noise_factor
-                plane.sigma = np.sqrt(rows**2 @ variance @ (columns**2).T) / weight * growth
+                plane.sigma = np.sqrt(rows**2 @ variance @ (columns**2).T) / weight
+                if noise_factor is None:
+                    # Of pixels with holes between them, fewer pairs are neighbours.
+                    plane.sigma *= np.sqrt(1 + (growth[band] ** 2 - 1) * weight / area)
+                else:
+                    plane.sigma *= noise_factor
                 plane.sigma[bad] = np.nan
         data[bad] = np.nan
         plane.data, plane.bad, plane.wcs = data, bad, _scaled(plane.wcs, factors, cut)
@@ -89,6 +99,8 @@ def resample(image, scale, *, min_good=0.5, noise_factor=None):
     meta = {"pixel_scale": old * factor} if "pixel_scale" in image.meta else {}
     settings = {"scale": str(scale), "min_good": float(min_good), "noise_factor": noise_factor}
     measured = {"factor": factor, "old_pixel": str(old), "shape": list(lost.shape)}
+    if noise_factor is None and any(plane.sigma is not None for plane in bands.values()):
+        measured["noise_growth"] = growth
     return new_image(image, bands, "resample", settings, measured, reasons=new_reasons, meta=meta)
 
 
@@ -128,13 +140,6 @@ def _edges(n, factor):
     edges = (n - m * factor) / 2 + factor * np.arange(m + 1)
     # Whole blocks, so that no pixel is split.
     return np.floor(edges) if factor == round(factor) else edges
-
-
-def _overlap(n, factor):
-    """How much of each of n old pixels lies in each new one, along one axis."""
-    edges, old = _edges(n, factor), np.arange(n)
-    low, high = edges[:-1, None], edges[1:, None]
-    return np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, 1)
 
 
 def _scaled(wcs, factors, cut):

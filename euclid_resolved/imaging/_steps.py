@@ -8,8 +8,11 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._correlation import correlation_of_bins
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._no_data import zero_blocks
+from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma, with_record
 from euclid_resolved.maps._spatial_map import Quality
 
 __all__ = ["MaskReason", "history", "mask_reasons"]
@@ -56,9 +59,12 @@ class Plane:
     data : `~numpy.ndarray`
         float64, MJy/sr, a copy; bad pixels are as they were.
     bad : `~numpy.ndarray` of bool
-        Masked or not finite, a copy.
+        Masked or not finite, a copy. A pixel whose noise is not known is bad, where that of others is known.
     sigma : `~numpy.ndarray` or None
-        One sigma, float64, MJy/sr; NaN where it is not known.
+        One sigma of what is each pixel's own, without what all share; float64, MJy/sr; NaN where it is not
+        known.
+    correlation, common
+        The parts of the record of the noise; see `euclid_resolved.images._noise_record`.
     wcs, meta
         Of the band; `meta` is a copy.
     """
@@ -69,14 +75,20 @@ class Plane:
         self.bad = ~np.isfinite(self.data)
         if nddata.mask is not None:
             self.bad |= np.asarray(nddata.mask, dtype=bool)
-        self.sigma = None
-        if nddata.uncertainty is not None and nddata.uncertainty.array is not None:
-            try:
-                sigma = nddata.uncertainty.represent_as(StdDevUncertainty)
-                factor = (sigma.unit or nddata.unit).to(SURFACE_BRIGHTNESS)
-            except (TypeError, u.UnitConversionError):
-                raise InputError(f"{label}: its uncertainty cannot be told as one sigma in MJy/sr") from None
-            self.sigma = np.broadcast_to(np.asarray(sigma.array, float) * factor, self.data.shape).copy()
+        record = nddata.meta.get(KEY, {})
+        self.correlation, self.common = correlation_of(nddata.meta), dict(record.get("common", {}))
+        try:
+            sigma = one_sigma(nddata, SURFACE_BRIGHTNESS)
+        except (TypeError, u.UnitConversionError):
+            raise InputError(f"{label}: its uncertainty cannot be told as one sigma in MJy/sr") from None
+        self.sigma = sigma
+        if sigma is not None:
+            sigma = sigma.astype(np.float64)
+            known = np.isfinite(sigma)
+            # One weight of zero times NaN would empty all that is averaged with it.
+            self.bad |= ~known & known.any()
+            own = np.where(known, sigma, np.nan) ** 2 - common_sigma(self.data, self.common) ** 2
+            self.sigma = np.sqrt(np.clip(own, 0, None))
         self.wcs, self.meta = nddata.wcs, dict(nddata.meta)
 
     @property
@@ -84,16 +96,31 @@ class Plane:
         """Where the band can be used."""
         return ~self.bad
 
+    def measured(self):
+        """Where the band was measured: it can be used, and is in no block of exact zeros."""
+        return self.good & ~zero_blocks(np.where(self.bad, np.nan, self.data))
+
+    def multiply(self, factor):
+        """Make all of the band brighter by a factor, with its errors."""
+        self.data *= factor
+        if self.sigma is not None:
+            self.sigma *= factor
+        for name, each in self.common.items():
+            if "level" in each:
+                self.common[name] = {**each, "level": each["level"] * factor}
+
     def to_nddata(self):
         """The band as NDData in MJy/sr, float32."""
-        error = None if self.sigma is None else StdDevUncertainty(native_float32(self.sigma))
+        error = self.sigma
+        if error is not None:
+            error = StdDevUncertainty(native_float32(np.hypot(error, common_sigma(self.data, self.common))))
         return NDData(
             native_float32(self.data),
             unit=SURFACE_BRIGHTNESS,
             mask=self.bad,
             uncertainty=error,
             wcs=self.wcs,
-            meta=self.meta,
+            meta=with_record(self.meta, self.correlation, self.common),
         )
 
 
@@ -102,6 +129,17 @@ def planes(image):
     if not isinstance(image, MultiBandImage):
         raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
     return {band: Plane(f"band {band}", image[band]) for band in image.bands}
+
+
+def planes_to_mix(image):
+    """The image and its planes for a step that mixes pixels: bins are told as a correlation of pixels."""
+    bands, bins = planes(image), image.meta.get("bins")
+    if bins is None or np.shape(bins) != image.shape:
+        return image, bands
+    for plane in bands.values():
+        plane.correlation = correlation_of_bins(bins, plane.correlation)
+    meta = {key: value for key, value in image.meta.items() if key != "bins"}
+    return MultiBandImage(image, name=image.name, meta=meta, tolerance=np.inf), bands
 
 
 def new_image(image, bands, step, settings=None, measured=None, *, reasons=None, meta=None):
@@ -133,40 +171,6 @@ def new_image(image, bands, step, settings=None, measured=None, *, reasons=None,
     nddata = {band: plane.to_nddata() for band, plane in bands.items()}
     # Whoever made the image decided how far apart its bands may be.
     return MultiBandImage(nddata, name=image.name, meta=merged, tolerance=np.inf)
-
-
-def noise_growth(image, band, side):
-    """By how much the noise of an average over a square exceeds that of as many independent pixels.
-
-    After `match_psf` it does: a Gaussian kernel of width s leaves pixels at distance d correlated by
-    exp(-d^2 / 4 s^2).
-
-    Parameters
-    ----------
-    image : `~euclid_resolved.MultiBandImage`
-    band : str
-    side : float or `~numpy.ndarray`
-        Of the square, in pixels.
-
-    Returns
-    -------
-    factor : `~numpy.ndarray`
-        1 where the history knows of no kernel.
-    """
-    sigma = 0.0
-    for entry in history(image):
-        if entry["step"] == "psf":
-            sigma = entry["measured"].get(band, {}).get("kernel_fwhm", 0.0) / np.sqrt(8 * np.log(2))
-        elif entry["step"] == "resample":
-            sigma /= entry["measured"]["factor"]
-    side = np.maximum(1, np.round(side)).astype(int)
-    if not sigma > 0:
-        return np.ones(side.shape)
-    d = np.arange(1, side.max())
-    correlation = np.exp(-(d**2) / (4 * sigma**2))
-    # Along one axis, the mean over all pairs times their number; the square has two axes, the root one.
-    pairs = np.concatenate([[0], np.cumsum(correlation)]), np.concatenate([[0], np.cumsum(d * correlation)])
-    return 1 + 2 * (pairs[0][side - 1] - pairs[1][side - 1] / side)
 
 
 def _plain(value):

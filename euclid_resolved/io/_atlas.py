@@ -24,8 +24,9 @@ STAR_FORMING_SSFR = 1e-11 / u.yr
 
 FILE_NAME = re.compile(r"TNG(?P<number>\d+)_(?P<observer>O\d)_(?P<plane>.+)\.fits(?:\.gz)?")
 GALAXY_NAME = re.compile(r"TNG(?P<number>\d+)(?:_(?P<observer>O\d))?")
+DEPTH = 3  # folders in folders: a release, a galaxy, an observer
 MAPS = ("stellarmass", "stellarage", "stellarmetallicity", "dustmass")
-LAYOUT = "expected are files such as TNG000008_O5_Euclid_VIS.fits, all in it or in one folder a galaxy"
+LAYOUT = "expected are files such as TNG000008_O5_Euclid_VIS.fits, in it or in folders in it"
 # The columns of the sample table and what they are called in Galaxy.meta.
 COLUMNS = {
     "subhalo_id": None,
@@ -43,8 +44,9 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     Parameters
     ----------
     directory : path-like
-        A folder with files ``TNG000008_O5_Euclid_VIS.fits``, ``TNG000008_O5_stellarmass.fits``, ...,
-        all in it or in one folder a galaxy. Numbers need not be padded with zeros.
+        A folder with files ``TNG000008_O5_Euclid_VIS.fits``, ``TNG000008_O5_stellarmass.fits``, ... (or
+        ``.fits.gz``), all in it or in folders in it, of any name and at most three deep, for example
+        ``665976/TNG665976_O5_Euclid_VIS.fits``. Numbers need not be padded with zeros.
     observer : str, optional
         The viewing direction, ``"O1"`` to ``"O5"``.
     bands : sequence of str, optional
@@ -70,7 +72,8 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     ------
     ImageFileError
         If the folder holds no atlas, or nothing of the observer or of a band. On access of a galaxy's
-        image or maps: if a file is missing or damaged or has no proper unit.
+        image or maps: if a file is missing or damaged, has no proper unit, or pixels of another size than
+        the others (CDELT1).
 
     Examples
     --------
@@ -150,10 +153,8 @@ def _index(directory):
     if not directory.is_dir():
         what = "is a file, not a folder" if directory.exists() else "no such folder"
         raise ImageFileError(directory, what, LAYOUT)
-    entries = sorted(directory.iterdir())
-    folders = [entry for entry in entries if GALAXY_NAME.fullmatch(entry.name) and entry.is_dir()]
     galaxies = {}
-    for path in (*entries, *(path for folder in folders for path in sorted(folder.iterdir()))):
+    for path in _walk(directory, DEPTH):
         match = FILE_NAME.fullmatch(path.name)
         if match:
             files = galaxies.setdefault((int(match["number"]), match["observer"]), {})
@@ -163,6 +164,25 @@ def _index(directory):
     if not galaxies:
         raise ImageFileError(directory, "holds no galaxy of an atlas", LAYOUT)
     return dict(sorted(galaxies.items()))
+
+
+def _walk(directory, depth):
+    """The files of a folder, then those of the folders in it; what is hidden is passed over."""
+    entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in entries if entry.is_dir()] if depth else []
+    yield from (entry for entry in entries if FILE_NAME.fullmatch(entry.name))
+    for folder in folders:
+        yield from _walk(folder, depth - 1)
+
+
+def galaxy_files(path):
+    """The files of one galaxy, by the path they begin with; none where there is no such galaxy."""
+    path = Path(path)
+    match = GALAXY_NAME.fullmatch(path.name)
+    if not match or not path.parent.is_dir():
+        return []
+    key = int(match["number"]), match["observer"]
+    return sorted(_index(path.parent).get(key, {}).values())
 
 
 def _of_observer(directory, galaxies, observer):
@@ -223,14 +243,17 @@ def _read_image(name, paths):
         factor = unit.to(SURFACE_BRIGHTNESS)
         data = data if factor == 1 else data * np.float32(factor)
         bands[band] = NDData(data, unit=SURFACE_BRIGHTNESS, mask=~np.isfinite(data), meta={"file": str(path)})
+        _check_scale(path, scale, meta)
         meta |= scale
     return MultiBandImage(bands, name=name, meta=meta)
 
 
 def _read_maps(paths):
-    maps = {}
+    maps, common = {}, {}
     for name, path in paths.items():
         data, unit, scale = _read(path)
+        _check_scale(path, scale, common)
+        common |= scale
         expected = PROPERTIES[name].unit
         unit = expected if unit is None else unit
         if not unit.is_equivalent(expected):
@@ -242,6 +265,14 @@ def _read_maps(paths):
         meta = {"file": str(path), **scale}
         maps[name] = SpatialMap(data, property=name, unit=expected, mask=np.isnan(data), meta=meta)
     return maps
+
+
+def _check_scale(path, scale, others):
+    """Refuse a plane whose pixels have another size than those of the planes before it."""
+    if scale and others and not np.isclose(scale["pixel_scale"], others["pixel_scale"], rtol=1e-3, atol=0):
+        what = f"its pixels are {scale['pixel_scale']:.4g} wide (CDELT1), those of other planes"
+        hint = "the planes of a galaxy lie on one grid"
+        raise ImageFileError(path, f"{what} {others['pixel_scale']:.4g}", hint)
 
 
 def _read(path):

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import threading
 import warnings
 from contextlib import contextmanager
@@ -142,7 +143,7 @@ def read_plane(path, hdu, dtype=np.float32):
     Returns
     -------
     plane : `~numpy.ndarray`
-        2-D.
+        2-D. NaN where integers are BLANK, unless they stay integers.
 
     Raises
     ------
@@ -150,9 +151,68 @@ def read_plane(path, hdu, dtype=np.float32):
         If the extension holds no 2-D image.
     """
     shape = plane_shape(path, hdu)
+    blank = blank_of(hdu.header)  # reading the data takes it out of the header
     with np.errstate(all="ignore"):
-        dtype = hdu.data.dtype.newbyteorder("=") if dtype is None else dtype
-        return np.array(hdu.data.reshape(shape), dtype=dtype)
+        return to_native(hdu.data.reshape(shape), blank, dtype)
+
+
+def blank_of(header):
+    """What stands for no data in integers, as a number in the unit of the pixels.
+
+    Astropy passes over a BLANK of 0, and over any in unsigned integers.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Of an extension whose data were not looked at.
+
+    Returns
+    -------
+    blank : (float, float) or None
+        The number, and how far two numbers of the file are apart.
+    """
+    blank = header.get("BLANK", header.get("ZBLANK"))
+    if blank is None or header.get("BITPIX", -32) < 0:
+        return None
+    try:
+        scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
+        return float(blank) * scale + zero, abs(scale)
+    except (TypeError, ValueError):
+        return None
+
+
+def to_native(values, blank, dtype=np.float32):
+    """Pixel values as a new array in native byte order.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+    blank : (float, float) or None
+        From `blank_of`.
+    dtype : dtype, optional
+        As for `read_plane`.
+
+    Returns
+    -------
+    values : `~numpy.ndarray`
+    """
+    new = np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
+    if blank is not None and new.dtype.kind == "f":
+        new[np.abs(values - blank[0]) < blank[1] / 4] = np.nan
+    return new
+
+
+# Words for units that astropy does not take, and what it calls them.
+_UNIT_WORDS = {
+    r"\badus?(?![a-z])": "adu",
+    r"\b(electrons?(?![a-z])|e-|e(?=/s))": "electron",
+    r"\b(counts?|cts?)(?![a-z])": "ct",
+    r"\bcps(?![a-z])": "ct/s",
+    r"\bdns?(?![a-z])": "DN",
+    r"\bnanomagg(y|ies)(?![a-z])": "nmgy",
+    r"\bpixels?(?![a-z])": "pix",
+}
+_POWER = re.compile(r"(?P<one>1 */ *)?\((?P<base>.+)\) *(\*\*|\^)? *\(?(?P<power>-?\d)\)?")
 
 
 def header_unit(header):
@@ -160,8 +220,26 @@ def header_unit(header):
     text = str(header.get("BUNIT", "")).strip()
     if not text:
         return None
+    unit = _unit(text)
+    return u.UnrecognizedUnit(text) if unit is None else unit
+
+
+def _unit(text):
+    """A unit, or None; magnitudes are none here, for they are no factor."""
     unit = u.Unit(text, parse_strict="silent")
-    return unit if isinstance(unit, u.UnitBase) else u.UnrecognizedUnit(text)  # magnitudes are no factor
+    if isinstance(unit, u.UnrecognizedUnit):
+        if match := _POWER.fullmatch(text):  # astropy takes no power of more than one unit
+            base = _unit(match["base"])
+            return base and base ** (int(match["power"]) * (-1 if match["one"] else 1))
+        for word, name in _UNIT_WORDS.items():
+            text = re.sub(word, name, text, flags=re.IGNORECASE)
+        unit = u.Unit(text, parse_strict="silent")
+    return unit if isinstance(unit, u.UnitBase) and not isinstance(unit, u.UnrecognizedUnit) else None
+
+
+def first_card(headers, *keys):
+    """The first of some keywords that one of several headers has, or None; an empty text is none."""
+    return next((h[key] for key in keys for h in headers if h.get(key) not in (None, "")), None)
 
 
 def list_extensions(hdus):

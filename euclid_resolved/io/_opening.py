@@ -16,8 +16,8 @@ _GALAXY = re.compile(r"TNG\d+_O[1-5]")
 
 
 def open_image(
-    source, bands=None, *, zero_point=None, flag_bits=None, align=False, position=None, size=None,
-    region=None, distance=None, scale=None, **preparation,
+    source, bands=None, *, zero_point=None, flag_bits=None, hdu=None, pixel_scale=None, align=False,
+    position=None, size=None, region=None, mask_stars=None, distance=None, scale=None, **preparation,
 ):  # fmt: skip
     """Open an image, cut out a field and prepare it, all said in plain text and numbers.
 
@@ -30,18 +30,26 @@ def open_image(
         The bands wanted.
     zero_point, flag_bits, align
         As for `euclid_resolved.read_euclid`.
+    hdu : int or str, optional
+        The extension that holds the image, by number (digits) or name.
+    pixel_scale : float, optional
+        The side of a pixel where there is no celestial WCS, arcsec.
     position : (float, float), optional
         RA and Dec (ICRS) of the centre of the field, degrees.
     size : float, optional
         Side of the field, arcsec.
     region : str, optional
-        A DS9 region or its file, in place of `position` and `size`.
+        A DS9 region or its file, in place of `position` and `size`: the square around what it includes.
+        On the sky for mosaics.
+    mask_stars : bool, optional
+        True masks every source but the target, False nothing. Without it compact sources
+        (`euclid_resolved.imaging.mask_compact`) are masked in images of the sky, which have sky coordinates.
     distance : float, optional
         Mpc.
     scale : float, optional
         Side of the pixels wanted, pc.
     **preparation
-        The other options of `euclid_resolved.imaging._prepare`.
+        The other options of `euclid_resolved.imaging.prepare`.
 
     Returns
     -------
@@ -67,28 +75,45 @@ def open_image(
 
     if (position is None) != (size is None):
         raise InputError("a position and a size go together")
-    reading = {"bands": bands, "zero_point": zero_point, "flag_bits": flag_bits}
+    reading = {"zero_point": zero_point, "flag_bits": flag_bits, "align": align or None}
+    reading["hdu"] = int(hdu) if isinstance(hdu, str) and hdu.isdigit() else hdu
+    reading["pixel_scale"] = None if pixel_scale is None else pixel_scale * u.arcsec
+    reading = {name: value for name, value in reading.items() if value is not None}
     if position is None and region is None:
-        image = _whole(source, align=align, **reading)
+        image = _whole(source, bands, reading)
     else:
         position = None if position is None else SkyCoord(*position, unit="deg")
-        image = _field(source, position, None if size is None else size * u.arcsec, region, align, reading)
+        image = _field(source, bands, position, None if size is None else size * u.arcsec, region, reading)
     return prepare(
         image,
+        mask_stars=stars_by_default(image) if mask_stars is None else mask_stars,
         distance=None if distance is None else distance * u.Mpc,
         scale=None if scale is None else scale * u.pc,
         **preparation,
     )
 
 
-def _whole(source, bands, **reading):
+def stars_by_default(image):
+    """What `mask_stars` is where nothing was said: "compact" in an image of the sky, else False."""
+    from euclid_resolved.imaging._compact import widths_are_known
+
+    steps = {entry.get("step") for entry in image.meta.get("history", ())}
+    sky = getattr(image.wcs, "has_celestial", False)
+    # After these the PSF, or the pixel, is no longer what the width of a star is held against.
+    done = steps & {"compact", "neighbours", "psf", "resample", "binning"}
+    return "compact" if sky and not done and widths_are_known(image) else False
+
+
+def _whole(source, bands, reading):
     from euclid_resolved.io._atlas import read_galaxy
     from euclid_resolved.io._read_write import read
     from euclid_resolved.io.euclid._cutout import read_euclid
 
     if _is_path(source) and _GALAXY.fullmatch(Path(source).name):
+        _refuse(source, reading, "an atlas is in MJy/sr, on one grid")
         return read_galaxy(source, **({} if bands is None else {"bands": bands})).image
     if _is_path(source) and str(source).endswith(".asdf"):
+        _refuse(source, reading, "an image that write() wrote is in MJy/sr, on one grid")
         image = read(source)
         if not isinstance(image, MultiBandImage):
             raise InputError(f"{source} holds no image but {type(image).__name__}")
@@ -96,14 +121,23 @@ def _whole(source, bands, **reading):
     return read_euclid(source, bands=bands, **reading)
 
 
-def _field(source, position, size, region, align, reading):
+def _field(source, bands, position, size, region, reading):
     from euclid_resolved.imaging._crop import crop
     from euclid_resolved.io.euclid._mosaic import read_mosaics
-    from euclid_resolved.io.euclid._window import field_of
 
     if _is_path(source) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
-        return read_mosaics(source, position, size, region=region, **reading)
-    return crop(_whole(source, align=align, **reading), *field_of(position, size, region))
+        reading = {name: value for name, value in reading.items() if name != "align"}  # tiles always are
+        unused = {name: value for name, value in reading.items() if name in ("hdu", "pixel_scale")}
+        _refuse(source, unused, "mosaics have one image a file, and a WCS")
+        return read_mosaics(source, position, size, region=region, bands=bands, **reading)
+    return crop(_whole(source, bands, reading), position, size, region=region)
+
+
+def _refuse(source, reading, why):
+    """Refuse options that would be passed over silently."""
+    if reading:
+        names = ", ".join(f"{name}=" for name in reading)
+        raise InputError(f"{source}: {names} (--{next(iter(reading)).replace('_', '-')}) is of no use: {why}")
 
 
 def image_files(source):
@@ -135,7 +169,9 @@ def image_files(source):
     if path.is_dir():
         files = [file for file in path.rglob("EUC_MER_*") if file.is_file()]
     elif _GALAXY.fullmatch(path.name):
-        files = [file for file in path.parent.rglob(f"{path.name}*") if file.is_file()]
+        from euclid_resolved.io._atlas import galaxy_files
+
+        files = galaxy_files(path)
     else:
         files = [path]
     if not files or not all(file.is_file() for file in files):

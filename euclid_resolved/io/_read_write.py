@@ -7,21 +7,23 @@ __all__ = ["read", "write"]
 
 
 def read(path):
-    """Read a model, an image, a map or several maps from a file that `write` made.
+    """Read a model, an image, a map or several maps from a file that `write` made, or an image of Euclid's.
 
-    The content of the file decides, not its name. Nothing in a file is trusted: see
-    `euclid_resolved.io.asdf._files`.
+    The content of the file decides, not its name. Nothing in a file is trusted: it is
+    looked through, and checked against its schema and its checksums, before anything is made of it.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        An ASDF file, or a FITS file of maps (gzipped or not).
+        An ASDF file, a FITS file of maps, or one of images of the sky (gzipped or not). These are opened by
+        `read_euclid`, which has options for what a file does not say.
 
     Returns
     -------
     content : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
 or dict of str to `~euclid_resolved.SpatialMap`
-        A FITS file always gives a dict of maps, by name.
+        A FITS file of maps always gives a dict of them, by name; one of images of the sky a
+        `~euclid_resolved.MultiBandImage`.
 
     Raises
     ------
@@ -52,9 +54,19 @@ or dict of str to `~euclid_resolved.SpatialMap`
         return read_asdf(path)
     if start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
         from euclid_resolved.io._fits import read_fits
+        from euclid_resolved.io._fits_kind import is_sky_image
+        from euclid_resolved.io.euclid._cutout import read_euclid
 
-        return read_fits(path)
-    hint = "pickles are never opened" if start[:1] == b"\x80" else "what is read are files made by write()"
+        if not is_sky_image(path):
+            return read_fits(path)
+        try:
+            return read_euclid(path)
+        except ImageFileError as error:
+            hint = f"{error.hint}; " if error.hint else ""
+            hint += "it is an image of the sky, which read_euclid opens; that takes these options"
+            raise ImageFileError(error.path, error.what, hint) from error
+    hint = "what is read are files made by write(), and images of Euclid's"
+    hint = "pickles are never opened" if start[:1] == b"\x80" else hint
     raise ImageFileError(path, "this is neither ASDF nor FITS" if start else "the file is empty", hint)
 
 

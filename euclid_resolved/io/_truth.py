@@ -8,7 +8,8 @@ from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
-from euclid_resolved.training._sample import Pixels, above_clip, extract, other_clip
+from euclid_resolved.training._clipped import above_clip, other_clip
+from euclid_resolved.training._sample import Pixels, extract
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from euclid_resolved.maps._properties import get_property
 
 # What a value of `meta` says about planes or errors that no longer hold after arithmetic.
 _OF_PLANES = ("interval", "uncertainty")
+# What pixels share of errors that have become others is not known.
+_OF_ERRORS = ("shared_variance",)
 _UFUNCS = {
     np.add: operator.add,
     np.subtract: operator.sub,
@@ -49,6 +51,8 @@ class MapArithmetic(NDArithmeticMixin):
             init["planes"] = self._scaled_planes(operation, operand)
         if not init.get("planes"):
             meta = {key: value for key, value in meta.items() if key not in _OF_PLANES}
+        if not _scales(operation, operand):
+            meta = {key: value for key, value in meta.items() if key not in _OF_ERRORS}
         unit = getattr(result, "unit", None) or u.dimensionless_unscaled
         name = meta.get("property")
         if name is not None and not unit.is_equivalent(get_property(name).unit):
@@ -58,11 +62,9 @@ class MapArithmetic(NDArithmeticMixin):
 
     def _scaled_planes(self, operation, operand):
         """The further planes after a product with a positive number; none after anything else."""
-        factor = getattr(operand, "data", None)
-        scaling = operation in (np.multiply, np.true_divide) and factor is not None
-        if not scaling or np.ndim(factor) or not factor > 0:
+        if not _scales(operation, operand):
             return {}
-        return {name: operation(plane, np.asarray(factor)) for name, plane in self.planes.items()}
+        return {name: operation(plane, np.asarray(operand.data)) for name, plane in self.planes.items()}
 
     def __add__(self, other):
         return self.add(other)
@@ -109,7 +111,8 @@ class MapArithmetic(NDArithmeticMixin):
 
     def _changed(self, values, unit, slope):
         """The map with other values; one sigma is multiplied by the slope."""
-        meta = {key: value for key, value in copy.deepcopy(self.meta).items() if key not in _OF_PLANES}
+        lost = (*_OF_PLANES, *_OF_ERRORS)
+        meta = {key: value for key, value in copy.deepcopy(self.meta).items() if key not in lost}
         name = meta.get("property")
         if name is not None and not (unit or u.dimensionless_unscaled).is_equivalent(get_property(name).unit):
             meta.pop("property")
@@ -155,6 +158,13 @@ class MapArithmetic(NDArithmeticMixin):
             "as a plain array a map would lose its unit and its mask; take map.quantity (NaN where masked) "
             "or map.data"
         )
+
+
+def _scales(operation, operand):
+    """Whether this is a product with a positive number."""
+    factor = getattr(operand, "data", None)
+    scaling = operation in (np.multiply, np.true_divide) and factor is not None
+    return scaling and not np.ndim(factor) and factor > 0
 
 
 def _no_power(first):

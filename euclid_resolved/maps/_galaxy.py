@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._grid import HasCard
@@ -68,6 +70,11 @@ def group_name(galaxy):
     return re.sub(r"(?<=\d)_O[1-5]$", "", str(galaxy))
 
 
+def _same_side(side, other):
+    """Whether two sides of pixels are the same; a length and an angle cannot be compared, and may be."""
+    return not side.unit.is_equivalent(other.unit) or abs((side / other).to_value("") - 1) < 1e-3
+
+
 class Galaxy(HasCard):
     """A galaxy with known truth: an image and maps of its properties.
 
@@ -75,7 +82,7 @@ class Galaxy(HasCard):
     ----------
     name : str
         Its name, for example ``TNG000008_O5``.
-    image : `MultiBandImage` or callable
+    image : `~euclid_resolved.MultiBandImage` or callable
         The image, or a function without arguments that reads it: then nothing is kept in memory and
         every access reads anew.
     maps : mapping of str to `SpatialMap`, `~astropy.nddata.NDData`, Quantity or array, or callable
@@ -94,8 +101,8 @@ class Galaxy(HasCard):
     Raises
     ------
     InputError
-        If the group is no text. On access, if a map's shape is not the image's, its unit is none of the
-        property, or it shows another one.
+        If the group is no text. On access, if a map's shape or the size of its pixels is not the image's, its
+        unit is none of the property, or it shows another one.
 
     Examples
     --------
@@ -128,7 +135,7 @@ class Galaxy(HasCard):
 
     @property
     def image(self):
-        """The `MultiBandImage`."""
+        """The `~euclid_resolved.MultiBandImage`."""
         return self._image() if callable(self._image) else self._image
 
     @property
@@ -149,14 +156,19 @@ class Galaxy(HasCard):
 
         Returns
         -------
-        image : `MultiBandImage`
+        image : `~euclid_resolved.MultiBandImage`
         maps : dict of str to `SpatialMap`
         """
         image, maps = self.image, self.maps
         for name, truth in maps.items():
-            if truth.data.shape != image.shape:
+            shape = np.shape(getattr(truth, "data", truth))
+            if shape != image.shape:
+                raise InputError(f"{self.name}: the map of {name} has shape {shape}, the image {image.shape}")
+            sides = [getattr(each, "meta", {}).get("pixel_scale") for each in (truth, image)]
+            if None not in sides and not _same_side(*sides):
                 raise InputError(
-                    f"{self.name}: the map of {name} has shape {truth.data.shape}, the image {image.shape}"
+                    f"{self.name}: the pixels of the map of {name} are {sides[0]:.4g} wide, those of the "
+                    f"image {sides[1]:.4g}"
                 )
         return image, maps
 

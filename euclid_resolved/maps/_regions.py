@@ -1,5 +1,9 @@
 """Totals and means of maps inside regions, with errors; a total and a mean are never confused.
 
+The error of a sum is mostly what its pixels share. What the model shares a calibrated model has measured;
+what the image shares (the level of its sky, E(B-V)) is a plane of the map. Where the model's part is not
+known, the error is a lower limit, and says so.
+
 An estimate is right in the mean of its logarithm, so that a sum of estimates is low by half the variance
 of their errors times ln 10. A calibrated model knows by how much, and gives its maps a plane ``mean``; that
 is what totals and means add up. Medians, and maps without that plane, are those of the estimates themselves.
@@ -16,6 +20,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_area
 from euclid_resolved.images._positions import axis_ratio
 from euclid_resolved.maps._arithmetic import MapArithmetic
+from euclid_resolved.maps._region_errors import RegionErrors
 from euclid_resolved.maps._region_pixels import (
     elliptical_radius,
     region_weights,
@@ -39,9 +44,12 @@ class RegionValue:
     area : float
         Of the region on the map, in pixels.
     masked_fraction : float
-        The part of that area whose value is not known.
+        The part of that area that has no value.
     filled : str
         How that part was filled, or an empty text: then a total leaves it out.
+    lower_limit : bool
+        Whether the error is a lower limit, because nobody knows which part of it the pixels share: they are
+        taken as independent.
 
     Examples
     --------
@@ -51,8 +59,8 @@ class RegionValue:
     >>> value = mean(SpatialMap(np.array([[4.0, 6.0, np.nan]]), property="stellar_age"))
     >>> value.value, value.area
     (<Quantity 5. Gyr>, 3.0)
-    >>> print(f"{value.masked_fraction:.2f} of the region is masked")
-    0.33 of the region is masked
+    >>> print(f"{value.masked_fraction:.2f} of the region has no value")
+    0.33 of the region has no value
     """
 
     statistic: str
@@ -62,9 +70,12 @@ class RegionValue:
     area: float
     masked_fraction: float
     filled: str = ""
+    lower_limit: bool = False
 
     def __str__(self):
-        gap = f"{100 * self.masked_fraction:.1f} % of the area masked"
+        gap = "lower limit: pixels taken as independent; " if self.lower_limit else ""
+        gap = f"the error a {gap}" if gap else ""
+        gap += f"{100 * self.masked_fraction:.1f} % of the region without a value"
         gap += f", filled ({self.filled})" if self.filled else ""
         error = self.error.to_value(self.value.unit)
         error = f" +- {error:.2g}" if np.isfinite(error) else ""
@@ -73,7 +84,7 @@ class RegionValue:
 
 
 def total(
-    map_, where=None, *, distance=None, correlation_length=0.0, correlated_fraction=0.0, fill=None,
+    map_, where=None, *, distance=None, correlation_length=None, correlated_fraction=None, fill=None,
     centre=None, position_angle=0 * u.deg, inclination=0 * u.deg,
 ):  # fmt: skip
     """The sum of a density over the area of a region, for example a stellar mass.
@@ -88,12 +99,15 @@ def total(
         The angular-diameter distance, where the map's pixel scale is an angle.
     correlation_length : float, optional
         Sigma, in pixels, of the Gaussian by which the errors of pixels are correlated:
-        rho = exp(-d^2 / (2 L^2)). 0 is independent pixels. Errors of a map are correlated wherever the
-        PSF, a convolution or resampling spread the noise.
+        rho = exp(-d^2 / (2 L^2)). 0 is independent pixels. Without it, what the map knows: how far a
+        convolution or resampling spread the image's noise (``meta["correlated_pixels"]``), and that all
+        pixels of a bin have one error (``meta["bins"]``).
     correlated_fraction : float, optional
         The part of every pixel's variance that all pixels share, from 0 to 1: zero points, distance,
         mass-to-light ratio, the error of the model itself. With 1 the error of the total is the sum of
-        all errors.
+        all errors. Without it, what a calibrated model measured (``meta["shared_variance"]``); where that is
+        not known it is 0, and the result says that its error is a lower limit. What comes from the image
+        itself, the plane ``common``, is shared by all pixels in any case.
     fill : {None, "mean", "radial"}, optional
         What masked pixels count for: nothing, so that the total is a lower limit; the mean of the others;
         or the mean of the others at the same radius.
@@ -122,11 +136,10 @@ def total(
     >>> error, meta = StdDevUncertainty(np.full((10, 10), 5.0)), {"pixel_scale": 100 * u.pc}
     >>> values = np.full((10, 10), 50.0)
     >>> density = SpatialMap(values, property="stellar_mass_density", uncertainty=error, meta=meta)
-    >>> mass = total(density)
-    >>> print(f"{mass.value:.2g} +- {mass.error:.1g}")
-    5e+07 solMass +- 5e+05 solMass
-    >>> print(f"{total(density, correlated_fraction=0.5).error:.1g} if pixels share half of the variance")
-    4e+06 solMass if pixels share half of the variance
+    >>> print(total(density, correlated_fraction=0.5))
+    total stellar_mass_density: 5e+07 +- 3.6e+06 solMass (0.0 % of the region without a value)
+    >>> total(density).lower_limit, f"{total(density).error:.1g}"
+    (True, '5e+05 solMass')
     """
     check_map(map_)
     prop = map_.property
@@ -137,17 +150,18 @@ def total(
         )
     area, unit = _pixel_area(map_, distance), map_.unit
     values, sigma, weight, good = _inside(map_, where, "mean")
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     known, filled = weight * good, ""
     if fill is not None:
         values, sigma = _fill(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
-        known, filled = weight, fill
+        errors, known, filled = errors.filled(sigma, good & (weight > 0)), weight, fill
     result = (np.sum(known * np.where(known > 0, values, 0.0)) * unit * area).decompose([u.Msun, u.pc])
-    error = _error_of_sum(known, sigma, correlation_length, correlated_fraction)
-    error = (error * unit * area).decompose([u.Msun, u.pc])
-    return RegionValue("total", prop.name, result, error, *_coverage(weight, good), filled)
+    error = (errors.of_sum(known) * unit * area).decompose([u.Msun, u.pc])
+    coverage = _coverage(weight, good)
+    return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit)
 
 
-def mean(map_, where=None, *, weights=None, correlation_length=0.0, correlated_fraction=0.0):
+def mean(map_, where=None, *, weights=None, correlation_length=None, correlated_fraction=None):
     """The mean of a map in a region, by area or by another map.
 
     Parameters
@@ -191,11 +205,12 @@ def mean(map_, where=None, *, weights=None, correlation_length=0.0, correlated_f
     norm = used.sum()
     unit = map_.unit or u.dimensionless_unscaled
     value = np.sum(used * np.where(used > 0, values, 0.0)) / norm * unit
-    error = _error_of_sum(used / norm, sigma, correlation_length, correlated_fraction) * unit
-    return RegionValue("mean", _name(map_), value, error, *_coverage(weight, good))
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
+    error, coverage = errors.of_sum(used / norm) * unit, _coverage(weight, good)
+    return RegionValue("mean", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
 
 
-def median(map_, where=None, *, correlation_length=0.0, correlated_fraction=0.0):
+def median(map_, where=None, *, correlation_length=None, correlated_fraction=None):
     """The median of a map in a region, weighted by the area of each pixel inside it.
 
     Parameters
@@ -225,11 +240,10 @@ def median(map_, where=None, *, correlation_length=0.0, correlated_fraction=0.0)
     v, w = values[used > 0][order], used[used > 0][order]
     middle = (np.cumsum(w) - w / 2) / w.sum()
     unit = map_.unit or u.dimensionless_unscaled
-    error = _error_of_sum(used / used.sum(), sigma, correlation_length, correlated_fraction)
-    error = error * np.sqrt(np.pi / 2) * unit
-    return RegionValue(
-        "median", _name(map_), np.interp(0.5, middle, v) * unit, error, *_coverage(weight, good)
-    )
+    errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
+    error = errors.of_sum(used / used.sum()) * np.sqrt(np.pi / 2) * unit
+    value, coverage = np.interp(0.5, middle, v) * unit, _coverage(weight, good)
+    return RegionValue("median", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
 
 
 def _inside(map_, where, plane=None):
@@ -286,31 +300,6 @@ def _pixel_area(map_, distance):
     if not distance.unit.is_equivalent(u.pc) or not distance > 0 * distance.unit:
         raise InputError(f"distance must be a positive length, got {distance}")
     return distance.to(u.pc) ** 2 * area.to_value(u.sr)
-
-
-def _error_of_sum(weights, sigma, length, fraction):
-    """One sigma of sum(weights * values), for errors that are partly correlated."""
-    if isinstance(fraction, Mapping):
-        raise InputError(f"correlated_fraction is one number, got several: choose from {', '.join(fraction)}")
-    if not length >= 0 or not 0 <= fraction <= 1:
-        raise InputError(
-            "correlation_length must not be negative and correlated_fraction lie in [0, 1], got "
-            f"{length} and {fraction}"
-        )
-    if sigma is None:
-        return np.nan
-    each = np.where(weights > 0, weights * np.where(weights > 0, sigma, 0.0), 0.0)
-    local = np.sum(each**2)
-    if length > 0:
-        from scipy.signal import fftconvolve
-
-        reach = int(np.ceil(5 * length))
-        profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / length) ** 2)
-        if np.isfinite(each).all():
-            local = np.sum(each * fftconvolve(each, np.outer(profile, profile), mode="same"))
-        else:
-            local = np.nan
-    return float(np.sqrt((1 - fraction) * local + fraction * np.sum(each) ** 2))
 
 
 def _fill(values, sigma, weight, good, how, map_, centre, position_angle, inclination):

@@ -27,6 +27,7 @@ PLANES = {
     "noise": "one sigma from the noise of the image alone",
     "model": "one sigma from the scatter of the estimator alone",
     "mean": "mean of the truth of such pixels: what totals and means add up",
+    "common": "one sigma from errors that all pixels share, such as the level of the sky",
 }
 """The further planes a map may have, in its own unit."""
 
@@ -45,6 +46,8 @@ class Quality(enum.IntFlag):
     >>> bool(flags & Quality.unjudged())
     True
     """
+
+    meaning: str
 
     MASKED = 1, "masked in at least one band of the input image"
     NONFINITE = 2, "NaN or infinite in at least one band"
@@ -91,8 +94,9 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     quality : `~numpy.ndarray` of int, optional
         The bits of `Quality` for every pixel; zero without it.
     planes : dict of str to `~numpy.ndarray`, optional
-        Further planes in the map's unit: the names are those of `PLANES`. Cut-outs and products with a
-        positive number keep them, other arithmetic drops them.
+        Further planes in the map's unit: the ends ``lo`` and ``hi`` of its interval, one sigma of the image's
+        ``noise`` and of the ``model`` alone, the ``mean`` of the truth. Cut-outs and products with a positive
+        number keep them, other arithmetic drops them.
     **kwargs
         ``unit``, ``mask``, ``wcs``, ``uncertainty``, ``meta`` as for `~astropy.nddata.NDData`.
 
@@ -199,7 +203,12 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     def _slice(self, item):
         item = check_slices(item, self.data.shape)
         planes = {name: plane[item] for name, plane in self.planes.items()}
-        new = {"quality": self.quality[item], "planes": planes, "meta": copy.deepcopy(self.meta)}
+        # Planes that came with the image, such as its bins, are cut with it.
+        meta = {
+            key: value[item] if isinstance(value, np.ndarray) and value.shape == self.data.shape else value
+            for key, value in self.meta.items()
+        }
+        new = {"quality": self.quality[item], "planes": planes, "meta": copy.deepcopy(meta)}
         return {**super()._slice(item), **new}
 
     def _slice_wcs(self, item):

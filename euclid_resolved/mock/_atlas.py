@@ -60,7 +60,7 @@ def make_atlas(
         Side of the images, 128 by default. The field of view stays that of `settings` (ten scale lengths for
         the largest discs), so the pixel scale adapts: 64 kpc over 128 pixels are 500 pc a pixel, more for the
         largest discs. Images of several galaxies on one grid have to be resampled first
-        (`euclid_resolved.imaging._resample`).
+        (`euclid_resolved.imaging.resample`).
     observer : {'O5', 'O1', 'O2', 'O3', 'O4'}, optional
         Name of the viewing direction; each has its own inclination.
     settings : MockSettings, optional

@@ -99,7 +99,8 @@ def default_model(recipe=None, *, progress=True, say=print):
 
     Parameters
     ----------
-    recipe : `Recipe`, optional
+    recipe : Recipe, optional
+        Another way to make it, for tests and measurements; it is kept in a file of its own.
     progress : bool, optional
         Show progress bars on a terminal.
     say : callable, optional

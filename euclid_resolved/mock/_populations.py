@@ -52,7 +52,7 @@ def luminosity(age, metallicity):
     Returns
     -------
     ndarray, shape (..., 4), float64
-        MJy/sr in IE, YE, JE, HE (Bruzual & Charlot 2003, Chabrier 2003; see ``make_populations``).
+        MJy/sr in IE, YE, JE, HE (Bruzual & Charlot 2003, Chabrier 2003; see ``_make_populations``).
     """
     return _interpolate(age, metallicity)[..., :4]
 

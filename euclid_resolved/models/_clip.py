@@ -1,12 +1,20 @@
 """Which pixels are bright enough, and known well enough, to be judged; and those of one galaxy."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._noise import image_noise
 from euclid_resolved.maps._spatial_map import Quality
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._galaxy import Galaxy
 
 __all__ = ["DEFAULT_CLIP", "MIN_SN"]
 
@@ -26,7 +34,7 @@ documentation on uncertainty. Images that say nothing about their noise are not 
 """
 
 
-def clip_band(bands):
+def clip_band(bands: Sequence[str]) -> str:
     """The band whose brightness is clipped: HE, or the last one where there is no HE.
 
     Parameters
@@ -48,7 +56,13 @@ def clip_band(bands):
     return "HE" if "HE" in bands else tuple(bands)[-1]
 
 
-def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
+def judge(
+    image: MultiBandImage,
+    bands: Sequence[str],
+    clip: float | None = DEFAULT_CLIP,
+    band: str | None = None,
+    min_sn: float | None = MIN_SN,
+) -> np.ndarray:
     """Which pixels have a surface brightness that a model can use, and what is wrong with the others.
 
     Parameters
@@ -62,7 +76,7 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
         The band that `clip` is about; `clip_band` of `bands` without it.
     min_sn : float or None, optional
         Pixels with a lower signal-to-noise in any of the bands get the bit NOISE, where the image knows
-        its noise.
+        its noise. So do those whose noise is zero, negative or not finite, also without `min_sn`.
 
     Returns
     -------
@@ -94,10 +108,11 @@ def judge(image, bands, clip=DEFAULT_CLIP, band=None, min_sn=MIN_SN):
             quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
             if clip is not None and name == band:
                 dark = (values <= clip) & finite & ~masked
-            noise = None if min_sn is None else image_noise(image, name)
+            noise = image_noise(image, name)
             if noise is not None:
                 # A pixel whose noise is not known (NaN) is not worth more than one with too much.
-                faint = ~(values >= min_sn * noise) & finite & (values > 0) & ~masked
+                enough = noise > 0 if min_sn is None else values >= min_sn * noise
+                faint = ~enough & finite & (values > 0) & ~masked
                 quality |= _bit(faint, Quality.NOISE)
         missing += masked | ~finite
     some = (missing > 0) & (missing < len(dict.fromkeys((*bands, band))))
@@ -132,17 +147,17 @@ class GalaxyPixels:
     (256, 0, ['HE', 'IE', 'JE', 'YE'])
     """
 
-    brightness: dict
-    truth: dict
-    noise: dict
+    brightness: dict[str, np.ndarray]
+    truth: dict[str, np.ndarray]
+    noise: dict[str, np.ndarray]
     seen: int
     without_truth: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(next(iter(self.brightness.values())))
 
 
-def check_clip(clip):
+def check_clip(clip: float | None) -> None:
     """Refuse a clip that is neither None nor a surface brightness in MJy/sr.
 
     Parameters
@@ -167,7 +182,9 @@ def check_clip(clip):
         )
 
 
-def galaxy_pixels(galaxy, properties, bands, clip, band):
+def galaxy_pixels(
+    galaxy: Galaxy, properties: Sequence[str], bands: Sequence[str], clip: float | None, band: str
+) -> GalaxyPixels:
     """Gather the pixels of one galaxy.
 
     Parameters

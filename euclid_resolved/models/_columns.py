@@ -1,6 +1,8 @@
 """Columns of numbers by pixel, in memory or in files, of which parts are looked at without a copy."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from euclid_resolved.images._values import by_name, values_in
 _PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
 
 
-class Columns(Mapping):
+class Columns(Mapping[str, np.ndarray]):
     """Named columns of equal length, or some runs of their rows.
 
     ``columns[name]`` is an array: the column itself where one run was chosen, else a copy made on the spot
@@ -34,36 +36,39 @@ class Columns(Mapping):
     (2, ['IE', 'HE'])
     """
 
-    def __init__(self, arrays, runs=None):
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], runs: Sequence[tuple[int, int]] | None = None
+    ) -> None:
         if isinstance(arrays, Columns):
-            arrays, runs = arrays._arrays, arrays._runs if runs is None or not arrays else arrays._inner(runs)
-        self._arrays = dict(arrays)
+            runs = arrays._runs if runs is None or not arrays else arrays._inner(runs)
+            arrays = arrays._arrays
+        self._arrays: dict[str, np.ndarray] = dict(arrays)
         if not self._arrays:
             runs = []
         elif runs is None:
             runs = [(0, len(next(iter(self._arrays.values()))))]
-        self._runs = _merged(runs)
+        self._runs: list[tuple[int, int]] = _merged(runs)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         array = self._arrays[name]
         parts = [array[start:stop] for start, stop in self._runs]
         return parts[0] if len(parts) == 1 else np.concatenate(parts or [array[:0]])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._arrays)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Columns {', '.join(self)}; {self.n_rows} rows>"
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         """How many rows there are."""
         return sum(stop - start for start, stop in self._runs)
 
-    def select(self, names):
+    def select(self, names: Iterable[str]) -> Columns:
         """Some of the columns.
 
         Parameters
@@ -76,7 +81,7 @@ class Columns(Mapping):
         """
         return Columns({name: self._arrays[name] for name in names}, self._runs)
 
-    def rows(self, runs):
+    def rows(self, runs: Sequence[tuple[int, int]]) -> Columns:
         """Some of the rows.
 
         Parameters
@@ -90,7 +95,7 @@ class Columns(Mapping):
         """
         return Columns(self, runs)
 
-    def pieces(self, size=_PIECE):
+    def pieces(self, size: int = _PIECE) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Look at all rows, some at a time.
 
         Parameters
@@ -112,7 +117,7 @@ class Columns(Mapping):
                 yield done + start - first, {name: array[start:stop] for name, array in self._arrays.items()}
             done += last - first
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Single rows.
 
         Parameters

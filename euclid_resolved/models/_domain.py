@@ -1,6 +1,8 @@
 """What a training set covered: estimates outside it are extrapolations."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,14 +66,20 @@ class Domain:
     array([False,  True])
     """
 
-    columns: tuple
+    columns: tuple[str, ...]
     scale: Scale
     reference: np.ndarray | None = None
     limit: float = np.inf
     noise: np.ndarray | None = None
 
     @classmethod
-    def of(cls, brightness, noise=None, groups=None, counts=None):
+    def of(
+        cls,
+        brightness: Mapping[str, np.ndarray],
+        noise: Mapping[str, np.ndarray] | None = None,
+        groups: np.ndarray | None = None,
+        counts: Sequence[int] | np.ndarray | None = None,
+    ) -> Domain:
         """The domain of pixels.
 
         Parameters
@@ -93,7 +101,7 @@ class Domain:
             given if isinstance(given, Columns) else Columns({} if given is None else brightness_of(given))
             for given in (brightness, noise)
         )
-        n, low, high = brightness.n_rows, np.inf, -np.inf
+        n, low, high = brightness.n_rows, np.array(np.inf), np.array(-np.inf)
         for _, piece in brightness.pieces():
             table = make_features(piece, ("bands", "colours"))
             low, high = np.minimum(low, table.values.min(axis=0)), np.maximum(high, table.values.max(axis=0))
@@ -113,12 +121,12 @@ class Domain:
         limit = _limit(rng, brightness, groups, counts)
         return cls(table.columns, box, reference, limit, largest)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kept = 0 if self.reference is None else len(self.reference)
         limit = f"limit {self.limit:.3g}" if np.isfinite(self.limit) else "no limit"
         return f"<Domain of {', '.join(self.columns)}; {kept} reference pixels; {limit}>"
 
-    def check(self, bands):
+    def check(self, bands: tuple[str, ...]) -> None:
         """Refuse what a file may hold and no training set gives.
 
         Parameters
@@ -144,7 +152,9 @@ class Domain:
         if not self.limit > 0:
             raise InputError(f"the domain's limit must be positive, got {self.limit}")
 
-    def outside(self, brightness, noise=None):
+    def outside(
+        self, brightness: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
         """Which pixels lie outside.
 
         Parameters
@@ -197,7 +207,7 @@ class Domain:
     def _outliers(self):
         return _LocalOutliers(self.reference)
 
-    def score(self, dex):
+    def score(self, dex: np.ndarray) -> np.ndarray:
         """How much sparser training pixels are around a pixel than around its neighbours.
 
         Parameters
@@ -260,7 +270,7 @@ class _LocalOutliers:
 
     @cached_property
     def _surroundings(self):
-        """What `~euclid_resolved.models._crowded.crowded` has to know of the reference pixels."""
+        """What `crowded` has to know of the reference pixels."""
         steps = np.array([k for k in _STEPS if k <= len(self.reference)])
         distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
         near, spacing = near.astype(np.int32), self.spacing[near]

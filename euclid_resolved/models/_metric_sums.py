@@ -1,11 +1,17 @@
 """The six metrics from sums over pixels that are never in one place."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.models._metrics import METRICS, OUTLIER, _pair
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _BIN, _REACH = 5e-5, 2.0  # dex: the bins of residuals, and how far they go
 _BINS = round(2 * _REACH / _BIN) + 2
@@ -31,7 +37,7 @@ class MetricSums:
     products : `~numpy.ndarray`
         Sums of products of their differences from those means, shape (3, 3).
     n_outliers : int
-        How many residuals are beyond `~euclid_resolved.models._metrics.OUTLIER`.
+        How many residuals are beyond `OUTLIER`.
     counts : `~numpy.ndarray`
         How many residuals fall into each bin between -2 and 2 dex; the first and the last bin hold all
         beyond.
@@ -54,7 +60,7 @@ class MetricSums:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, y_true, y_pred):
+    def of(cls, y_true: ArrayLike, y_pred: ArrayLike) -> MetricSums:
         """The sums of some pixels.
 
         Parameters
@@ -87,7 +93,7 @@ class MetricSums:
         values -= mean
         return cls(len(y_true), (first + mean)[:, 0], values @ values.T, outliers, counts)
 
-    def __add__(self, other):
+    def __add__(self, other: MetricSums) -> MetricSums:
         if not self.n or not other.n:
             return self if self.n else other
         n, step = self.n + other.n, other.mean - self.mean
@@ -99,7 +105,7 @@ class MetricSums:
             self.counts + other.counts,
         )
 
-    def metrics(self):
+    def metrics(self) -> dict[str, float]:
         """All six metrics.
 
         Returns

@@ -1,8 +1,15 @@
 """How good estimates are: the paper's six metrics, in dex."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["bias", "metrics", "nmad", "outlier_fraction", "pearson", "r2", "rmse"]
 
@@ -11,14 +18,14 @@ OUTLIER = 0.3
 """The difference, in dex, beyond which an estimate counts as an outlier (the paper's Eq. 8)."""
 
 
-def _pair(y_true, y_pred):
+def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     y_true, y_pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
     if y_true.shape != y_pred.shape or y_true.ndim != 1:
         raise InputError(f"truth {y_true.shape} and prediction {y_pred.shape} must be 1-D and equally long")
     return y_true, y_pred
 
 
-def r2(y_true, y_pred):
+def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Coefficient of determination (Eq. 3): 1 is perfect, 0 as good as the mean of the truth.
 
     Parameters
@@ -45,7 +52,7 @@ def r2(y_true, y_pred):
     return float(1 - np.sum((y_true - y_pred) ** 2) / np.sum((y_true - y_true.mean()) ** 2))
 
 
-def rmse(y_true, y_pred):
+def rmse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Root-mean-square error in dex (Eq. 5); NaN for no values.
 
     Parameters
@@ -67,7 +74,7 @@ def rmse(y_true, y_pred):
     return float(np.sqrt(np.mean((y_true - y_pred) ** 2))) if y_true.size else np.nan
 
 
-def nmad(y_true, y_pred):
+def nmad(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Normalised median absolute deviation in dex, ``1.4826 median |d - median d|`` (Eq. 6).
 
     Parameters
@@ -94,7 +101,7 @@ def nmad(y_true, y_pred):
     return float(1.4826 * np.median(np.abs(d, out=d), overwrite_input=True))
 
 
-def bias(y_true, y_pred):
+def bias(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean of truth minus prediction in dex (Eq. 7): positive where the model underestimates.
 
     Parameters
@@ -117,7 +124,7 @@ def bias(y_true, y_pred):
     return float(np.mean(y_true - y_pred)) if y_true.size else np.nan
 
 
-def outlier_fraction(y_true, y_pred, limit=OUTLIER):
+def outlier_fraction(y_true: ArrayLike, y_pred: ArrayLike, limit: float = OUTLIER) -> float:
     """The fraction of values off by more than `limit` dex (Eq. 8).
 
     Parameters
@@ -143,7 +150,7 @@ def outlier_fraction(y_true, y_pred, limit=OUTLIER):
     return float(np.mean(np.abs(y_true - y_pred) > limit)) if y_true.size else np.nan
 
 
-def pearson(y_true, y_pred):
+def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Pearson correlation coefficient (Eq. 9).
 
     Parameters
@@ -173,7 +180,7 @@ METRICS = (r2, rmse, nmad, bias, outlier_fraction, pearson)
 """The six metrics, in the paper's order."""
 
 
-def metrics(y_true, y_pred):
+def metrics(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     """All six metrics.
 
     Parameters

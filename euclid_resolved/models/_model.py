@@ -1,9 +1,13 @@
 """A trained model: estimates for pixels, maps for images, and the tree that goes into a file."""
 
+from __future__ import annotations
+
 import hashlib
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import StdDevUncertainty
@@ -14,7 +18,7 @@ from euclid_resolved.features._scale import Scale, from_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._noise import image_noise
+from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
 from euclid_resolved.images._values import brightness_of
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
@@ -24,6 +28,12 @@ from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._output import append, checked_predict, of_known, plane_of, registered_name
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.models._output import Output
 
 __all__ = ["Model"]
 
@@ -67,26 +77,26 @@ class Model(HasCard):
     1.6 Gyr to 8.8 Gyr
     """
 
-    bands: tuple
-    features: tuple
-    columns: tuple
-    column_units: tuple
+    bands: tuple[str, ...]
+    features: tuple[str, ...]
+    columns: tuple[str, ...]
+    column_units: tuple[str, ...]
     clip: float | None
     clip_band: str
     feature_scale: Scale
     domain: Domain
-    outputs: dict
+    outputs: dict[str, Output]
     golden_rows: np.ndarray
-    training: dict
-    versions: dict
+    training: dict[str, Any]
+    versions: dict[str, str]
 
     @property
-    def properties(self):
+    def properties(self) -> tuple[str, ...]:
         """The properties it estimates."""
         return tuple(self.outputs)
 
     @cached_property
-    def digest(self):
+    def digest(self) -> str:
         """A SHA-256 over all it has learned, as hexadecimal text."""
         tree = self.to_tree()
         sha = hashlib.sha256()
@@ -104,7 +114,9 @@ class Model(HasCard):
             raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
         return self.outputs[name]
 
-    def estimate(self, brightness, property=None):
+    def estimate(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray:
         """Estimate a property of single pixels.
 
         Parameters
@@ -128,7 +140,7 @@ class Model(HasCard):
         output = self._output(property)
         return self._of_known(brightness, lambda X: {"dex": self._estimate(X, output, {})})["dex"]
 
-    def estimate_all(self, brightness):
+    def estimate_all(self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray) -> dict[str, np.ndarray]:
         """Estimate every property of single pixels; features are made once.
 
         Parameters
@@ -143,12 +155,14 @@ class Model(HasCard):
         """
 
         def estimate(X):
-            done = {}
+            done: dict[str, np.ndarray] = {}
             return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
         return self._of_known(brightness, estimate)
 
-    def spread(self, brightness, property=None):
+    def spread(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray | None:
         """How far a fit with another seed would take the estimates of single pixels.
 
         Parameters
@@ -167,7 +181,7 @@ class Model(HasCard):
         output = self._output(property)
 
         def spread(X):
-            done = {}
+            done: dict[str, np.ndarray] = {}
             for name in output.chain:
                 self._predict_scaled(X, self.outputs[name], done)
             return {"sigma": self._spread(X, output, done)}
@@ -193,7 +207,7 @@ class Model(HasCard):
             done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
         return done[output.property]
 
-    def predict(self, image, property=None, **options):
+    def predict(self, image: MultiBandImage, property: str | None = None, **options: Any) -> SpatialMap:
         """Map one property of an image.
 
         Parameters
@@ -220,8 +234,16 @@ class Model(HasCard):
         return self.predict_maps(image, (name,), **options)[name]
 
     def predict_maps(
-        self, image, properties=None, *, draws=0, seed=1, level=LEVELS[0], min_sn=MIN_SN, first_row=0
-    ):
+        self,
+        image: MultiBandImage,
+        properties: Sequence[str] | None = None,
+        *,
+        draws: int = 0,
+        seed: int = 1,
+        level: float = LEVELS[0],
+        min_sn: float | None = MIN_SN,
+        first_row: int = 0,
+    ) -> dict[str, SpatialMap]:
         """Map several properties of an image; features are made once.
 
         Parameters
@@ -253,6 +275,10 @@ class Model(HasCard):
             `draws`, the scatter that the image's noise makes, and that of the estimator itself where it
             is known, are in the planes ``noise`` and ``model``; without a calibration both together are
             the uncertainty, and the model's own error comes on top. ``meta["uncertainty"]`` says which.
+            What the image's errors that all pixels share (`euclid_resolved.images.common_errors`) do to the
+            estimates is in it, too, and by itself in the plane ``common``. ``meta["shared_variance"]`` is the
+            part of the variance of the model's errors that all pixels share, which totals and means use;
+            ``meta["correlated_pixels"]`` over how many pixels the image's noise is spread.
         """
         check_type(image, MultiBandImage, "read_euclid opens an image")
         missing = [band for band in self.bands if band not in image]
@@ -273,16 +299,19 @@ class Model(HasCard):
             message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
             warnings.warn(message, DataWarning, stacklevel=2)
         brightness = {band: image.brightness(band)[good] for band in self.bands}
-        noise = self._noise(image, good)
-        outside = self.domain.outside(brightness, noise)
+        outside = self.domain.outside(brightness, self._noise(image, good))
+        noise = self._noise(image, good, common=False)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
-        X, done = self._scaled(brightness), {}
-        scatter = {}
+        X, scatter = self._scaled(brightness), {}
+        done: dict[str, np.ndarray] = {}
         if draws:
             pixels = np.flatnonzero(good) + first_row * good.shape[1]
             scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
-        meta.update({key: image.meta[key] for key in ("pixel_scale", "history") if key in image.meta})
+        kept = ("pixel_scale", "history", "redshift", "distance", "bins")
+        meta.update({key: image.meta[key] for key in kept if key in image.meta})
+        meta.update(self._spread_of_noise(image))
+        common = self._common(outputs, brightness, image, good)
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
         maps = {}
         for output in outputs:
@@ -290,7 +319,7 @@ class Model(HasCard):
             spread = self._spread(X, output, done) if draws else None
             errors = map_errors(
                 output, dex, brightness[self.clip_band], noise.get(self.clip_band),
-                scatter.get(output.property), spread, level,
+                scatter.get(output.property), spread, level, common.get(output.property),
             )  # fmt: skip
             planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
             maps[output.property] = SpatialMap(
@@ -310,12 +339,43 @@ class Model(HasCard):
             )
         return maps
 
-    def _noise(self, image, good):
+    def _noise(self, image, good, common=True):
         """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
-        noise = {band: image_noise(image, band) for band in self.bands}
+        noise = {band: image_noise(image, band, common=common) for band in self.bands}
         if any(sigma is None for sigma in noise.values()):
             return {}
         return {band: sigma[good] for band, sigma in noise.items()}
+
+    def _spread_of_noise(self, image):
+        """Over how many pixels, or bins, the noise of one is spread, in the band where it is most."""
+        growths = [float(noise_correlation(image, band).sum()) for band in self.bands]
+        return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
+
+    def _common(self, outputs, brightness, image, good):
+        """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
+        result, floor = {}, self._floor()
+        for errors in common_errors(image).values():
+            ends = []
+            for sign in (1, -1):
+                moved = dict(brightness)
+                for band, sigma in errors.items():
+                    light = brightness[band]
+                    least = np.minimum(floor.get(band, np.finfo(np.float32).tiny), light)
+                    moved[band] = np.maximum(light + sign * sigma[good], least).astype(np.float32)
+                ends.append(self._estimates(moved, outputs))
+            for name, upper in ends[0].items():
+                shift = (upper - ends[1][name]) / 2
+                result[name] = np.hypot(result.get(name, np.float32(0)), shift)
+        return result
+
+    def _estimates(self, brightness, outputs):
+        X, done = self._scaled(brightness), {}
+        return {output.property: self._estimate(X, output, done) for output in outputs}
+
+    def _floor(self):
+        """The faintest brightness of training by band: below it, what is drawn or moved ends there."""
+        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
+        return {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
 
     def _scatter(self, outputs, brightness, noise, draws, seed, pixels):
         """What the image's noise does to the estimates, dex by property."""
@@ -324,27 +384,20 @@ class Model(HasCard):
                 "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
                 "the RMS maps)"
             )
-        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
-
-        def estimate(drawn):
-            X, done = self._scaled(drawn), {}
-            return {output.property: self._estimate(X, output, done) for output in outputs}
-
-        floor = {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
-        options = {"draws": draws, "seed": seed, "floor": floor, "pixels": pixels}
-        return noise_scatter(estimate, brightness, noise, **options)
+        options = {"draws": draws, "seed": seed, "floor": self._floor(), "pixels": pixels}
+        return noise_scatter(lambda drawn: self._estimates(drawn, outputs), brightness, noise, **options)
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""
         sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
         return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
-    def to_tree(self):
+    def to_tree(self) -> dict[str, Any]:
         """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
         return model_to_tree(self)
 
     @classmethod
-    def from_tree(cls, tree):
+    def from_tree(cls, tree: Mapping[str, Any]) -> Model:
         """A model from what `to_tree` gave; nothing in it is trusted.
 
         Parameters
@@ -370,7 +423,7 @@ class Model(HasCard):
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise InputError(f"the model is damaged: {type(error).__name__} {error}") from error
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"

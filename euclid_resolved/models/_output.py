@@ -1,5 +1,8 @@
 """One property that a model estimates, and how its estimator is asked."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,16 +52,16 @@ class Output:
     estimator: Estimator
     scale: Scale
     golden: np.ndarray = field(repr=False)
-    chain: tuple = ()
+    chain: tuple[str, ...] = ()
     interval: Interval | None = None
 
 
-def append(X, columns):
+def append(X: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
     """The features with further columns behind them."""
     return np.column_stack([X, *columns]) if columns else X
 
 
-def checked_predict(estimator, X, what):
+def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
     """Predict, and hold a plugin to its contract."""
     try:
         y = np.asarray(estimator.predict(X))
@@ -73,7 +76,7 @@ def checked_predict(estimator, X, what):
     return y
 
 
-def registered_name(estimator):
+def registered_name(estimator: Estimator) -> str:
     """The name under which an estimator's class is registered."""
     for name, registered in available("estimators").items():
         if type(estimator) is registered:

@@ -1,5 +1,10 @@
 """A model as the tree of a file, and what makes a model again."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
@@ -11,8 +16,11 @@ from euclid_resolved.models._intervals import Interval
 from euclid_resolved.models._output import Output, append, checked_predict, registered_name
 from euclid_resolved.plugins._registry import lookup
 
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
 
-def model_to_tree(model):
+
+def model_to_tree(model: Model) -> dict[str, Any]:
     """The model as nested dicts and lists of arrays, numbers and text; order is kept in lists."""
     return {
         "bands": list(model.bands),
@@ -49,7 +57,7 @@ def model_to_tree(model):
     }
 
 
-def tree_to_fields(tree):
+def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a model from what `model_to_tree` gave; nothing in it is trusted."""
     columns, features, bands = tuple(tree["columns"]), tuple(tree["features"]), tuple(tree["bands"])
     clip, units = tree["clip"], tuple(tree["column_units"])
@@ -72,7 +80,7 @@ def tree_to_fields(tree):
         raise InputError("the model's ranges do not fit its columns")
     if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
         raise InputError("the model's golden rows do not fit its columns")
-    outputs = {}
+    outputs: dict[str, Output] = {}
     for entry in tree["outputs"]:
         prop = get_property(entry["property"])
         if prop.name in outputs or entry["unit"] != prop.unit.to_string():

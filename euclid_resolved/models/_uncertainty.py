@@ -1,6 +1,10 @@
 """How far an estimate may be off: intervals calibrated on galaxies held out, and noise drawn again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,11 +12,16 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.models._intervals import LEVELS
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.models._output import Output
+
 _BLOCK = 65536  # pixels whose noise is drawn at a time
 _GAP = 200  # pixels; numbers for the pixels of a smaller gap are made in less time than a new start takes
 
 
-def draw_noise(seed, draw, pixels, n_bands):
+def draw_noise(seed: int, draw: int, pixels: ArrayLike, n_bands: int) -> np.ndarray:
     """Standard normal numbers that depend on seed, draw and pixel, not on which other pixels are drawn.
 
     Parameters
@@ -55,8 +64,16 @@ def draw_noise(seed, draw, pixels, n_bands):
 
 
 def noise_scatter(
-    estimate, brightness, noise, *, draws=32, seed=1, floor=None, block=_BLOCK, pixels=None
-):  # fmt: skip
+    estimate: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    brightness: Mapping[str, np.ndarray],
+    noise: Mapping[str, np.ndarray],
+    *,
+    draws: int = 32,
+    seed: int = 1,
+    floor: Mapping[str, float] | None = None,
+    block: int = _BLOCK,
+    pixels: Sequence[int] | np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Scatter of estimates when the image's noise is drawn again.
 
     Parameters
@@ -95,10 +112,11 @@ def noise_scatter(
     n = len(next(iter(brightness.values())))
     floor = floor or {}
     pixels = np.arange(n) if pixels is None else pixels
-    parts = {}
+    parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(n, 1), block):
         piece = slice(start, min(start + block, n))
-        mean, square = {}, {}
+        mean: dict[str, np.ndarray] = {}
+        square: dict[str, np.ndarray] = {}
         for draw in range(draws):
             normal = draw_noise(seed, draw, pixels[piece], len(brightness))
             drawn = {}
@@ -145,11 +163,20 @@ class PixelErrors:
     """
 
     sigma: np.ndarray | None
-    planes: dict
-    meta: dict
+    planes: dict[str, np.ndarray]
+    meta: dict[str, Any]
 
 
-def map_errors(output, dex, light, noise, scatter, spread, level):
+def map_errors(
+    output: Output,
+    dex: np.ndarray,
+    light: np.ndarray | None,
+    noise: np.ndarray | None,
+    scatter: np.ndarray | None,
+    spread: np.ndarray | None,
+    level: float,
+    common: np.ndarray | None = None,
+) -> PixelErrors:
     """Put together what is known about the errors of one property's estimates.
 
     Parameters
@@ -163,6 +190,9 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
         One sigma in dex from the image's noise and from the estimator.
     level : float
         Of the interval.
+    common : `~numpy.ndarray`, optional
+        One sigma in dex from errors that all pixels share. Galaxies to calibrate on have none, so that it
+        widens the interval.
 
     Returns
     -------
@@ -180,10 +210,15 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
     >>> print(f"{errors.sigma[0] / 100 / np.log(10):.3f} dex of 0.03 and 0.04 in quadrature")
     0.050 dex of 0.03 and 0.04 in quadrature
     """
-    value, sigma, planes, meta = from_dex(dex), None, {}, {}
+    value, sigma, planes = from_dex(dex), None, {}
+    meta: dict[str, Any] = {}
     # To first order: a Gaussian in dex has no standard deviation of its own on the linear scale.
     linear = value * np.float32(np.log(10))
-    parts = {"noise": (scatter, "noise of the image"), "model": (spread, "scatter of the estimator")}
+    parts = {
+        "noise": (scatter, "noise of the image"),
+        "model": (spread, "scatter of the estimator"),
+        "common": (common, "errors that all pixels share"),
+    }
     known = {name: part for name, part in parts.items() if part[0] is not None}
     for name, (part, _) in known.items():
         planes[name] = linear * part
@@ -195,12 +230,27 @@ def map_errors(output, dex, light, noise, scatter, spread, level):
     if output.interval is not None:
         light = np.asarray(light)
         noise = np.zeros_like(light) if noise is None else noise
-        low, high = output.interval.offsets(light, noise, level)
+        low, high = _ends(output.interval, light, noise, level, common)
         planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
-        low, high = output.interval.offsets(light, noise, LEVELS[0])
+        low, high = _ends(output.interval, light, noise, LEVELS[0], common)
         sigma = (from_dex(dex + high) - from_dex(dex + low)) / 2
-        meta |= {"uncertainty": "half of the calibrated 68 % interval", "interval": float(level)}
+        words = "half of the calibrated 68 % interval"
+        words += "" if common is None else ", widened by errors that all pixels share"
+        meta |= {"uncertainty": words, "interval": float(level)}
+        if output.interval.shared is not None:
+            meta["shared_variance"] = output.interval.shared
         to_mean = output.interval.to_mean(light, noise)
         if to_mean is not None:
             planes["mean"] = from_dex(dex + to_mean)
     return PixelErrors(sigma, planes, meta)
+
+
+def _ends(interval, light, noise, level, common):
+    """What to add to estimates for the ends of an interval, dex; errors that all pixels share widen it."""
+    low, high = interval.offsets(light, noise, level)
+    if common is None:
+        return low, high
+    from scipy.special import ndtri
+
+    middle, half = (low + high) / 2, np.hypot((high - low) / 2, ndtri((1 + level) / 2) * common)
+    return middle - half, middle + half

@@ -1,5 +1,10 @@
 """Figures of truth beside prediction: density plots, and the maps and profiles of a galaxy."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -11,15 +16,20 @@ from euclid_resolved.plotting._maps import colour_bar, logarithm, own_figure, ro
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
 from euclid_resolved.plotting._style import COLOUR_MAPS, PREDICTED, TRUE, axis_label
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["plot_galaxy", "plot_predicted_against_true"]
 
 
-def running_median(x, y, bins=12, minimum=20):
+def running_median(x: np.ndarray, y: np.ndarray, bins: int = 12, minimum: int = 20) -> tuple[np.ndarray, ...]:
     """Median and 16-84 % range of `y` in bins of `x`.
 
     Parameters
     ----------
-    x, y : array_like
+    x, y : `~numpy.ndarray`
         Shape (n,), finite.
     bins : int, optional
         Equal bins between the 0.5th and 99.5th percentile of `x`.
@@ -39,7 +49,8 @@ def running_median(x, y, bins=12, minimum=20):
     >>> print(centre, median)
     [0.51 1.5  2.49] [1.02 3.   4.98]
     """
-    edges = np.linspace(*np.percentile(x, (0.5, 99.5)), bins + 1)
+    first, last = np.percentile(x, (0.5, 99.5))
+    edges = np.linspace(first, last, bins + 1)
     rows = []
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         inside = y[(x >= low) & (x < high)]
@@ -48,7 +59,13 @@ def running_median(x, y, bins=12, minimum=20):
     return tuple(np.array(rows).reshape(-1, 4).T)
 
 
-def plot_predicted_against_true(panels, *, limit=OUTLIER, figure=None, figsize=None):
+def plot_predicted_against_true(
+    panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
+    *,
+    limit: float = OUTLIER,
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Density of predicted against true values, a row a property, a column a model (the paper's Fig. 3).
 
     Parameters
@@ -113,7 +130,15 @@ def plot_predicted_against_true(panels, *, limit=OUTLIER, figure=None, figsize=N
     return figure
 
 
-def plot_galaxy(truth, predicted, *, bin_width=None, title="", figure=None, figsize=None):
+def plot_galaxy(
+    truth: Mapping[str, SpatialMap],
+    predicted: Mapping[str, SpatialMap],
+    *,
+    bin_width: u.Quantity | None = None,
+    title: str = "",
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """True map, predicted map, residual and radial profile of each property (the paper's Fig. 5).
 
     Parameters
@@ -157,10 +182,13 @@ def plot_galaxy(truth, predicted, *, bin_width=None, title="", figure=None, figs
         true[np.isnan(guess)] = np.nan
         residual = true - guess
         limits = robust_limits(true, guess)
-        rows = ((true, COLOUR_MAPS[name], limits, "true"), (guess, COLOUR_MAPS[name], limits, "predicted"))
         finite = residual[np.isfinite(residual)]
         half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
-        rows += ((residual, "RdBu_r", (-half, half), "true − predicted"),)
+        rows = (
+            (true, COLOUR_MAPS[name], limits, "true"),
+            (guess, COLOUR_MAPS[name], limits, "predicted"),
+            (residual, "RdBu_r", (-half, half), "true − predicted"),
+        )
         for j, (values, cmap, limit, what) in enumerate(rows):
             axes = sky_axes(figure, grid[j, i], predicted[name], left=i == 0, bottom=j == 2)
             picture = show(axes, values, cmap, limit)

@@ -1,15 +1,27 @@
 """Figures of maps and images: values, uncertainties and the reasons of every gap."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from euclid_resolved._checks import check_name, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.maps._spatial_map import PLANES, SpatialMap
+from euclid_resolved.maps._shares import FIRST, SHARES, first_flags, flag_counts
+from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
 from euclid_resolved.plotting._style import COLOUR_MAPS, NO_VALUE, QUALITY_COLOURS, axis_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
+    from matplotlib.patches import Patch
 
 __all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_quality", "plot_uncertainty"]
 
@@ -17,7 +29,7 @@ __all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_quality", "
 _OTHERS = "plot_map and plot_maps draw maps, plot_band and plot_image bands"
 
 
-def logarithm(map_):
+def logarithm(map_: SpatialMap) -> np.ndarray:
     """log10 of a map as figures show it, NaN where there is none."""
     values = map_.quantity.value.astype(float)
     zero_point = map_.property.zero_point if map_.property else 1.0
@@ -27,18 +39,32 @@ def logarithm(map_):
     return values
 
 
-def robust_limits(*arrays, outer=(1, 99)):
-    """Colour limits at two percentiles of all values."""
+def robust_limits(*arrays: np.ndarray, outer: tuple[float, float] = (1, 99)) -> tuple[float, float]:
+    """Colour limits at two percentiles of all values; values that differ by rounding only have one colour."""
     values = np.concatenate([a[np.isfinite(a)] for a in arrays])
-    return tuple(np.percentile(values, outer)) if values.size else (0.0, 1.0)
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, outer)
+    size = max(abs(low), abs(high))
+    # Single precision, and a few steps with it.
+    if high - low > 1e-5 * size:
+        return low, high
+    middle, width = (low + high) / 2, 0.05 * size or 0.05
+    return middle - width, middle + width
 
 
-def show(axes, values, cmap, limits=None, norm=None):
+def show(
+    axes: Axes,
+    values: np.ndarray,
+    cmap: str,
+    limits: tuple[float, float] | None = None,
+    norm: Normalize | None = None,
+) -> AxesImage:
     """A picture with its first row at the bottom, grey where there is no value."""
     import matplotlib
 
-    cmap = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
-    picture = axes.imshow(values, cmap=cmap, norm=norm, **_raster(axes))
+    colours = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
+    picture = axes.imshow(values, cmap=colours, norm=norm, **_raster(axes))
     if limits is not None:
         picture.set_clim(*limits)
     return picture
@@ -50,12 +76,14 @@ def _raster(axes):
     return {"origin": "lower", "interpolation": "nearest", "aspect": aspect}
 
 
-def colour_bar(axes, picture, label, **options):
+def colour_bar(axes: Axes, picture: AxesImage, label: str, **options: Any) -> Colorbar:
     """A colour bar as high as the picture beside which it stands."""
     return axes.figure.colorbar(picture, cax=axes.inset_axes((1.03, 0, 0.05, 1)), label=label, **options)
 
 
-def own_axes(image, ax, figsize=None):
+def own_axes(
+    image: MultiBandImage | SpatialMap, ax: Axes | None, figsize: tuple[float, float] | None = None
+) -> Axes:
     """The axes that were given, or new ones in a figure of their own."""
     import matplotlib.pyplot as plt
 
@@ -65,14 +93,27 @@ def own_axes(image, ax, figsize=None):
     return sky_axes(figure, (1, 1, 1), image)
 
 
-def own_figure(figure, figsize, layout="constrained"):
+def own_figure(
+    figure: Figure | SubFigure | None,
+    figsize: tuple[float, float] | None,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> Figure:
     """The figure, or part of one, that was given, or a new one."""
     import matplotlib.pyplot as plt
 
-    return plt.figure(figsize=figsize, layout=layout) if figure is None else figure
+    if figure is None:
+        return plt.figure(figsize=figsize, layout=layout)
+    return figure  # type: ignore[return-value]  # what is drawn here, a part of a figure takes as well
 
 
-def plot_map(map_, *, ax=None, limits=None, title=None, figsize=None):
+def plot_map(
+    map_: SpatialMap,
+    *,
+    ax: Axes | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Axes:
     """Draw one map: logarithmic colours, a colour bar with unit, grey where there is no value.
 
     Parameters
@@ -112,7 +153,15 @@ def plot_map(map_, *, ax=None, limits=None, title=None, figsize=None):
     return axes
 
 
-def plot_uncertainty(map_, plane=None, *, ax=None, limits=None, title=None, figsize=None):
+def plot_uncertainty(
+    map_: SpatialMap,
+    plane: str | None = None,
+    *,
+    ax: Axes | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Axes:
     """Draw the one sigma of a map, in per cent of its value.
 
     Parameters
@@ -165,28 +214,29 @@ def plot_uncertainty(map_, plane=None, *, ax=None, limits=None, title=None, figs
     return axes
 
 
-def quality_kinds(map_):
-    """For every pixel the number of the first of its flags in `QUALITY_COLOURS`, from 1; 0 without any."""
-    first = np.zeros(map_.shape, int)
-    for i, bit in reversed(list(enumerate(QUALITY_COLOURS, 1))):
-        first[(map_.quality & bit) != 0] = i
-    return first
-
-
-def quality_legend(map_):
+def quality_legend(map_: SpatialMap) -> list[Patch]:
     """Patches that say what the colours of `plot_quality` mean, with shares that add up to 100 %."""
     from matplotlib.patches import Patch
 
-    share = np.bincount(quality_kinds(map_).ravel(), minlength=len(QUALITY_COLOURS) + 1) / map_.data.size
-    texts = ["no remark", *(f"{bit.name}: {bit.meaning}" for bit in QUALITY_COLOURS)]
+    counts = flag_counts(map_.quality)
+    rows = [("white", map_.data.size - sum(counts.values()), "no remark")]
+    for name, count in counts.items():
+        rows.append((QUALITY_COLOURS[Quality[name]], count, f"{name}: {Quality[name].meaning}"))
     return [
-        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * part:.1f} % {text}")
-        for colour, part, text in zip(("white", *QUALITY_COLOURS.values()), share, texts, strict=True)
-        if part
+        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * count / map_.data.size:.1f} % {text}")
+        for colour, count, text in rows
+        if count
     ]
 
 
-def plot_quality(map_, *, ax=None, legend=True, title=None, figsize=None):
+def plot_quality(
+    map_: SpatialMap,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Axes:
     """Draw the first reason of every pixel without a value, and which values are extrapolations.
 
     Parameters
@@ -215,16 +265,24 @@ def plot_quality(map_, *, ax=None, legend=True, title=None, figsize=None):
 
     check_type(map_, SpatialMap, _OTHERS)
     axes = own_axes(map_, ax, figsize)
-    colours = np.array([to_rgb(colour) for colour in ("white", *QUALITY_COLOURS.values())])
-    axes.imshow(colours[quality_kinds(map_)], **_raster(axes))
+    colours = np.array([to_rgb("white"), *(to_rgb(QUALITY_COLOURS[bit]) for bit in FIRST)])
+    axes.imshow(colours[first_flags(map_.quality)], **_raster(axes))
     axes.set_title("quality" if title is None else title, size="medium")
     if legend:
-        style = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "frameon": False, "fontsize": "x-small"}
-        axes.legend(handles=quality_legend(map_), **style)
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12)}
+        place |= {"title": SHARES, "title_fontsize": "x-small"}
+        axes.legend(handles=quality_legend(map_), frameon=False, fontsize="x-small", **place)
     return axes
 
 
-def plot_band(image, band, *, ax=None, title=None, figsize=None):
+def plot_band(
+    image: MultiBandImage,
+    band: str,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Axes:
     """Draw one band of an image, stretched by an inverse hyperbolic sine: noise linear, light logarithmic.
 
     Parameters
@@ -257,11 +315,12 @@ def plot_band(image, band, *, ax=None, title=None, figsize=None):
     # In an image of nothing but sky the bright end is noise too; without any noise a thousandth is faint.
     width = max(min(scatter, (high - low) / 5), (high - low) / 1000) or 1.0
     axes = own_axes(image, ax, figsize)
-    norm = AsinhNorm(linear_width=width, vmin=low, vmax=high if high > low else low + 1)
+    high = high if high > low else low + 1
+    norm = AsinhNorm(linear_width=width, vmin=low, vmax=high)
     picture = show(axes, values, "bone", norm=norm)
     decades = 10.0 ** np.arange(-6, 7)
-    ticks = [0.0, *decades[(decades > 1.5 * width) & (decades <= norm.vmax)]]
-    ticks = [tick for tick in ticks if norm.vmin <= tick]
+    ticks = [0.0, *decades[(decades > 1.5 * width) & (decades <= high)]]
+    ticks = [tick for tick in ticks if low <= tick]
     bar = colour_bar(axes, picture, r"$I\,[\mathrm{MJy\,sr}^{-1}]$", ticks=ticks)
     bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
@@ -269,7 +328,13 @@ def plot_band(image, band, *, ax=None, title=None, figsize=None):
     return axes
 
 
-def plot_maps(maps, *, title="", figure=None, figsize=None):
+def plot_maps(
+    maps: Mapping[str, SpatialMap],
+    *,
+    title: str = "",
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Draw several maps of one field side by side.
 
     Parameters
@@ -307,7 +372,13 @@ def plot_maps(maps, *, title="", figure=None, figsize=None):
     return figure
 
 
-def plot_image(image, *, title=None, figure=None, figsize=None):
+def plot_image(
+    image: MultiBandImage,
+    *,
+    title: str | None = None,
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Draw every band of an image side by side; see `plot_band`.
 
     Parameters

@@ -1,11 +1,16 @@
 """One figure to believe maps by, or not: the bands, the maps, their errors, and the reasons of every gap."""
 
+from __future__ import annotations
+
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.maps._shares import SHARES
 from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._maps import (
     own_figure,
@@ -17,16 +22,30 @@ from euclid_resolved.plotting._maps import (
 )
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["quicklook"]
 
 
-def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=None, **options):
+def quicklook(
+    image: MultiBandImage | str | Path | Mapping[str, str | Path] | Sequence[str],
+    maps: Mapping[str, SpatialMap] | None = None,
+    model: Model | None = None,
+    *,
+    title: str | None = None,
+    figure: Figure | SubFigure | None = None,
+    figsize: tuple[float, float] | None = None,
+    **options: Any,
+) -> Figure:
     """Draw an image and its maps: bands, maps, errors where they are known, and the reason of every gap.
 
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
-        For example the path of a cut-out.
+        For example the path of a cut-out, in which compact sources (stars) are masked before it is mapped.
     maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
         On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
     model : `~euclid_resolved.Model`, optional
@@ -73,14 +92,19 @@ def quicklook(image, maps=None, model=None, *, title=None, figure=None, figsize=
     return _draw(image, maps, image.name if title is None else title, figure, figsize)
 
 
-def _read(image, bands):
+def _read(image: Any, bands: Sequence[str] | None) -> MultiBandImage:
     from euclid_resolved.io.euclid._cutout import read_euclid
 
     return read_euclid(image) if bands is None else read_euclid(image, bands=bands)
 
 
-def _mapped(image, model, options):
+def _mapped(
+    image: Any, model: Model | None, options: Mapping[str, Any]
+) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
     """The image, read where it has to be, and its maps."""
+    from euclid_resolved.imaging._prepare import prepare
+    from euclid_resolved.io._opening import stars_by_default
+
     if model is None:
         from euclid_resolved.mock._default_model import default_model
 
@@ -88,17 +112,25 @@ def _mapped(image, model, options):
     check_type(model, Model, "read opens a model file")
     if not isinstance(image, MultiBandImage):
         image = _read(image, model.bands)
+        # As the command line does; who brings an image has prepared it.
+        image = prepare(image, mask_stars=stars_by_default(image))
     return image, model.predict_maps(image, **options)
 
 
-def _draw(image, maps, title, figure, figsize):
+def _draw(
+    image: MultiBandImage,
+    maps: Mapping[str, SpatialMap],
+    title: str,
+    figure: Figure | SubFigure | None,
+    figsize: tuple[float, float] | None,
+) -> Figure:
     errors = {name: map_ for name, map_ in maps.items() if map_.uncertainty is not None}
     rows, columns = 3 if errors else 2, max(len(image), len(maps) + 1)
     first = next(iter(maps.values()))
     reasons = quality_legend(first)
     trust = "\n".join(textwrap.wrap(str(first.meta.get("trust", "")), 38 * columns))
     ratio = image.shape[0] / image.shape[1]
-    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + trust.count("\n")) + 0.6
+    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + 1 + trust.count("\n")) + 0.6
     figure = own_figure(figure, figsize or size, "compressed")
     for i, band in enumerate(image):
         axes = plot_band(
@@ -115,6 +147,8 @@ def _draw(image, maps, title, figure, figsize):
     place = rows, columns, columns + len(maps) + 1
     plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
     style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
-    figure.legend(handles=reasons, loc="outside lower left", title=trust or None, **style)
+    figure.legend(
+        handles=reasons, loc="outside lower left", title="\n".join(filter(None, [trust, SHARES])), **style
+    )
     figure.suptitle(title)
     return figure

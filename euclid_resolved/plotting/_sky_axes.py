@@ -1,9 +1,21 @@
 """Axes on the sky: coordinates, a bar of a round length, and which way is north."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import astropy.units as u
 import numpy as np
 
 from euclid_resolved.images._pixels import pixel_sides, sky_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.gridspec import SubplotSpec
+
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 _NAMES = {
     "pos.eq.ra": "right ascension",
@@ -15,7 +27,14 @@ _NAMES = {
 }
 
 
-def sky_axes(figure, spec, image, *, left=True, bottom=True):
+def sky_axes(
+    figure: Figure | SubFigure,
+    spec: tuple[int, int, int] | SubplotSpec,
+    image: MultiBandImage | SpatialMap,
+    *,
+    left: bool = True,
+    bottom: bool = True,
+) -> Axes:
     """New axes in sky coordinates, or in pixels, without ticks, where there are none.
 
     Parameters
@@ -43,12 +62,12 @@ def sky_axes(figure, spec, image, *, left=True, bottom=True):
     >>> axes = sky_axes(plt.figure(), (1, 1, 1), image)
     >>> shown = axes.imshow(image.brightness("HE"))
     """
-    spec = spec if isinstance(spec, tuple) else (spec,)
+    where = spec if isinstance(spec, tuple) else (spec,)
     if not getattr(image.wcs, "has_celestial", False):
-        axes = figure.add_subplot(*spec)
+        axes = figure.add_subplot(*where)
         axes.set(xticks=[], yticks=[])
         return axes
-    axes = figure.add_subplot(*spec, projection=image.wcs)
+    axes = figure.add_subplot(*where, projection=image.wcs)
     across = _across(image)
     for i, kind in enumerate(image.wcs.world_axis_physical_types):
         coordinate, below = axes.coords[i], i == across
@@ -84,7 +103,7 @@ def _ink(colour):
     return {"color": colour, "path_effects": [withStroke(linewidth=1.5, foreground=edge)]}
 
 
-def draw_scale_bar(axes, image, colour="black"):
+def draw_scale_bar(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "black") -> None:
     """A bar of a round number of kpc, pc or arcsec, about a quarter of the picture; none in mere pixels.
 
     Parameters
@@ -122,14 +141,14 @@ def draw_scale_bar(axes, image, colour="black"):
     step = 10 ** np.floor(np.log10(wanted))
     length = max(m * step for m in (1, 2, 5) if m * step <= wanted * 1.0001)
     x0, y0, pixels = 0.06 * nx, 0.07 * ny, length / scale.value
-    style = {"lw": 2, "solid_capstyle": "butt", "scalex": False, "scaley": False}
+    style: dict[str, Any] = {"lw": 2, "solid_capstyle": "butt", "scalex": False, "scaley": False}
     axes.plot([x0, x0 + pixels], [y0, y0], color=colour, **style)
     text = f"{length:g}″" if scale.unit == u.arcsec else f"{length:g} {scale.unit}"
     style = {"ha": "center", "va": "bottom", "size": "small", **_ink(colour)}
     axes.text(x0 + pixels / 2, y0 + 0.02 * ny, text, **style)
 
 
-def draw_compass(axes, image, colour="black"):
+def draw_compass(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "black") -> None:
     """Arrows to the north and east in the lower right corner, where the WCS says where that is.
 
     Parameters
@@ -174,5 +193,5 @@ def draw_compass(axes, image, colour="black"):
     for name, arrow in arrows.items():
         style = {"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", start + arrow, start, arrowprops=style)
-        style = {"ha": "center", "va": "center", "size": "x-small", **_ink(colour)}
-        axes.text(*(start + 1.3 * arrow), name, **style)
+        x, y = start + 1.3 * arrow
+        axes.text(x, y, name, ha="center", va="center", size="x-small", **_ink(colour))

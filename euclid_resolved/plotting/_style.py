@@ -1,12 +1,22 @@
 """How figures look: colours of properties, bands and flags, the widths of a paper, embedded fonts."""
 
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from euclid_resolved.maps._properties import Property
 
 __all__ = ["figure_size", "paper_style", "save_figure"]
 
@@ -48,10 +58,10 @@ QUALITY_COLOURS = {
 
 _TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}
 # Type 42 (TrueType) keeps text as text; publishers refuse matplotlib's default, type 3.
-_EMBEDDED = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "euclid_resolved"}
+_EMBEDDED: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "euclid_resolved"}
 
 
-def axis_label(name):
+def axis_label(name: str | Property) -> str:
     """What an axis shows, as TeX: the logarithm of a property in its unit (or in solar units).
 
     Parameters
@@ -73,13 +83,13 @@ def axis_label(name):
     return rf"$\log_{{10}}\,[{prop.symbol}\,/\,{unit}]$"
 
 
-def figure_size(width="column", ratio=0.75):
+def figure_size(width: str | u.Quantity = "column", ratio: float = 0.75) -> tuple[float, float]:
     """The size of a figure for a paper, in inches, as matplotlib's ``figsize`` takes it.
 
     Parameters
     ----------
     width : str or `~astropy.units.Quantity`, optional
-        One of `PAPER_WIDTHS`, or a length.
+        ``column`` (88 mm), ``wide`` (120 mm) or ``page`` (180 mm) of Astronomy & Astrophysics, or a length.
     ratio : float, optional
         Height over width.
 
@@ -111,7 +121,7 @@ def figure_size(width="column", ratio=0.75):
     return float(length), float(length * ratio)
 
 
-def paper_style(font_size=8):
+def paper_style(font_size: float = 8) -> AbstractContextManager[None]:
     """Small text and thin lines, for figures as wide as a column; a context, that leaves no trace.
 
     Parameters
@@ -135,17 +145,19 @@ def paper_style(font_size=8):
     """
     import matplotlib
 
-    thin = {"axes.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 3.0}
+    thin: dict[Any, Any] = {"axes.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 3.0}
     return matplotlib.rc_context({"font.size": font_size, **thin, **_EMBEDDED})
 
 
-def check_figure_name(path):
+def check_figure_name(path: str | Path) -> None:
     """Refuse a name that says no format."""
     if Path(path).suffix.lower() not in FIGURE_ENDINGS:
         raise InputError(f"{path}: the name of a figure ends in one of {', '.join(FIGURE_ENDINGS)}")
 
 
-def save_figure(figure, path, *, dpi=130, overwrite=True):
+def save_figure(
+    figure: Figure | SubFigure | Axes, path: str | Path, *, dpi: float = 130, overwrite: bool = True
+) -> None:
     """Save a figure at once or not at all, its fonts embedded, and close it.
 
     Parameters
@@ -181,11 +193,11 @@ def save_figure(figure, path, *, dpi=130, overwrite=True):
 
     from euclid_resolved.io._files import atomic_path
 
-    path, figure = Path(path), figure.figure
+    path, whole = Path(path), figure.figure.figure  # that of axes may be a part of it
     check_figure_name(path)
     kind = path.suffix[1:].lower()
     # Without the date, so that the same figure makes the same file.
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
     with matplotlib.rc_context(_EMBEDDED), atomic_path(path, overwrite=overwrite) as temporary:
-        figure.savefig(temporary, format=kind, dpi=dpi, metadata=undated)
-    plt.close(figure)
+        whole.savefig(temporary, format=kind, dpi=dpi, metadata=undated)
+    plt.close(whole)

@@ -2,7 +2,7 @@
 
 A plugin is a module with functions of these names, each marked with
 ``euclid_resolved.plugins.hookimpl``, and an entry point of the group ``euclid_resolved`` that names the
-module. The built-in ones use the same door (`euclid_resolved.plugins._builtin`).
+module. The built-in ones use the same door: entry points of this package.
 
 Every hook takes no argument and returns a mapping of names to objects. Names are unique over all
 plugins, so the order in which plugins are loaded never matters.

@@ -34,7 +34,8 @@ class Plugin:
     Attributes
     ----------
     kind : str
-        One of `KINDS`; empty for a plugin that could not be loaded.
+        ``features``, ``estimators``, ``diagnostics`` or ``relations``; empty for a plugin that could not be
+        loaded.
     name : str
         The registered name, or the entry point's.
     distribution, version : str
@@ -301,8 +302,7 @@ def available(kind):
 
     Parameters
     ----------
-    kind : str
-        One of `KINDS`.
+    kind : {"features", "estimators", "diagnostics", "relations"}
 
     Returns
     -------
@@ -322,8 +322,7 @@ def lookup(kind, name):
 
     Parameters
     ----------
-    kind : str
-        One of `KINDS`.
+    kind : {"features", "estimators", "diagnostics", "relations"}
     name : str
 
     Returns

@@ -1,5 +1,9 @@
 """Parts of a study about accuracy: the sets, the table of all cases, predicted against true."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table
 
@@ -12,6 +16,10 @@ from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions
 from euclid_resolved.study._result import Result
 
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Input, Part
+    from euclid_resolved.study._runner import Runner
+
 METRICS = ("r2", "rmse", "outlier_fraction", "nmad", "bias", "pearson")
 """The six metrics in the order of the paper's tables."""
 
@@ -22,14 +30,14 @@ _GLOBAL = {
 }
 
 
-def published_input(what):
+def published_input(what: Input) -> str:
     """The name under which the paper's figures are kept: the column, or the feature sets joined by +."""
     if what.columns is not None and len(what.columns) == 1:
         return what.columns[0]
     return "+".join(what.features) if what.columns is None else "-"
 
 
-def accuracy(runner, part):
+def accuracy(runner: Runner, part: Part) -> Result:
     """The six metrics of each property, method and input, with their scatter over runs."""
     options, d = part.options, runner.description
     labels, inputs = options.get("estimators", d.methods), options.get("inputs", d.inputs)
@@ -84,9 +92,10 @@ def _scatter(runner, table, runs):
     return Table(rows=rows)
 
 
-def predicted_against_true(runner, part):
+def predicted_against_true(runner: Runner, part: Part) -> Result:
     """Density plots of predicted against true values of each method with the main input."""
-    result, panels = Result(), {name: {} for name in runner.description.properties}
+    result = Result()
+    panels: dict[str, dict[str, Any]] = {name: {} for name in runner.description.properties}
     for label in part.options.get("estimators", runner.description.methods):
         if label in runner.missing:
             result.notes.append(f"{label}: {runner.missing[label]}")
@@ -100,7 +109,7 @@ def predicted_against_true(runner, part):
     return result
 
 
-def distributions(runner, part):
+def distributions(runner: Runner, part: Part) -> Result:
     """Global mass, metallicity and age of all, training and test galaxies, from the pixels above the clip."""
     sets = {"training": runner.training_pixels, "test": runner.test_pixels}
     scale = pixel_scale(runner.galaxies[0].image)

@@ -1,9 +1,12 @@
 """The description of a study: a TOML file, checked before anything runs."""
 
+from __future__ import annotations
+
 import difflib
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
@@ -11,6 +14,9 @@ from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.plugins._registry import available, lookup
+
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
 
 __all__ = ["read_study"]
 
@@ -25,8 +31,8 @@ _DATA = Path(__file__).parent / "data"
 class Input:
     """What the methods look at: feature sets, and perhaps some of their columns only."""
 
-    features: tuple
-    columns: tuple | None = None
+    features: tuple[str, ...]
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,15 @@ class Method:
     """
 
     estimator: str
-    settings: dict
+    settings: dict[str, Any]
     plugin: str = ""
 
     @property
-    def installed(self):
+    def installed(self) -> bool:
         """Whether the name is registered."""
         return self.estimator in available("estimators")
 
-    def make(self, seed):
+    def make(self, seed: int) -> Estimator:
         """The estimator, with a seed if it has one."""
         kind = lookup("estimators", self.estimator)
         names = {field.name for field in fields(kind) if field.init}
@@ -69,17 +75,17 @@ class Part:
         The paper's own: ``Table 3``, ``Fig. 5``, ...
     title : str
     run : str
-        A name of `euclid_resolved.study._parts`, or of a diagnostic.
+        The name of a part that studies have, or of a diagnostic.
     options : dict
     """
 
     label: str
     title: str
     run: str
-    options: dict
+    options: dict[str, Any]
 
     @property
-    def slug(self):
+    def slug(self) -> str:
         """The name of its folder."""
         words = "".join(c if c.isalnum() else " " for c in f"{self.label} {self.run}".lower())
         return "-".join(words.split())
@@ -124,28 +130,29 @@ class Description:
     reference: str
     atlas: str | None
     observer: str
-    sample: dict
-    properties: tuple
-    inputs: dict
+    sample: dict[str, Any]
+    properties: tuple[str, ...]
+    inputs: dict[str, Input]
     main: str
-    methods: dict
+    methods: dict[str, Method]
     runs: int
-    parts: tuple
-    relations: dict
+    parts: tuple[Part, ...]
+    relations: dict[str, str]
     text: str
 
 
-def read_study(path):
+def read_study(path: str | Path) -> Description:
     """Read and check a study.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A TOML file, or the name of a study that comes with the package: see `SHIPPED`.
+        A TOML file, or the name of a study that comes with the package: ``paper`` or ``paper-fast``.
 
     Returns
     -------
-    description : `Description`
+    description : Description
+        The study, part by part.
 
     Raises
     ------

@@ -1,5 +1,9 @@
 """Parts of a study about single galaxies: one estimated well and one less well, face-on and edge-on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
@@ -16,6 +20,10 @@ from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.study._accuracy import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._sample import extract
+
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
 
 _FACE_ON = 0.6  # axis ratio of a galaxy that is "somewhat face-on"
 _BIN = 1.5 * u.kpc
@@ -93,7 +101,7 @@ def _window(known, margin=0.1):
     )
 
 
-def example_galaxies(runner, part):
+def example_galaxies(runner: Runner, part: Part) -> Result:
     """Images, maps, residuals and profiles of two test galaxies, and their accuracy."""
     result = Result()
     label = _method(runner, part, result)
@@ -110,7 +118,7 @@ def example_galaxies(runner, part):
     return result
 
 
-def edge_on(runner, part):
+def edge_on(runner: Runner, part: Part) -> Result:
     """The same two galaxies from the observer who sees them closest to edge-on."""
     result = Result()
     label = _method(runner, part, result)

@@ -1,13 +1,22 @@
 """Figures of a study: the sets, and the accuracy of all cases."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from euclid_resolved.diagnostics._figures import METRIC_LABELS, panels as _panels
+from euclid_resolved.diagnostics._panels import METRIC_LABELS, by_property, panels
 from euclid_resolved.errors import InputError
-from euclid_resolved.maps._properties import get_property
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 
-def plot_distributions(values, labels):
+def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Mapping[str, str]) -> Figure:
     """Normalised distributions of global properties of sets of galaxies (the paper's Fig. 2).
 
     Parameters
@@ -21,24 +30,24 @@ def plot_distributions(values, labels):
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    figure, axes = _panels(len(labels), 3.6, 3.0)
+    figure, axes = panels(len(labels), 3.6, 3.0)
     styles = {
         "all": {"color": "0.75", "histtype": "stepfilled"},
         "training": {"color": "tab:blue", "ls": "--"},
     }
     for axis, (key, label) in zip(axes[0], labels.items(), strict=True):
-        everything = np.concatenate([np.asarray(each[key], float) for each in values.values()])
-        bins = np.histogram_bin_edges(everything, 12)
-        for name, each in values.items():
+        found = {name: np.asarray(each[key], float) for name, each in values.items()}
+        bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
+        for name, each in found.items():
             style = {"histtype": "step", "color": "tab:red", "lw": 1.6} | styles.get(name, {})
-            axis.hist(each[key], bins, density=True, label=f"{name} ({len(each[key])})", **style)
+            axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
         axis.set(xlabel=label, yticks=[])
     axes[0][0].set_ylabel("normalised number of galaxies")
     axes[0][0].legend(frameon=False, fontsize="small")
     return figure
 
 
-def plot_accuracy(table, *, by="estimator", metric="r2"):
+def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") -> Figure:
     """A metric of several cases, grouped bars, a panel a property.
 
     Parameters
@@ -53,13 +62,11 @@ def plot_accuracy(table, *, by="estimator", metric="r2"):
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    names = list(dict.fromkeys(str(name) for name in table["property"]))
     kinds = list(dict.fromkeys(str(k) for k in table[by]))
     if not kinds:
         raise InputError("there is nothing to draw")
-    figure, axes = _panels(len(names), 4.2, 3.2)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = table[np.asarray(table["property"]) == name]
+    figure, each = by_property(table, width=4.2, height=3.2)
+    for axis, _, part in each:
         inputs = list(dict.fromkeys(str(i) for i in part["input"]))
         for i, kind in enumerate(kinds):
             mine = part[np.asarray(part[by]) == kind]
@@ -67,6 +74,6 @@ def plot_accuracy(table, *, by="estimator", metric="r2"):
             axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
         axis.set_xticks(range(len(inputs)), inputs, size="small")
         axis.axhline(0, color="black", lw=0.8)
-        axis.set(title=f"${get_property(name).symbol}$", ylabel=METRIC_LABELS.get(metric, metric))
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
+        axis.set_ylabel(METRIC_LABELS.get(metric, metric))
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
     return figure

@@ -1,5 +1,8 @@
 """The paper's findings, each held against what a study measured."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +37,7 @@ class Finding:
     rule: str
 
 
-def judge_findings(values):
+def judge_findings(values: Mapping[str, float]) -> list[Finding]:
     """Judge each of the paper's findings by the values that the parts of a study left.
 
     Parameters

@@ -1,5 +1,9 @@
 """Parts of a study about what a model leans on: coefficients, importance, a band less, the relation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.table import Table, vstack
 
@@ -19,15 +23,19 @@ from euclid_resolved.plugins._registry import available
 from euclid_resolved.study._accuracy import METRICS
 from euclid_resolved.study._result import Result
 
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
 
-def usable(runner, part, result):
+
+def usable(runner: Runner, part: Part, result: Result) -> list[str]:
     """The methods of a part that are there; the others leave a note."""
     labels = list(part.options.get("estimators", runner.description.methods))
     result.notes += [f"{label}: {runner.missing[label]}" for label in labels if label in runner.missing]
     return [label for label in labels if label not in runner.missing]
 
 
-def coefficients(runner, part):
+def coefficients(runner: Runner, part: Part) -> Result:
     """Coefficients of a linear regression, on inputs and targets scaled to [0, 1] and on their logarithms."""
     result, rows = Result(), []
     for label in usable(runner, part, result):
@@ -46,9 +54,8 @@ def coefficients(runner, part):
             terms = (*zip(model.columns, scaled, raw, strict=True), ("intercept", intercept, raw_intercept))
             for column, value, slope in terms:
                 paper = PUBLISHED_COEFFICIENTS.get(name, {}).get(column)
-                row = {"property": name, "method": label, "column": column}
-                row |= {"scaled": float(value), "scaled_published": _text(paper)}
-                rows.append(row | {"raw_logarithm": float(slope)})
+                row = {"property": name, "method": label, "column": column, "scaled": float(value)}
+                rows.append({**row, "scaled_published": _text(paper), "raw_logarithm": float(slope)})
                 result.values[f"coefficient/{name}/{column}"] = value
     if rows:
         result.tables["Coefficients"] = Table(rows=rows)
@@ -69,7 +76,7 @@ def _text(value, form="{:.3f}"):
     return NOT_PUBLISHED if value is None else form.format(value)
 
 
-def importance(runner, part):
+def importance(runner: Runner, part: Part) -> Result:
     """Impurity importance of the forest."""
     result = Result()
     for label in usable(runner, part, result):
@@ -87,7 +94,7 @@ def importance(runner, part):
     return result
 
 
-def leave_one_out(runner, part):
+def leave_one_out(runner: Runner, part: Part) -> Result:
     """The accuracy without each band, and what it is worse by."""
     result, tables = Result(), []
     metric = part.options.get("metric", "rmse")
@@ -96,7 +103,7 @@ def leave_one_out(runner, part):
         unseen = runner.test_pixels
         panels = {name: {"all bands": estimates(model, unseen, name)} for name in model.properties}
         models = _watched(lofo_models(model, runner.training_pixels, fit=runner.refit(label)), unseen, panels)
-        table = lofo(model, None, unseen, metric=metric, models=models)
+        table = lofo(model, runner.training_pixels, unseen, metric=metric, models=models)
         figure = plot_lofo(table)
         result.figures[f"{label}: change of the error without each band"] = figure
         result.figures[f"{label}: predicted against true"] = plot_predicted_against_true(panels)
@@ -137,7 +144,7 @@ def _for_display(table, label, estimator):
     return Table(rows=rows)
 
 
-def relation(runner, part):
+def relation(runner: Runner, part: Part) -> Result:
     """The resolved mass-metallicity relation: fits, and the test with everything else shuffled away."""
     result, d = Result(), runner.description
     relations = _relations(d)

@@ -1,5 +1,9 @@
 """The parts a study can have: those of the paper by name, and every registered diagnostic."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from euclid_resolved.diagnostics._contract import run_chain
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.study import (
@@ -9,6 +13,10 @@ from euclid_resolved.study import (
     _robust as robust,
 )
 from euclid_resolved.study._result import Result
+
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
 
 PARTS = {
     "distributions": accuracy.distributions,
@@ -25,22 +33,22 @@ PARTS = {
     "colours_test": robust.colours_test,
     "hyper_parameters": robust.hyper_parameters,
 }
-"""Functions ``part(runner, part)`` that return a `~euclid_resolved.study._result.Result`."""
+"""Functions ``part(runner, part)`` that return a `Result`."""
 
 _GALAXIES = ("radial_profiles",)  # diagnostics that need images, not pixels
 
 
-def run_part(runner, part):
+def run_part(runner: Runner, part: Part) -> Result:
     """Run a part of the paper or a diagnostic.
 
     Parameters
     ----------
-    runner : `~euclid_resolved.study._runner.Runner`
-    part : `~euclid_resolved.study._description.Part`
+    runner : `Runner`
+    part : `Part`
 
     Returns
     -------
-    result : `~euclid_resolved.study._result.Result`
+    result : `Result`
     """
     if part.run in PARTS:
         return PARTS[part.run](runner, part)

@@ -1,11 +1,14 @@
 """The report of a study: one HTML file that needs no network."""
 
+from __future__ import annotations
+
 import base64
 import html
 import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -14,6 +17,9 @@ from euclid_resolved._version import __version__
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.io._files import write_text
 from euclid_resolved.study._findings import judge_findings
+
+if TYPE_CHECKING:
+    from euclid_resolved.study._runner import Runner
 
 _STYLE = Path(__file__).parent / "data" / "report.css"
 _LIBRARIES = (
@@ -42,12 +48,12 @@ _WORDS = {
 }
 
 
-def write_report(runner, command):
+def write_report(runner: Runner, command: str) -> Path:
     """Write ``report.html`` from what lies in the folder of a study.
 
     Parameters
     ----------
-    runner : `~euclid_resolved.study._runner.Runner`
+    runner : `Runner`
     command : str
         What repeats the study.
 
@@ -57,7 +63,7 @@ def write_report(runner, command):
     """
     manifest, d = runner.manifest, runner.description
     parts = [(part, manifest[part.slug]) for part in d.parts if part.slug in manifest]
-    values = {}
+    values: dict[str, float] = {}
     for _, entry in parts:
         values = entry["values"] | values  # what the first part says stands: Table 3 has the most runs
     style = _STYLE.read_text(encoding="utf-8")
@@ -145,7 +151,7 @@ def _part(runner, part, entry):
     return lines
 
 
-def render_table(table):
+def render_table(table: Table) -> str:
     """A table as HTML: scatter behind its value, the published figure beside the measured one.
 
     Parameters

@@ -1,5 +1,8 @@
 """Run a whole study: every part in turn, and the report."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 
 from euclid_resolved.errors import InputError
@@ -11,7 +14,14 @@ from euclid_resolved.study._runner import Runner
 __all__ = ["reproduce"]
 
 
-def reproduce(atlas=None, out="study", *, study="paper", say=print, command=""):
+def reproduce(
+    atlas: str | Path | None = None,
+    out: str | Path = "study",
+    *,
+    study: str | Path = "paper",
+    say: Callable[[str], object] = print,
+    command: str = "",
+) -> Path:
     """Run a study on an atlas and write a report; what an earlier run has done is not done again.
 
     Parameters

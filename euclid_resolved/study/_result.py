@@ -1,6 +1,13 @@
 """What a part of a study found."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -19,7 +26,7 @@ class Result:
         What the findings are judged by.
     """
 
-    tables: dict = field(default_factory=dict)
-    figures: dict = field(default_factory=dict)
-    notes: list = field(default_factory=list)
-    values: dict = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)

@@ -1,5 +1,9 @@
 """Parts of a study about robustness: projections, sample bias, colours from bands, hyper-parameters."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.table import Table, vstack
 
@@ -16,8 +20,12 @@ from euclid_resolved.study._result import Result
 from euclid_resolved.training._sample import extract
 from euclid_resolved.training._search import search
 
+if TYPE_CHECKING:
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
 
-def projections_test(runner, part):
+
+def projections_test(runner: Runner, part: Part) -> Result:
     """Accuracy with one to all projections of the training galaxies; each test galaxy from a random side."""
     result, observers = Result(), runner.observers
     labels = usable(runner, part, result)
@@ -73,7 +81,7 @@ def _from_all_sides(runner, part, observers):
     return training, test
 
 
-def sample_bias_test(runner, part):
+def sample_bias_test(runner: Runner, part: Part) -> Result:
     """Accuracy on the training and on the test galaxies."""
     result, tables = Result(), []
     for label in usable(runner, part, result):
@@ -96,7 +104,7 @@ def sample_bias_test(runner, part):
     return result
 
 
-def colours_test(runner, part):
+def colours_test(runner: Runner, part: Part) -> Result:
     """How well each colour is learned from the bands."""
     result, tables = Result(), []
     for label in usable(runner, part, result):
@@ -116,7 +124,7 @@ def colours_test(runner, part):
     return result
 
 
-def hyper_parameters(runner, part):
+def hyper_parameters(runner: Runner, part: Part) -> Result:
     """Search of settings in folds of whole galaxies."""
     result, options = Result(), part.options
     names = options.get("properties", runner.description.properties[:1])

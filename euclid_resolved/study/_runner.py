@@ -1,11 +1,15 @@
 """Run a study: read the atlas once, train what is needed once, and keep every result for the next time."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +24,12 @@ from euclid_resolved.training._sample import extract
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.study._description import Description, Part
+    from euclid_resolved.study._result import Result
+    from euclid_resolved.training._sample import Pixels
+
 _FORMAT = 1  # raised when a change to this package makes old results of a study wrong
 
 
@@ -33,7 +43,9 @@ class Runner:
     say : callable
     """
 
-    def __init__(self, description, atlas, out, say=print):
+    def __init__(
+        self, description: Description, atlas: Path, out: Path, say: Callable[[str], object] = print
+    ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
         sample = description.sample
         everything = read_atlas(atlas, observer=description.observer)
@@ -47,17 +59,17 @@ class Runner:
             for label, method in description.methods.items()
             if not method.installed
         }
-        self._models = {}
+        self._models: dict[str, Model] = {}
 
     # --- pixels, read once ---
 
     @cached_property
-    def training_pixels(self):
+    def training_pixels(self) -> Pixels:
         """The pixels of the training galaxies."""
         return self._extract(self.training, "training")
 
     @cached_property
-    def test_pixels(self):
+    def test_pixels(self) -> Pixels:
         """The pixels of the test galaxies."""
         return self._extract(self.test, "test")
 
@@ -67,7 +79,7 @@ class Runner:
         return extract(galaxies, self.description.properties, clip=clip, source=self.source, progress=True)
 
     @property
-    def source(self):
+    def source(self) -> str:
         """The name of the training set."""
         return f"{self.atlas.resolve().name}, {len(self.training)} galaxies of {self.description.observer}"
 
@@ -79,23 +91,30 @@ class Runner:
         d = self.description
         return [_FORMAT, __version__, fingerprint(self.atlas), names, d.sample, d.observer, d.properties]
 
-    def key(self, *parts):
+    def key(self, *parts: object) -> str:
         """A digest of everything that a result depends on, as hexadecimal text."""
         text = json.dumps([self._base, *parts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     # --- models ---
 
-    def seed(self, run=0):
+    def seed(self, run: int = 0) -> int:
         """The seed of a run."""
         return int(self.description.sample["seed"]) + run
 
-    def present(self, labels=None):
+    def present(self, labels: Iterable[str] | None = None) -> list[str]:
         """The methods among `labels` that can be used."""
         labels = self.description.methods if labels is None else labels
         return [label for label in labels if label not in self.missing]
 
-    def model(self, label, input=None, run=0, columns=None, keep=None):
+    def model(
+        self,
+        label: str,
+        input: str | None = None,
+        run: int = 0,
+        columns: Sequence[str] | None = None,
+        keep: bool | None = None,
+    ) -> Model:
         """A trained model: from memory, from the folder, or trained now.
 
         Parameters
@@ -149,11 +168,11 @@ class Runner:
                 raise
             raise Missing(label, f"plugin {method.estimator} does not work: {error}") from error
 
-    def refit(self, label, input=None):
+    def refit(self, label: str, input: str | None = None) -> Callable[..., Model]:
         """A function for ``lofo_models`` that keeps the models it trains."""
         return lambda model, pixels, *, columns: self.model(label, input, columns=columns)
 
-    def accuracy(self, label, input=None, run=0):
+    def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
         """The six metrics on the test galaxies by property, kept in the folder."""
         from astropy.table import Table
 
@@ -177,14 +196,14 @@ class Runner:
     # --- steps ---
 
     @property
-    def manifest(self):
+    def manifest(self) -> dict[str, Any]:
         """What is done: for each part its key, files, notes and values."""
         try:
             return json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
 
-    def step_key(self, part):
+    def step_key(self, part: Part) -> str:
         """The digest of what a part depends on."""
         d = self.description
         methods = {label: (asdict(method), self.missing.get(label)) for label, method in d.methods.items()}
@@ -193,13 +212,13 @@ class Runner:
         return self.key("part", asdict(part), methods, inputs, d.main, d.runs, tables, self.observers)
 
     @cached_property
-    def observers(self):
+    def observers(self) -> list[str]:
         """The observers for which the atlas holds galaxies."""
         from euclid_resolved.io._atlas import _index
 
         return sorted({observer for _, observer in _index(self.atlas) if observer})
 
-    def step(self, part, run):
+    def step(self, part: Part, run: Callable[[Runner, Part], Result]) -> None:
         """Run a part, unless its result lies in the folder already."""
         manifest, key = self.manifest, self.step_key(part)
         done = manifest.get(part.slug, {})
@@ -240,7 +259,7 @@ class Runner:
 class Missing(Exception):
     """A method turned out not to work on this machine."""
 
-    def __init__(self, label, reason):
+    def __init__(self, label: str, reason: str) -> None:
         super().__init__(reason)
         self.label, self.reason = label, reason
 

@@ -1,8 +1,11 @@
 """The journal of a file that is written strip by strip, so that an interrupt costs one strip."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
@@ -22,16 +25,16 @@ class Journal:
         Of a strip.
     strips : dict of int to dict
         What is known of each, by its first row: ``sums``, of each of its planes, and ``count``, the fields of
-        a `~euclid_resolved.survey._tile.PixelCount`.
+        a `PixelCount`.
     """
 
     path: Path
-    identity: dict
+    identity: dict[str, Any]
     rows: int = 0
-    strips: dict = field(default_factory=dict)
+    strips: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, part, identity, overwrite):
+    def open(cls, part: Path, identity: dict[str, Any], overwrite: bool) -> Journal:
         """The journal of an unfinished file, or a new one.
 
         Parameters
@@ -71,7 +74,7 @@ class Journal:
             )
         return cls(path, identity)
 
-    def keep(self):
+    def keep(self) -> None:
         """Write it; the older one stays until the new one is whole."""
         entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
         write_text(self.path, json.dumps(entries))

@@ -1,8 +1,13 @@
 """Map many images with one model: one after the other, or spread over the workers of a Dask cluster."""
 
+from __future__ import annotations
+
 import secrets
+import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -15,7 +20,8 @@ from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
-from euclid_resolved.survey._piece import map_piece, row_of
+from euclid_resolved.survey._cluster import spread
+from euclid_resolved.survey._piece import map_piece
 
 __all__ = ["fields_of", "predict_many"]
 
@@ -24,9 +30,20 @@ REPORT = "report.ecsv"
 
 
 def predict_many(
-    model, images, folder, *, workers=None, scheduler=None, overwrite=False, progress=True, draws=0, seed=1,
-    level=LEVELS[0], min_sn=MIN_SN, **opening,
-):  # fmt: skip
+    model: str | Path,
+    images: Sequence[Any] | Mapping[str, Any],
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    draws: int = 0,
+    seed: int = 1,
+    level: float = LEVELS[0],
+    min_sn: float | None = MIN_SN,
+    **opening: Any,
+) -> Table:
     """Map many images, each into a file of its own, ``NAME_maps.fits``.
 
     A file that this model made of the same image with the same options is kept, so that a call that was
@@ -37,11 +54,11 @@ def predict_many(
     ----------
     model : path-like
         A model file that every worker can read.
-    images : sequence, mapping, or `~astropy.table.Table`
+    images : sequence or mapping
         Paths, or pairs of a name and a path, or paths by name; everything that
         `euclid_resolved.io.open_image` opens. For fields of mosaics see `fields_of`.
     folder : path-like
-        Exists, and every worker can write to it.
+        Made where it does not exist; every worker can write to it.
     workers : int, optional
         Processes on this machine, of one thread each; needs Dask. Without it, and without `scheduler`, images
         are mapped one after the other in this process.
@@ -50,7 +67,7 @@ def predict_many(
     overwrite : bool, optional
         Replace files of other models, images or options.
     progress : bool, optional
-        Show a progress bar on a terminal.
+        Show a progress bar on a terminal, and elsewhere a line for each image.
     draws, seed, level, min_sn
         As for `euclid_resolved.Model.predict_maps`.
     **opening
@@ -66,7 +83,8 @@ def predict_many(
     Raises
     ------
     InputError
-        If there is no image or no folder, two have one name, or Dask is needed and not installed.
+        If there is no image, two have one name, `folder` is a file, Dask is needed and not installed, no
+        scheduler answers within ten seconds or it has no worker, or a worker lacks a plugin.
     ModelFileError
         If the model cannot be read, or a worker finds another one in its place.
 
@@ -74,13 +92,12 @@ def predict_many(
     --------
     >>> from euclid_resolved import LinearRegression, predict_many, train, write
     >>> from euclid_resolved.testing import example_galaxies
-    >>> from pathlib import Path
     >>> galaxies = example_galaxies(6)
     >>> write("model.asdf", train(galaxies, "stellar_age", LinearRegression()))
     >>> for galaxy in galaxies[:2]:
     ...     write(f"{galaxy.name}.asdf", galaxy.image)
-    >>> Path("maps").mkdir()
-    >>> report = predict_many("model.asdf", [f"{galaxy.name}.asdf" for galaxy in galaxies[:2]], "maps")
+    >>> names = [f"{galaxy.name}.asdf" for galaxy in galaxies[:2]]
+    >>> report = predict_many("model.asdf", names, "maps", progress=False)
     >>> print(report["name", "status"])
        name   status
     --------- ------
@@ -88,8 +105,7 @@ def predict_many(
     example 2 mapped
     """
     folder = Path(folder).resolve()
-    if not folder.is_dir():
-        raise InputError(f"{folder} must be an existing folder to hold the maps")
+    check_folder(folder)
     if workers is not None and scheduler is not None:
         raise InputError("give the number of workers to start, or the address of a scheduler, not both")
     if workers is not None:
@@ -97,7 +113,7 @@ def predict_many(
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
-    common = {
+    common: dict[str, Any] = {
         "model": [str(path), read_model(path).digest],
         "folder": str(folder),
         "predicting": {"draws": draws, "seed": seed, "level": level, "min_sn": min_sn},
@@ -108,16 +124,30 @@ def predict_many(
         {**common, "name": name, "source": source, "opening": {**opening, **own}}
         for name, source, own in name_images(images)
     ]
-    if workers is None and scheduler is None:
-        rows = _one_by_one(pieces, progress)
-    else:
-        rows = _spread(pieces, workers, scheduler, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    bar, tell = _told(len(pieces), progress)
+    with bar:
+        if workers is None and scheduler is None:
+            rows: dict[str, dict[str, Any]] = {}
+            for piece in pieces:
+                rows[piece["name"]] = map_piece(piece)
+                tell(rows[piece["name"]])
+        else:
+            rows = spread(pieces, workers, scheduler, tell)
     report = Table([rows[piece["name"]] for piece in pieces])
     write_table(folder / REPORT, report)
     return report
 
 
-def fields_of(tiles, table):
+def check_folder(folder: str | Path) -> None:
+    """Refuse what cannot be, or is not meant as, a folder for the maps of several images."""
+    if Path(folder).is_dir():
+        return
+    if Path(folder).exists() or Path(folder).suffix in (".fits", ".asdf", ".gz"):
+        raise InputError(f"{folder} is no folder; several images need one to hold their maps")
+
+
+def fields_of(tiles: str | Path, table: Table) -> dict[str, tuple[str | Path, dict[str, Any]]]:
     """Fields of mosaics as images for `predict_many`.
 
     Parameters
@@ -175,7 +205,9 @@ def _column(table, name, unit):
     return values
 
 
-def name_images(images):
+def name_images(
+    images: Sequence[Any] | Mapping[str, Any],
+) -> list[tuple[str, str | list[str], dict[str, Any]]]:
     """Names of images, by which their maps are called.
 
     Parameters
@@ -201,7 +233,7 @@ def name_images(images):
     """
     if isinstance(images, str | Path | Table):
         raise InputError("a list of images is needed; for a table of positions see fields_of")
-    if isinstance(images, dict):
+    if isinstance(images, Mapping):
         pairs = list(images.items())
     else:
         pairs = [_pair(image) for image in images]
@@ -240,50 +272,16 @@ def _absolute(source):
     return [f"{band}={Path(path).absolute()}" for band, _, path in words]
 
 
-def _one_by_one(pieces, progress):
+def _told(n, progress):
+    """What is told of each image: a step of a bar on a terminal, else a line."""
     from tqdm import tqdm
 
-    bar = tqdm(pieces, desc="mapping", unit="image", disable=None if progress else True)
-    return {piece["name"]: map_piece(piece) for piece in bar}
+    bar = tqdm(total=n, desc="mapping", unit="image", disable=None if progress else True)
 
+    def tell(row):
+        bar.update()
+        if progress and bar.disable:
+            said = f"{row['judged']} pixels, {row['seconds']:.1f} s" if row["status"] != "failed" else ""
+            print(f"{row['name']}: {row['status']} {said or row['message']}".rstrip(), file=sys.stderr)
 
-def _spread(pieces, workers, scheduler, progress):
-    """Give the pieces to the workers of a cluster; one whose worker dies is done by another."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster, as_completed
-    except ImportError as error:
-        raise InputError(f"workers need Dask ({error}): pip install 'euclid_resolved[dask]'") from None
-    from contextlib import ExitStack
-
-    from tqdm import tqdm
-
-    rows = {}
-    with ExitStack() as stack:
-        if scheduler is None:
-            # One thread a process, in its libraries too. Not the setting of malloc that is Dask's default:
-            # it makes the estimators' many short-lived arrays twice as dear.
-            single = {f"{name}_NUM_THREADS": 1 for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-            stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": single}))
-            scheduler = stack.enter_context(
-                LocalCluster(
-                    n_workers=min(workers, len(pieces)), threads_per_worker=1, processes=True,
-                    dashboard_address=":0", silence_logs=50,
-                )
-            )  # fmt: skip
-        client = stack.enter_context(Client(scheduler))
-        futures = client.map(map_piece, pieces, pure=False)
-        names = {future.key: piece["name"] for future, piece in zip(futures, pieces, strict=True)}
-        bar = tqdm(total=len(pieces), desc="mapping", unit="image", disable=None if progress else True)
-        with bar:
-            for future in as_completed(futures):
-                name = names[future.key]
-                try:
-                    rows[name] = future.result()
-                except InputError:  # what is wrong with one worker's model is wrong with the run
-                    client.cancel(futures)
-                    raise
-                except Exception as error:  # its workers died, one after the other
-                    rows[name] = row_of(name, "failed", message=f"{type(error).__name__}: {error}")
-                bar.update()
-    return rows
+    return bar, tell

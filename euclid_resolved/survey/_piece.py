@@ -1,11 +1,15 @@
 """One of many images: read, mapped and written, in whichever process this runs."""
 
+from __future__ import annotations
+
 import hashlib
 import json
+import sys
 import time
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from astropy.io import fits
 
@@ -19,7 +23,7 @@ from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.survey._tile import count_pixels
 
 
-def map_piece(piece):
+def map_piece(piece: dict[str, Any]) -> dict[str, Any]:
     """Map one image, in whichever process this runs.
 
     Parameters
@@ -37,7 +41,16 @@ def map_piece(piece):
     ModelFileError
         If the model is not the one that is meant.
     """
-    model, began = _model(*piece["model"]), time.perf_counter()
+    began = time.perf_counter()
+    try:
+        model = _model(*piece["model"])
+    except ModelFileError as error:
+        worker = _worker()
+        if worker is None:
+            raise
+        # A plugin, or the file itself, may be missing on that machine only.
+        what = str(error).removeprefix(f"{piece['model'][0]}: ")
+        raise ModelFileError(piece["model"][0], f"on the worker {worker}: {what}") from error
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", DataWarning)
@@ -49,6 +62,18 @@ def map_piece(piece):
     said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
     row["message"] = "; ".join(filter(None, [row["message"], *said]))
     return {**row, "seconds": round(time.perf_counter() - began, 3)}
+
+
+def _worker():
+    """The address of the Dask worker that this is; None where it is none."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_worker
+
+    try:
+        return get_worker().address
+    except ValueError:
+        return None
 
 
 def _mapped(model, piece):
@@ -69,7 +94,9 @@ def _mapped(model, piece):
     return row_of(name, "mapped", count.judged, count.extrapolated)
 
 
-def row_of(name, status, judged=0, extrapolated=0, message=""):
+def row_of(
+    name: str, status: str, judged: int = 0, extrapolated: int = 0, message: str = ""
+) -> dict[str, Any]:
     """A row of the report."""
     flagged = extrapolated / judged if judged else 0.0
     return {

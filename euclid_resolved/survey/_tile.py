@@ -1,12 +1,16 @@
 """Map an image that is larger than the memory, such as a whole Euclid tile, strip by strip."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
@@ -18,13 +22,19 @@ from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
+from euclid_resolved.io._fits import share_cards
 from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
 from euclid_resolved.io._wcs import wcs_to_header
 from euclid_resolved.io.euclid._strips import open_large
+from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.survey._journal import Journal
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._spatial_map import SpatialMap
+    from euclid_resolved.models._model import Model
 
 __all__ = ["predict_tile"]
 
@@ -44,7 +54,8 @@ class PixelCount:
     extrapolated : int
         Those with a value that is flagged OUT_OF_DOMAIN.
     bits : dict of str to int
-        How many pixels carry each bit of `~euclid_resolved.Quality`, by its name; bits of none are left out.
+        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags
+        (`euclid_resolved.maps._shares`), by its name; bits of none are left out.
 
     Examples
     --------
@@ -56,9 +67,9 @@ class PixelCount:
     pixels: int = 0
     judged: int = 0
     extrapolated: int = 0
-    bits: dict = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
-    def __add__(self, other):
+    def __add__(self, other: PixelCount) -> PixelCount:
         return PixelCount(
             self.pixels + other.pixels,
             self.judged + other.judged,
@@ -67,7 +78,7 @@ class PixelCount:
         )
 
 
-def count_pixels(maps):
+def count_pixels(maps: Mapping[str, SpatialMap]) -> PixelCount:
     """Count the pixels of maps of one image.
 
     Parameters
@@ -90,25 +101,38 @@ def count_pixels(maps):
     """
     first = next(iter(maps.values()))
     judged = ~np.asarray(first.mask)
-    # One pass: every combination of bits is a number, and there are few.
-    values, counts = np.unique(first.quality, return_counts=True)
-    bits = {bit.name: int(counts[(values & bit) != 0].sum()) for bit in Quality}
     return PixelCount(
         judged.size,
         int(judged.sum()),
         int((first.quality[judged] & Quality.OUT_OF_DOMAIN != 0).sum()),
-        {name: number for name, number in bits.items() if number},
+        flag_counts(first.quality),
     )
 
 
 def predict_tile(
-    model, source, output, *, properties=None, rows=None, overwrite=False, progress=True, level=LEVELS[0],
-    min_sn=MIN_SN, draws=0, seed=1, n_jobs=-1, zero_point=None, flag_bits=None, ebv=None, sfd=False,
-):  # fmt: skip
+    model: Model,
+    source: str | Path | Mapping[str, str | Path] | Sequence[str],
+    output: str | Path,
+    *,
+    properties: Sequence[str] | None = None,
+    rows: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    level: float = LEVELS[0],
+    min_sn: float | None = MIN_SN,
+    draws: int = 0,
+    seed: int = 1,
+    n_jobs: int = -1,
+    zero_point: float | Mapping[str, float] | None = None,
+    flag_bits: int | None = None,
+    ebv: float | None = None,
+    sfd: bool = False,
+) -> PixelCount:
     """Map an image on disk strip by strip, into one FITS file.
 
     The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,
-    but neither image nor maps are ever in memory as a whole. While it grows it is called
+    but neither image nor maps are ever in memory as a whole. Stars are not looked for: where they are, there
+    is mass in the maps. While it grows it is called
     ``NAME.fits.part``, beside a journal of what is done, ``NAME.fits.part.json``; after an interrupt the
     same call goes on from there.
 
@@ -139,7 +163,9 @@ def predict_tile(
 
     Returns
     -------
-    count : `PixelCount`
+    count : PixelCount
+        How many ``pixels`` there are, how many were ``judged``, how many of these are ``extrapolated``, and
+        in ``bits`` how many carry each bit of `~euclid_resolved.Quality`.
 
     Raises
     ------
@@ -166,6 +192,8 @@ def predict_tile(
         raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
     if rows is not None:
         check_whole("rows", rows)
+    if sfd and ebv is None:
+        raise InputError("sfd=True says where E(B-V) is from: give ebv=, too (--ebv)")
     target = check_target(path, overwrite)
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
@@ -184,10 +212,10 @@ def predict_tile(
         file.allocate()
         journal.keep()
         _fill(work, file, journal, workers, progress)
-    file.finish([strip["sums"] for strip in journal.strips.values()])
+    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
+    file.finish([strip["sums"] for strip in journal.strips.values()], share_cards(count.bits, count.pixels))
     put_in_place(part, path, overwrite)
     journal.path.unlink()
-    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
     if not count.judged:
         message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=2)
@@ -228,18 +256,22 @@ class _Work:
                 np.full((1, 1), np.nan, "f4"), unit=SURFACE_BRIGHTNESS, mask=np.ones((1, 1), bool), wcs=wcs,
                 uncertainty=error, meta=nddata.meta,
             )  # fmt: skip
-        return self.model.predict_maps(MultiBandImage(planes, name=self.image.name), **self.options)
+        image = self._prepared(MultiBandImage(planes, name=self.image.name))
+        return self.model.predict_maps(image, **self.options)
 
     def __call__(self, start, numbers):
         """The planes of a strip, and what its journal keeps."""
-        image = self.image.strip(numbers)
-        if self.extinction is not None:
-            from euclid_resolved.imaging._extinction import correct_extinction
-
-            image = correct_extinction(image, **self.extinction)
+        image = self._prepared(self.image.strip(numbers))
         maps = self.model.predict_maps(image, first_row=start, **self.options)
         planes = planes_of(maps)
         return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
+
+    def _prepared(self, image):
+        if self.extinction is None:
+            return image
+        from euclid_resolved.imaging._extinction import correct_extinction
+
+        return correct_extinction(image, **self.extinction)
 
 
 def _rows(rows, shape, workers):

@@ -13,7 +13,7 @@ __all__ = ["FEATURE_CHECKS"]
 
 
 FEATURE_CHECKS = []
-"""Single checks of a `~euclid_resolved.features._sets.FeatureSet`; each takes a name or an object."""
+"""Single checks of a `~euclid_resolved.features.FeatureSet`; each takes a name or an object."""
 
 _feature_rule = functools.partial(rule, FEATURE_CHECKS, "features")
 

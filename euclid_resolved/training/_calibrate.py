@@ -30,7 +30,7 @@ def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
     Returns
     -------
     model : `~euclid_resolved.Model`
-        The same, with an `Interval` for each property.
+        The same, with an `~euclid_resolved.models.Interval` for each property.
 
     Raises
     ------
@@ -97,8 +97,10 @@ def with_intervals(model, parts, levels=LEVELS):
     levels = sorted({LEVELS[0], *levels})
     outputs, estimates = {}, [estimate_pixels(m, p) for m, p in parts]
     for name, output in model.outputs.items():
-        difference = [to_dex(p.truth[name]) - dex[name] for (_, p), dex in zip(parts, estimates, strict=True)]
-        interval = Interval.of(np.concatenate(difference), light, noise, groups, levels)
+        truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
+        dex = np.concatenate([each[name] for each in estimates])
+        interval = Interval.of(truth - dex, light, noise, groups, levels)
+        interval = interval.with_shared(truth, dex, light, noise, groups)
         outputs[name] = replace(output, interval=interval)
     return replace(model, outputs=outputs)
 
@@ -157,8 +159,9 @@ def shared_variance(model, galaxies):
         f = E[(<e> - E[<e>])^2] / E[<(e - E[<e>])^2>]
 
     0 where galaxies as a whole are off by the same, 1 where all pixels of each are. Every galaxy counts
-    once. This is ``correlated_fraction`` of `euclid_resolved.maps.total` and
-    `~euclid_resolved.maps.mean`.
+    once. It can be ``correlated_fraction`` of `~euclid_resolved.maps.total` and `~euclid_resolved.maps.mean`.
+    Maps of a calibrated model need none: calibration measures on sums of galaxies what makes the error of a
+    sum right, which is more, since bright pixels count for more there.
 
     Parameters
     ----------

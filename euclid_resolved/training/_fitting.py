@@ -59,7 +59,7 @@ def fit_properties(pixels, names, estimator, bands, features, columns, chain, va
         The properties.
     estimator : `~euclid_resolved.Estimator`
     bands, features, columns : sequence of str
-        As for `~euclid_resolved.training._training_set.TrainingSet`.
+        As for `TrainingSet`.
     chain : bool
         Whether each property's estimate is a column for the next.
     validation_fraction : float

@@ -15,6 +15,7 @@ from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
 from euclid_resolved.models._columns import Columns, as_columns
+from euclid_resolved.training._clipped import above_clip
 from euclid_resolved.training._groups import check_groups
 
 __all__ = ["Pixels", "extract", "pixels_of"]
@@ -34,14 +35,14 @@ class Pixels(HasCard):
 
     Columns may lie in files (`~euclid_resolved.io.read_sample`), and those of some of the galaxies (`of`) are
     gathered only when they are looked at: what goes through many pixels does so by
-    `~euclid_resolved.models._columns.Columns.pieces`.
+    ``brightness.pieces()``, which gives some rows at a time.
 
     Attributes
     ----------
-    brightness : `~euclid_resolved.models._columns.Columns`
+    brightness : mapping of str to `~numpy.ndarray`
         Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays, quantities or columns, or
         a table, is taken as well, here and below: in their units, NaN where masked.
-    truth : `~euclid_resolved.models._columns.Columns`
+    truth : mapping of str to `~numpy.ndarray`
         The properties in their linear units, float32, shape (n,), finite and positive.
     counts : tuple of int
         How many pixels each of `names` has.
@@ -57,7 +58,7 @@ class Pixels(HasCard):
         How many pixels above the clip were dropped because the truth had no logarithm.
     source : str
         The training set's name, for example the folder of the atlas.
-    noise : `~euclid_resolved.models._columns.Columns`
+    noise : mapping of str to `~numpy.ndarray`
         One sigma in MJy/sr by band, float32, shape (n,), zero where an image says nothing of its noise;
         empty where none does.
     star_forming : tuple
@@ -305,58 +306,6 @@ def pixels_of(galaxies, model, properties=None, *, progress=False):
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}")
     return above_clip(galaxies, model.clip, model.clip_band)
-
-
-def above_clip(pixels, clip, band):
-    """The pixels that are brighter than another clip.
-
-    Parameters
-    ----------
-    pixels : `Pixels`
-    clip : float or None
-        MJy/sr.
-    band : str
-        The band that it is about.
-
-    Returns
-    -------
-    pixels : `Pixels`
-        The same where they were clipped so; else a copy of those that are bright enough.
-
-    Raises
-    ------
-    InputError
-        If pixels above this clip have been left out, by one that is higher or about another band.
-
-    Examples
-    --------
-    >>> from euclid_resolved.training import extract
-    >>> from euclid_resolved.training._sample import above_clip
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> pixels = extract(example_galaxies(2), ("stellar_age",), clip=None)
-    >>> above_clip(pixels, 0.1, "HE").counts, above_clip(pixels, None, "HE") is pixels
-    ((201, 192), True)
-    """
-    if clip == pixels.clip and (clip is None or band == pixels.clip_band):
-        return pixels
-    if pixels.clip is not None and (clip is None or band != pixels.clip_band or clip < pixels.clip):
-        raise other_clip(pixels, clip, band)
-    bright = pixels.brightness[band] > np.float32(clip)
-    counts = np.bincount(pixels.galaxy[bright], minlength=len(pixels.names))
-    kept = {
-        which: Columns({name: values[bright] for name, values in getattr(pixels, which).items()})
-        for which in ("brightness", "truth", "noise")
-    }
-    return replace(pixels, **kept, counts=counts, clip=clip, clip_band=band)
-
-
-def other_clip(pixels, clip, band):
-    """The error of pixels that were clipped otherwise than is needed."""
-    wanted = "all" if clip is None else f"those above {clip} in {band}"
-    return InputError(
-        f"the sample keeps pixels brighter than {pixels.clip} MJy/sr in {pixels.clip_band}, not {wanted}: "
-        "extract another one"
-    )
 
 
 def _joined(names, parts):

@@ -24,7 +24,7 @@ def split(galaxies, fraction=0.1, seed=1):
     Returns
     -------
     training, test : list of `~euclid_resolved.Galaxy`
-        In the order given. Where `~euclid_resolved.Galaxy.star_forming` is known for all, star-forming
+        In the order given. Where ``star_forming`` is known of all galaxies, star-forming
         and quiescent galaxies are split in the same proportion.
 
     Raises

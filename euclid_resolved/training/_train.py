@@ -97,7 +97,7 @@ def train(
 
     Returns
     -------
-    model : `Model`
+    model : `~euclid_resolved.Model`
 
     Raises
     ------
@@ -230,7 +230,7 @@ def retrain(model, galaxies, *, properties=None, estimator=None, features=None, 
 
     Parameters
     ----------
-    model : `Model`
+    model : `~euclid_resolved.Model`
     galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
         The training galaxies. Pixels come with their own clip.
     properties : sequence of str, optional
@@ -246,7 +246,7 @@ def retrain(model, galaxies, *, properties=None, estimator=None, features=None, 
 
     Returns
     -------
-    model : `Model`
+    model : `~euclid_resolved.Model`
 
     Examples
     --------

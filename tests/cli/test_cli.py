@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from helpers import NAMES, SHARED, an_image, brightness, sky_wcs
+from helpers import NAMES, SHARED, an_image, brightness, image_of, sky_wcs
 
 from euclid_resolved import (
     EUCLID_BANDS,
@@ -322,6 +322,22 @@ def maps_of(path):
         return {hdu.name: (hdu.data.copy(), hdu.header.copy()) for hdu in hdus}
 
 
+def test_the_total_is_printed_with_what_is_not_known_about_it(model_file, tmp_path, capsys):
+    """A fifth of the pixels masked; errors of drawn noise alone, so that nobody knows what pixels share."""
+    bands = brightness((10, 14))
+    mask = np.zeros((10, 14), bool)
+    mask[:2] = True
+    image = image_of(bands, sigma=0.001, masks=dict.fromkeys(bands, mask), meta={"pixel_scale": 100 * u.pc})
+    write(tmp_path / "image.asdf", image)
+    words = ["predict", model_file, tmp_path / "image.asdf", "-o", tmp_path / "maps.fits"]
+    assert run(*words) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "total stellar_mass_density" in row)
+    assert "20.0 % of the region without a value" in line and "+-" not in line
+    assert run(*words, "--draws", "4", "--overwrite") == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "total stellar_mass_density" in row)
+    assert "+-" in line and "lower limit: pixels taken as independent" in line
+
+
 @real
 @pytest.mark.parametrize("source", REAL, ids=lambda path: path.stem)
 def test_a_real_image_is_mapped(model_file, tmp_path, capsys, source):
@@ -412,8 +428,7 @@ def test_maps_and_images_can_be_asdf(model_file, tmp_path, fails):
 
 def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fails):
     images = [atlas / "TNG000001_O5", atlas / "TNG000002_O5", cutout]
-    (tmp_path / "out").mkdir()
-    assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0
+    assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0  # which makes the folder
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == [
         "TNG000001_O5_maps.fits", "TNG000002_O5_maps.fits", "cutout_maps.fits", "report.ecsv",
@@ -421,9 +436,11 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
     assert run("predict", model_file, *images, "-o", tmp_path / "out") == 0  # all are kept
     other = ["predict", model_file, *images, "-o", tmp_path / "out", "--min-sn", 2]
     assert "3 of 3 images could not be mapped" in fails(*other)
-    assert "must be an existing folder" in fails("predict", model_file, *images, "-o", tmp_path / "x.fits")
+    assert "is no folder; several images need one" in fails(
+        "predict", model_file, *images, "-o", tmp_path / "x.fits"
+    )
     # Without a model it is said before one is trained.
-    assert "must be an existing folder" in fails("predict", *images, "-o", tmp_path / "x.fits")
+    assert "is no folder; several images need one" in fails("predict", *images, "-o", tmp_path / "x.fits")
     swapped = fails("predict", cutout, model_file, "-o", tmp_path / "x.fits", code=2)
     assert f"{model_file} is a model: one model comes first" in swapped
     words = ["predict", model_file, cutout, cutout, "-o", tmp_path / "out", "--overwrite"]
@@ -432,9 +449,11 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
 
 def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeypatch, capsys):
     words = ["predict", model_file, cutout, "-o"]
-    assert run(*words, tmp_path / "whole.fits") == 0
+    assert run(*words, tmp_path / "whole.fits", "--no-mask-stars") == 0
     said = capsys.readouterr().out
-    assert run(*words, tmp_path / "maps.fits", "--strips") == 0
+    assert run(*words, tmp_path / "said.fits", "--strips") == 0
+    assert capsys.readouterr().out.startswith("Strip by strip no stars are looked for")
+    assert run(*words, tmp_path / "maps.fits", "--strips", "--no-mask-stars") == 0
     lines = capsys.readouterr().out.replace("maps.fits", "whole.fits").splitlines()
     assert lines == said.splitlines()[: len(lines)] and len(lines) > 1
     whole, maps = (maps_of(tmp_path / name) for name in ("whole.fits", "maps.fits"))
@@ -575,6 +594,100 @@ def test_a_zero_point_can_be_given(model_file, cutout, tmp_path):
     assert run(*words, "--zero-point", zero_point) == 0
     expected = predicted_by_python(model_file, an_image(SHAPE, seed=3))["stellar_age"]
     np.testing.assert_allclose(maps_of(tmp_path / "maps.fits")["STELLAR_AGE"][0], expected, rtol=2e-4)
+
+
+def test_a_zero_point_for_all_leaves_those_of_the_files(model_file, tmp_path):
+    """Of a real cut-out, NIR would be 120 times too bright with the zero point of VIS."""
+    hdus = fits.HDUList([fits.PrimaryHDU()])
+    for (band, data), zero_point in zip(
+        brightness(SHAPE, seed=3).items(), (24.6, 29.8, 30.0, 29.9), strict=True
+    ):
+        header = header_of(band)
+        count = 3631e-6 * 10 ** (-0.4 * zero_point) / (0.1 * u.arcsec).to_value(u.rad) ** 2
+        header["MAGZERO"] = zero_point
+        if band == "IE":
+            del header["MAGZERO"]
+        hdus.append(fits.ImageHDU(data / np.float32(count), header, name=f"{STEMS[band]}_FLUX"))
+    hdus.writeto(tmp_path / "c.fits")
+    expected = predicted_by_python(model_file, an_image(SHAPE, seed=3))["stellar_mass_density"]
+    words = ["predict", model_file, tmp_path / "c.fits", "--overwrite", "-o", tmp_path / "maps.fits"]
+    for given in (["24.6"], ["IE=24.6"], ["VIS=24.6", "HE=29.9"]):
+        options = [word for value in given for word in ("--zero-point", value)]
+        assert run(*words, *options) == 0
+        density = maps_of(tmp_path / "maps.fits")["STELLAR_MASS_DENSITY"][0]
+        np.testing.assert_allclose(density, expected, rtol=1e-3)
+    assert run(*words, "--zero-point", "24.6", "--zero-point", "HE=24.6") == 0
+    density = maps_of(tmp_path / "maps.fits")["STELLAR_MASS_DENSITY"][0]
+    assert not np.allclose(density, expected, rtol=0.5, equal_nan=True)
+
+
+def test_a_zero_point_that_every_file_contradicts_is_refused(fails, model_file, cutout, tmp_path):
+    line = fails("predict", model_file, cutout, "-o", tmp_path / "maps.fits", "--zero-point", "11")
+    assert "whose files say nothing" in line and "--zero-point IE=11.0" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sfd"], "--sfd says where E.B-V. is from and goes with --ebv"),
+        (["--zero-point", "bright"], "as 24.6 or IE=24.6, not 'bright'"),
+        (["--zero-point", "=24"], "as 24.6 or IE=24.6, not '=24'"),
+        (["--zero-point", "IE=24", "--zero-point", "VIS=25"], "--zero-point is given twice for IE"),
+        (["--zero-point", "24", "--zero-point", "25"], "--zero-point is given twice for all bands"),
+        (["--strips", "--hdu", "1", "--pixel-scale", "0.1"], "--hdu, --pixel-scale needs all of the image"),
+    ],
+)
+def test_words_about_the_files_that_make_no_sense(fails, model_file, cutout, tmp_path, options, message):
+    words = ["predict", model_file, cutout, "-o", tmp_path / "maps.fits", *options]
+    assert re.search(message, fails(*words, code=2))
+
+
+def test_options_that_errors_advise_for_files_of_one_band(fails, model_file, pairs, tmp_path):
+    """Two images in a file, and no world coordinates: the errors say which options help, and they do."""
+    light = brightness(SHAPE, seed=3)
+    for word in pairs:
+        band, _, path = word.partition("=")
+        header = {"MAGZERO": header_of(band, 0.02)["MAGZERO"]}
+        flags = np.zeros(SHAPE, "i2")
+        flags[3, 4] = 4
+        images = [np.zeros(SHAPE, "f4"), light[band] / np.float32(0.02)]
+        hdus = [fits.ImageHDU(data, fits.Header(header)) for data in images]
+        hdus.append(fits.ImageHDU(flags, name="FLAG"))
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path, overwrite=True)
+    words = ["predict", model_file, *pairs, "-o", tmp_path / "maps.fits"]
+    assert "--hdu" in fails(*words)
+    assert "--pixel-scale" in fails(*words, "--hdu", "2")
+    assert run(*words, "--hdu", "2", "--pixel-scale", "0.1", "--flag-bits", "4") == 0
+    maps = maps_of(tmp_path / "maps.fits")
+    expected = predicted_by_python(model_file, an_image(SHAPE, seed=3))["stellar_age"]
+    expected[3, 4] = np.nan
+    np.testing.assert_allclose(maps["STELLAR_AGE"][0], expected, rtol=1e-4)
+    assert maps["QUALITY"][0][3, 4] & Quality.MASKED
+
+
+def test_flag_bits_and_noise_files_reach_strips(model_file, pairs, tmp_path):
+    flags = np.zeros(SHAPE, "i2")
+    flags[3, 4] = 4
+    fits.writeto(tmp_path / "flags.fits", flags)
+    noise = np.full(SHAPE, 1e-4, "f4")
+    noise[5, 6] = 1e3
+    fits.writeto(tmp_path / "noise.fits", noise)
+    pairs += [f"{band}_FLAG={tmp_path / 'flags.fits'}" for band in EUCLID_BANDS]
+    pairs += [f"HE_RMS={tmp_path / 'noise.fits'}"]
+    for options in ([], ["--strips"]):
+        words = ["predict", model_file, *pairs, "--overwrite", "-o", tmp_path / "maps.fits", *options]
+        assert run(*words, "--flag-bits", "4") == 0
+        quality = maps_of(tmp_path / "maps.fits")["QUALITY"][0]
+        assert quality[3, 4] & Quality.MASKED and quality[5, 6] & (Quality.MASKED | Quality.NOISE)
+
+
+@pytest.mark.parametrize("option", [["--zero-point", "24"], ["--hdu", "1"], ["--pixel-scale", "0.1"]])
+def test_options_without_use_are_not_passed_over(fails, atlas, model_file, tmp_path, option):
+    words = ["predict", model_file, atlas / "TNG000001_O5", "-o", tmp_path / "maps.fits", *option]
+    assert f"{option[0]}) is of no use" in fails(*words)
+    write(tmp_path / "image.asdf", an_image(SHAPE))
+    words = ["predict", model_file, tmp_path / "image.asdf", "-o", tmp_path / "maps.fits", *option]
+    assert f"{option[0]}) is of no use" in fails(*words)
 
 
 def test_bands_on_different_grids_can_be_aligned(model_file, cutout, tmp_path):
@@ -753,3 +866,23 @@ def test_a_block_that_fails_leaves_no_temporary_file(tmp_path):
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+# Stars
+
+
+@real
+def test_a_star_is_masked_and_the_line_says_so(model_file, tmp_path, capsys):
+    """The star of the small cut-out, at pixel (0, 31), has no mass; without masks it has one."""
+    words = ["predict", model_file, REAL[1], "-o"]
+    assert run(*words, tmp_path / "a.fits") == 0
+    assert (
+        "1 compact source (a star) is masked as NEIGHBOUR; --no-mask-stars keeps" in capsys.readouterr().out
+    )
+    assert run(*words, tmp_path / "b.fits", "--no-mask-stars") == 0
+    assert "compact" not in capsys.readouterr().out
+    masked, kept = (read(tmp_path / name)["stellar_mass_density"] for name in ("a.fits", "b.fits"))
+    assert masked.quality[31, 0] & Quality.NEIGHBOUR and np.isnan(masked.data[31, 0])
+    assert kept.data[31, 1] > 0
+    assert fits.getheader(tmp_path / "a.fits")["MASKS"] == "compact"
+    assert "MASKS" not in fits.getheader(tmp_path / "b.fits")

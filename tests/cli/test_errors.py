@@ -1,6 +1,9 @@
 """What a new user gets wrong is said in one sentence: what was wrong, what was given, what is possible."""
 
+import ast
 import errno
+import re
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +12,7 @@ from astropy.io import fits
 from astropy.nddata import NDData
 from helpers import NAMES, an_image, density_map, galaxies, galaxy
 
+import euclid_resolved
 from euclid_resolved import (
     Galaxy,
     LinearRegression,
@@ -27,6 +31,7 @@ from euclid_resolved import (
     write,
 )
 from euclid_resolved._checks import check_name, check_names, check_type
+from euclid_resolved.cli._main import _parser
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import check_whole
 from euclid_resolved.io._files import atomic_path
@@ -240,3 +245,48 @@ def test_a_disk_that_refuses_leaves_nothing_and_names_the_file(tmp_path, number)
 def test_another_file_s_trouble_keeps_its_name(tmp_path):
     with pytest.raises(OSError, match="other.fits"), atomic_path(tmp_path / "notes.txt"):
         raise OSError(errno.EACCES, "sorry", "other.fits")
+
+
+def _advice():
+    """The texts of the package that can end up in an error."""
+    for path in sorted(Path(euclid_resolved.__file__).parent.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and node.body and isinstance(node.body[0], ast.Expr)
+        }  # fmt: skip
+        for node in ast.walk(tree):
+            text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if text and id(node) not in documented and "<" not in node.value:
+                yield path.name, node.value, tree
+
+
+def test_options_and_arguments_that_errors_advise_exist():
+    known = set()
+
+    def collect(parser):
+        for action in parser._actions:
+            known.update(action.option_strings)
+            for sub in (action.choices or {}).values() if isinstance(action.choices, dict) else ():
+                collect(sub)
+
+    collect(_parser())
+    arguments, seen = set(), 0
+    texts = list(_advice())
+    for _, _, tree in texts:
+        for node in ast.walk(tree) if id(tree) not in arguments else ():
+            if isinstance(node, ast.FunctionDef):
+                arguments.update(a.arg for a in (*node.args.args, *node.args.kwonlyargs))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                arguments.add(node.target.id)
+        arguments.add(id(tree))
+    for name, text, _ in texts:
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text):
+            assert option in known, f"{name}: {text}"
+            seen += 1
+        for argument in re.findall(r"(?:give|or|less|leave|with|as in|say|,) ([a-z][a-z_]+)=", text):
+            assert argument in arguments, f"{name}: {text}"
+            seen += 1
+    assert seen > 40

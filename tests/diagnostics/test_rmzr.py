@@ -5,7 +5,7 @@ import pytest
 
 from euclid_resolved import InputError, LinearRegression, train
 from euclid_resolved.diagnostics import fit_relation, rmzr, rmzr_shuffle
-from euclid_resolved.diagnostics._relation_fit import FORMS, Binned
+from euclid_resolved.diagnostics._relation_fit import FORMS, Binned, partial_correlation
 from euclid_resolved.diagnostics._rmzr import shuffle_at_fixed_density
 from euclid_resolved.features import to_dex
 from euclid_resolved.training import Pixels
@@ -51,6 +51,50 @@ def test_binned_fit_is_the_fit_to_pixels():
     assert abs(values["b"] - slope) < 2e-4 and abs(values["a"] - zero) < 2e-4
 
 
+def test_scatter_is_about_the_relation_and_not_about_the_means_of_bins():
+    """In bins of 0.05 dex a slope of 1 alone would make 0.05 / sqrt(12) = 0.0144 dex of it."""
+    rng = np.random.default_rng(6)
+    x, galaxy = rng.uniform(0, 4, 20_000), np.arange(20_000) % 10
+    y = 1.0 * (x - 2) + rng.normal(0, 0.001, len(x))
+    values, _ = fit_relation(x, y, galaxy, bootstrap=2)
+    assert abs(values["scatter"] - 0.001) < 5e-5
+    values, _ = fit_relation(
+        x, 0.5 * (x - 2) ** 2 + rng.normal(0, 0.01, len(x)), galaxy, "quadratic", bootstrap=2
+    )
+    assert abs(values["scatter"] - 0.01) < 3e-4
+    # Two quantities that follow density alone have nothing in common at fixed density.
+    binned = Binned(x, [y, -2 * x + rng.normal(0, 0.001, len(x))], galaxy)
+    assert abs(partial_correlation(binned.sums())) < 0.03
+
+
+def test_a_knee_that_the_data_do_not_reach_is_not_constrained():
+    rng = np.random.default_rng(7)
+    x, galaxy = rng.uniform(1, 3, 5000), np.arange(5000) % 20
+    values, errors = fit_relation(
+        x, 0.2 * x + rng.normal(0, 0.05, len(x)), galaxy, "saturating", bootstrap=20
+    )
+    assert np.isnan([*values.values(), *errors.values()]).all()
+    bent = FORMS["saturating"][0](x, 0.1, 0.8, 2.0) + rng.normal(0, 0.05, len(x))
+    values, errors = fit_relation(x, bent, galaxy, "saturating", bootstrap=20)
+    assert abs(values["x0"] - 2) < 3 * errors["x0"] < 0.5
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_without_a_number_are_left_out(bad):
+    x, y, galaxy = relation_pixels("linear", (0, 0.1), np.random.default_rng(3))
+    wanted = fit_relation(x[2:], y[2:], galaxy[2:], bootstrap=5)
+    x, y = x.copy(), y.copy()
+    x[0], y[1] = bad, bad
+    assert fit_relation(x, y, galaxy, bootstrap=5) == wanted
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"equally long; their shapes are \(3,\), \(2,\), \(3,\)"):
+        fit_relation([1, 2, 3], [1, 2], [0, 0, 0])
+    with pytest.raises(InputError, match="none of 2 pixels has a finite x and y"):
+        fit_relation([np.nan, 1], [1, np.inf], [0, 0])
+
+
 def test_one_galaxy_has_no_error():
     x, y, galaxy = relation_pixels("linear", (0, 0.1), np.random.default_rng(3), galaxies=1)
     values, errors = fit_relation(x, y, galaxy)
@@ -60,8 +104,6 @@ def test_one_galaxy_has_no_error():
 
 
 def test_partial_correlation_is_that_of_the_residuals():
-    from euclid_resolved.diagnostics._relation_fit import partial_correlation
-
     rng = np.random.default_rng(4)
     x = rng.normal(1.5, 0.5, 50_000)
     common, own = rng.normal(0, 1, (2, len(x)))

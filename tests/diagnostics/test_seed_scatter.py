@@ -66,6 +66,13 @@ def test_who_does_not_know_says_so(galaxies):
     assert RandomForest(n_trees=1, n_jobs=1).fit(np.eye(2), np.ones(2)).parts() is None
 
 
+def test_parts_without_a_spread_leave_the_estimates_unknown(galaxies, monkeypatch):
+    model = train(galaxies[0], estimator=RandomForest(n_trees=4, n_jobs=1))
+    monkeypatch.setattr(RandomForest, "spread", Estimator.spread)
+    row = epistemic_scatter(model, *galaxies, runs=None)[0]
+    assert np.isnan(row["estimate_scatter"]) and row["r2_scatter"] > 0
+
+
 def test_an_ensemble_knows_it_by_its_members(galaxies):
     members = Ensemble("random_forest", members=3, options=("n_trees=2", "n_jobs=1"))
     model = train(galaxies[0], estimator=members)

@@ -1,5 +1,6 @@
 """Reading atlases in the layout of the TNG50-SKIRT Atlas."""
 
+import gzip
 import pickle
 
 import astropy.units as u
@@ -9,7 +10,8 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.io import read_atlas, read_galaxy
+from euclid_resolved.io import open_image, read_atlas, read_galaxy
+from euclid_resolved.io._opening import image_files
 from euclid_resolved.maps import Galaxy, SpatialMap
 
 SHAPE = (6, 8)
@@ -107,6 +109,57 @@ def test_folders_and_names(tmp_path, name):
     assert [galaxy.name for galaxy in read_atlas(tmp_path / "deep", "O1")] == ["TNG000010_O1"]
     with pytest.raises(ImageFileError, match="nothing of observer O3 .there are O1, O5"):
         read_atlas(tmp_path / "deep", "O3")
+
+
+@pytest.mark.parametrize("where", ["665976", "TNG50-1/665976", "TNG50-1/665976/O5"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_folders_of_any_name(tmp_path, where, zipped):
+    deep = tmp_path / "atlas" / where
+    deep.mkdir(parents=True)
+    write_galaxy(deep, "TNG665976_O5")
+    (tmp_path / "atlas" / ".hidden").mkdir()
+    write_galaxy(tmp_path / "atlas" / ".hidden", "TNG665976_O5")
+    if zipped:
+        for path in list(deep.iterdir()):
+            path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    (galaxy,) = read_atlas(tmp_path / "atlas")
+    assert galaxy.name == "TNG665976_O5"
+    image, maps = galaxy.load()
+    assert_array_equal(image["HE"].data, 4)
+    assert image.meta["pixel_scale"] == 100 * u.pc and len(maps) == 3
+    for path in (deep / "TNG665976_O5", tmp_path / "atlas" / "TNG665976_O5"):
+        assert_array_equal(read_galaxy(path).image["HE"].data, 4)
+        assert len(image_files(path)) == 12
+        assert open_image(path, bands=("IE",)).bands == ("IE",)
+
+
+def sides(value, unit="pc"):
+    """The cards of square pixels."""
+    return {f"{key}{axis}": v for key, v in (("CDELT", value), ("CUNIT", unit)) for axis in (1, 2)}
+
+
+def test_planes_with_pixels_of_another_size_are_refused(atlas):
+    write_plane(atlas / "TNG000008_O5_Euclid_J.fits", np.ones(SHAPE), **sides(50.0))
+    (galaxy,) = read_atlas(atlas)
+    with pytest.raises(
+        ImageFileError, match="Euclid_J.fits: its pixels are 50 pc wide .* other planes 100 pc"
+    ):
+        _ = galaxy.image
+    write_plane(atlas / "TNG000008_O5_Euclid_J.fits", np.ones(SHAPE))
+    write_plane(atlas / "TNG000008_O5_stellarage.fits", np.ones(SHAPE), "Gyr", **sides(0.05, "kpc"))
+    with pytest.raises(ImageFileError, match="stellarage.fits: its pixels are 50 pc wide"):
+        _ = galaxy.maps
+    for plane, unit in MAPS.items():
+        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, **sides(50.0))
+    with pytest.raises(
+        InputError, match="map of stellar_mass_density are 50 pc wide, those of the image 100 pc"
+    ):
+        galaxy.load()
+    # The same size in another unit is the same.
+    for plane, unit in MAPS.items():
+        write_plane(atlas / f"TNG000008_O5_{plane}.fits", np.ones(SHAPE), unit, **sides(0.1, "kpc"))
+    galaxy.load()
 
 
 def test_the_same_galaxy_twice(atlas):

@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.imaging import MaskReason, history, mask_neighbours, mask_reasons
+from euclid_resolved.imaging import MaskReason, history, mask_neighbours, mask_reasons, resample
 from euclid_resolved.io import read_mosaics, read_segmentation
 from euclid_resolved.io.euclid._mer_files import list_tiles, newest
 from euclid_resolved.io.euclid._mosaic import read_psf_grid
@@ -134,6 +134,23 @@ def test_stitched_across_an_edge(tmp_path, second):
     for band, count in (("IE", 2.233), ("HE", 0.0169382)):
         assert_allclose(image.brightness(band)[good], expected(image, band, count)[good], rtol=2e-3)
         assert np.isfinite(image[band].uncertainty.array[good]).all()
+
+
+def test_averages_across_tiles_are_as_uncertain_as_they_are(tmp_path):
+    """The second tile lies half a pixel off; of 10 x 10 pixels with noise of 1 count, .1 is left in both."""
+    rng = np.random.default_rng(1)
+
+    def noise(ra, dec):
+        return rng.normal(0, 1, np.shape(ra))
+
+    tile(tmp_path / "a", 1, crpix=(220.5, 100.5), sky=noise, rms=1.0)
+    tile(tmp_path / "b", 2, crpix=(-10.0, 100.0), sky=noise, rms=1.0)
+    image = read_mosaics(tmp_path, CENTRE, 16 * u.arcsec)
+    stated, bright = (resample(image, 10)["HE"].uncertainty.array / 0.0169382, resample(image, 10))
+    left, right = slice(0, 9), slice(11, 15)
+    for columns in (left, right):
+        assert_allclose(np.nanmedian(stated[:, columns]), 0.1, rtol=0.1)
+        assert np.nanstd(bright.brightness("HE")[:, columns]) / 0.0169382 == pytest.approx(0.1, rel=0.25)
 
 
 def test_gap_is_masked_with_its_reason(tmp_path):

@@ -449,3 +449,97 @@ def test_the_uncertainty_has_the_unit_of_the_map(calibrated):
     assert map_.unit == u.Msun / u.pc**2 and map_.uncertainty.parent_nddata.unit == map_.unit
     doubled = map_ * 2
     np.testing.assert_allclose(doubled.uncertainty.array, 2 * map_.uncertainty.array, rtol=1e-6)
+
+
+def whole(number, shift=0.1, scatter=0.2):
+    """A galaxy whose truth is off its law as a whole, and in each pixel, in dex."""
+    rng = np.random.default_rng(1000 + number)
+    one, dex = galaxy(number), rng.normal(0, shift) + rng.normal(0, scatter, SHAPE)
+    maps = {name: SpatialMap(map_.data * 10**dex, property=name) for name, map_ in one.maps.items()}
+    image = MultiBandImage(one.image, name=one.name, meta={"pixel_scale": 100 * u.pc})
+    return Galaxy(one.name, image, maps)
+
+
+@pytest.fixture(scope="module")
+def whole_model():
+    some = [whole(number) for number in range(1, 161)]
+    return train(some[:40], DENSITY, LinearRegression(), calibration=some[40:])
+
+
+def test_what_galaxies_share_is_measured_on_their_sums(whole_model):
+    """Off by 0.1 dex as a whole and by 0.2 in each pixel: 0.01 / (0.01 + 0.04) of the variance is shared."""
+    shared = whole_model.outputs[DENSITY].interval.shared
+    # A quantile of 120 galaxies is good to a fifth.
+    assert shared == pytest.approx(0.2, abs=0.08)
+    map_ = whole_model.predict(whole(500).image)
+    assert map_.meta["shared_variance"] == shared
+    sigma = map_.uncertainty.array.astype(float)
+    expected = np.sqrt(shared * sigma.sum() ** 2 + (1 - shared) * np.sum(sigma**2)) * 1e4
+    assert total(map_).error.to_value(u.Msun) == pytest.approx(expected, rel=1e-5)
+    assert not total(map_).lower_limit
+    assert total(map_, correlated_fraction=0).error < total(map_).error / 4
+
+
+def test_two_thirds_of_true_totals_lie_within_one_sigma(whole_model):
+    regions = {"all": None, "half": np.arange(14) < 7, "few": (np.arange(14) > 3) & (np.arange(14) < 6)}
+    for name, columns in regions.items():
+        where = None if columns is None else np.broadcast_to(columns, SHAPE).copy()
+        inside = []
+        for number in range(500, 700):
+            one = whole(number)
+            map_ = whole_model.predict(one.image)
+            value = total(map_, where)
+            used = ~map_.mask if where is None else where & ~map_.mask
+            truth = np.sum(one.maps[DENSITY].data[used]) * 1e4
+            inside.append(abs(truth - value.value.to_value(u.Msun)) < value.error.to_value(u.Msun))
+        # 200 galaxies give 68 +- 3.3 per cent, what they are held against another 4.
+        assert np.mean(inside) == pytest.approx(0.68, abs=0.1), name
+
+
+def test_a_model_file_carries_what_is_shared_and_an_old_one_does_not_know(whole_model, tmp_path):
+    write(tmp_path / "model.asdf", whole_model)
+    again = read(tmp_path / "model.asdf")
+    assert again.outputs[DENSITY].interval.shared == whole_model.outputs[DENSITY].interval.shared
+    assert again.digest == whole_model.digest
+    tree = whole_model.to_tree()
+    interval = dict(tree["outputs"][0]["interval"])
+    tree["outputs"][0]["interval"] = {key: value for key, value in interval.items() if key != "shared"}
+    old = Model.from_tree(tree)
+    map_ = old.predict(whole(500).image)
+    assert "shared_variance" not in map_.meta and total(map_).lower_limit
+    for wrong in (-0.1, 1.5, np.nan):
+        tree["outputs"][0]["interval"] = interval | {"shared": wrong}
+        with pytest.raises(InputError, match="shared part of the variance"):
+            Model.from_tree(tree)
+
+
+def test_errors_that_all_pixels_share_widen_the_interval(calibrated):
+    """0.1 dex of scatter and 0.012 dex of dust in the law of the model: in quadrature."""
+    from euclid_resolved.imaging import correct_extinction
+
+    image = noisy_image(dict.fromkeys(EUCLID_BANDS, 0.01))
+    dusty = correct_extinction(image, 0.0, ebv_error=0.075)
+    before, after = calibrated.predict(image, DENSITY), calibrated.predict(dusty, DENSITY)
+    # One sigma up and down: IE by a factor 1 +- 0.4 ln 10 x 2.191 x 0.075, HE alike.
+    ie, he = (np.arctanh(0.4 * np.log(10) * a * 0.075) / np.log(10) for a in (2.191, 0.472))
+    shift = 1.5 * he - 0.5 * ie
+    common = after.planes["common"] / after.data / np.log(10)
+    assert np.nanmedian(common) == pytest.approx(abs(shift), rel=0.08)  # as well as the law is learned
+    both = ~before.mask & ~after.mask
+    half = [np.log10(m.interval[1] / m.interval[0])[both] / 2 for m in (before, after)]
+    wide = np.hypot(half[0], common[both] * 0.9945)  # the 84 % quantile of a Gaussian
+    np.testing.assert_allclose(half[1], wide, rtol=1e-3)
+    assert "all pixels share" in after.meta["uncertainty"] and "common" not in before.planes
+
+
+def test_drawn_noise_is_each_pixels_own(linear_model):
+    """2 % of noise, and 5 % that all pixels share: the plane `noise` holds the first, the error both."""
+    from euclid_resolved.imaging import correct_extinction
+
+    relative = {"IE": 1e-7, "YE": 1e-7, "JE": 1e-7, "HE": 0.02}
+    image = correct_extinction(noisy_image(relative), 0.0, ebv_error=0.03)
+    map_ = linear_model.predict(image, DENSITY, draws=300)
+    own, common = (np.nanmedian(map_.planes[name] / map_.data) for name in ("noise", "common"))
+    assert own == pytest.approx(1.5 * 0.02, rel=0.05)
+    assert common == pytest.approx(0.0107, rel=0.03)
+    assert np.nanmedian(map_.uncertainty.array / map_.data) == pytest.approx(np.hypot(own, common), rel=0.02)

@@ -1,7 +1,7 @@
 """Figures look as they did: each is compared with a picture that somebody has looked at.
 
 After a wanted change make the pictures anew, and look at them:
-``pytest tests/test_figures.py --mpl-generate-path=tests/baseline``
+``pytest tests/plotting/test_figures.py --mpl-generate-path=tests/plotting/baseline``
 """
 
 import astropy.units as u

@@ -362,3 +362,11 @@ def test_a_figure_of_unknown_kind_is_refused(tmp_path):
     with pytest.raises(InputError, match="exists"):
         save_figure(plt.figure(), tmp_path / "map.png", overwrite=False)
     assert (tmp_path / "map.png").read_bytes() == b"precious"
+
+
+def test_axes_in_a_part_of_a_figure_save_the_whole(tmp_path):
+    whole = plt.figure(figsize=(4, 2))
+    axes = whole.subfigures(1, 2)[0].subplots()
+    save_figure(axes, tmp_path / "whole.png", dpi=50)
+    assert plt.imread(tmp_path / "whole.png").shape[:2] == (100, 200)
+    assert not plt.fignum_exists(whole.number)

@@ -1,8 +1,14 @@
 """Many images: serial and on workers the same bits, done once, and no image or worker stops the others."""
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import astropy.units as u
 import numpy as np
@@ -11,12 +17,14 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 from helpers import an_image, sky_wcs
 from tiles import make_tile
+from workers import die, die_once
 
-from euclid_resolved import LinearRegression, read, train, write
+from euclid_resolved import LinearRegression, plugins, read, train, write
 from euclid_resolved.errors import InputError, ModelFileError
+from euclid_resolved.estimators import Mean
 from euclid_resolved.io import open_image
-from euclid_resolved.survey import _many as module, _piece as _piece, predict_many
-from euclid_resolved.survey._many import fields_of
+from euclid_resolved.survey import _cluster, _many as module, _piece as _piece, predict_many
+from euclid_resolved.survey._many import fields_of, name_images
 
 SHAPE, N = (12, 14), 6
 
@@ -61,6 +69,11 @@ def serial(model, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     predict_many(model, images, folder, draws=3)
     return folder
+
+
+def test_any_mapping_names_its_images():
+    named = name_images(MappingProxyType({"M 51": "/tiles/one.fits"}))
+    assert named == [("M 51", "/tiles/one.fits", {})]
 
 
 def test_the_maps_are_those_of_the_model(model, images, serial):
@@ -186,8 +199,8 @@ def test_bad_input_is_refused_before_anything_is_mapped(model, images, out, line
         predict_many(linear_model, images, out)
     with pytest.raises(ModelFileError, match="holds an image, not a model"):
         predict_many(images[0], images, out)
-    with pytest.raises(InputError, match="existing folder"):
-        predict_many(model, images, tmp_path / "none")
+    with pytest.raises(InputError, match="is no folder"):
+        predict_many(model, images, out / "maps.fits")
     with pytest.raises(InputError, match="not both"):
         predict_many(model, images, out, workers=2, scheduler="tcp://localhost:1")
     with pytest.raises(InputError, match="workers must be"):
@@ -202,8 +215,6 @@ def test_another_model_in_its_place_is_refused(model, images, out):
 
 
 def test_without_dask_one_line_says_what_to_install(model, images, out, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(InputError, match=r"pip install 'euclid_resolved\[dask\]'"):
         predict_many(model, images, out, workers=2)
@@ -230,25 +241,101 @@ def test_two_workers_of_its_own_give_the_same_bits(model, images, out, serial):
     assert contents(out) == contents(serial)
 
 
-def die_once(piece, marker):
-    """Map a piece, but take the worker down the first time that it is this one."""
-    if piece["name"] == "galaxy2":
-        try:
-            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            pass
-        else:
-            os.kill(os.getpid(), 9)
-    return _piece.map_piece(piece)
-
-
 def test_a_killed_worker_costs_its_piece_only(model, images, out, serial, cluster, tmp_path, monkeypatch):
     marker = tmp_path / "killed"
-    monkeypatch.setattr(module, "map_piece", partial(die_once, marker=str(marker)))
+    monkeypatch.setattr(_cluster, "map_piece", partial(die_once, marker=str(marker)))
     report = predict_many(model, images, out, scheduler=cluster, draws=3)
     # What the worker had mapped before is found again.
     assert marker.exists() and set(report["status"]) <= {"mapped", "kept"}, report["message"]
     assert contents(out) == contents(serial)
+
+
+def test_a_piece_that_kills_its_workers_takes_no_other_with_it(model, images, out, serial, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(_cluster, "map_piece", die)
+    report = predict_many(model, images, out, workers=2, draws=3)
+    rest = [name for name in report["name"] if name != "galaxy2"]
+    assert set(report["status"][report["name"] != "galaxy2"]) <= {"mapped", "kept"}, report["message"]
+    assert "its worker died, alone with it too" in report["message"][report["name"] == "galaxy2"][0]
+    assert sorted(contents(out)) == [f"{name}_maps.fits" for name in rest]
+
+
+def test_a_scheduler_that_is_not_there_or_has_no_worker_is_said_within_seconds(
+    model, images, out, monkeypatch
+):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(_cluster, "PATIENCE", 1.0)
+    began = time.monotonic()
+    for address in ("tcp://127.0.0.1:1", "nonsense", "http://[::1"):
+        with pytest.raises(InputError, match="no Dask scheduler answers at"):
+            predict_many(model, images, out, scheduler=address)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
+        with pytest.raises(InputError, match="has no worker after 1 s"):
+            predict_many(model, images, out, scheduler=empty.scheduler_address)
+    assert time.monotonic() - began < 30
+
+
+def test_a_worker_without_the_plugin_is_named(images, out, sample, cluster, tmp_path):
+    @plugins.hookimpl
+    def register_estimators():
+        return {"mine": type("Mine", (Mean,), {})}
+
+    plugins.register(register_estimators)
+    try:
+        mine = plugins.lookup("estimators", "mine")()
+        write(tmp_path / "mine.asdf", train(sample, "stellar_age", mine))
+        with pytest.raises(ModelFileError, match=r"on the worker tcp://.*no estimator 'mine'"):
+            predict_many(tmp_path / "mine.asdf", images, out, scheduler=cluster)
+    finally:
+        plugins.unregister(register_estimators)
+
+
+def test_each_image_is_a_line_where_there_is_no_terminal(model, images, out, capsys):
+    predict_many(model, images[:2], out)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" pixels")[0].rsplit(" ", 1)[0] for line in lines] == [
+        "galaxy0: mapped", "galaxy1: mapped",
+    ]  # fmt: skip
+
+
+INTERRUPTED = """
+import signal, sys, time
+from pathlib import Path
+from euclid_resolved.cli import main
+from euclid_resolved.survey import _cluster
+
+def slow(piece):
+    Path(MARKER).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this runs in the background
+    _cluster.map_piece = slow
+    sys.exit(main(["predict", *WORDS, "--workers", "2"]))
+"""
+
+
+def test_an_interrupt_is_one_line(model, images, out, tmp_path):
+    """Ctrl-C reaches the workers, too: they are in the same group of processes."""
+    pytest.importorskip("distributed")
+    marker, script = tmp_path / "started", tmp_path / "script.py"
+    words = [str(model), *map(str, images), "-o", str(out)]
+    script.write_text(INTERRUPTED.replace("MARKER", repr(str(marker))).replace("WORDS", repr(words)))
+    run = subprocess.Popen(
+        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        for _ in range(600):
+            if marker.exists() or run.poll() is not None:
+                break
+            time.sleep(0.1)
+        os.killpg(run.pid, signal.SIGINT)
+        said = run.communicate(timeout=60)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 130, said
+    assert said.splitlines() == ["euclid-resolved: interrupted; nothing was half written"]
 
 
 def test_a_broken_image_among_good_ones_and_resumed(model, images, out, serial, cluster, tmp_path):

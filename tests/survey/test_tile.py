@@ -59,7 +59,8 @@ def test_strips_give_the_file_of_the_whole_image(calibrated, tile, tmp_path, row
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_options_reach_the_strips(linear_model, tile, tmp_path, seed):
-    reading, options = {"flag_bits": 4, "zero_point": 24.9}, {"min_sn": 1.0, "draws": 2, "seed": seed}
+    reading = {"flag_bits": 4, "zero_point": {"IE": 24.9, "HE": 25.1}}
+    options = {"min_sn": 1.0, "draws": 2, "seed": seed}
     whole = in_one_go(linear_model, tile, tmp_path / "whole.fits", reading, **options)
     predict_tile(linear_model, tile, tmp_path / "maps.fits", rows=6, n_jobs=1, **reading, **options)
     assert same_file(tmp_path / "maps.fits", whole)

@@ -1,10 +1,10 @@
 """ASDF files of models, images and maps, read as data that nobody vouches for.
 
-A file is looked through before anything is built from it (`euclid_resolved.io.asdf._scan`), then opened
-strictly, checked against its schema and against the SHA-256 of every array and of all text that it
-carries; a model moreover repeats predictions that are stored with it. The sums detect damage and
-editing. They do not say who wrote the file: whoever edits a file can also compute new sums. What keeps
-a hostile file harmless is that it holds nothing but numbers and text.
+A file is looked through before anything is built from it, then opened strictly, checked against its
+schema and against the SHA-256 of every array and of all text that it carries; a model moreover repeats
+predictions that are stored with it. The sums detect damage and editing. They do not say who wrote the
+file: whoever edits a file can also compute new sums. What keeps a hostile file harmless is that it holds
+nothing but numbers and text.
 """
 
 import contextlib

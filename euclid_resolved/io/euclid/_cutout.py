@@ -11,7 +11,10 @@ from euclid_resolved.errors import DataWarning, ImageFileError, InputError
 from euclid_resolved.images._align import align as align_bands
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, band_name
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io.euclid._one_file import MER_NAME, Options, check_zero_point, read_file
+from euclid_resolved.io.euclid._calibration import check_zero_point
+from euclid_resolved.io.euclid._mer_files import newest, siblings
+from euclid_resolved.io.euclid._names import FLAG, IMAGE, NOISE, PSF, name_parts
+from euclid_resolved.io.euclid._one_file import Options, read_file
 
 __all__ = ["read_euclid"]
 
@@ -30,14 +33,17 @@ def read_euclid(
     source : path-like, mapping or list of str
         One of
 
-        - a file with extensions ``VIS_FLUX``, ``VIS_RMS``, ``VIS_PSF``, ``NIR_Y_FLUX``, ..., or with one
-          image of one band;
+        - a file with extensions ``VIS_FLUX``, ``VIS_RMS``, ``VIS_PSF``, ``NIR_Y_FLUX``, ... (or
+          ``VIS_BGSUB``, ``NIR-Y``, ``FLUX_VIS``: see the documentation, "What an image must be"), or
+          with one image of one band;
         - a folder with the MER mosaics of one tile, ``EUC_MER_BGSUB-MOSAIC-*`` with the RMS and FLAG
           files beside them; of several versions the newest is read;
-        - a mapping of band to file, ``{"IE": "vis.fits"}``, or a list, ``["IE=vis.fits"]``.
+        - a mapping of band to file, ``{"IE": "vis.fits", "IE_RMS": "vis_rms.fits"}``, or a list,
+          ``["IE=vis.fits", "IE_RMS=vis_rms.fits"]``. Files beside a mosaic of MER need not be named.
     zero_point : float or mapping of str to float, optional
-        AB zero point, for all or by band. It stands above the header's MAGZERO (or MAGZP, ZP_STACK,
-        ZPAB), where 0 is a blank.
+        AB zero point. By band it stands above what the files say. One number is for the bands whose files
+        do not say it: no MAGZERO (or MAGZP, ZP_STACK, ZPAB; 0 is a blank) and no unit of surface
+        brightness.
     bands : sequence of str, optional
         The bands wanted, in this order, by any of their names; ground-based bands by the name of their
         extension, for example ``"HSC_g"``. By default the Euclid bands that are there.
@@ -59,9 +65,10 @@ def read_euclid(
     -------
     image : `~euclid_resolved.MultiBandImage`
         float32 in MJy/sr, one `~astropy.nddata.NDData` a band. ``mask`` is True where the value is not
-        finite, where the RMS is not finite, not positive or absurd (1e16, or a million times the
-        median), where a wanted flag is set, and, in counts without RMS map, where the value is exactly
-        zero. ``uncertainty`` is the RMS, NaN where it is bad. ``meta`` holds ``psf`` (an array),
+        finite, where the noise is not finite, not positive or absurd (1e16, or a million times more or less
+        than the median), where a wanted flag is set, and in blocks of exact zeros
+        (`euclid_resolved.images.zero_blocks`). ``uncertainty`` is one sigma, from a map of it or of
+        variance, inverse variance or weight, NaN where it is bad. ``meta`` holds ``psf`` (an array),
         ``zero_point`` (None where the file was in surface brightness), ``file``, ``hdu``,
         ``compressed`` and ``filter``.
 
@@ -70,7 +77,8 @@ def read_euclid(
     ImageFileError
         If a file is missing, damaged, ambiguous, of another band, or without zero point or pixel area.
     InputError
-        If a band is missing or given twice, or the bands do not lie on one grid.
+        If a band is missing or given twice, the bands do not lie on one grid, or a zero point for all
+        bands contradicts what every file says.
 
     Examples
     --------
@@ -92,8 +100,8 @@ def read_euclid(
     wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
     own_name, files = _files(source, wanted)
     planes = {}
-    for path, its_bands, rms_path, flag_path in files:
-        planes |= read_file(path, its_bands, options, rms_path, flag_path)
+    for path, its_bands, others in files:
+        planes |= read_file(path, its_bands, options, others)
     _check_bands(planes, options)
     if align:
         planes = align_bands(planes)
@@ -103,24 +111,61 @@ def read_euclid(
 
 
 def _files(source, wanted):
-    """What an image is called, and its files: path, the bands wanted of it, path of RMS and FLAG maps."""
+    """What an image is called, and its files: path, the bands wanted of it, paths of its companions."""
     source = _mapping(source)
     if isinstance(source, Mapping):
-        files = dict(zip(_unique(source), source.values(), strict=True))
+        files = _by_band(source)
         wanted = _select(wanted or list(files), files, "the files given")
-        return "", [(files[band], [band], None, None) for band in wanted]
+        return "", [(files[band][IMAGE], [band], _others(files[band])) for band in wanted]
     if source.is_dir():
         tile, files = _mosaics(source)
-        paths = {band: files[band] for band in _select(wanted, files, str(source))}
-        return tile, [(p[""], [band], p.get("RMS"), p.get("FLAG")) for band, p in paths.items()]
-    return source.name.split(".fit")[0], [(source, wanted, None, None)]
+        # Their PSF files are grids of stamps, of which only `read_mosaics` knows which one to take.
+        kinds = (*NOISE, FLAG)
+        wanted = _select(wanted, files, str(source))
+        return tile, [(files[b][""], [b], _others(files[b], kinds)) for b in wanted]
+    return source.name.split(".fit")[0], [(source, wanted, _others(siblings(source)))]
+
+
+def _by_band(source):
+    """The files of a mapping: kind -> path by band, those beside a mosaic of MER among them."""
+    images = {key: path for key, path in source.items() if _kind(key)[1] == IMAGE}
+    files = {
+        band: {**siblings(path), IMAGE: path}
+        for band, path in zip(_unique(images), images.values(), strict=True)
+    }
+    known, given = {band.upper(): band for band in files}, set()
+    for key, path in source.items():
+        band, kind = _kind(key)
+        if kind == IMAGE:
+            continue
+        if band.upper() not in known:
+            there = ", ".join(files)
+            raise InputError(f"{key} has no image to go with: give {band}=FILE, too; there are {there}")
+        if (band.upper(), kind) in given:
+            raise InputError(f"the {kind} map of band {band} is given twice: {', '.join(map(str, source))}")
+        given.add((band.upper(), kind))
+        files[known[band.upper()]][kind] = path
+    return files
+
+
+def _kind(key):
+    """The band and the kind of file that a key of a mapping stands for: IE, or IE_RMS."""
+    parts = name_parts(str(key))
+    if parts is not None and parts.of and parts.kind in (*NOISE, FLAG, PSF):
+        return parts.of, parts.kind
+    return band_name(str(key)), IMAGE
+
+
+def _others(files, kinds=(*NOISE, FLAG, PSF)):
+    return {kind: path for kind, path in files.items() if kind in kinds}
 
 
 def _check_bands(planes, options):
-    """Refuse zero points of other bands, and say where a file calls its band by an unknown name."""
+    """Refuse zero points of no use, and say where a file calls its band by an unknown name."""
     for band in options.zero_points:
         if band not in (*planes, *EUCLID_BANDS, None):
             raise InputError(f"zero_point is given for {band}; the bands read are {', '.join(planes)}")
+    check_common(planes, options.zero_points)
     for band, nddata in planes.items():
         found = nddata.meta["filter"]
         if band in BANDS and found and band_name(found) not in BANDS:
@@ -128,8 +173,22 @@ def _check_bands(planes, options):
             warnings.warn(text, DataWarning, stacklevel=3)
 
 
+def check_common(planes, zero_points):
+    """Refuse a zero point for all bands that every file contradicts: which one was meant to be changed?"""
+    common = zero_points.get(None)
+    said = {band: plane.meta["zero_point"] for band, plane in planes.items() if band not in zero_points}
+    if common is None or not said or common in said.values():
+        return
+    words = ", ".join(f"{band} {'in surface brightness' if v is None else v}" for band, v in said.items())
+    first = next(iter(said))
+    raise InputError(
+        f"zero_point {common} is for bands whose files say nothing, but they do: {words}; to put another in "
+        f"its place name the band, as in zero_point={{{first!r}: {common}}} or --zero-point {first}={common}"
+    )
+
+
 def _zero_points(given):
-    """The zero points by band; the key None is for all."""
+    """The zero points by band; the key None is for those whose files do not say it."""
     given = given if isinstance(given, Mapping) else {} if given is None else {None: given}
     return {band and band_name(band): check_zero_point(value) for band, value in given.items()}
 
@@ -192,23 +251,14 @@ def _select(wanted, available, where):
 
 def _mosaics(folder):
     """The newest mosaics of the one tile in a folder: band -> kind ("", RMS, FLAG) -> path."""
-    found = [(m, p) for p in sorted(folder.iterdir()) if (m := MER_NAME.fullmatch(p.name))]
-    images = [m for m, _ in found if m["what"] == "BGSUB-MOSAIC" and not m["kind"]]
-    if not images:
+    found = newest([str(path) for path in folder.iterdir()])
+    found = {tile: {b: kinds for b, kinds in bands.items() if "" in kinds} for tile, bands in found.items()}
+    tiles = sorted(tile for tile, bands in found.items() if bands)
+    if not tiles:
         hint = "give the path of a cut-out, or the file of each band, as in IE=vis.fits"
         raise ImageFileError(folder, "holds no file EUC_MER_BGSUB-MOSAIC-{VIS,NIR-Y,...}_TILE*.fits", hint)
-    tiles = sorted({m["tile"] for m in images})
     if len(tiles) > 1:
         raise ImageFileError(
             folder, f"holds several tiles: {', '.join(tiles)}", "one folder a tile, or the file of each band"
         )
-    files, times = {}, {}
-    for match, path in found:
-        kind = match["kind"] or ""
-        if match["tile"] != tiles[0] or (match["what"] == "BGSUB-MOSAIC") == bool(kind):
-            continue
-        key = band_name(match["band"]), kind
-        if match["time"] >= times.get(key, ""):
-            times[key] = match["time"]
-            files.setdefault(key[0], {})[kind] = path
-    return f"TILE{tiles[0]}", {band: paths for band, paths in files.items() if "" in paths}
+    return f"TILE{tiles[0]}", found[tiles[0]]

@@ -13,6 +13,12 @@ PRODUCT = re.compile(
 KINDS = {"BGSUB-MOSAIC": "", "BGMOD": "BGMOD", "GRID-PSF": "PSF", "FINAL-SEGMAP": "SEGMAP"}
 
 
+def band_of(name):
+    """The band that the name of a mosaic says, or None."""
+    match = PRODUCT.fullmatch(name)
+    return None if match is None or not match["band"] else band_name(match["band"])
+
+
 def newest(names):
     """Of files of MER products, the newest version of each.
 
@@ -40,6 +46,27 @@ def newest(names):
             times[key] = match["time"]
             found.setdefault(match["tile"], {}).setdefault(band, {})[kind] = name
     return found
+
+
+def siblings(path):
+    """The newest files of other kinds beside a mosaic, by kind; none beside a file of another name.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    found : dict
+        ``RMS`` or ``FLAG`` -> path.
+    """
+    path = Path(path)
+    match = PRODUCT.fullmatch(path.name)
+    if match is None or match["what"] != "BGSUB-MOSAIC" or not path.parent.is_dir():
+        return {}
+    found = newest([str(other) for other in path.parent.glob("EUC_MER_*")])
+    kinds = found.get(match["tile"], {}).get(band_name(match["band"] or ""), {})
+    return {kind: Path(other) for kind, other in kinds.items() if kind in ("RMS", "FLAG")}
 
 
 def list_tiles(folder):

@@ -10,9 +10,11 @@ from astropy.io import fits
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io._fits_read import plane_shape
+from euclid_resolved.io._fits_read import first_card, plane_shape
 from euclid_resolved.io.euclid import _one_file as single
-from euclid_resolved.io.euclid._cutout import _check_bits, _unique, _zero_points
+from euclid_resolved.io.euclid._calibration import ZERO_POINTS
+from euclid_resolved.io.euclid._cutout import _check_bits, _unique, _zero_points, check_common
+from euclid_resolved.io.euclid._extensions import choose, headers_of
 from euclid_resolved.io.euclid._mer_files import list_tiles, newest
 from euclid_resolved.io.euclid._stitch import nearest, stitch, uncovered
 from euclid_resolved.io.euclid._window import (
@@ -29,7 +31,7 @@ from euclid_resolved.io.euclid._window import (
 __all__ = ["read_mosaics", "read_segmentation"]
 
 
-_KEYWORDS = (*single.ZERO_POINTS, "FILTER", "BUNIT")
+_KEYWORDS = (*ZERO_POINTS, "FILTER", "BUNIT")
 
 
 def read_mosaics(
@@ -125,6 +127,7 @@ def read_mosaics(
         used[band] = list(pieces)
         if "PSF" in tiles[first].get(band, {}):
             planes[band].meta["psf"] = read_psf_grid(tiles[first][band]["PSF"], position)
+    check_common(planes, zero_points)
     record = {
         "step": "mosaic",
         "settings": {
@@ -190,7 +193,7 @@ def read_segmentation(folder, image):
     labels, covered = np.zeros(image.shape, np.int64), np.zeros(image.shape, bool)
     for path in paths:
         with open_window(path) as hdus:
-            plane = single._choose(path, hdus)
+            plane = choose(path, hdus)
             tile_wcs, window = overlap(path, hdus, plane, image.wcs, image.shape)
             if window is None:
                 continue
@@ -229,26 +232,26 @@ def _piece(files, band, wcs, shape, options, add_background):
     """What one tile has of the field, as NDData in MJy/sr, or None."""
     path = files[""]
     with open_window(path) as hdus:
-        image = single._choose(path, hdus)
+        image = choose(path, hdus)
         tile_wcs, window = overlap(path, hdus, image, wcs, shape)
         if window is None:
             return None
         data, full = cut(path, image, window), plane_shape(path, image)
         header, compressed = image.header.copy(), type(image).__name__ == "CompImageHDU"
-        extra = single._headers(hdus, image)[1:]
+        extra = headers_of(hdus, image)[1:]
         label = image.name or hdus.index(image)
     if add_background:
         if "BGMOD" not in files:
             raise ImageFileError(path, f"has no EUC_MER_BGMOD file beside it for band {band}")
-        data += cut_companion(files["BGMOD"], "BGMOD", full, window, np.float32)
+        data += cut_companion(files["BGMOD"], "BGMOD", full, window, np.float32)[0]
     parts = [fits.PrimaryHDU(), fits.ImageHDU(data, _windowed(header, tile_wcs[window]))]
-    for header in extra:
-        parts[0].header.update({k: v for k, v in header.items() if k in _KEYWORDS})
-    if "RMS" in files:
-        parts.append(fits.ImageHDU(cut_companion(files["RMS"], "RMS", full, window, np.float32), name="RMS"))
-    if options.flag_bits is not None and "FLAG" in files:
-        parts.append(fits.ImageHDU(cut_companion(files["FLAG"], "FLAG", full, window, None), name="FLAG"))
-    piece = single._read_band(path, fits.HDUList(parts), parts[1], band, options, None, None)
+    parts[0].header.update(_cards(extra))
+    kinds = {"RMS": np.float32} | ({} if options.flag_bits is None else {"FLAG": None})
+    for kind, dtype in kinds.items():
+        if kind in files:
+            values, headers = cut_companion(files[kind], kind, full, window, dtype)
+            parts.append(fits.ImageHDU(values, _cards(headers), name=kind))
+    piece = single._read_band(path, fits.HDUList(parts), parts[1], band, options, {})
     piece.meta.update(hdu=label, compressed=compressed)
     return piece
 
@@ -256,8 +259,14 @@ def _piece(files, band, wcs, shape, options, add_background):
 def _windowed(header, wcs):
     """The cards that say what the pixels are, and the WCS of the window."""
     new = wcs.to_header(relax=True)
-    new.update({key: header[key] for key in _KEYWORDS if header.get(key) not in (None, "")})
+    new.update(_cards([header]))
     return new
+
+
+def _cards(headers):
+    """The cards of several headers that say what pixel values are, those of the first above the others."""
+    cards = {key: first_card(headers, key) for key in _KEYWORDS}
+    return fits.Header({key: value for key, value in cards.items() if value is not None})
 
 
 def read_psf_grid(path, position):

@@ -6,6 +6,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._align import align
 from euclid_resolved.images._grid import pixels_on
+from euclid_resolved.images._noise_record import correlation_of
 
 SAME_GRID = 0.01  # pixels; a closer agreement is not worth the blur of an interpolation
 
@@ -88,7 +89,7 @@ def stitch(pieces, wcs, shape):
     Returns
     -------
     image : `~astropy.nddata.NDData`
-        NaN and masked where none is good.
+        NaN and masked where none is good. Its record of the noise is that of the first piece.
     """
     result = None
     for piece in pieces:
@@ -102,7 +103,9 @@ def stitch(pieces, wcs, shape):
         better = np.asarray(result.mask) & ~np.asarray(new.mask)
         result.data[better], result.mask[better] = new.data[better], False
         if result.uncertainty is not None and new.uncertainty is not None:
-            result.uncertainty.array[better] = new.uncertainty.array[better]
+            # One record holds for the whole image: averages of many pixels are as uncertain as they were.
+            ratio = correlation_of(new.meta).sum() / correlation_of(result.meta).sum()
+            result.uncertainty.array[better] = new.uncertainty.array[better] * np.float32(np.sqrt(ratio))
         elif better.any():
             result.uncertainty = None
     return result

@@ -8,11 +8,12 @@ from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.wcs import WCS
 
-from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io._fits_read import plane_shape, section
+from euclid_resolved.images._no_data import ZeroBlocks, row_step
+from euclid_resolved.io._fits_read import blank_of, plane_shape, section, to_native
 from euclid_resolved.io.euclid import _one_file as single
+from euclid_resolved.io.euclid._calibration import NoiseScale
 from euclid_resolved.io.euclid._cutout import (
     _check_bands,
     _check_bits,
@@ -20,6 +21,8 @@ from euclid_resolved.io.euclid._cutout import (
     _unique,
     _zero_points,
 )
+from euclid_resolved.io.euclid._extensions import found_companion, unused, warn_of_unused
+from euclid_resolved.io.euclid._names import FLAG, NOISE
 from euclid_resolved.io.euclid._window import file_errors
 
 __all__ = ["open_large"]
@@ -36,7 +39,7 @@ class _Plane:
         """Some of its rows as a new array in native byte order."""
         with file_errors(self.path), np.errstate(all="ignore"):
             values = section(self.hdu, (slice(start, stop), slice(None)))
-            return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
+            return to_native(values, blank_of(self.hdu.header), dtype)
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,18 @@ class _Band:
     """The planes of one band, and what turns their numbers into surface brightness."""
 
     data: _Plane
-    rms: _Plane | None
+    noise: _Plane | None
     flags: _Plane | None
     factor: float
+    scale: NoiseScale | None
     meta: dict
+
+    def sigma(self, start, stop):
+        """Some rows of the noise as one sigma, not yet in MJy/sr."""
+        if self.noise is None:
+            return None
+        dtype = np.float32 if self.scale.power == 1 else np.float64
+        return self.scale.sigma(self.noise.rows(start, stop, dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +91,7 @@ class LargeImage:
     _bands: dict
     _flag_bits: int | None
     _limits: dict = field(default_factory=dict)
+    _blocks: dict = field(default_factory=dict)
 
     @property
     def bands(self):
@@ -101,15 +113,26 @@ class LargeImage:
         numbers : dict
             For `strip`.
         """
-        return {
-            band: (
-                planes.data.rows(start, stop),
-                planes.rms and planes.rms.rows(start, stop),
+        numbers = {}
+        for band, planes in self._bands.items():
+            data, offset = planes.data.rows(start, stop), 0
+            reach = self._zero_blocks(band).reach
+            if (data == 0).any():
+                # Rows above and below tell whether a zero is in a block; as few at a time as were asked for.
+                offset = start - max(0, start - reach)
+                last, step = min(self.shape[0], stop + reach), stop - start
+                first = start - offset
+                above = [planes.data.rows(row, min(row + step, start)) for row in range(first, start, step)]
+                below = [planes.data.rows(row, min(row + step, last)) for row in range(stop, last, step)]
+                data = np.concatenate([*above, data, *below])
+            numbers[band] = (
+                data,
+                slice(offset, offset + stop - start),
+                planes.sigma(start, stop),
                 planes.flags and planes.flags.rows(start, stop, None),
                 self._limit(band),
             )
-            for band, planes in self._bands.items()
-        }
+        return numbers
 
     def strip(self, numbers):
         """What was read, as an image without WCS.
@@ -125,20 +148,31 @@ class LargeImage:
             The same pixels as `euclid_resolved.read_euclid` gives in these rows.
         """
         made = {}
-        for band, (data, rms, flags, limit) in numbers.items():
+        for band, (data, rows, sigma, flags, limit) in numbers.items():
             planes = self._bands[band]
+            empty = self._blocks[band].find(data)[rows]
             made[band] = single.calibrate_plane(
-                data, rms, flags, planes.factor, planes.meta, self._flag_bits, limit=limit
-            )
+                data[rows], sigma, flags, empty, planes.factor, planes.scale, planes.meta, self._flag_bits,
+                limit=limit,
+            )  # fmt: skip
         return MultiBandImage(made, name=self.name)
 
     def _limit(self, band):
         """The largest noise that is possible in a band, from the same pixels as if all were read."""
-        if band not in self._limits and (plane := self._bands[band].rms) is not None:
+        planes = self._bands[band]
+        if band not in self._limits and planes.noise is not None:
             step = single.rms_step(self.shape)
-            rows = [plane.rows(row, row + 1)[0, ::step] for row in range(0, self.shape[0], step)]
+            rows = [planes.sigma(row, row + 1)[0, ::step] for row in range(0, self.shape[0], step)]
             self._limits[band] = single.limit_of(np.array(rows))
         return self._limits.get(band)
+
+    def _zero_blocks(self, band):
+        """How large a block of zeros is no data in a band, from the same rows as if all were read."""
+        if band not in self._blocks:
+            rows = range(0, self.shape[0], row_step(self.shape))
+            sample = np.concatenate([self._bands[band].data.rows(row, row + 1) for row in rows])
+            self._blocks[band] = ZeroBlocks(sample, self.shape)
+        return self._blocks[band]
 
 
 @contextmanager
@@ -154,8 +188,9 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
 
     Yields
     ------
-    image : `LargeImage`
-        Its files are open inside the ``with`` block.
+    image : LargeImage
+        It has ``bands``, ``shape`` and ``wcs``; ``image.strip(image.read(start, stop))`` is some of its rows
+        as a `~euclid_resolved.MultiBandImage`. Its files are open inside the ``with`` block.
 
     Raises
     ------
@@ -189,41 +224,38 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
                     opened[path] = stack.enter_context(hdus)
             return opened[path]
 
-        for path, wanted, rms_path, flag_path in files:
+        @contextmanager
+        def opening(path):
+            with file_errors(path):
+                yield open_one(path)
+
+        for path, wanted, others in files:
             hdus = open_one(path)
             with file_errors(path):
                 images = single.find_bands(path, hdus, wanted, options)
             for band, image in images.items():
                 with file_errors(path):
-                    wcs, factor, meta = single.read_header(path, hdus, image, band, options)
+                    wcs, calibration, meta = single.read_header(path, hdus, image, band, options)
                 data, shape = _Plane(path, image), plane_shape(path, image)
-                rms = _companion(open_one, data, "RMS", rms_path, shape)
-                flags = None
+                noise, flags, scale = None, None, None
+                where = path, hdus, image, band
+                with file_errors(path), found_companion(*where, NOISE, others, opening) as companion:
+                    if companion is not None:
+                        companion.check(shape)
+                        scale = companion.noise_scale(band, calibration)
+                        noise = _Plane(companion.path, companion.hdu)
                 if options.flag_bits is not None:
-                    flags = _companion(open_one, data, "FLAG", flag_path, shape)
-                    if flags is None or flags.rows(0, 1, None).dtype.kind not in "iu":
-                        what = f"has no FLAG map of integers for band {band}"
-                        raise ImageFileError(path, what, "leave flag_bits= out")
-                found[band] = _Band(data, rms, flags, factor, meta)
+                    with file_errors(path), found_companion(*where, (FLAG,), others, opening) as companion:
+                        if companion is not None:
+                            companion.check(shape)
+                            flags = _Plane(companion.path, companion.hdu)
+                    single.check_flags(path, band, None if flags is None else flags.rows(0, 1, None).dtype)
+                found[band] = _Band(data, noise, flags, calibration.factor, scale, meta)
                 # No memory: one number that is seen everywhere.
                 empty = np.broadcast_to(np.float32(np.nan), shape)
                 grids[band] = NDData(empty, unit=SURFACE_BRIGHTNESS, wcs=wcs, meta=meta)
+            without = [band for band in images if found[band].noise is None]
+            warn_of_unused(path, unused(hdus, images) if without else [], without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
         yield LargeImage(name, grid.shape, grid.wcs, tuple(opened), found, options.flag_bits)
-
-
-def _companion(open_one, data, kind, path, shape):
-    """The plane of a kind that belongs to an image, or None."""
-    hdus = open_one(data.path if path is None else path)
-    with file_errors(data.path if path is None else path):
-        if path is None:
-            hdu = single.companion_of(hdus, data.hdu, kind)
-        else:
-            hdu = single._choose(path, hdus, kind)
-    if hdu is None:
-        return None
-    plane = _Plane(path or data.path, hdu)
-    if plane_shape(plane.path, hdu) != shape:
-        raise ImageFileError(plane.path, f"the {kind} map has shape {tuple(hdu.shape)}, the image {shape}")
-    return plane

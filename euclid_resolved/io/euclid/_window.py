@@ -7,14 +7,15 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._grid import pixels_on
 from euclid_resolved.images._pixels import sky_matrix
-from euclid_resolved.io._fits_read import is_plane, plane_shape, section
+from euclid_resolved.io._fits_read import blank_of, is_plane, plane_shape, section, to_native
 from euclid_resolved.io._wcs import celestial
-from euclid_resolved.io.euclid import _one_file as single
+from euclid_resolved.io.euclid._extensions import choose, headers_of
+from euclid_resolved.io.euclid._names import IMAGE
+from euclid_resolved.maps._region_shapes import field_around
 
 MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
 
@@ -45,13 +46,13 @@ def open_window(path):
 def grid_of(path):
     """WCS and shape of a mosaic."""
     with open_window(path) as hdus:
-        image = single._choose(path, hdus)
+        image = choose(path, hdus)
         return wcs_of(path, hdus, image), plane_shape(path, image)
 
 
 def wcs_of(path, hdus, image):
     """The celestial WCS of an image, without distortions."""
-    wcs = celestial(path, single._headers(hdus, image), plane_shape(path, image))
+    wcs = celestial(path, headers_of(hdus, image), plane_shape(path, image))
     if wcs is None:
         raise ImageFileError(path, "has no celestial WCS with a scale, so that no field can be found in it")
     if wcs.sip is not None:
@@ -63,8 +64,7 @@ def cut(path, image, window, dtype=np.float32):
     """The pixels of a window in native byte order."""
     plane_shape(path, image)
     with np.errstate(all="ignore"):
-        values = section(image, window)
-        return np.array(values, dtype=values.dtype.newbyteorder("=") if dtype is None else dtype)
+        return to_native(section(image, window), blank_of(image.header), dtype)
 
 
 def overlap(path, hdus, image, wcs, shape):
@@ -88,15 +88,15 @@ def overlap(path, hdus, image, wcs, shape):
 
 
 def cut_companion(path, kind, full, window, dtype):
-    """The same window of another map of the tile."""
+    """The same window of another map of the tile, and the headers that say what its values are."""
     with open_window(path) as hdus:
         images = [h for h in hdus if is_plane(h)]
         if len(images) != 1:
-            images = [single._choose(path, hdus, kind if kind in ("RMS", "FLAG") else None)]
+            images = [choose(path, hdus, (kind,) if kind in ("RMS", "FLAG") else (IMAGE,))]
         shape = plane_shape(path, images[0])
         if shape != full:
             raise ImageFileError(path, f"the {kind} map has shape {shape}, the image {full}")
-        return cut(path, images[0], window, dtype)
+        return cut(path, images[0], window, dtype), headers_of(hdus, images[0])
 
 
 def target_grid(folder, grids, position, size):
@@ -169,7 +169,7 @@ def field_of(position, size, region):
     if region is not None:
         if position is not None or size is not None:
             raise InputError("give a position and a size, or a region, not both")
-        return _around(region)
+        return field_around(region)
     if not isinstance(position, SkyCoord) or not position.isscalar:
         raise InputError(f"position must be one SkyCoord, got {type(position).__name__}")
     try:
@@ -180,31 +180,3 @@ def field_of(position, size, region):
     if not fits_in:
         raise InputError(f"size must be one angle, for example 1 * u.arcmin; got {size!r}")
     return position, size
-
-
-def _around(region):
-    """The centre and the side of the smallest square around a region on the sky."""
-    from regions import SkyRegion
-
-    if isinstance(region, str) or hasattr(region, "__fspath__"):
-        from euclid_resolved.maps._region_pixels import read_region
-
-        region = read_region(region)
-    if not isinstance(region, SkyRegion):
-        raise InputError(f"a region on the sky is needed, got {type(region).__name__}")
-    centre = getattr(region, "center", None)
-    if centre is None:  # polygons, lines
-        centre = getattr(region, "vertices", None)
-        if centre is None:
-            raise InputError(f"{type(region).__name__} has no extent on the sky; give a position and a size")
-        centre = centre[0]
-    # A plane that touches the sky near it tells its extent, with pixels fine enough not to matter.
-    plane = WCS(naxis=2)
-    plane.wcs.ctype = "RA---TAN", "DEC--TAN"
-    plane.wcs.crval = centre.icrs.ra.deg, centre.icrs.dec.deg
-    plane.wcs.cdelt = -0.01 / 3600, 0.01 / 3600
-    plane.wcs.crpix = 1, 1
-    box = region.to_pixel(plane).bounding_box
-    x, y = (box.ixmin + box.ixmax - 1) / 2, (box.iymin + box.iymax - 1) / 2
-    side = max(box.ixmax - box.ixmin, box.iymax - box.iymin) * 0.01 / 3600 * u.deg
-    return plane.pixel_to_world(x, y), side

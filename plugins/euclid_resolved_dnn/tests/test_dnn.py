@@ -12,8 +12,7 @@ from euclid_resolved_dnn.network import ACTIVATIONS, Layer, check_layers, glorot
 
 from euclid_resolved import InputError, PluginError, read, train, write
 from euclid_resolved.plugins import lookup
-from euclid_resolved.testing import example_galaxies
-from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
+from euclid_resolved.testing import ESTIMATOR_CHECKS, example_galaxies
 
 SMALL = DeepNetwork(
     layers=2, width=16, batch=64, learning_rate=2e-2, epochs=4, epoch_batches=15, activation="relu"

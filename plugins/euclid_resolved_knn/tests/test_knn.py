@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from euclid_resolved_knn import NearestNeighbours
 
-from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
+from euclid_resolved.testing import ESTIMATOR_CHECKS
 
 
 @pytest.mark.parametrize("check", ESTIMATOR_CHECKS)

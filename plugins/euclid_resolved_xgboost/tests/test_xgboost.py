@@ -8,8 +8,7 @@ from euclid_resolved_xgboost import XGBoost, XGBoostForest, _XGBoost
 from euclid_resolved import InputError, train
 from euclid_resolved.errors import PluginError
 from euclid_resolved.io import write
-from euclid_resolved.testing import example_galaxies
-from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
+from euclid_resolved.testing import ESTIMATOR_CHECKS, example_galaxies
 
 xgboost = pytest.importorskip("xgboost")
 

@@ -1,0 +1,80 @@
+"""The error of a weighted sum of pixels, from what they share and what is each one's own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class RegionErrors:
+    """The errors of the pixels of a map, apart by how many pixels share them.
+
+    `own` is one sigma of the model and of the noise, `common` that of errors that all pixels share;
+    `fraction` is the part of the variance of `own` that all share as well, `spread` over how many pixels (or
+    bins) the rest is spread, `length` the same as a Gaussian that the user gave.
+    """
+
+    own: np.ndarray | None
+    common: np.ndarray
+    fraction: float
+    lower_limit: bool
+    length: float
+    spread: float
+    bins: np.ndarray | None
+
+    @classmethod
+    def of(cls, map_, sigma, length, fraction):
+        """The errors of a map with this one sigma, and what the user says about them."""
+        if isinstance(fraction, Mapping):
+            raise InputError(
+                f"correlated_fraction is one number, got several: choose from {', '.join(fraction)}"
+            )
+        known = map_.meta.get("shared_variance") if fraction is None else fraction
+        fraction = 0.0 if known is None else known
+        if not (length is None or length >= 0) or not 0 <= fraction <= 1:
+            raise InputError(
+                "correlation_length must not be negative and correlated_fraction lie in [0, 1], got "
+                f"{length} and {fraction}"
+            )
+        common = np.nan_to_num(np.asarray(map_.planes.get("common", np.zeros(map_.data.shape)), float))
+        own = None if sigma is None else np.sqrt(np.clip(sigma**2 - common**2, 0, None))
+        bins = map_.meta.get("bins") if length is None else None
+        bins = bins if np.shape(bins) == map_.data.shape else None
+        spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
+        return cls(own, common, fraction, known is None and sigma is not None, length or 0.0, spread, bins)
+
+    def filled(self, sigma, known):
+        """The errors after pixels were filled whose one sigma is in `sigma`."""
+        if sigma is None:
+            return self
+        own = np.where(known, self.own, sigma)
+        level = np.average(self.common[known]) if known.any() else 0.0
+        return replace(self, own=own, common=np.where(known, self.common, level))
+
+    def of_sum(self, weights):
+        """One sigma of sum(weights * values)."""
+        if self.own is None:
+            return np.nan
+        used = weights > 0
+        each = np.where(used, weights * np.where(used, self.own, 0.0), 0.0)
+        if not np.isfinite(each).all():
+            return np.nan
+        shared, whole = np.sum(np.where(used, weights * self.common, 0.0)), np.sum(each)
+        if self.length > 0:
+            from scipy.signal import fftconvolve
+
+            reach = int(np.ceil(5 * self.length))
+            profile = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.length) ** 2)
+            local = np.sum(each * fftconvolve(each, np.outer(profile, profile), mode="same"))
+        elif self.bins is not None:
+            # All pixels of a bin have one error; those in none have their own.
+            binned = self.bins >= 0
+            sums = np.bincount(self.bins[binned], each[binned]) if binned.any() else np.zeros(1)
+            local = self.spread * (np.sum(sums**2) + np.sum(each[~binned] ** 2))
+        else:
+            local = self.spread * np.sum(each**2)
+        local = min(local, whole**2)  # of a region smaller than what shares noise
+        return float(np.sqrt((1 - self.fraction) * local + self.fraction * whole**2 + shared**2))

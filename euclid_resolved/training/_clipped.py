@@ -1,0 +1,60 @@
+"""Pixels that were kept down to one clip, above another."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from euclid_resolved.errors import InputError
+from euclid_resolved.models._columns import Columns
+
+
+def above_clip(pixels, clip, band):
+    """The pixels that are brighter than another clip.
+
+    Parameters
+    ----------
+    pixels : `Pixels`
+    clip : float or None
+        MJy/sr.
+    band : str
+        The band that it is about.
+
+    Returns
+    -------
+    pixels : `Pixels`
+        The same where they were clipped so; else a copy of those that are bright enough.
+
+    Raises
+    ------
+    InputError
+        If pixels above this clip have been left out, by one that is higher or about another band.
+
+    Examples
+    --------
+    >>> from euclid_resolved.training import extract
+    >>> from euclid_resolved.training._clipped import above_clip
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> pixels = extract(example_galaxies(2), ("stellar_age",), clip=None)
+    >>> above_clip(pixels, 0.1, "HE").counts, above_clip(pixels, None, "HE") is pixels
+    ((201, 192), True)
+    """
+    if clip == pixels.clip and (clip is None or band == pixels.clip_band):
+        return pixels
+    if pixels.clip is not None and (clip is None or band != pixels.clip_band or clip < pixels.clip):
+        raise other_clip(pixels, clip, band)
+    bright = pixels.brightness[band] > np.float32(clip)
+    counts = np.bincount(pixels.galaxy[bright], minlength=len(pixels.names))
+    kept = {
+        which: Columns({name: values[bright] for name, values in getattr(pixels, which).items()})
+        for which in ("brightness", "truth", "noise")
+    }
+    return replace(pixels, **kept, counts=counts, clip=clip, clip_band=band)
+
+
+def other_clip(pixels, clip, band):
+    """The error of pixels that were clipped otherwise than is needed."""
+    wanted = "all" if clip is None else f"those above {clip} in {band}"
+    return InputError(
+        f"the sample keeps pixels brighter than {pixels.clip} MJy/sr in {pixels.clip_band}, not {wanted}: "
+        "extract another one"
+    )
