@@ -9,7 +9,7 @@ from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
 from euclid_resolved.training._evaluate import estimate_pixels
-from euclid_resolved.training._groups import check_groups, group_numbers, seen_by, warn_of_views
+from euclid_resolved.training._groups import group_numbers, record_of, seen_by, warn_of_seen, warn_of_views
 from euclid_resolved.training._sample import pixels_of
 
 __all__ = ["calibrate", "coverage", "shared_variance"]
@@ -127,6 +127,11 @@ def coverage(model, galaxies, *, level=LEVELS[0]):
     inside : dict of str to `~numpy.ndarray` of bool
         By property, one value a pixel.
 
+    Warns
+    -----
+    DataWarning
+        If the model was trained or calibrated on some of the galaxies, or on others of their group.
+
     Examples
     --------
     >>> from euclid_resolved import LinearRegression, calibrate, train
@@ -139,6 +144,7 @@ def coverage(model, galaxies, *, level=LEVELS[0]):
     0.7 of the pixels
     """
     pixels = pixels_of(galaxies, model)
+    warn_of_seen(model, pixels, ("", "calibration_"))
     light, noise = _clip_band(model, pixels)
     inside, estimates = {}, estimate_pixels(model, pixels)
     for name, output in model.outputs.items():
@@ -206,6 +212,5 @@ def _check_unseen(model, pixels, advice):
     seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas)
     if seen:
         raise InputError(f"the model was trained on {', '.join(sorted(seen)[:3])}: {advice}")
-    trained = model.training.get("galaxies", ())
-    groups = check_groups(trained, model.training.get("groups", ()))
-    warn_of_views([*trained, *pixels.names], [*groups, *pixels.groups], stacklevel=3)
+    names, groups = record_of(model)
+    warn_of_views([*names, *pixels.names], [*groups, *pixels.groups], stacklevel=3)

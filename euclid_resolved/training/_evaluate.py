@@ -1,10 +1,8 @@
 """Compare a model's estimates with the truth of galaxies."""
 
-import warnings
-
 import numpy as np
 
-from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._metrics import metrics
 
@@ -102,12 +100,13 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     import astropy.units as u
     from astropy.table import QTable
 
+    from euclid_resolved.training._groups import warn_of_seen
     from euclid_resolved.training._sample import pixels_of
 
     pixels = pixels_of(galaxies, model, progress=progress)
     if not len(pixels):
         raise InputError(f"no pixel of {len(pixels.names)} galaxies is above the model's clip")
-    seen = _warn_of_seen(model, pixels)
+    seen = warn_of_seen(model, pixels)
     rows = []
     for name, estimate in estimate_pixels(model, pixels).items():
         truth = to_dex(pixels.truth[name])
@@ -129,25 +128,6 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     table.meta["kept"] = pixels.kept
     table.meta["seen_in_training"] = list(seen)
     return table
-
-
-def _warn_of_seen(model, pixels):
-    """Say so where accuracy is measured on what the model was trained on."""
-    from euclid_resolved.training._groups import check_groups, seen_by, warn_of_views
-
-    seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas)
-    if seen:
-        which = f"{', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}"
-        message = (
-            f"the model was trained on {len(seen)} of these {len(pixels.names)} galaxies ({which}), or on "
-            "others of their group: this is no accuracy for galaxies that it has not seen"
-        )
-        warnings.warn(message, DataWarning, stacklevel=3)
-    elif not pixels.atlas or pixels.atlas == model.training.get("atlas", pixels.atlas):
-        trained = [str(name) for name in model.training.get("galaxies", ())]
-        groups = check_groups(trained, model.training.get("groups", ()))
-        warn_of_views([*trained, *pixels.names], [*groups, *pixels.groups], stacklevel=3)
-    return seen
 
 
 def finish(rows, **meta):

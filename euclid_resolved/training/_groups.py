@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.maps._galaxy import group_name
+from euclid_resolved.maps._galaxy import Galaxy, group_name
 
 # What names of views of one object end in; a number may follow.
 _WORDS = (
@@ -172,7 +172,7 @@ def _same_endings(names):
     ]
 
 
-def seen_by(model, names, groups, atlas=""):
+def seen_by(model, names, groups, atlas="", kinds=("",)):
     """Which galaxies a model was trained on, from whatever side.
 
     Parameters
@@ -181,6 +181,8 @@ def seen_by(model, names, groups, atlas=""):
     names, groups : sequence of str
     atlas : str, optional
         Their atlas, where it is known: another atlas holds other galaxies, whatever their names.
+    kinds : sequence of str, optional
+        What the model has done with them: ``""`` learned from, ``"calibration_"`` calibrated on.
 
     Returns
     -------
@@ -199,7 +201,68 @@ def seen_by(model, names, groups, atlas=""):
     here = str(model.training.get("atlas", ""))
     if atlas and here and atlas != here:
         return ()
-    trained = [str(name) for name in model.training.get("galaxies", ())]
-    known, trained = set(check_groups(trained, model.training.get("groups", ()))), set(trained)
+    known = [record_of(model, kind) for kind in kinds]
+    known_names, known_groups = (set().union(*each) for each in zip(*known, strict=True))
     both = zip(names, groups, strict=True)
-    return tuple(name for name, group in both if name in trained or group in known)
+    return tuple(name for name, group in both if name in known_names or group in known_groups)
+
+
+def record_of(model, kind=""):
+    """The names and groups of the galaxies that a model was trained on, or calibrated on."""
+    names = [str(name) for name in model.training.get(f"{kind}galaxies", ())]
+    return names, check_groups(names, model.training.get(f"{kind}groups", ()))
+
+
+def warn_of_seen(model, pixels, kinds=("",), stacklevel=2):
+    """Say so where a model is judged on galaxies that it knows.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    pixels : `~euclid_resolved.training.Pixels`
+    kinds : sequence of str, optional
+        As for `seen_by`.
+    stacklevel : int, optional
+        Of the warning.
+
+    Returns
+    -------
+    seen : tuple of str
+        As `seen_by` gives them.
+    """
+    seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas, kinds)
+    here = str(model.training.get("atlas", ""))
+    if seen:
+        which = f"{', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}"
+        message = (
+            f"the model was trained {'or calibrated ' * (len(kinds) > 1)}on {len(seen)} of these "
+            f"{len(pixels.names)} galaxies ({which}), or on others of their group: this says nothing of "
+            "galaxies that it has not seen"
+        )
+        warnings.warn(message, DataWarning, stacklevel=stacklevel + 1)
+    elif not (pixels.atlas and here and pixels.atlas != here):
+        names, groups = record_of(model)
+        warn_of_views([*names, *pixels.names], [*groups, *pixels.groups], stacklevel=stacklevel + 1)
+    return seen
+
+
+def warn_of_both(training, test, stacklevel=2):
+    """Warn where training and test share a galaxy, or galaxies of one group.
+
+    Parameters
+    ----------
+    training, test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+        Anything else is left to who uses them.
+    stacklevel : int, optional
+        Of the warning.
+    """
+    sets = []
+    for each in (training, test):
+        each = getattr(each, "galaxies", each)
+        galaxies = [one for one in each if isinstance(one, Galaxy)] if isinstance(each, list | tuple) else []
+        sets.append({text for one in galaxies for text in (one.name, one.group)})
+    both = sorted(sets[0] & sets[1])
+    if both:
+        which = f"{', '.join(both[:3])}{', ...' if len(both) > 3 else ''}"
+        message = f"training and test share {which}: the test says nothing of galaxies that are not known"
+        warnings.warn(message, DataWarning, stacklevel=stacklevel + 1)

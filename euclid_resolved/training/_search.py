@@ -87,8 +87,8 @@ def search(
     >>> print(table["alpha", "r2"])
      alpha     r2
     -------- ------
-      0.0010 0.9878
-    100.0000 0.6413
+      0.0010 0.9879
+    100.0000 0.5942
     """
     from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid, ParameterSampler
 

@@ -14,6 +14,7 @@ from euclid_resolved import (
     LinearRegression,
     RandomForest,
     calibrate,
+    diagnose,
     evaluate,
     folds,
     observe_atlas,
@@ -26,7 +27,7 @@ from euclid_resolved.diagnostics import cross_validation, learning_curve, projec
 from euclid_resolved.io import read_sample, write_sample
 from euclid_resolved.mock import mock_galaxies
 from euclid_resolved.testing import example_galaxies
-from euclid_resolved.training import Pixels, extract, search
+from euclid_resolved.training import Pixels, coverage, extract, search
 from euclid_resolved.training._groups import stem_of
 
 DENSITY = ("stellar_mass_density",)
@@ -226,6 +227,27 @@ def test_diagnostics_count_and_leave_out_groups():
     assert list(table["training_pixels"]) == [len(pixels) // 3, 2 * len(pixels) // 3, len(pixels)]
     with pytest.raises(InputError, match="object 4: in training and test"):
         projections(model, pixels, extract(views(4)[9:10], DENSITY))
+
+
+def test_diagnostics_warn_where_training_and_test_share_a_group():
+    training, test = views(4)[:6], views(4)[5:]
+    model = train(training, estimator=LinearRegression())
+    sets = [(training, test), (extract(training, DENSITY), extract(test, DENSITY))]
+    for both in sets:
+        _, said = messages(lambda both=both: diagnose("sample_bias", model, *both), DataWarning)
+        assert len(said) == 1 and "training and test share object 2, object2_noise1" in said[0]
+    assert not messages(lambda: diagnose("sample_bias", model, training, test[1:]), DataWarning)[1]
+
+
+def test_coverage_of_what_was_calibrated_on_is_said_to_be_that():
+    listed = views(30, endings=("a",))
+    model = calibrate(train(listed[:5], estimator=LinearRegression()), listed[5:25])
+    for some in (listed[:2], listed[10:12]):
+        assert (
+            "trained or calibrated on 2 of these 2"
+            in messages(lambda s=some: coverage(model, s), DataWarning)[1][0]
+        )
+    assert not messages(lambda: coverage(model, listed[25:]), DataWarning)[1]
 
 
 def test_what_shows_a_galaxy_is_of_its_group():
