@@ -186,15 +186,16 @@ def evaluate(options: Namespace) -> None:
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
+    from euclid_resolved.training._groups import record_of
     from euclid_resolved.training._sample import pixels_of
 
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     galaxies = truth.galaxies
-    held_out = set(model.training.get("test_galaxies", ()))
+    held_out = set(record_of(model, "test_")[1])
     known = model.training.get("atlas") == truth.atlas
     if known:
-        galaxies = [galaxy for galaxy in galaxies if galaxy.name in held_out]
+        galaxies = [galaxy for galaxy in galaxies if galaxy.group in held_out]
         if not galaxies:
             raise InputError(
                 f"{options.model} was trained on this atlas and no galaxy of {options.observer} held out"
