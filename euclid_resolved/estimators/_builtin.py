@@ -1,11 +1,18 @@
 """The built-in estimators, registered as a plugin's would be."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from euclid_resolved.estimators import _baselines, _ensemble, _linear, _scikit_learn, _trees
 from euclid_resolved.plugins._registry import hookimpl
 
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
+
 
 @hookimpl
-def register_estimators():
+def register_estimators() -> dict[str, type[Estimator]]:
     """The paper's linear regression and forest, what else it tried, and what all have to beat."""
     return {
         "linear": _linear.LinearRegression,

@@ -1,11 +1,13 @@
 """The built-in sets of features, registered as a plugin's would be."""
 
+from __future__ import annotations
+
 from euclid_resolved.features import _sets
 from euclid_resolved.plugins._registry import hookimpl
 
 
 @hookimpl
-def register_features():
+def register_features() -> dict[str, _sets.FeatureSet]:
     """Bands, colours, squared colours and flux ratios."""
     return {
         "bands": _sets.FeatureSet(_sets.bands, "dex(MJy / sr)", "log10 surface brightness"),

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
+from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.images._sources import noise_of, smooth
@@ -46,7 +48,14 @@ class _Looks:
     signal_to_noise: float
 
 
-def mask_compact(image, target=None, *, signal_to_noise=10.0, contrast=1.0, grow=1.0):
+def mask_compact(
+    image: MultiBandImage,
+    target: SkyCoord | tuple[float, float] | None = None,
+    *,
+    signal_to_noise: float = 10.0,
+    contrast: float = 1.0,
+    grow: float = 1.0,
+) -> MultiBandImage:
     """Mask compact sources: stars in front of a galaxy or beside it.
 
     A star in a map becomes a place of high stellar mass density. A compact source has a core above its

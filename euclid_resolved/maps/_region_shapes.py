@@ -5,6 +5,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -13,6 +14,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from regions import Regions
 
 __all__ = ["read_region"]
 
@@ -38,7 +42,7 @@ class Shapes:
     excluded: tuple
 
 
-def read_region(source):
+def read_region(source: str | Path) -> "Regions":
     """The shapes of a DS9 file or text.
 
     Parameters

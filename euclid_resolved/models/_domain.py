@@ -190,7 +190,8 @@ class Domain:
 
     def _outside(self, brightness, noise):
         values = make_features(brightness, ("bands", "colours"), columns=self.columns).values
-        outside = ((values < self.scale.minimum) | (values > self.scale.maximum)).any(axis=1)
+        beyond = (values < self.scale.minimum) | (values > self.scale.maximum)
+        outside = np.asarray(beyond.any(axis=1))
         if self.noise is not None and noise:
             for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
                 if band not in noise:

@@ -155,7 +155,7 @@ class Model(HasCard):
         """
 
         def estimate(X):
-            done: dict[str, np.ndarray] = {}
+            done = {}
             return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
         return self._of_known(brightness, estimate)
@@ -181,7 +181,7 @@ class Model(HasCard):
         output = self._output(property)
 
         def spread(X):
-            done: dict[str, np.ndarray] = {}
+            done = {}
             for name in output.chain:
                 self._predict_scaled(X, self.outputs[name], done)
             return {"sigma": self._spread(X, output, done)}

@@ -1,5 +1,7 @@
 """Load plugins on first use, look names up, and say what is there and what is broken."""
 
+from __future__ import annotations
+
 import inspect
 import threading
 import warnings
@@ -7,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import SimpleNamespace
+from typing import Any
 
 import pluggy
 
@@ -58,12 +61,12 @@ class Plugin:
     distribution: str
     version: str
     status: str = "ok"
-    value: object = None
+    value: Any = None
 
 
 _lock = threading.RLock()
-_loaded = None
-_session = []  # what register() was given, each with its rows
+_loaded: list[Plugin] | None = None
+_session: list[tuple[object, list[Plugin]]] = []  # what register() was given, each with its rows
 
 
 def _complain(plugin):
@@ -175,7 +178,7 @@ def _mark_conflicts(rows):
     return result
 
 
-def describe():
+def describe() -> list[Plugin]:
     """Everything that is registered, and every plugin that is broken.
 
     Returns
@@ -200,7 +203,7 @@ def describe():
         return list(_loaded)
 
 
-def register(plugin):
+def register(plugin: object) -> None:
     """Offer what a module has hooks for, without installing it: for notebooks and tests.
 
     It lasts until `unregister`, or until Python ends. A model whose estimator was registered so can be
@@ -251,7 +254,7 @@ def register(plugin):
         reload()
 
 
-def unregister(plugin=None):
+def unregister(plugin: object = None) -> None:
     """Undo `register`.
 
     Parameters
@@ -280,7 +283,7 @@ def unregister(plugin=None):
         reload()
 
 
-def reload():
+def reload() -> None:
     """Forget what was loaded, so that the next look-up finds newly installed plugins.
 
     What `register` added stays.
@@ -297,7 +300,7 @@ def reload():
         _loaded = None
 
 
-def available(kind):
+def available(kind: str) -> dict[str, Any]:
     """The names that can be used.
 
     Parameters
@@ -317,7 +320,7 @@ def available(kind):
     return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
 
 
-def lookup(kind, name):
+def lookup(kind: str, name: str) -> Any:
     """What is registered under a name.
 
     Parameters

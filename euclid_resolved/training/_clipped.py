@@ -1,14 +1,20 @@
 """Pixels that were kept down to one clip, above another."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.models._columns import Columns
 
+if TYPE_CHECKING:
+    from euclid_resolved.training._sample import Pixels
 
-def above_clip(pixels, clip, band):
+
+def above_clip(pixels: Pixels, clip: float | None, band: str) -> Pixels:
     """The pixels that are brighter than another clip.
 
     Parameters
@@ -51,7 +57,7 @@ def above_clip(pixels, clip, band):
     return replace(pixels, **kept, counts=counts, clip=clip, clip_band=band)
 
 
-def other_clip(pixels, clip, band):
+def other_clip(pixels: Pixels, clip: float | None, band: str) -> InputError:
     """The error of pixels that were clipped otherwise than is needed."""
     wanted = "all" if clip is None else f"those above {clip} in {band}"
     return InputError(

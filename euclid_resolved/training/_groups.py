@@ -1,13 +1,21 @@
 """Which galaxies are one object: the same from other sides, turned, or with other noise."""
 
+from __future__ import annotations
+
 import re
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.maps._galaxy import Galaxy, group_name
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
 
 # What names of views of one object end in; a number may follow.
 _WORDS = (
@@ -33,7 +41,7 @@ _ENDINGS = [
 ]
 
 
-def group_numbers(groups):
+def group_numbers(groups: Sequence[str]) -> np.ndarray:
     """Groups as numbers.
 
     Parameters
@@ -55,7 +63,7 @@ def group_numbers(groups):
     return np.unique(list(groups), return_inverse=True)[1].astype(np.int32)
 
 
-def check_groups(names, groups):
+def check_groups(names: Sequence[str], groups: Sequence[str]) -> tuple[str, ...]:
     """Groups as texts, one for each name; those that the names tell, where none are given.
 
     Parameters
@@ -87,7 +95,7 @@ def check_groups(names, groups):
     return groups
 
 
-def stem_of(name):
+def stem_of(name: str) -> str:
     """The name of the object, where a name looks like that of one of its views.
 
     Parameters
@@ -112,7 +120,7 @@ def stem_of(name):
     return name
 
 
-def warn_of_views(names, groups, stacklevel=3):
+def warn_of_views(names: Sequence[str], groups: Sequence[str], stacklevel: int = 3) -> None:
     """Warn where names look like views of one object that are not in one group.
 
     Parameters
@@ -172,7 +180,13 @@ def _same_endings(names):
     ]
 
 
-def seen_by(model, names, groups, atlas="", kinds=("",)):
+def seen_by(
+    model: Model,
+    names: Sequence[str],
+    groups: Sequence[str],
+    atlas: str = "",
+    kinds: Sequence[str] = ("",),
+) -> tuple[str, ...]:
     """Which galaxies a model was trained on, from whatever side.
 
     Parameters
@@ -207,13 +221,15 @@ def seen_by(model, names, groups, atlas="", kinds=("",)):
     return tuple(name for name, group in both if name in known_names or group in known_groups)
 
 
-def record_of(model, kind=""):
+def record_of(model: Model, kind: str = "") -> tuple[list[str], tuple[str, ...]]:
     """The names and groups of the galaxies that a model was trained on, or calibrated on."""
     names = [str(name) for name in model.training.get(f"{kind}galaxies", ())]
     return names, check_groups(names, model.training.get(f"{kind}groups", ()))
 
 
-def warn_of_seen(model, pixels, kinds=("",), stacklevel=2):
+def warn_of_seen(
+    model: Model, pixels: Pixels, kinds: Sequence[str] = ("",), stacklevel: int = 2
+) -> tuple[str, ...]:
     """Say so where a model is judged on galaxies that it knows.
 
     Parameters
@@ -246,7 +262,9 @@ def warn_of_seen(model, pixels, kinds=("",), stacklevel=2):
     return seen
 
 
-def warn_of_both(training, test, stacklevel=2):
+def warn_of_both(
+    training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels, stacklevel: int = 2
+) -> None:
     """Warn where training and test share a galaxy, or galaxies of one group.
 
     Parameters

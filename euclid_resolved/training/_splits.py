@@ -1,15 +1,28 @@
 """Split galaxies into training and test: whole galaxies, never pixels."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._galaxy import check_galaxies, group_name
 from euclid_resolved.training._groups import check_groups, warn_of_views
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+
 __all__ = ["folds", "split"]
 
 
-def split(galaxies, fraction=0.1, seed=1):
+_Named = TypeVar("_Named", bound="Galaxy | str")
+
+
+def split(
+    galaxies: Sequence[Galaxy], fraction: float = 0.1, seed: int = 1
+) -> tuple[list[Galaxy], list[Galaxy]]:
     """Split galaxies into training and test; whole galaxies, never pixels (the paper's Sect. 2.3).
 
     Parameters
@@ -59,17 +72,17 @@ def split(galaxies, fraction=0.1, seed=1):
     # Strata interleaved by their rank within the stratum, so that any prefix is in proportion.
     kinds = {group_name(g): g.star_forming for g in galaxies}
     if None not in kinds.values():
-        place = {}
+        place: dict[str, float] = {}
         for kind in (True, False):
             members = [name for name in ranked if kinds[name] == kind]
             place.update({name: (i + 0.5) / len(members) for i, name in enumerate(members)})
-        ranked = sorted(ranked, key=place.get)
+        ranked = sorted(ranked, key=place.__getitem__)
     chosen = set(ranked[:wanted])
     training = [g for g in galaxies if group_name(g) not in chosen]
     return training, [g for g in galaxies if group_name(g) in chosen]
 
 
-def folds(galaxies, k=10, seed=1):
+def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[list[_Named], list[_Named]]]:
     """Split galaxies into `k` folds for cross-validation by galaxy.
 
     Parameters
@@ -109,7 +122,7 @@ def folds(galaxies, k=10, seed=1):
     ]
 
 
-def _shuffled_groups(galaxies, seed):
+def _shuffled_groups(galaxies: Iterable[str | Galaxy], seed: int) -> list[str]:
     own = sorted((str(getattr(galaxy, "name", galaxy)), group_name(galaxy)) for galaxy in galaxies)
     names, groups = [name for name, _ in own], [group for _, group in own]
     check_groups(names, groups)
