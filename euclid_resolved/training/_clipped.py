@@ -50,11 +50,19 @@ def above_clip(pixels: Pixels, clip: float | None, band: str) -> Pixels:
         raise other_clip(pixels, clip, band)
     bright = pixels.brightness[band] > np.float32(clip)
     counts = np.bincount(pixels.galaxy[bright], minlength=len(pixels.names))
-    kept = {
-        which: Columns({name: values[bright] for name, values in getattr(pixels, which).items()})
-        for which in ("brightness", "truth", "noise")
-    }
-    return replace(pixels, **kept, counts=counts, clip=clip, clip_band=band)
+    brightness, truth, noise = (
+        Columns({name: values[bright] for name, values in columns.items()})
+        for columns in (pixels.brightness, pixels.truth, pixels.noise)
+    )
+    return replace(
+        pixels,
+        brightness=brightness,
+        truth=truth,
+        noise=noise,
+        counts=tuple(counts.tolist()),
+        clip=clip,
+        clip_band=band,
+    )
 
 
 def other_clip(pixels: Pixels, clip: float | None, band: str) -> InputError:

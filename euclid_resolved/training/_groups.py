@@ -88,7 +88,7 @@ def check_groups(names: Sequence[str], groups: Sequence[str]) -> tuple[str, ...]
     groups = tuple(map(str, groups)) or tuple(group_name(name) for name in names)
     if len(groups) != len(names):
         raise InputError(f"{len(names)} galaxies need as many groups, got {len(groups)}")
-    known = {}
+    known: dict[str, str] = {}
     for name, group in zip(names, groups, strict=True):
         if known.setdefault(name, group) != group:
             raise InputError(f"{name} is in two groups, {known[name]} and {group}: one name, one galaxy")
@@ -113,14 +113,12 @@ def stem_of(name: str) -> str:
     >>> stem_of("NGC628_rot90_noise3"), stem_of("NGC_628"), stem_of("example 12")
     ('NGC628', 'NGC_628', 'example 12')
     """
-    found = True
-    while found:
-        found = next((match for each in _ENDINGS if (match := each.fullmatch(name))), None)
-        name = found[1] if found else name
+    while found := next((match for each in _ENDINGS if (match := each.fullmatch(name))), None):
+        name = found[1]
     return name
 
 
-def warn_of_views(names: Sequence[str], groups: Sequence[str], stacklevel: int = 3) -> None:
+def warn_of_views(names: Sequence[str], groups: Sequence[str], stacklevel: int = 2) -> None:
     """Warn where names look like views of one object that are not in one group.
 
     Parameters
@@ -140,11 +138,11 @@ def warn_of_views(names: Sequence[str], groups: Sequence[str], stacklevel: int =
     >>> [str(each.message)[:49] for each in found]
     ['G1_rot0 and G1_rot90 look like views of one objec']
     """
-    own, members = dict(zip(names, groups, strict=True)), defaultdict(list)
+    own, by_stem = dict(zip(names, groups, strict=True)), defaultdict(list)
     for name in own:
-        members[stem_of(name)].append(name)
+        by_stem[stem_of(name)].append(name)
     unnamed = [name for name, group in own.items() if group == group_name(name)]
-    for alike in (members.values(), _same_endings(unnamed)):
+    for alike in (list(by_stem.values()), _same_endings(unnamed)):
         members = [some for some in alike if len({own[name] for name in some}) > 1]
         if members:
             break

@@ -129,6 +129,6 @@ def _shuffled_groups(galaxies: Iterable[str | Galaxy], seed: int) -> list[str]:
     twice = {a for a, b in zip(names[:-1], names[1:], strict=True) if a == b} if names else ()
     if twice:
         raise InputError(f"two galaxies share the name {', '.join(sorted(twice))}")
-    warn_of_views(names, groups, stacklevel=4)
+    warn_of_views(names, groups, stacklevel=3)
     groups = list(dict.fromkeys(groups))
     return [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]

@@ -79,6 +79,18 @@ def test_a_shift_of_both_changes_nothing_and_order_does_not_matter(pair):
     assert whole["rmse"] >= abs(whole["bias"]) and abs(whole["pearson"]) <= 1 + 1e-12
 
 
+def test_logarithms_know_that_they_are_some():
+    dressed = [u.Quantity(TRUTH, u.dex), u.Dex(TRUTH, u.dex(u.Gyr)), np.ma.array(TRUTH), tuple(TRUTH)]
+    for truth in dressed:
+        assert rmse(truth, GUESS) == pytest.approx(np.sqrt(0.18 / 4))
+    assert np.isnan(rmse(np.ma.array(TRUTH, mask=[0, 0, 1, 0]), GUESS))
+    for wrong in (TRUTH * u.Gyr, TRUTH * u.mag, u.Quantity(TRUTH)):
+        with pytest.raises(InputError, match="truth must be log10 of the property .dex., not values in"):
+            r2(wrong, GUESS)
+    with pytest.raises(InputError, match="prediction: real numbers are needed, got dtype complex128"):
+        r2(TRUTH, np.array(GUESS) + 0j)
+
+
 @pytest.fixture(scope="module")
 def unlike():
     """Galaxies, and a model of one column that misses most of what there is to know of them."""

@@ -250,6 +250,24 @@ def test_coverage_of_what_was_calibrated_on_is_said_to_be_that():
     assert not messages(lambda: coverage(model, listed[25:]), DataWarning)[1]
 
 
+def test_a_warning_points_at_who_has_called():
+    names = ["G1_rot0", "G1_rot90", "H"]
+    bare = [Galaxy(name, None, None) for name in names]
+    some = [Galaxy(name, g.image, g.maps) for name, g in zip(names, galaxies(3), strict=True)]
+    pixels, model = extract(some, DENSITY), train(some[1:], estimator=LinearRegression())
+    for function in (
+        lambda: split(bare),
+        lambda: folds(bare, 2),
+        lambda: search(pixels, RandomForest(n_trees=1, n_jobs=1), {"max_depth": [2]}, k=2),
+        lambda: evaluate(model, some[:1]),
+        lambda: evaluate(model, some[1:]),
+    ):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always", DataWarning)
+            function()
+        assert [each.filename for each in found] == [__file__]
+
+
 def test_what_shows_a_galaxy_is_of_its_group():
     mock = mock_galaxies(2, pixels=16, progress=False)
     assert [one.group for one in mock] == ["TNG000001", "TNG000002"]
