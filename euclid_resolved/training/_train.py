@@ -172,6 +172,7 @@ def train(
             "digest": pixels.digest,
             "galaxies": list(pixels.names),
             "groups": list(pixels.groups),
+            **({"atlas": pixels.atlas} if pixels.atlas else {}),
             "n_pixels": len(pixels) - fitted.n_held,
             "n_validation_pixels": fitted.n_held,
             "fraction_of_pixels_kept": pixels.kept,
