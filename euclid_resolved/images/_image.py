@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
@@ -72,6 +73,8 @@ class MultiBandImage(Described, Mapping):
                     f"band {band}: unit {nddata.unit or 'missing'} is no surface brightness (MJy/sr); for "
                     "counts use read_euclid with zero_point, for a flux per pixel divide by its solid angle"
                 )
+            if not isinstance(nddata.unit, u.UnitBase):
+                raise InputError(f"band {band}: {nddata.unit} is logarithmic; convert it to MJy/sr first")
         self._bands = dict(bands)
         self.name = str(name)
         self.meta = dict(meta or {})

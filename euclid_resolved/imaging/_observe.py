@@ -14,7 +14,8 @@ from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
-from euclid_resolved.maps._galaxy import Galaxy
+from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
+from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["Observation", "observe", "observe_atlas"]
@@ -141,7 +142,8 @@ def observe(
     observed : `~euclid_resolved.Galaxy` or `~euclid_resolved.MultiBandImage`
         A galaxy is observed when it is looked at, the same each time. The rms map is the bands' uncertainty;
         pixels where a star is brighter than the noise, and those that were masked, are masked. True maps are
-        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF.
+        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF. It is
+        of the group of the galaxy, however often that is observed.
 
     Examples
     --------
@@ -175,6 +177,7 @@ def observe(
         partial(_maps, galaxy, observation),
         star_forming=galaxy.star_forming,
         meta={**galaxy.meta, "observation": observation},
+        group=galaxy.group,
     )
 
 
@@ -200,7 +203,7 @@ def observe_atlas(
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Nothing is read or computed until one is looked at.
+        Nothing is read or computed until one is looked at. Each is of the group of the galaxy it shows.
 
     Examples
     --------
@@ -214,7 +217,7 @@ def observe_atlas(
     TNG000002_O5: 85 Mpc
     """
     observed = []
-    for galaxy in galaxies:
+    for galaxy in check_galaxies(galaxies):
         own = [int(seed), crc32(galaxy.name.encode())]
         rng = np.random.default_rng(own)
         drawn = [_draw(rng, value) for value in (distance, depth, pixel_scale)]
@@ -395,6 +398,7 @@ def _maps(galaxy, observation):
     image, maps = galaxy.load()
     old, new = observation.scales(image)
     rebin = [averaging(size, old, new) for size in image.shape]
+    maps = {name: map_ for name, map_ in maps.items() if name in PROPERTIES}
     truth = {name: _filled(map_) for name, map_ in maps.items()}
     mass = truth.get("stellar_mass_density", np.ones(image.shape))
     result = {}

@@ -57,7 +57,7 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Sorted by number, named ``TNG000008_O5``.
+        Sorted by number, named ``TNG000008_O5``, of the group ``TNG000008``.
 
         - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
           ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it.
@@ -209,7 +209,9 @@ def _galaxy(number, observer, files, bands, sample):
     # Partials of functions of the module can be sent to other processes.
     image = partial(_read_image, name, {band: _path(name, files, plane) for band, plane in bands.items()})
     maps = partial(_read_maps, {prop: _path(name, files, plane) for prop, plane in maps.items()})
-    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta)
+    # All that show one simulated galaxy are one group, whatever side they show.
+    group = f"TNG{number:06d}"
+    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta, group=group)
 
 
 def quantities_of(row):

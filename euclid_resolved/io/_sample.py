@@ -124,6 +124,7 @@ def write_sample(
         "properties": {p.name: str(p.unit) for p in map(get_property, properties)},
         "names": [one.name for one in galaxies],
         "star_forming": [None if g.star_forming is None else bool(g.star_forming) for g in galaxies],
+        "groups": [one.group for one in galaxies],
     }
     if len(set(manifest["names"])) < len(galaxies):
         raise InputError("two galaxies of a sample share a name")
@@ -319,4 +320,5 @@ def _pixels(folder, manifest, done):
         source=manifest["source"],
         star_forming=tuple(kinds),
         atlas=manifest["atlas"],
+        groups=tuple(manifest["groups"]),
     )

@@ -7,6 +7,7 @@ import re
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.io._files import write_text
+from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._clip import check_clip
 
@@ -23,6 +24,7 @@ _SETTINGS = {
     "properties": dict,
     "names": list,
     "star_forming": list,
+    "groups": list,
 }
 _COUNTS = ("pixels", "seen", "without_truth")
 
@@ -59,6 +61,8 @@ def read_manifest(folder):
         if content.pop("sha256", None) != _digest(content):
             raise ValueError("it was changed after it was written")
         done = content.pop("galaxies")
+        if "groups" not in content:  # written before galaxies had groups other than those of their names
+            content["groups"] = [group_name(name) for name in content["names"]]
         _check(content, done)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -71,11 +75,13 @@ def _check(content, done):
         if not isinstance(content[key], kind):
             raise ValueError(f"{key} is {content[key]!r}")
     check_clip(content["clip"])
-    names, kinds = content["names"], content["star_forming"]
+    names, kinds, groups = content["names"], content["star_forming"], content["groups"]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("the names of the galaxies are no different texts")
     if len(kinds) != len(names) or not {type(kind) for kind in kinds} <= {bool, type(None)}:
         raise ValueError("star_forming does not go with the names")
+    if len(groups) != len(names) or not all(isinstance(group, str) and group.strip() for group in groups):
+        raise ValueError("groups do not go with the names")
     for band, unit in content["bands"].items():
         if not _NAME.fullmatch(band) or unit != str(SURFACE_BRIGHTNESS):
             raise ValueError(f"band {band!r} in {unit!r}")

@@ -8,6 +8,7 @@ from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
+from euclid_resolved.training._clipped import above_clip, other_clip
 from euclid_resolved.training._sample import Pixels, extract
 
 
@@ -55,12 +56,7 @@ class Truth:
         """
         if self.sample is None:
             return galaxies
-        if clip != self.sample.clip or (clip is not None and band != self.sample.clip_band):
-            raise InputError(
-                f"the sample keeps pixels brighter than {self.sample.clip} MJy/sr in "
-                f"{self.sample.clip_band}, not those above {clip} in {band}: extract another one"
-            )
-        return self.sample.of(galaxies)
+        return above_clip(self.sample.of(galaxies), clip, band)
 
     def pixels(self, properties, bands, clip=None):
         """The pixels of all galaxies.
@@ -78,7 +74,10 @@ class Truth:
         if self.sample is None:
             clip = DEFAULT_CLIP if clip is None else clip
             return extract(self.galaxies, properties, bands, clip=clip, source=self.source, progress=True)
-        return self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
+        if clip not in (None, self.sample.clip):
+            # What a model learns from stays in its files: with another clip it would be a copy in memory.
+            raise other_clip(self.sample, clip, self.sample.clip_band)
+        return self.sample.of(self.galaxies)
 
 
 def open_truth(path, observer, bands):

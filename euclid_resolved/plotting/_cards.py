@@ -276,6 +276,8 @@ def _galaxy(galaxy: Galaxy):
     """Its picture and maps only where they need not be read from files."""
     kind = {True: "star-forming", False: "quiescent"}.get(galaxy.star_forming, "not known")
     rows, pictures = [("kind", kind)], []
+    if galaxy.group != galaxy.name:
+        rows.append(("group", galaxy.group))
     if galaxy.in_memory:
         image = galaxy.image
         band = image.bands[-1]
