@@ -163,13 +163,15 @@ def coverage(
     0.7 of the pixels
     """
     pixels = pixels_of(galaxies, model)
+    known = ((name, output.interval) for name, output in model.outputs.items())
+    intervals = {name: interval for name, interval in known if interval is not None}
+    if len(intervals) < len(model.outputs):
+        raise InputError("the model has no intervals: calibrate() it on galaxies held out")
     warn_of_seen(model, pixels, ("", "calibration_"))
     light, noise = _clip_band(model, pixels)
     inside, estimates = {}, estimate_pixels(model, pixels)
-    for name, output in model.outputs.items():
-        if output.interval is None:
-            raise InputError("the model has no intervals: calibrate() it on galaxies held out")
-        low, high = output.interval.offsets(light, noise, level)
+    for name, interval in intervals.items():
+        low, high = interval.offsets(light, noise, level)
         difference = to_dex(pixels.truth[name]) - estimates[name]
         inside[name] = (difference >= low) & (difference <= high)
     return inside
