@@ -1,9 +1,18 @@
 """How large pixels are on the sky, at the middle of an image, and world coordinates for larger ones."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.wcsapi import BaseWCSWrapper, HighLevelWCSWrapper
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["pixel_area", "pixel_scale", "scale_wcs"]
 
@@ -11,7 +20,9 @@ _SQUARE = 0.005  # far off the reference point every projection stretches pixels
 POLYNOMIALS = "-TPV", "-TPD", "-TPU", "-TNX", "-ZPX", "CQDIS"  # wcslib puts them between PC and CDELT
 
 
-def sky_matrix(wcs, shape, position=None):
+def sky_matrix(
+    wcs: WCS | None, shape: tuple[int, ...], position: tuple[float, float] | None = None
+) -> np.ndarray | None:
     """How far one pixel leads on the sky, at the middle of an image.
 
     Projections stretch the sky away from their reference point, and distortions may hold a scale of their
@@ -57,7 +68,7 @@ def sky_matrix(wcs, shape, position=None):
     return np.degrees(np.array([east, north]) @ (vectors[:, 2::2] - vectors[:, 1::2]))
 
 
-def pixel_scale(image):
+def pixel_scale(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The side of a square as large as a pixel, from ``meta["pixel_scale"]`` or the celestial WCS.
 
     Parameters
@@ -87,7 +98,7 @@ def pixel_scale(image):
     return (np.sqrt(abs(np.linalg.det(matrix))) * u.deg).to(u.arcsec)
 
 
-def pixel_area(image):
+def pixel_area(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The area of a pixel: the square of `pixel_scale`.
 
     Parameters
@@ -112,7 +123,7 @@ def pixel_area(image):
     return pixel_scale(image) ** 2
 
 
-def stretch(image):
+def stretch(image: SpatialMap | MultiBandImage) -> np.ndarray:
     """What turns offsets in pixels into offsets on a grid of square pixels as large.
 
     Parameters
@@ -148,7 +159,7 @@ def stretch(image):
     return axes.T @ np.diag(sides / np.sqrt(sides.prod())) @ axes
 
 
-def pixel_sides(image):
+def pixel_sides(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The two sides of a pixel.
 
     Parameters
@@ -173,7 +184,7 @@ def pixel_sides(image):
     return pixel_scale(image) * np.hypot(*stretch(image))
 
 
-def radius_in_pixels(image, x, y):
+def radius_in_pixels(image: SpatialMap | MultiBandImage, x: float, y: float) -> np.ndarray:
     """How far every pixel is from a place, in square pixels as large as those of the image.
 
     Parameters
@@ -201,7 +212,7 @@ def radius_in_pixels(image, x, y):
     return np.hypot(xx * dx + xy * dy, xy * dx + yy * dy)
 
 
-def scale_wcs(wcs, factor, cut=(0, 0)):
+def scale_wcs(wcs: WCS, factor: Sequence[float], cut: Sequence[float] = (0, 0)) -> WCS:
     """The world coordinates of larger pixels, whatever they are made of.
 
     Parameters

@@ -1,5 +1,9 @@
 """Adaptive binning to a wanted signal-to-noise."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
@@ -7,10 +11,21 @@ from euclid_resolved.images._correlation import after_binning, growth_of_squares
 from euclid_resolved.images._sources import smooth
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["bin_voronoi"]
 
 
-def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0, noise_factor=None):
+def bin_voronoi(
+    image: MultiBandImage,
+    signal_to_noise: float,
+    *,
+    band: str | None = None,
+    minimum: float = 0.5,
+    smoothing: float = 3.0,
+    noise_factor: float | None = None,
+) -> MultiBandImage:
     """Average pixels in bins that are as large as the wanted signal-to-noise needs.
 
     The bins are those of PowerBin (Cappellari 2025, MNRAS 544, 1432), the successor of Voronoi binning

@@ -1,9 +1,13 @@
 """FITS files of maps."""
 
+from __future__ import annotations
+
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -45,7 +49,12 @@ _ERROR = "_ERR"
 _PLANES = {f"_{name.upper()}": name for name in PLANES}
 
 
-def maps_to_hdulist(maps, *, checksums=True, cards=None):
+def maps_to_hdulist(
+    maps: Mapping[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    *,
+    checksums: bool = True,
+    cards: Mapping[str, Any] | None = None,
+) -> fits.HDUList:
     """Maps as FITS: one image a map, then its error and interval if it has them, and the quality plane.
 
     The primary HDU is the first map itself, so that a viewer shows it without being asked. Pixels that
@@ -118,7 +127,7 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     return hdulist
 
 
-def share_cards(counts, pixels):
+def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float, str]]:
     """The cards that say for which share of the pixels each flag is the first.
 
     Parameters
@@ -141,7 +150,13 @@ def share_cards(counts, pixels):
     }
 
 
-def write_fits(path, maps, *, overwrite=False, cards=None):
+def write_fits(
+    path: str | Path,
+    maps: Mapping[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    *,
+    overwrite: bool = False,
+    cards: Mapping[str, Any] | None = None,
+) -> None:
     """Write maps as FITS; see `maps_to_hdulist` and `euclid_resolved.write`.
 
     Parameters
@@ -168,7 +183,7 @@ def write_fits(path, maps, *, overwrite=False, cards=None):
         hdulist.writeto(temporary)
 
 
-def read_fits(path, *, max_bytes=MAX_BYTES):
+def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, SpatialMap]:
     """Read maps from FITS.
 
     Parameters

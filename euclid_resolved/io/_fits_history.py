@@ -1,6 +1,10 @@
 """What was done to an image, as cards of its maps: numbers under their own names, all steps as HISTORY."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import astropy.units as u
 from astropy.io import fits
@@ -12,7 +16,7 @@ WIDTH = 72  # characters of one HISTORY card
 _MASKS = ("compact", "neighbours", "positions", "saturated")
 
 
-def done_cards(meta):
+def done_cards(meta: Mapping[str, Any]) -> list[fits.Card]:
     """The cards that say what was done to the image of a map.
 
     Parameters
@@ -58,7 +62,7 @@ def done_cards(meta):
     return [fits.Card(*card) for card in cards]
 
 
-def done_meta(header):
+def done_meta(header: fits.Header) -> dict[str, Any]:
     """The entries of a map's meta that `done_cards` wrote.
 
     Parameters

@@ -1,7 +1,11 @@
 """Galaxies with known truth, as a command names them: an atlas, or the sample that was extracted from one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
@@ -9,6 +13,9 @@ from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.training._sample import Pixels, extract
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,12 @@ class Truth:
     ('TNG000001_O5', 'TNG000002_O5')
     """
 
-    galaxies: list
+    galaxies: list[Galaxy]
     source: str
     atlas: str
     sample: Pixels | None = None
 
-    def of(self, galaxies, clip, band):
+    def of(self, galaxies: Sequence[Galaxy], clip: float | None, band: str) -> Sequence[Galaxy] | Pixels:
         """What diagnostics and accuracy of some of the galaxies are measured on.
 
         Parameters
@@ -62,7 +69,7 @@ class Truth:
             )
         return self.sample.of(galaxies)
 
-    def pixels(self, properties, bands, clip=None):
+    def pixels(self, properties: Sequence[str], bands: Sequence[str], clip: float | None = None) -> Pixels:
         """The pixels of all galaxies.
 
         Parameters
@@ -81,7 +88,7 @@ class Truth:
         return self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
 
 
-def open_truth(path, observer, bands):
+def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     """Open an atlas or a sample.
 
     Parameters

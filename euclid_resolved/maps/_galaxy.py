@@ -1,13 +1,22 @@
 """Galaxies with known truth, read when they are looked at."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._grid import HasCard
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["Galaxy"]
 
 
-def check_galaxies(galaxies):
+def check_galaxies(galaxies: Iterable[Galaxy]) -> list[Galaxy]:
     """Galaxies as a list; anything else is refused.
 
     Parameters
@@ -79,28 +88,36 @@ class Galaxy(HasCard):
     ('IE', 'YE', 'JE', 'HE')
     """
 
-    def __init__(self, name, image, maps, *, star_forming=None, meta=None):
+    def __init__(
+        self,
+        name: str,
+        image: MultiBandImage | Callable[[], MultiBandImage],
+        maps: Mapping[str, SpatialMap] | Callable[[], Mapping[str, SpatialMap]],
+        *,
+        star_forming: bool | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = str(name)
         self._image, self._maps = image, maps
         self.star_forming = star_forming
         self.meta = dict(meta or {})
 
     @property
-    def image(self):
+    def image(self) -> MultiBandImage:
         """The `~euclid_resolved.MultiBandImage`."""
         return self._image() if callable(self._image) else self._image
 
     @property
-    def maps(self):
+    def maps(self) -> dict[str, SpatialMap]:
         """The true maps, a dict of property name to `SpatialMap`."""
         return dict(self._maps() if callable(self._maps) else self._maps)
 
     @property
-    def in_memory(self):
+    def in_memory(self) -> bool:
         """Whether the image is there already, and need not be read."""
         return not callable(self._image)
 
-    def load(self):
+    def load(self) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
         """Read the galaxy and check that image and maps lie on one grid.
 
         Returns
@@ -122,6 +139,6 @@ class Galaxy(HasCard):
                 )
         return image, maps
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = {True: "star-forming", False: "quiescent", None: "kind unknown"}[self.star_forming]
         return f"<Galaxy {self.name}; {kind}>"

@@ -1,12 +1,16 @@
 """Fetch cut-outs of Euclid's MER mosaics from an archive; nothing here is called unless a user asks."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -27,9 +31,17 @@ KINDS = ("", "RMS", "FLAG", "PSF")
 
 
 def fetch(
-    ra, dec, radius, *, bands=EUCLID_BANDS, service="irsa", folder=None, timeout=60.0, refresh=False,
-    session=None,
-):  # fmt: skip
+    ra: float | u.Quantity,
+    dec: float | u.Quantity,
+    radius: float | u.Quantity,
+    *,
+    bands: Sequence[str] = EUCLID_BANDS,
+    service: str = "irsa",
+    folder: str | Path | None = None,
+    timeout: float = 60.0,
+    refresh: bool = False,
+    session: Any = None,
+) -> Path:
     """Fetch cut-outs around a position, of every tile that reaches it.
 
     Parameters
