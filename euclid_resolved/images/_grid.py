@@ -142,7 +142,7 @@ def check_slices(item: object, shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 def describe_centre(wcs: WCS | None, shape: tuple[int, ...]) -> str:
     """The position of the image's centre in words, or an empty text without celestial WCS."""
-    if len(shape) != 2 or not getattr(wcs, "has_celestial", False):
+    if len(shape) != 2 or wcs is None or not getattr(wcs, "has_celestial", False):
         return ""
     centre = wcs.pixel_to_world((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     # Only right ascensions are told in hours.
@@ -161,6 +161,9 @@ class HasCard:
 
 class Described(HasCard):
     """A text representation from a list of (what, value) rows."""
+
+    def _rows(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         rows = "; ".join(f"{what} {value}" if what else value for what, value in self._rows() if value)

@@ -52,9 +52,9 @@ class ZeroBlocks:
         finite, zero = np.isfinite(rows), rows == 0
         left, right = np.s_[:, :-1], np.s_[:, 1:]
         both, other = finite[left] & finite[right], ~zero & finite
-        beside = np.count_nonzero(both & other[left]) + np.count_nonzero(both & other[right])
-        zeros = np.count_nonzero(both & (zero[left] != zero[right]))
-        equal = 2 * np.count_nonzero(both & other[left] & (rows[left] == rows[right]))
+        beside = int(np.count_nonzero(both & other[left]) + np.count_nonzero(both & other[right]))
+        zeros = int(np.count_nonzero(both & (zero[left] != zero[right])))
+        equal = 2 * int(np.count_nonzero(both & other[left] & (rows[left] == rows[right])))
         chance = max(zeros, equal) / max(beside, 1)
         needed = np.inf
         if chance < 1:

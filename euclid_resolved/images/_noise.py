@@ -127,7 +127,7 @@ def common_errors(image: MultiBandImage) -> dict[str, dict[str, np.ndarray]]:
     >>> print(f"{100 * error[0, 0]:.1f} % in all pixels of IE")
     2.0 % in all pixels of IE
     """
-    errors = {}
+    errors: dict[str, dict[str, np.ndarray]] = {}
     for band in image.bands:
         for name, each in image[band].meta.get(KEY, {}).get("common", {}).items():
             label = name if each.get("all_bands") else f"{name} {band}"

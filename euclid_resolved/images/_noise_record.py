@@ -117,7 +117,7 @@ def with_record(
 ) -> dict[str, Any]:
     """The meta of a band with a new record of its noise, and without one where there is nothing to say."""
     new = {key: value for key, value in meta.items() if key != KEY}
-    record = {}
+    record: dict[str, Any] = {}
     if correlation is not None and np.size(correlation) > 1:
         record["correlation"] = np.asarray(correlation, np.float32)
     if common:

@@ -55,11 +55,13 @@ def sky_matrix(
     [[-0.05  0.  ]
      [ 0.    0.1 ]]
     """
-    if not getattr(wcs, "has_celestial", False) or np.array_equal(wcs.pixel_scale_matrix, np.eye(wcs.naxis)):
+    if wcs is None or not getattr(wcs, "has_celestial", False):
+        return None
+    if np.array_equal(wcs.pixel_scale_matrix, np.eye(wcs.naxis)):
         return None
     x, y = ((n - 1) / 2 for n in reversed(shape)) if position is None else position
-    x, y = np.array([x, x - 0.5, x + 0.5, x, x]), np.array([y, y, y, y - 0.5, y + 0.5])
-    world = wcs.pixel_to_world_values(x, y)
+    around = np.array([x, x - 0.5, x + 0.5, x, x]), np.array([y, y, y, y - 0.5, y + 0.5])
+    world = wcs.pixel_to_world_values(*around)
     lon, lat = np.radians([world[wcs.wcs.lng], world[wcs.wcs.lat]])
     # By vectors, which know neither a jump at 360 degrees nor a pole.
     vectors = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
@@ -240,19 +242,19 @@ def scale_wcs(wcs: WCS, factor: Sequence[float], cut: Sequence[float] = (0, 0)) 
     >>> print(large.wcs.cdelt, large.wcs.crpix)
     [-0.0004  0.0004] [1.125 1.625]
     """
-    factor, cut = np.array(factor, float), np.array(cut, float)
+    sides, corner = np.array(factor, float), np.array(cut, float)
     if not isinstance(wcs, WCS):
-        return HighLevelWCSWrapper(_Scaled(getattr(wcs, "low_level_wcs", wcs), factor, cut))
+        return HighLevelWCSWrapper(_Scaled(getattr(wcs, "low_level_wcs", wcs), sides, corner))
 
     def place(pixel):
         """A pixel counted from 1, whose middle that number is, on the new grid."""
-        return (np.asarray(pixel) - 0.5 - cut) / factor + 0.5
+        return (np.asarray(pixel) - 0.5 - corner) / sides + 0.5
 
     new = wcs.deepcopy()
     new.wcs.crpix = place(wcs.wcs.crpix)
     # wcslib takes PC where a header has CD and PC, or CROTA: so must whoever changes them.
     if wcs.wcs.has_cd() and not wcs.wcs.has_pc():
-        new.wcs.cd = wcs.wcs.cd * factor
+        new.wcs.cd = wcs.wcs.cd * sides
     else:
         pc = wcs.wcs.get_pc()
         for other in ("cd", "crota"):
@@ -260,17 +262,17 @@ def scale_wcs(wcs: WCS, factor: Sequence[float], cut: Sequence[float] = (0, 0)) 
                 delattr(new.wcs, other)
         # Programs that look at CDELT alone find the scale there, where no polynomial stands before it.
         plain = not any(name in wcs.wcs.to_header(relax=True) for name in POLYNOMIALS)
-        if plain and (factor[0] == factor[1] or np.array_equal(pc, np.diag(np.diag(pc)))):
-            new.wcs.pc, new.wcs.cdelt = pc, wcs.wcs.get_cdelt() * factor
+        if plain and (sides[0] == sides[1] or np.array_equal(pc, np.diag(np.diag(pc)))):
+            new.wcs.pc, new.wcs.cdelt = pc, wcs.wcs.get_cdelt() * sides
         else:
-            new.wcs.pc, new.wcs.cdelt = pc * factor, wcs.wcs.get_cdelt()
+            new.wcs.pc, new.wcs.cdelt = pc * sides, wcs.wcs.get_cdelt()
     if wcs.sip is not None:
-        new.sip = _scaled_sip(wcs.sip, factor, place)
+        new.sip = _scaled_sip(wcs.sip, sides, place)
     for axis, name in ((0, "cpdis1"), (1, "cpdis2"), (0, "det2im1"), (1, "det2im2")):
         table = getattr(wcs, name)
         if table is not None:
-            data = np.asarray(table.data) / np.float32(factor[axis])
-            steps = tuple(np.array(table.cdelt) / factor)
+            data = np.asarray(table.data) / np.float32(sides[axis])
+            steps = tuple(np.array(table.cdelt) / sides)
             setattr(new, name, DistortionLookupTable(data, table.crpix, tuple(place(table.crval)), steps))
     new.wcs.set()
     new.array_shape = None

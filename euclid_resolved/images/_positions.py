@@ -84,7 +84,7 @@ def position_in_pixels(
     if position is None:
         return (nx - 1) / 2, (ny - 1) / 2
     if isinstance(position, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError(
                 "a position on the sky needs an image with a celestial WCS; give (x, y) in pixels"
             )

@@ -82,14 +82,15 @@ def bin_voronoi(
     reasons = mask_reasons(image)
     if not 0 < signal_to_noise < np.inf:
         raise InputError(f"signal_to_noise must be positive, got {signal_to_noise}")
-    missing = [name for name, plane in bands.items() if plane.sigma is None]
+    noise = {name: plane.sigma for name, plane in bands.items() if plane.sigma is not None}
+    missing = [name for name in bands if name not in noise]
     if missing:
         raise InputError(f"binning needs the noise, and band {', '.join(missing)} has no uncertainty")
     if band is not None and band not in bands:
         raise InputError(f"no band {band!r}; the image has {', '.join(bands)}")
     usable = reasons == 0
-    for plane in bands.values():
-        usable &= np.isfinite(plane.sigma) & (plane.sigma > 0)
+    for sigma in noise.values():
+        usable &= np.isfinite(sigma) & (sigma > 0)
     snr = {name: _snr(plane, usable, smoothing) for name, plane in bands.items()}
     bright = usable & np.logical_and.reduce([values > minimum for values in snr.values()])
     if not bright.any():
@@ -108,7 +109,7 @@ def bin_voronoi(
     reached = {}
     for name, plane in bands.items():
         mean = np.bincount(number, plane.data[bright]) / count
-        sigma = np.sqrt(np.bincount(number, plane.sigma[bright] ** 2)) / count * growth[name][count - 1]
+        sigma = np.sqrt(np.bincount(number, noise[name][bright] ** 2)) / count * growth[name][count - 1]
         plane.correlation = after_binning(plane.correlation, bins)
         plane.data = np.full(image.shape, np.nan)
         plane.sigma = np.full(image.shape, np.nan)

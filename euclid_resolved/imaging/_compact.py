@@ -117,10 +117,11 @@ def mask_compact(
             "pixels whose angle is known, or PSFs (meta['psf'])"
         )
     width = {band: _width(image, band) for band in bands}
-    sharpest = min(width, key=width.get)
+    sharpest = min(width, key=lambda band: width[band])
     centre = _centre(bands[sharpest], width[sharpest], *position_in_pixels(image, target))
     noise = {band: noise_of(plane.data, plane.good, plane.sigma) for band, plane in bands.items()}
-    mask, found = np.zeros(image.shape, bool), []
+    mask = np.zeros(image.shape, bool)
+    found: list[tuple[int, int, float]] = []
     for x, y in _peaks(bands[sharpest], noise[sharpest], width[sharpest], signal_to_noise):
         if any(np.hypot(x - a, y - b) < radius for a, b, radius in found):
             continue  # within a source that is masked already

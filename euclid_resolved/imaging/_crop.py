@@ -85,8 +85,8 @@ def crop(
     )
     reasons, cut = mask_reasons(image)[item], image[item]
     settings = {"x": x, "y": y, "size": str(size)}
-    meta = {"mask_reasons": reasons}
-    meta["history"] = [*history(image), {"step": "crop", "settings": settings, "measured": {}}]
+    record = {"step": "crop", "settings": settings, "measured": {}}
+    meta = {"mask_reasons": reasons, "history": [*history(image), record]}
     return MultiBandImage(dict(cut), name=image.name, meta={**image.meta, **meta}, tolerance=np.inf)
 
 

@@ -134,7 +134,7 @@ def query_ebv(image: MultiBandImage, position: SkyCoord | Sequence[float] | None
     refused
     """
     if not isinstance(position, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError("a dust map needs a position on the sky, and the image has no celestial WCS")
         position = image.wcs.pixel_to_world(*position_in_pixels(image, position))
     try:

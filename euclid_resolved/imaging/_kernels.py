@@ -39,25 +39,25 @@ def check_psf(stamp: ArrayLike, label: str = "the PSF") -> tuple[np.ndarray, flo
     InputError
         If it is not 2-D, holds NaN, has no light, or too much negative.
     """
-    stamp = np.array(stamp, dtype=np.float64)
-    if stamp.ndim != 2 or min(stamp.shape) < 3:
-        raise InputError(f"{label}: a PSF is a 2-D array of at least 3 x 3 pixels, got shape {stamp.shape}")
-    if not np.isfinite(stamp).all():
+    values = np.array(stamp, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 3:
+        raise InputError(f"{label}: a PSF is a 2-D array of at least 3 x 3 pixels, got shape {values.shape}")
+    if not np.isfinite(values).all():
         raise InputError(
-            f"{label}: its PSF holds {int((~np.isfinite(stamp)).sum())} pixels that are not finite"
+            f"{label}: its PSF holds {int((~np.isfinite(values)).sum())} pixels that are not finite"
         )
-    total, negative = float(stamp.sum()), float(-stamp[stamp < 0].sum())
-    if not total > 0 or not stamp.max() > 0:
+    total, negative = float(values.sum()), float(-values[values < 0].sum())
+    if not total > 0 or not values.max() > 0:
         raise InputError(f"{label}: its PSF has a sum of {total:.3g}; a PSF has light in it")
     if negative > NEGATIVE_PART * total:
         raise InputError(
             f"{label}: {100 * negative / total:.1f} % of its PSF is negative: was the sky subtracted?"
         )
-    stamp = np.clip(stamp, 0, None)
-    side = max(stamp.shape)
+    values = np.clip(values, 0, None)
+    side = max(values.shape)
     side += 1 - side % 2
-    stamp = np.pad(stamp, [(0, side - n) for n in stamp.shape])
-    return stamp / stamp.sum(), total
+    values = np.pad(values, [(0, side - n) for n in values.shape])
+    return values / values.sum(), total
 
 
 def _centroid(stamp):

@@ -148,7 +148,7 @@ def mask_positions(
     """
     planes(image)
     if isinstance(positions, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError("positions on the sky need an image with a celestial WCS; give (x, y) in pixels")
         x, y = (np.atleast_1d(value) for value in image.wcs.world_to_pixel(positions))
     else:

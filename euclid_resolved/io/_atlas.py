@@ -220,8 +220,8 @@ def _galaxy(number, observer, files, bands, sample):
 
 def quantities_of(row: Mapping[str, Any]) -> dict[str, u.Quantity]:
     """What a row of the sample table says, with units, under the names of ``Galaxy.meta``."""
-    known = {COLUMNS[name]: value for name, value in row.items() if COLUMNS.get(name)}
-    return {name: value * unit for (name, unit), value in known.items()}
+    known = [(COLUMNS.get(name), value) for name, value in row.items()]
+    return {column[0]: value * column[1] for column, value in known if column}
 
 
 def is_star_forming(meta: Mapping[str, u.Quantity]) -> bool | None:

@@ -124,7 +124,7 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
     return target
 
 
-def check_file(path: str | Path, error: type[ImageFileError] | type[ModelFileError]) -> None:
+def check_file(path: Path, error: type[ImageFileError] | type[ModelFileError]) -> None:
     """Raise `error` unless `path` is a regular file: opening a pipe or a device could wait for ever."""
     if path.is_dir():
         raise error(path, "this is a folder, not a file", "read_atlas opens a folder of galaxies")

@@ -50,7 +50,7 @@ _PLANES = {f"_{name.upper()}": name for name in PLANES}
 
 
 def maps_to_hdulist(
-    maps: Mapping[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
     *,
     checksums: bool = True,
     cards: Mapping[str, Any] | None = None,
@@ -91,11 +91,11 @@ def maps_to_hdulist(
     >>> hdulist[0].header["BUNIT"]
     'solMass pc-2'
     """
-    maps = _by_name(maps)
-    shape = next(iter(maps.values())).data.shape
+    named = _by_name(maps)
+    shape = next(iter(named.values())).data.shape
     quality = np.zeros(shape, np.int32)
     hdus = []
-    for name, spatial_map in maps.items():
+    for name, spatial_map in named.items():
         if spatial_map.data.shape != shape or len(shape) != 2:
             raise InputError(
                 f"maps of one 2-D shape are needed; {name} has {spatial_map.data.shape}, not {shape}"
@@ -104,12 +104,12 @@ def maps_to_hdulist(
             raise InputError(f"{name}: the bits of the quality plane do not fit 31-bit integers")
         quality |= spatial_map.quality.astype(np.int32)
         hdus += _map_hdus(name, spatial_map)
-    bins = next((m.meta["bins"] for m in maps.values() if np.shape(m.meta.get("bins")) == shape), None)
+    bins = next((m.meta["bins"] for m in named.values() if np.shape(m.meta.get("bins")) == shape), None)
     if bins is not None:
-        header = _header(next(iter(maps.values())), "BINS", "bins")
+        header = _header(next(iter(named.values())), "BINS", "bins")
         header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
         hdus.append(fits.ImageHDU(bins.astype(">i4"), header))
-    header = _header(next(iter(maps.values())), "QUALITY", "quality")
+    header = _header(next(iter(named.values())), "QUALITY", "quality")
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
         header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
@@ -143,7 +143,7 @@ def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float
     """
     return {
         f"QPCT{bit.value}": (
-            round(100 * counts.get(bit.name, 0) / pixels, 4),
+            round(100 * counts.get(str(bit.name), 0) / pixels, 4),
             "% of pixels, as their first flag",
         )
         for bit in Quality
@@ -152,7 +152,7 @@ def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float
 
 def write_fits(
     path: str | Path,
-    maps: Mapping[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
     *,
     overwrite: bool = False,
     cards: Mapping[str, Any] | None = None,

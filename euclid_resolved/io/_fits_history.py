@@ -41,7 +41,8 @@ def done_cards(meta: Mapping[str, Any]) -> list[fits.Card]:
     EBV     =                 0.02 / [mag] Galactic E(B-V) corrected for
     HISTORY extinction: ebv 0.02
     """
-    steps, cards = [entry for entry in meta.get("history", ()) if isinstance(entry, dict)], []
+    steps = [entry for entry in meta.get("history", ()) if isinstance(entry, dict)]
+    cards: list[tuple[str, ...] | tuple[str, float, str]] = []
     settings = {entry.get("step"): entry.get("settings") or {} for entry in steps}
     if isinstance(meta.get("redshift"), float | int):
         cards.append(("REDSHIFT", float(meta["redshift"]), "of the galaxy"))
@@ -74,7 +75,8 @@ def done_meta(header: fits.Header) -> dict[str, Any]:
     meta : dict
         Each step of ``history`` has its name and, as ``text``, what the header says of it.
     """
-    meta, steps = {}, []
+    meta: dict[str, Any] = {}
+    steps: list[str] = []
     for card, key in (("REDSHIFT", "redshift"), ("EBV", "ebv")):
         if isinstance(header.get(card), float | int):
             meta[key] = float(header[card])

@@ -130,12 +130,12 @@ def plane_shape(path: str | Path, hdu: ImageExtension) -> tuple[int, int]:
     """
     if not is_plane(hdu) or 0 in hdu.shape:
         what = f"extension {hdu.name or 'without name'} holds no 2-D image"
-        shape = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
-        raise ImageFileError(path, what + (f" (shape {shape})" if len(hdu.shape) > 2 else ""))
-    shape = tuple(hdu.shape)[-2:]
-    if shape[0] * shape[1] > _MAX_PIXELS:
-        raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
-    return shape
+        sides = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
+        raise ImageFileError(path, what + (f" (shape {sides})" if len(hdu.shape) > 2 else ""))
+    ny, nx = hdu.shape[-2:]
+    if ny * nx > _MAX_PIXELS:
+        raise ImageFileError(path, f"claims an image of {nx} x {ny} pixels")
+    return ny, nx
 
 
 def read_plane(path: str | Path, hdu: ImageExtension, dtype: DTypeLike | None = np.float32) -> np.ndarray:

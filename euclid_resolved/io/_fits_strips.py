@@ -45,7 +45,7 @@ class StripFile:
     size: int
 
     @classmethod
-    def like(cls, path: Path, maps: Mapping[str, SpatialMap], shape: Sequence[int]) -> Self:
+    def like(cls, path: Path, maps: dict[str, SpatialMap], shape: Sequence[int]) -> Self:
         """A file for maps of another shape.
 
         Parameters
@@ -100,7 +100,7 @@ class StripFile:
         with open(self.path, "rb+", buffering=0) as file:
             for offset, plane in zip(self.offsets, planes, strict=True):
                 file.seek(offset + start * self.shape[1] * plane.itemsize)
-                _write_all(file, memoryview(plane).cast("B"))
+                _write_all(file, plane.data.cast("B"))
 
     def sums(self, start: int, stop: int) -> list[int]:
         """The sums of some rows of every image as they are on disk, to be held against what was written."""
@@ -138,7 +138,7 @@ class StripFile:
             os.fsync(file.fileno())
 
 
-def planes_of(maps: Mapping[str, SpatialMap]) -> list[np.ndarray]:
+def planes_of(maps: dict[str, SpatialMap]) -> list[np.ndarray]:
     """The planes of maps in the order and byte order of their file.
 
     Parameters

@@ -92,7 +92,7 @@ def open_image(
 
     if (position is None) != (size is None):
         raise InputError("a position and a size go together")
-    reading = {"zero_point": zero_point, "flag_bits": flag_bits, "align": align or None}
+    reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits, "align": align or None}
     reading["hdu"] = int(hdu) if isinstance(hdu, str) and hdu.isdigit() else hdu
     reading["pixel_scale"] = None if pixel_scale is None else pixel_scale * u.arcsec
     reading = {name: value for name, value in reading.items() if value is not None}
@@ -180,7 +180,7 @@ def image_files(source: str | Path | Sequence[str]) -> list[Path]:
     >>> [path.name for path in image_files(["IE=vis.fits", "HE=h.fits"])]
     ['vis.fits', 'h.fits']
     """
-    if not _is_path(source):
+    if not isinstance(source, str | Path):
         return [Path(word.partition("=")[2]) for word in source]
     path = Path(source)
     if path.is_dir():

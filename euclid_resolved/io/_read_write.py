@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ or dict of str to `~euclid_resolved.SpatialMap`
 
 def write(
     path: str | Path,
-    obj: Model | MultiBandImage | SpatialMap | Mapping[str, SpatialMap],
+    obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
     *,
     overwrite: bool = False,
 ) -> None:
@@ -124,6 +123,6 @@ or dict of str to `~euclid_resolved.SpatialMap`
     elif name.endswith((".fits", ".fits.gz")):
         from euclid_resolved.io._fits import write_fits
 
-        write_fits(path, obj, overwrite=overwrite)
+        write_fits(path, obj, overwrite=overwrite)  # type: ignore[arg-type]  # it refuses what is no map
     else:
         raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")

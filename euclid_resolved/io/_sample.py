@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def write_sample(
     check_clip(clip)
     if not galaxies:
         raise InputError("no galaxies were given")
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
         "source": str(source),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
@@ -85,7 +85,8 @@ class Truth:
         if self.sample is None:
             clip = DEFAULT_CLIP if clip is None else clip
             return extract(self.galaxies, properties, bands, clip=clip, source=self.source, progress=True)
-        return self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
+        found = self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
+        return cast(Pixels, found)  # as always where there is a sample
 
 
 def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:

@@ -19,7 +19,7 @@ from euclid_resolved.maps._properties import get_property
 _OF_PLANES = ("interval", "uncertainty")
 # What pixels share of errors that have become others is not known.
 _OF_ERRORS = ("shared_variance",)
-_UFUNCS = {
+_UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -143,12 +143,13 @@ class MapArithmetic(NDArithmeticMixin):
             )
         first = inputs[0]
         if not isinstance(first, MapArithmetic) and len(inputs) == 2:
-            return {
+            reflected: dict[np.ufunc, Callable[[Any], Any]] = {
                 np.add: inputs[1].__radd__,
                 np.subtract: inputs[1].__rsub__,
                 np.multiply: inputs[1].__rmul__,
                 np.true_divide: inputs[1].__rtruediv__,
-            }.get(ufunc, _no_power)(first)
+            }
+            return reflected.get(ufunc, _no_power)(first)
         return done(*inputs)
 
     def __array_function__(

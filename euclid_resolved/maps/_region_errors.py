@@ -50,13 +50,13 @@ class RegionErrors:
         common = np.nan_to_num(np.asarray(map_.planes.get("common", np.zeros(map_.data.shape)), float))
         own = None if sigma is None else np.sqrt(np.clip(sigma**2 - common**2, 0, None))
         bins = map_.meta.get("bins") if length is None else None
-        bins = bins if np.shape(bins) == map_.data.shape else None
+        bins = None if bins is None or np.shape(bins) != map_.data.shape else bins
         spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
         return cls(own, common, fraction, known is None and sigma is not None, length or 0.0, spread, bins)
 
     def filled(self, sigma: np.ndarray | None, known: np.ndarray) -> RegionErrors:
         """The errors after pixels were filled whose one sigma is in `sigma`."""
-        if sigma is None:
+        if sigma is None or self.own is None:
             return self
         own = np.where(known, self.own, sigma)
         level = np.average(self.common[known]) if known.any() else 0.0

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -152,12 +152,15 @@ def shapes_of(where: RegionLike) -> Shapes:
         SkyRegion,
     )
 
-    found = read_region(where) if isinstance(where, str) or hasattr(where, "__fspath__") else where
+    found: Any = where
+    if isinstance(found, str) or hasattr(found, "__fspath__"):
+        found = read_region(found)
     if isinstance(found, Aperture):
         # Through the package regions: photutils mirrors ellipses on the sky where east is on the right.
         found = aperture_to_region(found)
     found = list(found) if isinstance(found, Regions | list | tuple) else [found]
-    included, excluded = [], []
+    included: list[Region] = []
+    excluded: list[Region] = []
     for shape in found:
         if not isinstance(shape, PixelRegion | SkyRegion):
             raise InputError(

@@ -298,7 +298,7 @@ def _values(map_, plane):
     return np.where(np.isfinite(values), map_.planes[plane], np.nan) if plane in map_.planes else values
 
 
-def _coverage(weight, good):
+def _coverage(weight: np.ndarray, good: np.ndarray) -> tuple[float, float]:
     area = float(weight.sum())
     return area, float(1 - (weight * good).sum() / area)
 

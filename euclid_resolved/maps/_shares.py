@@ -79,4 +79,4 @@ def flag_counts(quality: np.ndarray) -> dict[str, int]:
     """
     values, counts = np.unique(quality, return_counts=True)
     number = np.bincount(first_flags(values), counts, minlength=len(FIRST) + 1).astype(int)[1:]
-    return {bit.name: int(n) for bit, n in zip(FIRST, number, strict=True) if n}
+    return {str(bit.name): int(n) for bit, n in zip(FIRST, number, strict=True) if n}

@@ -134,6 +134,11 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     [[20. 80.]] solMass / pc2
     """
 
+    mask: np.ndarray | None
+    uncertainty: StdDevUncertainty | UnknownUncertainty | None
+    quality: np.ndarray
+    planes: dict[str, np.ndarray]
+
     def __init__(
         self,
         data: ArrayLike,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +107,7 @@ def read_model(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Model:
 
 def write_asdf(
     path: str | Path,
-    obj: Model | MultiBandImage | SpatialMap | Mapping[str, SpatialMap],
+    obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
     *,
     overwrite: bool = False,
 ) -> None:

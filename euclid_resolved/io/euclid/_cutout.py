@@ -113,7 +113,7 @@ def read_euclid(
     options = Options(_zero_points(zero_point), _check_scale(pixel_scale), _check_bits(flag_bits), hdu)
     wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
     own_name, files = _files(source, wanted)
-    planes = {}
+    planes: dict[str, NDData] = {}
     for path, its_bands, others in files:
         planes |= read_file(path, its_bands, options, others)
     _check_bands(planes, options)

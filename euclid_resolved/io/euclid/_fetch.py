@@ -91,17 +91,17 @@ def fetch(
     if service not in ("irsa", "esa"):
         raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
     bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
-    folder = _folder(folder, service, position, radius)
+    place = _folder(folder, service, position, radius)
     archive = _Irsa(session, timeout) if service == "irsa" else _Esa(session)
-    listing = _listing(folder / f"{service}_listing.ecsv", archive, position, radius, refresh)
+    listing = _listing(place / f"{service}_listing.ecsv", archive, position, radius, refresh)
     wanted = _choose(listing, bands, service, position)
     for name in wanted:
-        path = folder / name
+        path = place / name
         if refresh or not path.exists():
             with atomic_path(path, overwrite=refresh) as temporary:
                 archive.download(listing[name], position, radius, temporary)
                 _check_answer(temporary, name)
-    return folder
+    return place
 
 
 def _field(ra, dec, radius):

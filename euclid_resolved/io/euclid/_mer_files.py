@@ -37,7 +37,8 @@ def newest(names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
         ``FLAG``, ``BGMOD`` or ``PSF``; the segmentation map of a tile is under the band ``""``, kind
         ``SEGMAP``.
     """
-    found, times = {}, {}
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    times: dict[tuple[str, ...], str] = {}
     for name in sorted(names):
         match = PRODUCT.fullmatch(Path(name).name)
         if match is None or (match["what"] == "MOSAIC") != bool(match["kind"]):

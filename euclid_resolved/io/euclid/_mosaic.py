@@ -322,7 +322,7 @@ def read_psf_grid(path: str | Path, position: SkyCoord) -> np.ndarray:
         image = next((h for h in hdus if h.is_image and len(h.shape) == 2 and "STMPSIZE" in h.header), None)
         table = next((h for h in hdus if isinstance(h, fits.BinTableHDU) and not h.is_image), None)
         names = {} if table is None else {n.lower(): n for n in table.columns.names}
-        if image is None or not {"x_center", "y_center", "ra", "dec"} <= set(names):
+        if image is None or table is None or not {"x_center", "y_center", "ra", "dec"} <= set(names):
             raise ImageFileError(path, "holds no grid of PSFs: an image with STMPSIZE and a table of places")
         column = {
             key: np.asarray(table.data[names[key]], float) for key in ("x_center", "y_center", "ra", "dec")

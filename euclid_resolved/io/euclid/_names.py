@@ -139,12 +139,13 @@ def companions(
         Extension by kind. A band's own stand above those that name no band; these belong to an image only
         if there is no other (flags: to every image).
     """
-    own = name_parts(image.name)
-    own = "" if own is None else own.of
+    parts = name_parts(image.name)
+    own = "" if parts is None else parts.of
     # A bare name, such as HSC_G, is that of a band if others are called after it.
     called = {own, image.name.strip().upper(), "" if own else band.upper()}
     alone = sum(map(is_image, hdus)) <= 1
-    found, lone = {}, {}
+    found: dict[str, ImageExtension] = {}
+    lone: dict[str, ImageExtension] = {}
     for hdu in hdus:
         parts = name_parts(hdu.name)
         if hdu is image or not hdu.is_image or parts is None or parts.kind == IMAGE:

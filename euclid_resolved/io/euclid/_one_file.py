@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -273,7 +273,7 @@ def calibrate_plane(
         limit = rms_limit(sigma) if limit is None else limit
         bad = ~((sigma <= limit) & (sigma >= limit / ABSURD_RATIO**2))
         with np.errstate(over="ignore", invalid="ignore"):
-            sigma *= np.float32(scale.factor)
+            sigma *= np.float32(cast("NoiseScale", scale).factor)
         sigma[bad] = np.nan
         mask |= bad
     if flags is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,7 +83,7 @@ def uncovered(pieces: Iterable[NDData], wcs: WCS, shape: tuple[int, ...]) -> np.
     return gap
 
 
-def stitch(pieces: Sequence[NDData], wcs: WCS, shape: tuple[int, ...]) -> NDData:
+def stitch(pieces: Collection[NDData], wcs: WCS, shape: tuple[int, ...]) -> NDData:
     """One image of several pieces: at each pixel the first that is good there.
 
     Parameters

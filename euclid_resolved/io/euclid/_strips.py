@@ -65,7 +65,7 @@ class _Band:
 
     def sigma(self, start: int, stop: int) -> np.ndarray | None:
         """Some rows of the noise as one sigma, not yet in MJy/sr."""
-        if self.noise is None:
+        if self.noise is None or self.scale is None:
             return None
         dtype = np.float32 if self.scale.power == 1 else np.float64
         return self.scale.sigma(self.noise.rows(start, stop, dtype))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import astropy.units as u
 import numpy as np
@@ -129,7 +129,8 @@ def target_grid(
         if not np.isfinite(x + y):  # the other half of the sky
             continue
         # The sides of a pixel there, y first: a square of the sky need be none of pixels.
-        steps = np.hypot(*sky_matrix(wcs, shape, (x, y)))[::-1] * u.deg
+        matrix = cast(np.ndarray, sky_matrix(wcs, shape, (x, y)))  # mosaics have a scale
+        steps = np.hypot(*matrix)[::-1] * u.deg
         sides = [max(1, round(float(n))) for n in (size / steps).to_value("")]
         if max(sides) > MAX_SIDE:
             raise InputError(
@@ -140,18 +141,18 @@ def target_grid(
         centred = 0 <= x < shape[1] and 0 <= y < shape[0]
         covered = (inside[0] * inside[1], centred)
         if covered[0] and (best is None or covered > best[0]):
-            best = covered, tile, low, tuple(sides)
+            best = covered, tile, low, (sides[0], sides[1])
     if best is None:
         raise InputError(
             f"{describe(position)} with a size of {size.to(u.arcsec):.4g} lies off every tile in {folder}: "
             f"{', '.join(grids)}"
         )
-    _, tile, low, sides = best
+    _, tile, low, found = best
     wcs = grids[tile][0].deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix - np.array(low[::-1])
     wcs.wcs.set()
     wcs.array_shape = None
-    return tile, wcs, sides
+    return tile, wcs, found
 
 
 def describe(position: SkyCoord) -> str:
