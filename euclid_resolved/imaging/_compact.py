@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
+from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.images._sources import noise_of, smooth

@@ -54,8 +54,8 @@ class PixelCount:
     extrapolated : int
         Those with a value that is flagged OUT_OF_DOMAIN.
     bits : dict of str to int
-        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags
-        (`euclid_resolved.maps._shares`), by its name; bits of none are left out.
+        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags, by its name;
+        bits of none are left out.
 
     Examples
     --------
