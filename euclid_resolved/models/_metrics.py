@@ -21,13 +21,13 @@ OUTLIER = 0.3
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    y_true, y_pred = _in_dex("truth", y_true), _in_dex("prediction", y_pred)
-    if y_true.shape != y_pred.shape or y_true.ndim != 1:
-        raise InputError(f"truth {y_true.shape} and prediction {y_pred.shape} must be 1-D and equally long")
-    return y_true, y_pred
+    truth, guess = _in_dex("truth", y_true), _in_dex("prediction", y_pred)
+    if truth.shape != guess.shape or truth.ndim != 1:
+        raise InputError(f"truth {truth.shape} and prediction {guess.shape} must be 1-D and equally long")
+    return truth, guess
 
 
-def _in_dex(what, values):
+def _in_dex(what: str, values: ArrayLike) -> np.ndarray:
     """Plain logarithms, NaN where masked; what has a linear unit, or magnitudes, is refused."""
     unit = getattr(values, "unit", None) if isinstance(values, np.ndarray) else None
     if unit is not None and unit != u.dex and not isinstance(unit, u.function.DexUnit):
