@@ -1,7 +1,11 @@
 """Observe a galaxy of an atlas as Euclid would: distance, PSF, pixels, noise, stars and residual sky."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 import astropy.units as u
@@ -18,8 +22,13 @@ from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import SpatialMap
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 __all__ = ["Observation", "observe", "observe_atlas"]
 
+
+_Source = TypeVar("_Source", Galaxy, MultiBandImage)
 
 STAR_MAGNITUDES = 18.0, 24.0  # AB
 
@@ -64,12 +73,12 @@ class Observation:
     redshift: float
     depth: float = 1.0
     pixel_scale: float | None = MOSAIC_PIXEL
-    psf_fwhm: float | dict | None = None
+    psf_fwhm: float | dict[str, float] | None = None
     stars: float = 0.0
     background: float = 0.0
     seed: int = 1
 
-    def fwhm(self, band):
+    def fwhm(self, band: str) -> float:
         """The width of a band's PSF in arcsec.
 
         Parameters
@@ -84,7 +93,7 @@ class Observation:
             return BANDS[band].psf_fwhm.to_value(u.arcsec)
         return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
 
-    def scales(self, image):
+    def scales(self, image: MultiBandImage) -> tuple[float, float]:
         """Side of a pixel of the galaxy, and of the observation, in arcsec.
 
         Parameters
@@ -113,9 +122,17 @@ class Observation:
 
 
 def observe(
-    galaxy, distance=None, *, redshift=None, depth=1.0, pixel_scale=MOSAIC_PIXEL * u.arcsec, psf_fwhm=None,
-    stars=0.0, background=0.0, seed=1,
-):  # fmt: skip
+    galaxy: _Source,
+    distance: u.Quantity | None = None,
+    *,
+    redshift: float | None = None,
+    depth: float = 1.0,
+    pixel_scale: u.Quantity | float | None = MOSAIC_PIXEL * u.arcsec,
+    psf_fwhm: u.Quantity | float | dict[str, u.Quantity | float] | None = None,
+    stars: float = 0.0,
+    background: float = 0.0,
+    seed: int = 1,
+) -> _Source:
     """Observe a galaxy, or an image whose pixels have a length, as Euclid would.
 
     In this order: surface brightness is dimmed by (1 + z)^-3 (per unit of frequency, without K correction),
@@ -182,8 +199,15 @@ def observe(
 
 
 def observe_atlas(
-    galaxies, distance=(20, 100) * u.Mpc, *, redshift=0.0, depth=1.0, pixel_scale=None, seed=1, **options
-):  # fmt: skip
+    galaxies: Iterable[Galaxy],
+    distance: u.Quantity | None = (20, 100) * u.Mpc,
+    *,
+    redshift: float | None = 0.0,
+    depth: float | tuple[float, float] = 1.0,
+    pixel_scale: u.Quantity | float | None = None,
+    seed: int = 1,
+    **options: Any,
+) -> list[Galaxy]:
     """Observe galaxies, each at its own distance and depth, to train on or to test.
 
     Parameters
@@ -300,7 +324,7 @@ def _image(source, observation):
     return MultiBandImage(bands, name=image.name, meta={**image.meta, **meta})
 
 
-def averaging(size, old, new):
+def averaging(size: int, old: float, new: float) -> csr_array:
     """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
 
     Parameters

@@ -1,8 +1,13 @@
 """The manifest of a sample: what its columns hold, galaxy by galaxy, and their checksums."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
@@ -29,14 +34,14 @@ _SETTINGS = {
 _COUNTS = ("pixels", "seen", "without_truth")
 
 
-def checked_name(band):
+def checked_name(band: str) -> str:
     """The name of a band, if a file can be named after it."""
     if not _NAME.fullmatch(band):
         raise InputError(f"a band that is kept in a file must have a plain name, got {band!r}")
     return band
 
 
-def write_manifest(folder, manifest, done):
+def write_manifest(folder: Path, manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> None:
     """Replace the manifest at once or not at all."""
     content = {**manifest, "galaxies": done}
     write_text(folder / MANIFEST, json.dumps({**content, "sha256": _digest(content)}, indent=1))
@@ -46,7 +51,7 @@ def _digest(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def read_manifest(folder):
+def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the manifest says, and its galaxies; nothing in it is trusted."""
     path = folder / MANIFEST
     if not path.is_file():

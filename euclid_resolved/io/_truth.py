@@ -1,7 +1,11 @@
 """Galaxies with known truth, as a command names them: an atlas, or the sample that was extracted from one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
@@ -10,6 +14,9 @@ from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.training._clipped import above_clip, other_clip
 from euclid_resolved.training._sample import Pixels, extract
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,12 @@ class Truth:
     ('TNG000001_O5', 'TNG000002_O5')
     """
 
-    galaxies: list
+    galaxies: list[Galaxy]
     source: str
     atlas: str
     sample: Pixels | None = None
 
-    def of(self, galaxies, clip, band):
+    def of(self, galaxies: Sequence[Galaxy], clip: float | None, band: str) -> Sequence[Galaxy] | Pixels:
         """What diagnostics and accuracy of some of the galaxies are measured on.
 
         Parameters
@@ -58,7 +65,7 @@ class Truth:
             return galaxies
         return above_clip(self.sample.of(galaxies), clip, band)
 
-    def pixels(self, properties, bands, clip=None):
+    def pixels(self, properties: Sequence[str], bands: Sequence[str], clip: float | None = None) -> Pixels:
         """The pixels of all galaxies.
 
         Parameters
@@ -80,7 +87,7 @@ class Truth:
         return self.sample.of(self.galaxies)
 
 
-def open_truth(path, observer, bands):
+def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     """Open an atlas or a sample.
 
     Parameters

@@ -1,7 +1,10 @@
 """Galaxies with known truth, read when they are looked at."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,10 +13,14 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.maps._true_map import true_map
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["Galaxy"]
 
 
-def check_galaxies(galaxies):
+def check_galaxies(galaxies: Iterable[Galaxy]) -> list[Galaxy]:
     """Galaxies as a list; anything else is refused.
 
     Parameters
@@ -119,7 +126,16 @@ class Galaxy(HasCard):
     True
     """
 
-    def __init__(self, name, image, maps, *, star_forming=None, meta=None, group=None):
+    def __init__(
+        self,
+        name: str,
+        image: MultiBandImage | Callable[[], MultiBandImage],
+        maps: Mapping[str, SpatialMap] | Callable[[], Mapping[str, SpatialMap]],
+        *,
+        star_forming: bool | None = None,
+        meta: Mapping[str, Any] | None = None,
+        group: str | int | None = None,
+    ) -> None:
         self.name = str(name)
         if group is not None and (not isinstance(group, str | int) or not str(group).strip()):
             raise InputError(f"{self.name}: a group is the name of an object, got {group!r}")
@@ -129,17 +145,17 @@ class Galaxy(HasCard):
         self.meta = dict(meta or {})
 
     @property
-    def group(self):
+    def group(self) -> str:
         """The object that it shows; what its name says, unless it was told."""
         return group_name(self.name) if self._group is None else self._group
 
     @property
-    def image(self):
+    def image(self) -> MultiBandImage:
         """The `~euclid_resolved.MultiBandImage`."""
         return self._image() if callable(self._image) else self._image
 
     @property
-    def maps(self):
+    def maps(self) -> dict[str, SpatialMap]:
         """The true maps, a dict of property name to `SpatialMap` in the property's unit."""
         maps = self._maps() if callable(self._maps) else self._maps
         if not isinstance(maps, Mapping):
@@ -147,11 +163,11 @@ class Galaxy(HasCard):
         return {name: true_map(name, given, self.name) for name, given in maps.items()}
 
     @property
-    def in_memory(self):
+    def in_memory(self) -> bool:
         """Whether the image is there already, and need not be read."""
         return not callable(self._image)
 
-    def load(self):
+    def load(self) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
         """Read the galaxy and check that image and maps lie on one grid.
 
         Returns
@@ -172,7 +188,7 @@ class Galaxy(HasCard):
                 )
         return image, maps
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = {True: "star-forming", False: "quiescent", None: "kind unknown"}[self.star_forming]
         group = "" if self.group == group_name(self.name) else f"; group {self.group}"
         return f"<Galaxy {self.name}; {kind}{group}>"
