@@ -1,6 +1,7 @@
 """The estimators' contract, and the simplest of them: linear regression."""
 
 import abc
+import numbers
 from dataclasses import fields, replace
 
 import numpy as np
@@ -161,6 +162,9 @@ class Estimator(abc.ABC):
 
     libraries = ()
     """The modules that a fit has worked with: a model's record of versions names them."""
+
+    uses = ()
+    """The registered names of other estimators that it works with: a model's record names their plugins."""
 
     threads = None
     """How many threads a fit works with, where several fits can run at once; None where they cannot."""
@@ -331,3 +335,24 @@ def state_array(state, name, ndim, kinds="f"):
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{name!r} has values that are not finite")
     return array
+
+
+def is_plain(value: object) -> bool:
+    """Whether a setting can be kept in a file: a number, text, None, or a list or tuple of them.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    plain : bool
+
+    Examples
+    --------
+    >>> from euclid_resolved.estimators._contract import is_plain
+    >>> is_plain((64, 32)), is_plain(print)
+    (True, False)
+    """
+    each = value if isinstance(value, list | tuple) else [value]
+    return all(one is None or isinstance(one, str | numbers.Real) for one in each)

@@ -107,6 +107,11 @@ class Ensemble(Estimator):
         return [(1 / self.members, member) for member in self._fitted]
 
     @property
+    def uses(self):
+        """The name of the members' estimator; see `Estimator.uses`."""
+        return (self.member,)
+
+    @property
     def libraries(self):
         """Those of the members; see `Estimator.libraries`."""
         return self._fitted[0].libraries

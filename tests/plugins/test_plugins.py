@@ -20,7 +20,7 @@ from euclid_resolved import plugins, read, train, write
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators import Mean
 from euclid_resolved.plugins import _hookspecs as hookspecs
-from euclid_resolved.plugins._registry import KINDS
+from euclid_resolved.plugins._offers import KINDS
 from euclid_resolved.testing import (
     check_diagnostic,
     check_estimator,
