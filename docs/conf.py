@@ -40,7 +40,7 @@ if os.environ.get("EUCLID_RESOLVED_DOCS_LINKS"):
 numpydoc_show_class_members = False
 autosummary_generate = True
 # Where a summary ends is guessed; it does not end here.
-autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Fig.", "Sect.")
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Fig.", "Sect.", "Sects.")
 autodoc_default_options = {"members": True, "show-inheritance": True}
 default_role = "py:obj"
 html_theme = "pydata_sphinx_theme"

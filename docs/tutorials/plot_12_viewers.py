@@ -131,7 +131,7 @@ print(total(maps["stellar_mass_density"], region))
 # which reads the same file:
 
 axes = plot_map(maps["stellar_mass_density"], title="and a region of DS9")
-read_region(region).to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1.5)
+read_region(region)[0].to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1.5)
 
 # %%
 # glue

@@ -260,7 +260,11 @@ def _preparation(parser):
     group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
     group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
     group.add_argument("--background", choices=("constant", "mesh"), help="subtract the sky")
-    group.add_argument("--mask-stars", action="store_true", help="mask all but the galaxy at the centre")
+    group.add_argument(
+        "--mask-stars",
+        action=argparse.BooleanOptionalAction,
+        help="mask all but the galaxy at the centre, or nothing; without either, compact sources (stars)",
+    )
     group.add_argument(
         "--match-psf", nargs="?", const=True, choices=("gaussian",), help="one PSF for all bands"
     )

@@ -110,6 +110,7 @@ def _predict_one(model, source, options):
     image = open_image(source, model.bands, **_opening(options))
     for line in describe_history(image):
         print(f"  {line}")
+    _say_stars(image, options)
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
     _report(options.output, maps)
@@ -118,6 +119,15 @@ def _predict_one(model, source, options):
         from euclid_resolved.plotting._style import save_figure
 
         save_figure(quicklook(image, maps), options.figure)
+
+
+def _say_stars(image, options):
+    """How many compact sources were masked without being asked for."""
+    compact = next((entry for entry in image.meta.get("history", ()) if entry["step"] == "compact"), None)
+    if options.mask_stars is None and compact is not None:
+        number = compact["measured"]["n_sources"]
+        what = "1 compact source (a star) is" if number == 1 else f"{number} compact sources (stars) are"
+        print(f"  {what} masked as NEIGHBOUR; --no-mask-stars keeps them, --mask-stars masks all neighbours")
 
 
 def _by_strips(source, options, bands):
@@ -148,6 +158,8 @@ def _size(source, bands, zero_point):
 def _predict_tile(model, source, options):
     from euclid_resolved.survey._tile import predict_tile
 
+    if options.mask_stars is None:
+        print("Strip by strip no stars are looked for: they are mapped as if they were galaxies.")
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
     reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
     reading["overwrite"] = options.overwrite
@@ -264,9 +276,13 @@ def _default_model():
 
 def _report_count(path, count):
     """How many pixels were mapped, and what is flagged."""
+    from euclid_resolved.maps._shares import SHARES
+
     print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
+    if count.bits:
+        print(f"  {SHARES}")
     for name, number in count.bits.items():
-        print(f"  {name}: {100 * number / count.pixels:.1f} % of all pixels")
+        print(f"  {name}: {100 * number / count.pixels:.1f} %")
     if count.judged:
         outside = 100 * count.extrapolated / count.judged
         print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")

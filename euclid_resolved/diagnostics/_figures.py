@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved._checks import check_type
+from euclid_resolved.diagnostics._panels import (
+    METRIC_LABELS,
+    bars,
+    by_property,
+    numbers,
+    own_panel,
+    panels,
+    properties_of,
+    rows_of,
+)
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.plotting._maps import own_figure
 from euclid_resolved.plotting._style import (
-    BAND_COLOURS,
     ORANGE,
     PREDICTED,
     RED,
@@ -23,7 +32,7 @@ from euclid_resolved.plotting._style import (
 )
 
 if TYPE_CHECKING:
-    from astropy.table import QTable, Table
+    from astropy.table import QTable
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
@@ -32,52 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
 
 
-METRIC_LABELS = {
-    "r2": r"$R^2$",
-    "rmse": "RMSE [dex]",
-    "nmad": "NMAD [dex]",
-    "bias": "bias [dex]",
-    "outlier_fraction": r"$f_\mathrm{out}$",
-    "pearson": r"Pearson $\rho$",
-}
 _LINES = ("-", "--", "-.", ":")
-
-
-def numbers(column: Any) -> np.ndarray:
-    return np.asarray(getattr(column, "value", column), float)
-
-
-def symbol(name: str) -> str:
-    return f"${get_property(name).symbol}$"
-
-
-def properties_of(table: Table) -> list[str]:
-    return list(dict.fromkeys(str(name) for name in table["property"]))
-
-
-def rows_of(table: Table, name: str) -> Table:
-    return table[np.asarray(table["property"]) == name]
-
-
-def panels(
-    n: int, width: float = 3.4, height: float = 3.0, figure: Figure | SubFigure | None = None, **options: Any
-) -> tuple[Figure, np.ndarray]:
-    """A row of `n` panels in a figure, a new one where none is given."""
-    figure = own_figure(figure, (width * n, height))
-    return figure, figure.subplots(1, n, squeeze=False, **options)
-
-
-def own_panel(ax: Axes | None, width: float, height: float) -> Any:
-    """The axes that were given, or those of a new figure."""
-    return panels(1, width, height)[1][0][0] if ax is None else ax
-
-
-def _bars(axis, labels, values, errors=None):
-    colours = [BAND_COLOURS.get(label, "0.5") for label in labels]
-    axis.barh(range(len(labels)), values, xerr=errors, color=colours, height=0.7, error_kw={"lw": 1})
-    axis.set_yticks(range(len(labels)), labels)
-    axis.invert_yaxis()
-    axis.axvline(0, color="black", lw=0.8)
 
 
 def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -105,17 +69,15 @@ def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) 
     >>> figure = plot_importance(impurity_importance(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("importance.png")
     """
-    names = properties_of(table)
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
         part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
         values = 100 * numbers(part["importance"])
-        _bars(axis, [str(c) for c in part["column"]], values)
+        bars(axis, part["column"], values)
         for i, value in enumerate(values):
             if np.isfinite(value):
                 axis.text(value, i, f" {value:.1f}", va="center", size="small")
-        axis.set(title=symbol(name), xlabel="importance [%]")
+        axis.set_xlabel("importance [%]")
         if np.isfinite(values).any():
             axis.set_xlim(0, max(np.nanmax(values) * 1.2, 1))
         else:
@@ -147,14 +109,13 @@ def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Fig
     >>> figure = plot_lofo(lofo(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("lofo.png")
     """
-    names, metric = properties_of(table), table.meta.get("metric", "rmse")
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
+    metric = table.meta.get("metric", "rmse")
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
         part = part[np.asarray(part["left_out"]) != "none"]
-        _bars(axis, [str(b) for b in part["left_out"]], 100 * numbers(part["lofo_relative"]))
+        bars(axis, part["left_out"], 100 * numbers(part["lofo_relative"]))
         label = METRIC_LABELS.get(metric, metric).split(" [")[0]
-        axis.set(title=symbol(name), xlabel=f"change of {label} without the band [%]", ylabel="left out")
+        axis.set(xlabel=f"change of {label} without the band [%]", ylabel="left out")
     return figure
 
 
@@ -183,16 +144,15 @@ def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None)
     >>> figure = plot_permutation(permutation_importance(model, galaxies[:3], galaxies[3:], repeats=2))
     >>> figure.savefig("permutation.png")
     """
-    names, metric = properties_of(table), table.meta.get("metric", "r2")
-    figure, axes = panels(len(names), figure=figure)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = rows_of(table, name)
-        _bars(axis, [str(b) for b in part["band"]], numbers(part["importance"]))
+    metric = table.meta.get("metric", "r2")
+    figure, each = by_property(table, figure)
+    for axis, _, part in each:
+        bars(axis, part["band"], numbers(part["importance"]))
         within = numbers(part["importance_within"])
         axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
         label = METRIC_LABELS.get(metric, metric)
-        axis.set(title=symbol(name), xlabel=f"loss in {label} when shuffled", ylabel="band")
-    axes[0][0].legend(frameon=False, fontsize="small")
+        axis.set(xlabel=f"loss in {label} when shuffled", ylabel="band")
+    figure.axes[0].legend(frameon=False, fontsize="small")
     return figure
 
 
@@ -223,10 +183,7 @@ def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
     >>> figure.savefig("shuffle.png")
     """
     axis = own_panel(ax, 5.4, 2.4)
-    axis.barh(range(len(table)), numbers(table["r2"]), color=[ORANGE, "0.6", "0.3"][: len(table)])
-    axis.set_yticks(range(len(table)), [str(c) for c in table["case"]])
-    axis.invert_yaxis()
-    axis.axvline(0, color="black", lw=0.8)
+    bars(axis, table["case"], numbers(table["r2"]), [ORANGE, "0.6", "0.3"][: len(table)])
     axis.set_xlabel(r"$R^2$ of metallicity on the test galaxies")
     return axis.figure
 

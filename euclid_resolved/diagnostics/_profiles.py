@@ -11,7 +11,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
-from euclid_resolved.maps._profiles import orientation, radial_profile
+from euclid_resolved.maps._profiles import inside, orientation, radial_profile
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -48,7 +48,7 @@ def radial_profiles(
     inclination, position_angle : `~astropy.units.Quantity`, float or "image", optional
         Of all galaxies, a number in degrees; ``"image"`` takes
         `~euclid_resolved.maps.orientation` of each.
-    region : str or `~regions.Region`, optional
+    region : optional
         Use only pixels at least half inside: a DS9 file, or what else
         `~euclid_resolved.maps.region_weights` takes.
 
@@ -69,7 +69,6 @@ def radial_profiles(
     ['galaxy', 'property', 'radius', 'n_pixels']
     """
     from euclid_resolved.diagnostics._contract import finish
-    from euclid_resolved.maps._region_pixels import region_weights
     from euclid_resolved.training._sample import Pixels
 
     if isinstance(test, Pixels):
@@ -83,7 +82,7 @@ def radial_profiles(
         for name, predicted in model.predict_maps(image).items():
             known = ~np.asarray(predicted.mask, bool)
             if region is not None:
-                known &= region_weights(predicted, region) >= 0.5
+                known &= inside(predicted, region)
             options = {"position_angle": angle, "inclination": tilt, "where": known}
             profiles = [radial_profile(map_, width, **options) for map_ in (truth[name], predicted)]
             found = profiles[0]["radius"].unit

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.diagnostics._figures import numbers, own_panel, properties_of, rows_of, symbol
+from euclid_resolved.diagnostics._panels import (
+    bars,
+    name_properties,
+    numbers,
+    own_panel,
+    properties_of,
+    rows_of,
+    symbol,
+)
 from euclid_resolved.plotting._style import BLUE, PROPERTY_COLOURS, RED
 
 if TYPE_CHECKING:
@@ -94,7 +102,7 @@ def plot_runs(table: QTable, *, ax: Axes | None = None) -> Figure:
         else:
             error = numbers(part["r2_scatter"])
             axis.errorbar([i], numbers(part["r2"]), yerr=error, fmt="o", color=colour, capsize=3)
-    axis.set_xticks(range(len(names)), [symbol(name) for name in names])
+    name_properties(axis, names)
     axis.set(ylabel=r"$R^2$", xlim=(-0.6, len(names) - 0.4))
     return axis.figure
 
@@ -130,7 +138,7 @@ def plot_sample_bias(table: QTable, *, ax: Axes | None = None) -> Figure:
     for which, shift, colour in (("training", -0.18, "0.7"), ("test", 0.18, BLUE)):
         part = table[np.asarray(table["set"]) == which]
         axis.bar(np.arange(len(names)) + shift, numbers(part["r2"]), 0.34, color=colour, label=which)
-    axis.set_xticks(range(len(names)), [symbol(name) for name in names])
+    name_properties(axis, names)
     axis.set_ylabel(r"$R^2$")
     axis.legend(frameon=False)
     return axis.figure
@@ -164,9 +172,7 @@ def plot_colour_recovery(table: QTable, *, ax: Axes | None = None) -> Figure:
     """
     axis = own_panel(ax, 4.6, 3.0)
     missing = np.maximum(1 - numbers(table["r2"]), 1e-7)
-    axis.barh(range(len(table)), missing, color="0.5")
-    axis.set_yticks(range(len(table)), [str(c) for c in table["colour"]])
-    axis.invert_yaxis()
+    bars(axis, table["colour"], missing)
     axis.axvline(0.002, color=RED, ls="--", lw=1, label=r"published: $R^2\geq0.998$")
     axis.set(xscale="log", xlabel=r"$1-R^2$")
     axis.legend(frameon=False, fontsize="small")

@@ -223,12 +223,11 @@ def arrange(trees):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from euclid_resolved.estimators._forest import arrange, walk
+    >>> from euclid_resolved.estimators import arrange
     >>> tree = ([1, -1, -1], [2, 0, 0], [1, 0, 0], [0.5, 0.75, 0.25])  # column 1 <= 0.5: to node 2
-    >>> feature, right, value = arrange([tree]).tree(0)
-    >>> walk(np.array([[0.0, 0.2], [0.0, 0.8]], np.float32), feature, right, value)
-    array([0.25, 0.75])
+    >>> feature, right, value = arrange([tree]).tree(0)  # the left child now follows its parent
+    >>> print(feature, right, value)
+    [ 1 -1 -1] [2 0 0] [0.5  0.25 0.75]
     """
     return join([_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees])[0]
 

@@ -1,5 +1,6 @@
 from ._background import subtract_background as subtract_background
 from ._binning import bin_voronoi as bin_voronoi
+from ._compact import mask_compact as mask_compact
 from ._crop import crop as crop
 from ._distance import set_distance as set_distance
 from ._extinction import correct_extinction as correct_extinction, query_ebv as query_ebv

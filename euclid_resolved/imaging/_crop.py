@@ -12,8 +12,8 @@ from euclid_resolved.imaging._steps import history, mask_reasons, planes
 __all__ = ["crop"]
 
 
-def crop(image, position=None, size=None):
-    """Cut a square of the sky out of an image.
+def crop(image, position=None, size=None, *, region=None):
+    """Cut a square of the sky out of an image, or the square around a region.
 
     Parameters
     ----------
@@ -22,6 +22,9 @@ def crop(image, position=None, size=None):
         Its centre; that of the image without it.
     size : `~astropy.units.Quantity` or number, optional
         Its side: an angle or length that fits the pixel scale, or pixels. The whole image without it.
+    region : optional
+        In place of both: the smallest square that holds what the region includes, see
+        `euclid_resolved.maps.region_weights`; what it excludes is not looked at.
 
     Returns
     -------
@@ -31,7 +34,8 @@ def crop(image, position=None, size=None):
     Raises
     ------
     InputError
-        If the position lies off the image, or the size does not fit the pixel scale.
+        If the position lies off the image, the size does not fit the pixel scale, or the region only
+        excludes.
 
     Examples
     --------
@@ -40,8 +44,14 @@ def crop(image, position=None, size=None):
     >>> image = example_galaxies(1, side=32)[0].image
     >>> crop(image, (10, 12), 8).shape
     (8, 8)
+    >>> crop(image, region="image; circle(11, 13, 3); -circle(11, 13, 1)").shape
+    (7, 7)
     """
     planes(image)
+    if region is not None:
+        if position is not None or size is not None:
+            raise InputError("give a position and a size, or a region, not both")
+        position, size = _around(region, image)
     x, y = position_in_pixels(image, position)
     if size is None:
         return image
@@ -52,7 +62,8 @@ def crop(image, position=None, size=None):
     if not min(sides) >= 1:
         raise InputError(f"a size of {size} is less than a pixel")
     sides = [round(side) for side in sides]
-    low = [int(np.floor(at - side / 2 + 0.5)) for at, side in zip((y, x), sides, strict=True)]
+    # Rounding first: the way through the sky and back must not move a cut by a row.
+    low = [int(np.floor(np.round(at - side / 2 + 0.5, 3))) for at, side in zip((y, x), sides, strict=True)]
     item = tuple(
         slice(max(0, a), min(n, a + side)) for a, n, side in zip(low, image.shape, sides, strict=True)
     )
@@ -61,3 +72,17 @@ def crop(image, position=None, size=None):
     meta = {"mask_reasons": reasons}
     meta["history"] = [*history(image), {"step": "crop", "settings": settings, "measured": {}}]
     return MultiBandImage(dict(cut), name=image.name, meta={**image.meta, **meta}, tolerance=np.inf)
+
+
+def _around(region, image):
+    """The centre and the side of the square that holds a region, on the sky where the region is."""
+    from regions import SkyRegion
+
+    from euclid_resolved.maps._region_shapes import field_around, shapes_of, square_around
+
+    if getattr(image.wcs, "has_celestial", False) and all(
+        isinstance(shape, SkyRegion) for shape in shapes_of(region).included
+    ):
+        return field_around(region)
+    x, y, side = square_around(region, image.wcs)
+    return (x, y), side

@@ -5,8 +5,10 @@ import textwrap
 import astropy.units as u
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._history import step_words
 from euclid_resolved.imaging._background import subtract_background
 from euclid_resolved.imaging._binning import bin_voronoi
+from euclid_resolved.imaging._compact import mask_compact
 from euclid_resolved.imaging._distance import set_distance
 from euclid_resolved.imaging._extinction import correct_extinction
 from euclid_resolved.imaging._masking import mask_neighbours, mask_saturated
@@ -30,8 +32,8 @@ def prepare(
         The galaxy; the source at the centre without it.
     background : str, optional
         ``"constant"`` or ``"mesh"``: subtract the sky, see `subtract_background`.
-    mask_stars : bool, optional
-        Mask saturated cores and every source but the target.
+    mask_stars : bool or "compact", optional
+        Mask saturated cores and every source but the target; or compact sources only, see `mask_compact`.
     match_psf : bool or "gaussian", optional
         Bring all bands to one PSF; with Gaussians of typical width where there are no PSFs.
     ebv : float, optional
@@ -51,8 +53,7 @@ def prepare(
     Examples
     --------
     >>> import astropy.units as u
-    >>> from euclid_resolved.imaging import prepare
-    >>> from euclid_resolved.imaging._prepare import describe_history
+    >>> from euclid_resolved.imaging import describe_history, prepare
     >>> from euclid_resolved.testing import example_galaxies
     >>> image = example_galaxies(1, side=32)[0].image
     >>> image.meta["pixel_scale"] = 0.1 * u.arcsec
@@ -67,7 +68,11 @@ def prepare(
     # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
     if background is not None:
         image = subtract_background(image, background)
-    if mask_stars:
+    if isinstance(mask_stars, str):
+        if mask_stars != "compact":
+            raise InputError(f"mask_stars is True, False or 'compact', got {mask_stars!r}")
+        image = mask_compact(image, target)
+    elif mask_stars:
         image = mask_neighbours(mask_saturated(image), target)
     if match_psf:
         image = match(image, psf=match_psf if isinstance(match_psf, str) else None)
@@ -103,16 +108,5 @@ def describe_history(image):
     ...     print(step)
     crop: x 10, y 12, size 8
     """
-    texts = [f"{entry['step']}: {_words(entry['measured'] or entry['settings'])}" for entry in history(image)]
+    texts = [step_words(entry, settings=False) for entry in history(image)]
     return [textwrap.fill(text, 100, subsequent_indent="    ", break_on_hyphens=False) for text in texts]
-
-
-def _words(values):
-    def word(value):
-        if isinstance(value, dict):
-            return f"({_words(value)})"
-        if isinstance(value, list):
-            return " ".join(map(word, value))
-        return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-    return ", ".join(f"{key} {word(value)}" for key, value in values.items())

@@ -14,9 +14,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane
+from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 
 MAX_BYTES = 4 * 2**30
@@ -101,6 +104,7 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
         header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
+    header.update(share_cards(flag_counts(quality), quality.size))
     hdus.append(fits.ImageHDU(quality.astype(">i4"), header))
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
     hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
@@ -112,6 +116,29 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     for hdu in hdulist if checksums else ():
         hdu.add_checksum()
     return hdulist
+
+
+def share_cards(counts, pixels):
+    """The cards that say for which share of the pixels each flag is the first.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        From `euclid_resolved.maps._shares.flag_counts`.
+    pixels : int
+
+    Returns
+    -------
+    cards : dict of str to (float, str)
+        A card for every flag.
+    """
+    return {
+        f"QPCT{bit.value}": (
+            round(100 * counts.get(bit.name, 0) / pixels, 4),
+            "% of pixels, as their first flag",
+        )
+        for bit in Quality
+    }
 
 
 def write_fits(path, maps, *, overwrite=False, cards=None):
@@ -212,10 +239,11 @@ def _map_hdus(name, spatial_map):
         header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
     for key, card in _CARDS.items():
         if isinstance(spatial_map.meta.get(key), str):
-            header[card] = _escape(spatial_map.meta[key])
+            header[card] = escape(spatial_map.meta[key])
     for key, (card, meaning) in _NUMBERS.items():
         if isinstance(spatial_map.meta.get(key), float):
             header[card] = (spatial_map.meta[key], meaning)
+    header.extend(done_cards(spatial_map.meta))
     hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
     if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
         try:
@@ -254,7 +282,7 @@ def _header(spatial_map, extname, name):
     header = fits.Header()
     header["EXTNAME"] = extname
     if extname == name.upper() and extname.lower() != name:
-        header["MAPNAME"] = _escape(name)
+        header["MAPNAME"] = escape(name)
     if spatial_map.wcs is not None:
         header.update(wcs_to_header(spatial_map.wcs, spatial_map.data.shape, name))
     scale = spatial_map.meta.get("pixel_scale")
@@ -262,7 +290,7 @@ def _header(spatial_map, extname, name):
         unit = u.pc if scale.unit.is_equivalent(u.pc) else u.arcsec
         header["PIXSCALE"] = (scale.to_value(unit), f"[{unit}] side of a pixel")
         header["PIXSUNIT"] = unit.to_string()
-    header["CREATOR"] = _escape(f"euclid_resolved {__version__}")
+    header["CREATOR"] = escape(f"euclid_resolved {__version__}")
     header["DATE"] = (datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "when this was written (UTC)")
     return header
 
@@ -275,16 +303,6 @@ def _fits_unit(unit, name):
     except (ValueError, TypeError):  # UnitScaleError, and units that FITS does not know
         pass
     raise InputError(f"{name}: FITS has no way to write the unit {unit}; convert the map to another one")
-
-
-def _escape(text):
-    """Text that a card can hold: ASCII without what FITS gives a meaning to, and it comes back."""
-    text = text.encode("unicode_escape").decode("ascii").replace("'", "\\x27").replace("&", "\\x26")
-    return text[:-1] + "\\x20" if text.endswith(" ") else text
-
-
-def _unescape(text):
-    return text.encode("ascii").decode("unicode_escape")
 
 
 def _check(hdulist, max_bytes):
@@ -317,14 +335,15 @@ def _maps(hdulist):
         header, meta = hdu.header, {}
         for key, card in _CARDS.items():
             if isinstance(header.get(card), str):
-                meta[key] = _unescape(header[card])
+                meta[key] = unescape(header[card])
+        meta.update(done_meta(header))
         meta |= {key: float(header[card]) for key, (card, _) in _NUMBERS.items() if card in header}
         if bins is not None and bins.shape == hdu.data.shape[-2:]:
             meta["bins"] = bins.copy()
         if "PIXSCALE" in header and "PIXSUNIT" in header:
             meta["pixel_scale"] = u.Quantity(header["PIXSCALE"], header["PIXSUNIT"])
         unit = u.Unit(header["BUNIT"], format="fits") if "BUNIT" in header else None
-        name = _unescape(header["MAPNAME"]) if "MAPNAME" in header else extname.lower()
+        name = unescape(header["MAPNAME"]) if "MAPNAME" in header else extname.lower()
         error = images.get(extname + _ERROR)
         planes = {plane: images.get(extname + ending) for ending, plane in _PLANES.items()}
         planes = {plane: hdu for plane, hdu in planes.items() if hdu is not None}

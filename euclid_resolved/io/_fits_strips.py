@@ -103,14 +103,17 @@ class StripFile:
                 sums.append(datasum(file.read((stop - start) * width)))
         return sums
 
-    def finish(self, sums):
+    def finish(self, sums, cards):
         """Write the headers, with CHECKSUM and DATASUM.
 
         Parameters
         ----------
         sums : iterable of list of int
             What `datasum` gave for the planes of every strip.
+        cards : dict
+            What the header of the last image says of all its pixels, in cards that it has.
         """
+        self.headers[-1].update(cards)
         with open(self.path, "rb+") as file:
             for header, offset, parts in zip(
                 self.headers, self.offsets, zip(*sums, strict=True), strict=True

@@ -17,7 +17,7 @@ _GALAXY = re.compile(r"TNG\d+_O[1-5]")
 
 def open_image(
     source, bands=None, *, zero_point=None, flag_bits=None, hdu=None, pixel_scale=None, align=False,
-    position=None, size=None, region=None, distance=None, scale=None, **preparation,
+    position=None, size=None, region=None, mask_stars=None, distance=None, scale=None, **preparation,
 ):  # fmt: skip
     """Open an image, cut out a field and prepare it, all said in plain text and numbers.
 
@@ -39,7 +39,11 @@ def open_image(
     size : float, optional
         Side of the field, arcsec.
     region : str, optional
-        A DS9 region or its file, in place of `position` and `size`.
+        A DS9 region or its file, in place of `position` and `size`: the square around what it includes.
+        On the sky for mosaics.
+    mask_stars : bool, optional
+        True masks every source but the target, False nothing. Without it compact sources
+        (`euclid_resolved.imaging.mask_compact`) are masked in images of the sky, which have sky coordinates.
     distance : float, optional
         Mpc.
     scale : float, optional
@@ -82,10 +86,22 @@ def open_image(
         image = _field(source, bands, position, None if size is None else size * u.arcsec, region, reading)
     return prepare(
         image,
+        mask_stars=stars_by_default(image) if mask_stars is None else mask_stars,
         distance=None if distance is None else distance * u.Mpc,
         scale=None if scale is None else scale * u.pc,
         **preparation,
     )
+
+
+def stars_by_default(image):
+    """What `mask_stars` is where nothing was said: "compact" in an image of the sky, else False."""
+    from euclid_resolved.imaging._compact import widths_are_known
+
+    steps = {entry.get("step") for entry in image.meta.get("history", ())}
+    sky = getattr(image.wcs, "has_celestial", False)
+    # After these the PSF, or the pixel, is no longer what the width of a star is held against.
+    done = steps & {"compact", "neighbours", "psf", "resample", "binning"}
+    return "compact" if sky and not done and widths_are_known(image) else False
 
 
 def _whole(source, bands, reading):
@@ -108,14 +124,13 @@ def _whole(source, bands, reading):
 def _field(source, bands, position, size, region, reading):
     from euclid_resolved.imaging._crop import crop
     from euclid_resolved.io.euclid._mosaic import read_mosaics
-    from euclid_resolved.io.euclid._window import field_of
 
     if _is_path(source) and Path(source).is_dir() and any(Path(source).rglob("EUC_MER_*")):
         reading = {name: value for name, value in reading.items() if name != "align"}  # tiles always are
         unused = {name: value for name, value in reading.items() if name in ("hdu", "pixel_scale")}
         _refuse(source, unused, "mosaics have one image a file, and a WCS")
         return read_mosaics(source, position, size, region=region, bands=bands, **reading)
-    return crop(_whole(source, bands, reading), *field_of(position, size, region))
+    return crop(_whole(source, bands, reading), position, size, region=region)
 
 
 def _refuse(source, reading, why):

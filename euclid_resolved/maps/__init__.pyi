@@ -8,9 +8,9 @@ from ._properties import (
 )
 from ._region_pixels import (
     annulus as annulus,
-    read_region as read_region,
     region_weights as region_weights,
 )
+from ._region_shapes import read_region as read_region
 from ._regions import (
     RegionValue as RegionValue,
     mean as mean,

@@ -11,7 +11,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides, stretch
 from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio
 from euclid_resolved.images._sources import label_at, segments_above, significance, smooth
-from euclid_resolved.maps._region_pixels import ellipse_in_pixels
+from euclid_resolved.maps._region_pixels import ellipse_in_pixels, region_weights
 
 __all__ = ["orientation", "radial_profile"]
 
@@ -38,8 +38,9 @@ def radial_profile(
     inclination : `~astropy.units.Quantity` or float, optional
         The annuli are circles seen at this inclination (0 is face-on, thin disc); a plain number is in
         degrees.
-    where : `~numpy.ndarray` of bool, optional
-        Use only these pixels.
+    where : optional
+        Use only these pixels: a bool array, or those at least half inside a region, see
+        `euclid_resolved.maps.region_weights`.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def radial_profile(
     if map_.mask is not None:
         bad |= np.asarray(map_.mask, bool)
     if where is not None:
-        bad |= ~where
+        bad |= ~inside(map_, where)
     rows = []
     for i in range(int(np.ceil(reach / width))):
         inner, outer = i * width, (i + 1) * width
@@ -100,6 +101,13 @@ def radial_profile(
     for name in ("median", "p16", "p84"):
         table[name] = table[name] * (map_.unit or u.dimensionless_unscaled)
     return table
+
+
+def inside(map_, where):
+    """The pixels at least half inside a region; of a bool array, which may be empty, those that are true."""
+    if isinstance(where, np.ndarray) and not where.any():
+        return np.zeros(map_.data.shape, bool)
+    return region_weights(map_, where) >= 0.5
 
 
 def orientation(image, band="HE", clip=None):

@@ -2,56 +2,27 @@
 
 import astropy.units as u
 import numpy as np
+from regions import (
+    CircleAnnulusPixelRegion,
+    CirclePixelRegion,
+    EllipseAnnulusPixelRegion,
+    EllipsePixelRegion,
+    PixCoord,
+    RectangleAnnulusPixelRegion,
+    RectanglePixelRegion,
+    SkyRegion,
+)
 
 from euclid_resolved._checks import check_angle
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio, size_in_pixels
+from euclid_resolved.maps._region_shapes import describe_region, in_pixels, shapes_of
 
-__all__ = ["annulus", "read_region", "region_weights"]
+__all__ = ["annulus", "region_weights"]
 
-
-def read_region(source):
-    """One region from a DS9 file or text.
-
-    Parameters
-    ----------
-    source : path-like or str
-        A file, or the text itself, for example ``"fk5; circle(63.1, -49.5, 5\\")"``.
-
-    Returns
-    -------
-    region : `~regions.Region`
-        Where there are several, the first; those after it that are excluded are not looked at.
-
-    Raises
-    ------
-    InputError
-        If nothing can be read.
-
-    Examples
-    --------
-    >>> from euclid_resolved.maps import read_region
-    >>> region = read_region("image; circle(10, 12, 3)")
-    >>> region.center.x, region.radius
-    (9.0, 3.0)
-    """
-    from pathlib import Path
-
-    from regions import Regions
-
-    text = str(source)
-    try:
-        is_file = Path(text).is_file()
-    except OSError:  # the text of a region can be too long for a name
-        is_file = False
-    try:
-        found = Regions.read(text, format="ds9") if is_file else Regions.parse(text, format="ds9")
-    except Exception as error:  # the parser raises many types
-        raise InputError(f"{text}: no DS9 region can be read: {error}") from error
-    if not len(found):
-        raise InputError(f"{text}: there is no DS9 region in it, and no file of that name")
-    return found[0]
+SAMPLES = 32  # points along the side of a pixel that the edges of several shapes cross
+AT_ONCE = 1000  # such pixels, of 16 kB each
 
 
 def region_weights(map_, where=None):
@@ -61,19 +32,22 @@ def region_weights(map_, where=None):
     ----------
     map_ : `~euclid_resolved.SpatialMap`, or anything with ``data`` and ``wcs``
     where : optional
-        A region of the package ``regions`` on the sky or in pixels; a DS9 file or text; a photutils
-        aperture (`annulus`); or a bool array. The whole map without it.
+        A DS9 file or text; a region of the package ``regions`` on the sky or in pixels, or several; a
+        photutils aperture (`annulus`); or a bool array. The whole map without it. Several shapes are the
+        union of those included, less those excluded (a leading minus in DS9), in whatever order; shapes
+        that are only excluded leave the rest of the map.
 
     Returns
     -------
     weights : `~numpy.ndarray`
-        float, from 0 to 1, exact for circles, ellipses and rectangles.
+        float, from 0 to 1; no part of a pixel counts twice. Exact to rounding, or to a thousandth of a
+        pixel where the edges of two shapes cross one.
 
     Raises
     ------
     InputError
-        If the region is of no known kind, lies off the map, or is on the sky where the map has no
-        celestial WCS.
+        If the region is of no known kind, lies off the map, has a shape without area (point, line,
+        text), or is on the sky where the map has no celestial WCS.
 
     Examples
     --------
@@ -83,6 +57,8 @@ def region_weights(map_, where=None):
     >>> age = SpatialMap(np.ones((9, 9)), property="stellar_age")
     >>> print(f"{region_weights(age, 'image; circle(5, 5, 2)').sum():.3f}")
     12.566
+    >>> print(f"{region_weights(age, 'image; circle(5, 5, 2); -circle(5, 5, 1)').sum():.3f}")
+    9.425
     """
     shape = map_.data.shape
     if where is None:
@@ -90,45 +66,112 @@ def region_weights(map_, where=None):
     if isinstance(where, np.ndarray):
         if where.shape != shape or where.dtype != bool:
             raise InputError(f"a region array must be bool of shape {shape}, got {where.dtype} {where.shape}")
-        weights = where.astype(float)
-    else:
-        region = read_region(where) if isinstance(where, str) or hasattr(where, "__fspath__") else where
-        weights = _drawn(_in_pixels(region, map_), shape)
+        if not where.any():
+            raise InputError(f"the region lies off the map: none of its {where.size} pixels is in it")
+        return where.astype(float)
+    shapes = shapes_of(where)
+    included, excluded = (_drawn_all(part, map_) for part in (shapes.included, shapes.excluded))
+    if shapes.included and not any(weight.any() for _, weight in included):
+        raise InputError(
+            f"the region {describe_region(where)} lies off the map, whose shape is {shape}: no pixel is in it"
+        )
+    weights = _combined(included, excluded, shape)
     if not weights.any():
-        raise InputError(f"the region {_describe(where)} lies off the map, whose shape is {shape}")
+        raise InputError(f"the region {describe_region(where)} excludes all that it includes")
     return weights
 
 
-def _in_pixels(region, map_):
-    if hasattr(region, "to_pixel"):  # SkyRegion, SkyAperture
-        if not getattr(map_.wcs, "has_celestial", False):
-            raise InputError("a region on the sky needs a map with a celestial WCS; give one in pixels")
-        if not hasattr(region, "vertices") and not np.array_equal(stretch(map_), np.eye(2)):
+def _drawn_all(shapes, map_):
+    """Each shape in pixels, with the part of every pixel that it covers."""
+    square = np.array_equal(stretch(map_), np.eye(2))
+    for shape in shapes:
+        if isinstance(shape, SkyRegion) and not hasattr(shape, "vertices") and not square:
             raise InputError(
-                f"{type(region).__name__}: shapes on the sky are drawn on square pixels only; use resample "
+                f"{type(shape).__name__}: shapes on the sky are drawn on square pixels only; use resample "
                 "with an angle on the image first, or a polygon"
             )
-        region = region.to_pixel(map_.wcs)
-    if not hasattr(region, "to_mask"):
-        raise InputError(
-            f"a region (regions, DS9, photutils) or bool array is needed, got {type(region).__name__}"
-        )
-    return region
+    shapes = [in_pixels(shape, map_.wcs) for shape in shapes]
+    return [(shape, _drawn(shape, map_.data.shape)) for shape in shapes]
 
 
 def _drawn(region, shape):
+    """The part of every pixel that a shape covers."""
+    if (parts := _outer_and_inner(region)) is not None:
+        return np.clip(_drawn(parts[0], shape) - _drawn(parts[1], shape), 0, 1)
     try:
-        mask = region.to_mask(mode="exact") if hasattr(region, "meta") else region.to_mask(method="exact")
-    except NotImplementedError:  # polygons
-        mask = region.to_mask(mode="subpixels", subpixels=10)
+        image = region.to_mask(mode="exact").to_image(shape)
+    except NotImplementedError:  # what is put together of several
+        return _sampled(lambda x, y: region.contains(PixCoord(x, y)), _touched(region, shape))
     except ValueError as error:
-        raise InputError(f"the region {_describe(region)} cannot be drawn: {error}") from error
-    image = mask.to_image(shape)
-    return np.zeros(shape) if image is None else np.asarray(image, float)
+        raise InputError(f"the region {describe_region(region)} cannot be drawn: {error}") from error
+    return np.zeros(shape) if image is None else np.clip(image, 0, 1)
 
 
-def _describe(where):
-    return " ".join(str(where).split())[:120]
+def _touched(region, shape):
+    """The pixels of the box around a shape."""
+    inside, box = np.zeros(shape, bool), region.bounding_box
+    inside[max(box.iymin, 0) : max(box.iymax, 0), max(box.ixmin, 0) : max(box.ixmax, 0)] = True
+    return inside
+
+
+def _outer_and_inner(region):
+    """The shapes between whose edges an annulus lies, or None of another shape."""
+    if isinstance(region, CircleAnnulusPixelRegion):
+        return [CirclePixelRegion(region.center, r) for r in (region.outer_radius, region.inner_radius)]
+    kind = {
+        EllipseAnnulusPixelRegion: EllipsePixelRegion,
+        RectangleAnnulusPixelRegion: RectanglePixelRegion,
+    }.get(type(region))
+    if kind is None:
+        return None
+    sizes = (region.outer_width, region.outer_height), (region.inner_width, region.inner_height)
+    return [kind(region.center, *size, angle=region.angle) for size in sizes]
+
+
+def _combined(included, excluded, shape):
+    """The part of every pixel in the union of what is included, less what is excluded."""
+    weights, partial = np.zeros(shape), np.zeros(shape, int)
+    if not included:
+        weights[:] = 1.0
+    for _, weight in included:
+        weights = np.maximum(weights, weight)
+        partial += _is_partial(weight)
+    for _, weight in excluded:
+        weights = np.minimum(weights, 1 - weight)
+        partial += _is_partial(weight)
+    # Where edges of two shapes cross a pixel its parts are not known from theirs: nothing may count twice.
+    crossed = partial > 1
+    if not crossed.any():
+        return weights
+
+    def inside(x, y):
+        where = PixCoord(x, y)
+        kept = np.full(x.shape, not included)
+        for region, _ in included:
+            kept |= region.contains(where)
+        for region, _ in excluded:
+            kept &= ~region.contains(where)
+        return kept
+
+    return np.where(crossed, _sampled(inside, crossed), weights)
+
+
+def _is_partial(weight):
+    # Whole pixels come out as whole but for rounding.
+    return (weight > 1e-9) & (weight < 1 - 1e-9)
+
+
+def _sampled(inside, pixels):
+    """The part of some pixels for which `inside(x, y)` is true, from a fine raster in each; 0 elsewhere."""
+    weights = np.zeros(pixels.shape)
+    raster = (np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5
+    dy, dx = (offset.ravel() for offset in np.meshgrid(raster, raster, indexing="ij"))
+    rows, columns = np.nonzero(pixels)
+    for start in range(0, len(rows), AT_ONCE):
+        y, x = rows[start : start + AT_ONCE], columns[start : start + AT_ONCE]
+        found = np.asarray(inside(x[:, None] + dx, y[:, None] + dy), bool)
+        weights[y, x] = found.reshape(len(y), -1).mean(axis=1)
+    return weights
 
 
 def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclination=0 * u.deg):

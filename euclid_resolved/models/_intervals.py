@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 __all__ = ["Interval"]
 
@@ -158,7 +155,9 @@ class Interval:
         """
         low, high = self.offsets(light, noise)
         linear = 10 ** np.asarray(estimate, np.float64)
-        error = linear * (10 ** (np.asarray(truth, np.float64) - estimate) - 10 ** self.to_mean(light, noise))
+        to_mean = self.to_mean(light, noise)
+        expected = 1.0 if to_mean is None else 10**to_mean
+        error = linear * (10 ** (np.asarray(truth, np.float64) - estimate) - expected)
         sigma = linear * (10**high - 10**low) / 2
         number = np.unique(groups, return_inverse=True)[1]
         sums, whole, squares = (np.bincount(number, each) for each in (error, sigma, sigma**2))
@@ -213,14 +212,14 @@ class Interval:
         i = np.searchsorted(self.brightness, x)
         return i, (sn[:, None] > self.noise[i]).sum(axis=1)
 
-    def to_tree(self) -> dict[str, np.ndarray]:
+    def to_tree(self) -> dict[str, Any]:
         """The interval as a dict of arrays."""
         tree = {name: getattr(self, name) for name in ("levels", "brightness", "noise", "low", "high")}
         known = {"mean": self.mean, "shared": self.shared}
         return tree | {name: value for name, value in known.items() if value is not None}
 
     @classmethod
-    def from_tree(cls, tree: Mapping[str, ArrayLike]) -> Interval:
+    def from_tree(cls, tree: Mapping[str, Any]) -> Interval:
         """The interval from what `to_tree` gave; nothing in it is trusted.
 
         Parameters

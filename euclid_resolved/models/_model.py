@@ -288,7 +288,8 @@ class Model(HasCard):
             pixels = np.flatnonzero(good) + first_row * good.shape[1]
             scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
         meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
-        meta.update({key: image.meta[key] for key in ("pixel_scale", "history", "bins") if key in image.meta})
+        kept = ("pixel_scale", "history", "redshift", "distance", "bins")
+        meta.update({key: image.meta[key] for key in kept if key in image.meta})
         meta.update(self._spread_of_noise(image))
         common = self._common(outputs, brightness, image, good)
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})

@@ -19,6 +19,7 @@ from euclid_resolved.images._noise import image_noise
 from euclid_resolved.images._pixels import pixel_sides
 from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.maps._properties import get_property
+from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._style import COLOUR_MAPS
@@ -201,7 +202,6 @@ def _image(image: MultiBandImage):
 @_make.register
 def _map(map_: SpatialMap):
     """Its picture, values, quality in words, and where it comes from."""
-
     name = map_.property.name if map_.property else ""
     good = np.isfinite(map_.data)
     if map_.mask is not None:
@@ -225,13 +225,12 @@ def _map(map_: SpatialMap):
         ("trained on", meta["training_set"]),
         ("trust", meta["trust"]),
     ]
-    flags = []
-    for bit in Quality:
-        count = int(np.count_nonzero(map_.quality & int(bit)))
-        if count:
-            flags.append((bit.name, _percent(count, map_.data.size), bit.meaning))
+    flags = [
+        (name, _percent(count, map_.data.size), Quality[name].meaning)
+        for name, count in flag_counts(map_.quality).items()
+    ]
     picture = _picture(map_.data, good, COLOUR_MAPS.get(name, "viridis"), map_.label, (1, 99))
-    quality = _grid(("quality", "pixels", "meaning"), flags) if flags else ""
+    quality = _grid(("first flag", "pixels", "meaning"), flags) if flags else ""
     return _frame("SpatialMap", f"{map_.label} {meta['name']}", picture, _rows(rows), quality)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from euclid_resolved._checks import check_name, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.maps._spatial_map import PLANES, SpatialMap
+from euclid_resolved.maps._shares import FIRST, SHARES, first_flags, flag_counts
+from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
 from euclid_resolved.plotting._style import COLOUR_MAPS, NO_VALUE, QUALITY_COLOURS, axis_label
 
@@ -39,9 +40,17 @@ def logarithm(map_: SpatialMap) -> np.ndarray:
 
 
 def robust_limits(*arrays: np.ndarray, outer: tuple[float, float] = (1, 99)) -> tuple[float, float]:
-    """Colour limits at two percentiles of all values."""
+    """Colour limits at two percentiles of all values; values that differ by rounding only have one colour."""
     values = np.concatenate([a[np.isfinite(a)] for a in arrays])
-    return tuple(np.percentile(values, outer)) if values.size else (0.0, 1.0)
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, outer)
+    size = max(abs(low), abs(high))
+    # Single precision, and a few steps with it.
+    if high - low > 1e-5 * size:
+        return low, high
+    middle, width = (low + high) / 2, 0.05 * size or 0.05
+    return middle - width, middle + width
 
 
 def show(
@@ -205,24 +214,18 @@ def plot_uncertainty(
     return axes
 
 
-def quality_kinds(map_: SpatialMap) -> np.ndarray:
-    """For every pixel the number of the first of its flags in `QUALITY_COLOURS`, from 1; 0 without any."""
-    first = np.zeros(map_.shape, int)
-    for i, bit in reversed(list(enumerate(QUALITY_COLOURS, 1))):
-        first[(map_.quality & bit) != 0] = i
-    return first
-
-
 def quality_legend(map_: SpatialMap) -> list[Patch]:
     """Patches that say what the colours of `plot_quality` mean, with shares that add up to 100 %."""
     from matplotlib.patches import Patch
 
-    share = np.bincount(quality_kinds(map_).ravel(), minlength=len(QUALITY_COLOURS) + 1) / map_.data.size
-    texts = ["no remark", *(f"{bit.name}: {bit.meaning}" for bit in QUALITY_COLOURS)]
+    counts = flag_counts(map_.quality)
+    rows = [("white", map_.data.size - sum(counts.values()), "no remark")]
+    for name, count in counts.items():
+        rows.append((QUALITY_COLOURS[Quality[name]], count, f"{name}: {Quality[name].meaning}"))
     return [
-        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * part:.1f} % {text}")
-        for colour, part, text in zip(("white", *QUALITY_COLOURS.values()), share, texts, strict=True)
-        if part
+        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * count / map_.data.size:.1f} % {text}")
+        for colour, count, text in rows
+        if count
     ]
 
 
@@ -262,11 +265,12 @@ def plot_quality(
 
     check_type(map_, SpatialMap, _OTHERS)
     axes = own_axes(map_, ax, figsize)
-    colours = np.array([to_rgb(colour) for colour in ("white", *QUALITY_COLOURS.values())])
-    axes.imshow(colours[quality_kinds(map_)], **_raster(axes))
+    colours = np.array([to_rgb("white"), *(to_rgb(QUALITY_COLOURS[bit]) for bit in FIRST)])
+    axes.imshow(colours[first_flags(map_.quality)], **_raster(axes))
     axes.set_title("quality" if title is None else title, size="medium")
     if legend:
         place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12)}
+        place |= {"title": SHARES, "title_fontsize": "x-small"}
         axes.legend(handles=quality_legend(map_), frameon=False, fontsize="x-small", **place)
     return axes
 

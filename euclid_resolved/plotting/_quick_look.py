@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.maps._shares import SHARES
 from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._maps import (
     own_figure,
@@ -44,7 +45,7 @@ def quicklook(
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
-        For example the path of a cut-out.
+        For example the path of a cut-out, in which compact sources (stars) are masked before it is mapped.
     maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
         On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
     model : `~euclid_resolved.Model`, optional
@@ -101,6 +102,9 @@ def _mapped(
     image: Any, model: Model | None, options: Mapping[str, Any]
 ) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
     """The image, read where it has to be, and its maps."""
+    from euclid_resolved.imaging._prepare import prepare
+    from euclid_resolved.io._opening import stars_by_default
+
     if model is None:
         from euclid_resolved.mock._default_model import default_model
 
@@ -108,6 +112,8 @@ def _mapped(
     check_type(model, Model, "read opens a model file")
     if not isinstance(image, MultiBandImage):
         image = _read(image, model.bands)
+        # As the command line does; who brings an image has prepared it.
+        image = prepare(image, mask_stars=stars_by_default(image))
     return image, model.predict_maps(image, **options)
 
 
@@ -124,7 +130,7 @@ def _draw(
     reasons = quality_legend(first)
     trust = "\n".join(textwrap.wrap(str(first.meta.get("trust", "")), 38 * columns))
     ratio = image.shape[0] / image.shape[1]
-    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + trust.count("\n")) + 0.6
+    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + 1 + trust.count("\n")) + 0.6
     figure = own_figure(figure, figsize or size, "compressed")
     for i, band in enumerate(image):
         axes = plot_band(
@@ -141,6 +147,8 @@ def _draw(
     place = rows, columns, columns + len(maps) + 1
     plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
     style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
-    figure.legend(handles=reasons, loc="outside lower left", title=trust or None, **style)
+    figure.legend(
+        handles=reasons, loc="outside lower left", title="\n".join(filter(None, [trust, SHARES])), **style
+    )
     figure.suptitle(title)
     return figure

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.diagnostics._figures import METRIC_LABELS, panels as _panels
+from euclid_resolved.diagnostics._panels import METRIC_LABELS, by_property, panels
 from euclid_resolved.errors import InputError
-from euclid_resolved.maps._properties import get_property
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -31,7 +30,7 @@ def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Ma
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    figure, axes = _panels(len(labels), 3.6, 3.0)
+    figure, axes = panels(len(labels), 3.6, 3.0)
     styles = {
         "all": {"color": "0.75", "histtype": "stepfilled"},
         "training": {"color": "tab:blue", "ls": "--"},
@@ -63,13 +62,11 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    names = list(dict.fromkeys(str(name) for name in table["property"]))
     kinds = list(dict.fromkeys(str(k) for k in table[by]))
     if not kinds:
         raise InputError("there is nothing to draw")
-    figure, axes = _panels(len(names), 4.2, 3.2)
-    for axis, name in zip(axes[0], names, strict=True):
-        part = table[np.asarray(table["property"]) == name]
+    figure, each = by_property(table, width=4.2, height=3.2)
+    for axis, _, part in each:
         inputs = list(dict.fromkeys(str(i) for i in part["input"]))
         for i, kind in enumerate(kinds):
             mine = part[np.asarray(part[by]) == kind]
@@ -77,6 +74,6 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
             axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
         axis.set_xticks(range(len(inputs)), inputs, size="small")
         axis.axhline(0, color="black", lw=0.8)
-        axis.set(title=f"${get_property(name).symbol}$", ylabel=METRIC_LABELS.get(metric, metric))
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
+        axis.set_ylabel(METRIC_LABELS.get(metric, metric))
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
     return figure

@@ -113,7 +113,7 @@ def predict_many(
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
-    common = {
+    common: dict[str, Any] = {
         "model": [str(path), read_model(path).digest],
         "folder": str(folder),
         "predicting": {"draws": draws, "seed": seed, "level": level, "min_sn": min_sn},

@@ -22,9 +22,11 @@ from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
+from euclid_resolved.io._fits import share_cards
 from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
 from euclid_resolved.io._wcs import wcs_to_header
 from euclid_resolved.io.euclid._strips import open_large
+from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
@@ -52,7 +54,8 @@ class PixelCount:
     extrapolated : int
         Those with a value that is flagged OUT_OF_DOMAIN.
     bits : dict of str to int
-        How many pixels carry each bit of `~euclid_resolved.Quality`, by its name; bits of none are left out.
+        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags
+        (`euclid_resolved.maps._shares`), by its name; bits of none are left out.
 
     Examples
     --------
@@ -98,14 +101,11 @@ def count_pixels(maps: Mapping[str, SpatialMap]) -> PixelCount:
     """
     first = next(iter(maps.values()))
     judged = ~np.asarray(first.mask)
-    # One pass: every combination of bits is a number, and there are few.
-    values, counts = np.unique(first.quality, return_counts=True)
-    bits = {name: int(counts[(values & bit) != 0].sum()) for name, bit in Quality.__members__.items()}
     return PixelCount(
         judged.size,
         int(judged.sum()),
         int((first.quality[judged] & Quality.OUT_OF_DOMAIN != 0).sum()),
-        {name: number for name, number in bits.items() if number},
+        flag_counts(first.quality),
     )
 
 
@@ -131,7 +131,8 @@ def predict_tile(
     """Map an image on disk strip by strip, into one FITS file.
 
     The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,
-    but neither image nor maps are ever in memory as a whole. While it grows it is called
+    but neither image nor maps are ever in memory as a whole. Stars are not looked for: where they are, there
+    is mass in the maps. While it grows it is called
     ``NAME.fits.part``, beside a journal of what is done, ``NAME.fits.part.json``; after an interrupt the
     same call goes on from there.
 
@@ -211,10 +212,10 @@ def predict_tile(
         file.allocate()
         journal.keep()
         _fill(work, file, journal, workers, progress)
-    file.finish([strip["sums"] for strip in journal.strips.values()])
+    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
+    file.finish([strip["sums"] for strip in journal.strips.values()], share_cards(count.bits, count.pixels))
     put_in_place(part, path, overwrite)
     journal.path.unlink()
-    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
     if not count.judged:
         message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=2)
@@ -255,18 +256,22 @@ class _Work:
                 np.full((1, 1), np.nan, "f4"), unit=SURFACE_BRIGHTNESS, mask=np.ones((1, 1), bool), wcs=wcs,
                 uncertainty=error, meta=nddata.meta,
             )  # fmt: skip
-        return self.model.predict_maps(MultiBandImage(planes, name=self.image.name), **self.options)
+        image = self._prepared(MultiBandImage(planes, name=self.image.name))
+        return self.model.predict_maps(image, **self.options)
 
     def __call__(self, start, numbers):
         """The planes of a strip, and what its journal keeps."""
-        image = self.image.strip(numbers)
-        if self.extinction is not None:
-            from euclid_resolved.imaging._extinction import correct_extinction
-
-            image = correct_extinction(image, **self.extinction)
+        image = self._prepared(self.image.strip(numbers))
         maps = self.model.predict_maps(image, first_row=start, **self.options)
         planes = planes_of(maps)
         return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
+
+    def _prepared(self, image):
+        if self.extinction is None:
+            return image
+        from euclid_resolved.imaging._extinction import correct_extinction
+
+        return correct_extinction(image, **self.extinction)
 
 
 def _rows(rows, shape, workers):

@@ -449,9 +449,11 @@ def test_several_images_go_into_a_folder(atlas, model_file, cutout, tmp_path, fa
 
 def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeypatch, capsys):
     words = ["predict", model_file, cutout, "-o"]
-    assert run(*words, tmp_path / "whole.fits") == 0
+    assert run(*words, tmp_path / "whole.fits", "--no-mask-stars") == 0
     said = capsys.readouterr().out
-    assert run(*words, tmp_path / "maps.fits", "--strips") == 0
+    assert run(*words, tmp_path / "said.fits", "--strips") == 0
+    assert capsys.readouterr().out.startswith("Strip by strip no stars are looked for")
+    assert run(*words, tmp_path / "maps.fits", "--strips", "--no-mask-stars") == 0
     lines = capsys.readouterr().out.replace("maps.fits", "whole.fits").splitlines()
     assert lines == said.splitlines()[: len(lines)] and len(lines) > 1
     whole, maps = (maps_of(tmp_path / name) for name in ("whole.fits", "maps.fits"))
@@ -864,3 +866,23 @@ def test_a_block_that_fails_leaves_no_temporary_file(tmp_path):
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+# Stars
+
+
+@real
+def test_a_star_is_masked_and_the_line_says_so(model_file, tmp_path, capsys):
+    """The star of the small cut-out, at pixel (0, 31), has no mass; without masks it has one."""
+    words = ["predict", model_file, REAL[1], "-o"]
+    assert run(*words, tmp_path / "a.fits") == 0
+    assert (
+        "1 compact source (a star) is masked as NEIGHBOUR; --no-mask-stars keeps" in capsys.readouterr().out
+    )
+    assert run(*words, tmp_path / "b.fits", "--no-mask-stars") == 0
+    assert "compact" not in capsys.readouterr().out
+    masked, kept = (read(tmp_path / name)["stellar_mass_density"] for name in ("a.fits", "b.fits"))
+    assert masked.quality[31, 0] & Quality.NEIGHBOUR and np.isnan(masked.data[31, 0])
+    assert kept.data[31, 1] > 0
+    assert fits.getheader(tmp_path / "a.fits")["MASKS"] == "compact"
+    assert "MASKS" not in fits.getheader(tmp_path / "b.fits")

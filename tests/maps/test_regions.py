@@ -178,7 +178,7 @@ def test_regions_of_every_kind(tmp_path):
     assert total(map_, square).area == pytest.approx(41**2, rel=0.01)
     assert total(map_, R < 20).area == (R < 20).sum()
     assert region_weights(map_).sum() == N**2
-    assert read_region('fk5; circle(60.0, -49.0, 2")').radius == 2 * u.arcsec
+    assert read_region('fk5; circle(60.0, -49.0, 2")')[0].radius == 2 * u.arcsec
 
 
 @pytest.mark.parametrize(

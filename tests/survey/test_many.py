@@ -17,6 +17,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 from helpers import an_image, sky_wcs
 from tiles import make_tile
+from workers import die, die_once
 
 from euclid_resolved import LinearRegression, plugins, read, train, write
 from euclid_resolved.errors import InputError, ModelFileError
@@ -240,18 +241,6 @@ def test_two_workers_of_its_own_give_the_same_bits(model, images, out, serial):
     assert contents(out) == contents(serial)
 
 
-def die_once(piece, marker):
-    """Map a piece, but take the worker down the first time that it is this one."""
-    if piece["name"] == "galaxy2":
-        try:
-            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            pass
-        else:
-            os.kill(os.getpid(), 9)
-    return _piece.map_piece(piece)
-
-
 def test_a_killed_worker_costs_its_piece_only(model, images, out, serial, cluster, tmp_path, monkeypatch):
     marker = tmp_path / "killed"
     monkeypatch.setattr(_cluster, "map_piece", partial(die_once, marker=str(marker)))
@@ -259,13 +248,6 @@ def test_a_killed_worker_costs_its_piece_only(model, images, out, serial, cluste
     # What the worker had mapped before is found again.
     assert marker.exists() and set(report["status"]) <= {"mapped", "kept"}, report["message"]
     assert contents(out) == contents(serial)
-
-
-def die(piece):
-    """Map a piece, but take the worker down whenever it is this one."""
-    if piece["name"] == "galaxy2":
-        os.kill(os.getpid(), 9)
-    return _piece.map_piece(piece)
 
 
 def test_a_piece_that_kills_its_workers_takes_no_other_with_it(model, images, out, serial, monkeypatch):

@@ -211,7 +211,7 @@ def noise_scale(path, band, kind, headers, image):
         The file, for messages.
     band : str
     kind : str
-        One of `euclid_resolved.io.euclid._names.NOISE`.
+        One of `NOISE`.
     headers : list of `~astropy.io.fits.Header`
         Of the noise map.
     image : `Calibration`

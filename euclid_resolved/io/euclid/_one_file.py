@@ -154,7 +154,7 @@ def read_header(path, hdus, image, band, options):
     Returns
     -------
     wcs : `~astropy.wcs.WCS` or None
-    calibration : `~euclid_resolved.io.euclid._calibration.Calibration`
+    calibration : `Calibration`
     meta : dict
         ``zero_point``, ``file``, ``hdu``, ``compressed`` and ``filter``.
     """
@@ -216,12 +216,12 @@ def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *
     data, flags : `~numpy.ndarray` or None
         As in the files; the arrays are changed.
     sigma : `~numpy.ndarray` or None
-        From `~euclid_resolved.io.euclid._calibration.NoiseScale.sigma`; changed.
+        From `NoiseScale.sigma`; changed.
     empty : `~numpy.ndarray` of bool
         Where there is no data for another reason.
     factor : float
         MJy/sr for one unit of the pixel values.
-    scale : `~euclid_resolved.io.euclid._calibration.NoiseScale` or None
+    scale : `NoiseScale` or None
         Of the noise.
     meta : dict
     flag_bits : int or None

@@ -7,7 +7,6 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._grid import pixels_on
@@ -16,6 +15,7 @@ from euclid_resolved.io._fits_read import blank_of, is_plane, plane_shape, secti
 from euclid_resolved.io._wcs import celestial
 from euclid_resolved.io.euclid._extensions import choose, headers_of
 from euclid_resolved.io.euclid._names import IMAGE
+from euclid_resolved.maps._region_shapes import field_around
 
 MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
 
@@ -169,7 +169,7 @@ def field_of(position, size, region):
     if region is not None:
         if position is not None or size is not None:
             raise InputError("give a position and a size, or a region, not both")
-        return _around(region)
+        return field_around(region)
     if not isinstance(position, SkyCoord) or not position.isscalar:
         raise InputError(f"position must be one SkyCoord, got {type(position).__name__}")
     try:
@@ -180,31 +180,3 @@ def field_of(position, size, region):
     if not fits_in:
         raise InputError(f"size must be one angle, for example 1 * u.arcmin; got {size!r}")
     return position, size
-
-
-def _around(region):
-    """The centre and the side of the smallest square around a region on the sky."""
-    from regions import SkyRegion
-
-    if isinstance(region, str) or hasattr(region, "__fspath__"):
-        from euclid_resolved.maps._region_pixels import read_region
-
-        region = read_region(region)
-    if not isinstance(region, SkyRegion):
-        raise InputError(f"a region on the sky is needed, got {type(region).__name__}")
-    centre = getattr(region, "center", None)
-    if centre is None:  # polygons, lines
-        centre = getattr(region, "vertices", None)
-        if centre is None:
-            raise InputError(f"{type(region).__name__} has no extent on the sky; give a position and a size")
-        centre = centre[0]
-    # A plane that touches the sky near it tells its extent, with pixels fine enough not to matter.
-    plane = WCS(naxis=2)
-    plane.wcs.ctype = "RA---TAN", "DEC--TAN"
-    plane.wcs.crval = centre.icrs.ra.deg, centre.icrs.dec.deg
-    plane.wcs.cdelt = -0.01 / 3600, 0.01 / 3600
-    plane.wcs.crpix = 1, 1
-    box = region.to_pixel(plane).bounding_box
-    x, y = (box.ixmin + box.ixmax - 1) / 2, (box.iymin + box.iymax - 1) / 2
-    side = max(box.ixmax - box.ixmin, box.iymax - box.iymin) * 0.01 / 3600 * u.deg
-    return plane.pixel_to_world(x, y), side

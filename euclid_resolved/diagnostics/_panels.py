@@ -1,0 +1,86 @@
+"""What the figures of diagnostics share: panels by property, bars, numbers and symbols of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from euclid_resolved.maps._properties import get_property
+from euclid_resolved.plotting._maps import own_figure
+from euclid_resolved.plotting._style import BAND_COLOURS
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+METRIC_LABELS = {
+    "r2": r"$R^2$",
+    "rmse": "RMSE [dex]",
+    "nmad": "NMAD [dex]",
+    "bias": "bias [dex]",
+    "outlier_fraction": r"$f_\mathrm{out}$",
+    "pearson": r"Pearson $\rho$",
+}
+
+
+def numbers(column: Any) -> np.ndarray:
+    return np.asarray(getattr(column, "value", column), float)
+
+
+def symbol(name: str) -> str:
+    return f"${get_property(name).symbol}$"
+
+
+def properties_of(table: Table) -> list[str]:
+    return list(dict.fromkeys(str(name) for name in table["property"]))
+
+
+def rows_of(table: Table, name: str) -> Table:
+    return table[np.asarray(table["property"]) == name]
+
+
+def panels(
+    n: int, width: float = 3.4, height: float = 3.0, figure: Figure | SubFigure | None = None, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A row of `n` panels in a figure, a new one where none is given."""
+    figure = own_figure(figure, (width * n, height))
+    return figure, figure.subplots(1, n, squeeze=False, **options)
+
+
+def own_panel(ax: Axes | None, width: float, height: float) -> Any:
+    """The axes that were given, or those of a new figure."""
+    return panels(1, width, height)[1][0][0] if ax is None else ax
+
+
+def by_property(
+    table: Table, figure: Figure | SubFigure | None = None, width: float = 3.4, height: float = 3.0
+) -> tuple[Figure, Iterator[tuple[Axes, str, Table]]]:
+    """A figure with a panel for each property of a table, and for each its axes, name and rows."""
+    names = properties_of(table)
+    figure, axes = panels(len(names), width, height, figure)
+
+    def each() -> Iterator[tuple[Axes, str, Table]]:
+        for axis, name in zip(axes[0], names, strict=True):
+            axis.set_title(symbol(name))
+            yield axis, name, rows_of(table, name)
+
+    return figure, each()
+
+
+def bars(axis: Axes, labels: Sequence[str], values: np.ndarray, colours: Any = None) -> None:
+    """Horizontal bars, the first on top; bands have their colours where none are given."""
+    labels = [str(label) for label in labels]
+    if colours is None:
+        colours = [BAND_COLOURS.get(label, "0.5") for label in labels]
+    axis.barh(range(len(labels)), values, color=colours, height=0.7)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.invert_yaxis()
+    axis.axvline(0, color="black", lw=0.8)
+
+
+def name_properties(axis: Axes, names: Sequence[str]) -> None:
+    """Properties along the x axis, by their symbols."""
+    axis.set_xticks(range(len(names)), [symbol(name) for name in names])
