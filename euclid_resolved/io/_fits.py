@@ -349,11 +349,12 @@ def _maps(hdulist):
         planes = {plane: hdu for plane, hdu in planes.items() if hdu is not None}
         if "lo" in planes and "INTERVAL" in planes["lo"].header:
             meta["interval"] = float(planes["lo"].header["INTERVAL"])
+        values = _native(hdu)
         maps[name] = SpatialMap(
-            _native(hdu),
+            values,
             unit=unit,
             meta=meta,
-            quality=None if quality is None else quality.copy(),
+            quality=None if quality is None else _own_bits(quality, values),
             wcs=header_to_wcs(header, hdu.data.shape[-2:]) if _has_wcs(header) else None,
             uncertainty=None if error is None else StdDevUncertainty(_native(error)),
             planes={plane: _native(hdu) for plane, hdu in planes.items()},
@@ -361,6 +362,12 @@ def _maps(hdulist):
     if not maps:
         raise InputError("there is no map in it")
     return maps
+
+
+def _own_bits(quality, values):
+    """The quality of one map from that of all: a value is there, so that it was estimated."""
+    there = quality.shape == values.shape and np.isfinite(values)
+    return np.where(there, quality & ~int(Quality.NOT_ESTIMATED), quality)
 
 
 def _native(hdu):

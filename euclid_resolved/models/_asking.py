@@ -14,6 +14,9 @@ from euclid_resolved.estimators._contract import Estimator, is_plain
 from euclid_resolved.plugins._offers import BUILTIN, blamed
 from euclid_resolved.plugins._registry import available, registered
 
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6, "equal_nan": True}
+"""How far predictions may lie from those made before: other matrix products differ in their last bits."""
+
 
 def registered_name(estimator: Estimator) -> str:
     """The name under which an estimator's class is registered."""
@@ -172,7 +175,7 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
     if row is not None and row.distribution != BUILTIN:
         with blamed(lambda: name, "to restore its own state"):
             again = replace(estimator).restore(state)
-        if not np.allclose(checked_predict(again, X, what), y, rtol=1e-5, atol=1e-6, equal_nan=True):
+        if not np.allclose(checked_predict(again, X, what), y, **CLOSE):
             raise PluginError(f"{name} restored from its own state gives another {what}")
     return y
 
