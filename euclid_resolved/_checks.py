@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
+    from astropy.units import Quantity
 
 
-def did_you_mean(name, known):
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name.
 
     Parameters
@@ -37,7 +39,7 @@ def did_you_mean(name, known):
     return f"; did you mean {guess[0]!r}?" if guess else ""
 
 
-def check_angle(what, value):
+def check_angle(what: str, value: Quantity | float) -> float:
     """An angle in degrees, from one with a unit or from a plain number of degrees.
 
     Parameters
@@ -74,7 +76,7 @@ def check_angle(what, value):
     return degrees
 
 
-def check_name(name, known, what, have="known are"):
+def check_name(name: object, known: Iterable[str], what: str, have: str = "known are") -> None:
     """Refuse a name that is not known.
 
     Parameters
@@ -103,7 +105,7 @@ def check_name(name, known, what, have="known are"):
         raise InputError(f"no {what} {name!r}; {have} {listed}{did_you_mean(name, known)}")
 
 
-def check_names(names, what):
+def check_names(names: Iterable[str], what: str) -> tuple[str, ...]:
     """Several names as a tuple; one text is refused, for it would count as the sequence of its letters.
 
     Parameters
@@ -135,7 +137,7 @@ def check_names(names, what):
         raise InputError(f"{what} are given as a sequence of names, not {names!r}") from None
 
 
-def check_positive(what, value, zero=False):
+def check_positive(what: str, value: Any, zero: bool = False) -> float:
     """Refuse what is no finite number above zero.
 
     Parameters
@@ -168,7 +170,7 @@ def check_positive(what, value, zero=False):
     return float(value)
 
 
-def check_type(value, kind, hint=""):
+def check_type(value: object, kind: type, hint: str = "") -> None:
     """Refuse what is not of a kind.
 
     Parameters
@@ -204,7 +206,7 @@ def check_type(value, kind, hint=""):
     raise InputError(f"{article} {kind.__name__} is needed, got {name}" + (f"; {hint}" if hint else ""))
 
 
-def check_whole(what, value, least=1):
+def check_whole(what: str, value: object, least: int = 1) -> None:
     """Refuse what is no whole number, or too small.
 
     Parameters

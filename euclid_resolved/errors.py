@@ -1,6 +1,13 @@
 """The exceptions and warnings that this package raises on purpose."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 from astropy.utils.exceptions import AstropyUserWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "DataWarning",
@@ -40,11 +47,11 @@ class _FileError(InputError):
         What can be done about it.
     """
 
-    def __init__(self, path, what, hint=""):
+    def __init__(self, path: str | Path, what: str, hint: str = "") -> None:
         self.path, self.what, self.hint = str(path), what, hint
         super().__init__(f"{path}: {what}" + (f" ({hint})" if hint else ""))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
         return type(self), (self.path, self.what, self.hint)
 
 

@@ -64,6 +64,7 @@ def test_every_python_is_tested_with_and_without_the_plugins_and_said_to_be_supp
         assert {f"{short}-test", f"{short}-plugins"} <= set(ENVIRONMENTS)
     assert f"from {PYTHONS[0]} to {PYTHONS[-1]}" in text("README.md")
     assert build(ROOT)["tool"]["ruff"]["target-version"] == f"py{PYTHONS[0].replace('.', '')}"
+    assert build(ROOT)["tool"]["mypy"]["python_version"] == PYTHONS[0]
 
 
 @for_each_distribution

@@ -5,7 +5,11 @@ coefficient fitted to the training set. They cannot know which property they are
 or age a mass-to-light ratio makes no sense, and neither do their estimates.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,6 +17,9 @@ from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator, check_X, check_X_y, state_array
 from euclid_resolved.estimators._linear import LinearRegression
+
+if TYPE_CHECKING:
+    from euclid_resolved.features._scale import Scale
 
 __all__ = ["ColourMassToLight", "ConstantMassToLight", "Mean", "TwoColourTable"]
 
@@ -31,20 +38,22 @@ class Mean(Estimator):
 
     floor = True  # the test kit asks for no more than this
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Take the mean; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         return self.restore({"mean": float(y.mean(dtype=np.float64)), "n_columns": X.shape[1]})
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """The same for every row; see `Estimator.predict`."""
         return np.full(len(check_X(X, self._n_columns)), self._mean, np.float32)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """``mean``, and ``n_columns``, the number of columns."""
         return {"mean": self._mean, "n_columns": self._n_columns}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back the mean; see `Estimator.restore`."""
         self._mean = float(state_array(state, "mean", 0, "fiu"))
         self._n_columns = int(state_array(state, "n_columns", 0, "iu"))
@@ -108,11 +117,13 @@ class ConstantMassToLight(LinearRegression):
     R2 0.95
     """
 
-    def prepare(self, columns, feature_scale, target_scale):
+    def prepare(self, columns: tuple[str, ...], feature_scale: Scale, target_scale: Scale) -> None:
         """Find HE among the columns; see `Estimator.prepare`."""
         self._columns = _Columns(("HE",), columns, feature_scale, target_scale)
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fit the ratio; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         columns = _heard(self)
@@ -150,11 +161,13 @@ class ColourMassToLight(ConstantMassToLight):
     RMSE 0.08 dex
     """
 
-    def prepare(self, columns, feature_scale, target_scale):
+    def prepare(self, columns: tuple[str, ...], feature_scale: Scale, target_scale: Scale) -> None:
         """Find IE and HE among the columns; see `Estimator.prepare`."""
         self._columns = _Columns(("IE", "HE"), columns, feature_scale, target_scale)
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fit a and b; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         columns = _heard(self)
@@ -197,15 +210,17 @@ class TwoColourTable(Estimator):
     n_bins: int = 30
     min_pixels: int = 5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole("n_bins", self.n_bins)
         check_whole("min_pixels", self.min_pixels)
 
-    def prepare(self, columns, feature_scale, target_scale):
+    def prepare(self, columns: tuple[str, ...], feature_scale: Scale, target_scale: Scale) -> None:
         """Find IE, YE and HE among the columns; see `Estimator.prepare`."""
         self._columns = _Columns(("IE", "YE", "HE"), columns, feature_scale, target_scale)
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fill the table; see `Estimator.fit`."""
         from scipy.ndimage import distance_transform_edt
 
@@ -235,7 +250,7 @@ class TwoColourTable(Estimator):
             }
         )
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Look the ratio up; see `Estimator.predict`."""
         state = self._state
         X = check_X(X, self._n_columns)
@@ -245,11 +260,11 @@ class TwoColourTable(Estimator):
         dex = light + state["table"].ravel()[bins]
         return ((dex - state["target"][0]) / state["target"][1]).astype(np.float32)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """The ``table`` (dex of Msun/pc2 a MJy/sr), where its bins begin, and the scaling of the columns."""
         return {**self._state, "n_columns": self._n_columns}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back the table; see `Estimator.restore`."""
         kept = {"table": state_array(state, "table", 2).astype(np.float32)}
         sizes = {"low": 2, "step": 2, "minimum": 3, "width": 3, "target": 2}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING
 
 from euclid_resolved.estimators import _baselines, _ensemble, _linear, _scikit_learn, _trees
 from euclid_resolved.estimators._contract import Estimator, is_plain
 from euclid_resolved.plugins._offers import hookimpl, wrong_with
 
 _MARKS = {"floor", "joint", "libraries", "threads", "uses"}  # what a class says of itself, no settings
+
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
 
 
 @hookimpl

@@ -4,7 +4,11 @@ Compiled code is kept on disk, so that it is made once a machine and version. Wh
 to, it is made anew by every process.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import Any
 
 from numba import njit
 
@@ -14,7 +18,7 @@ __all__ = ["kernel"]
 inner = njit(nogil=True, error_model="numpy")  # for what only kernels call: it becomes part of them
 
 
-def kernel(function, **options):
+def kernel(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Compile a function at its first call, and keep the result on disk if there is a place for it.
 
     Parameters

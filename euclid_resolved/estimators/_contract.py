@@ -1,13 +1,22 @@
 """The estimators' contract, and the simplest of them: linear regression."""
 
+from __future__ import annotations
+
 import abc
 import numbers
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import Field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError, NotFittedError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.features._scale import Scale
 
 __all__ = ["Estimator", "check_X", "check_X_y", "check_positive", "check_whole", "state_array"]
 
@@ -15,7 +24,7 @@ __all__ = ["Estimator", "check_X", "check_X_y", "check_positive", "check_whole",
 _BLOCK = 65536  # rows that are predicted at a time: the sums of a block stay in cache
 
 
-def check_X(X, n_features=None):
+def check_X(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
     """Check features before they are used.
 
     Parameters
@@ -58,7 +67,7 @@ def check_X(X, n_features=None):
     return X
 
 
-def check_X_y(X, y):
+def check_X_y(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Check features and target before a fit.
 
     Parameters
@@ -129,7 +138,10 @@ class Estimator(abc.ABC):
     array([0.2, 0.2, 0.2], dtype=float32)
     """
 
-    def prepare(self, columns, feature_scale, target_scale):  # noqa: B027 (most need not know)
+    # For type checkers: a derived class is a dataclass.
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def prepare(self, columns: tuple[str, ...], feature_scale: Scale, target_scale: Scale) -> None:  # noqa: B027 (most need not know)
         """Hear, before a fit, what the columns mean; for estimators with physics in them.
 
         Parameters
@@ -143,7 +155,9 @@ class Estimator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Learn.
 
         Parameters
@@ -160,18 +174,20 @@ class Estimator(abc.ABC):
         self : Estimator
         """
 
-    libraries = ()
+    libraries: tuple[str, ...] = ()
     """The modules that a fit has worked with: a model's record of versions names them."""
 
-    uses = ()
+    uses: tuple[str, ...] = ()
     """The registered names of other estimators that it works with: a model's record names their plugins."""
 
-    threads = None
+    threads: int | None = None
     """How many threads a fit works with, where several fits can run at once; None where they cannot."""
 
-    joint = False  # whether one fit learns several targets together; a setting where it is a choice
+    joint: bool = False  # whether one fit learns several targets together; a setting where it is a choice
 
-    def fit_together(self, X, Y, validation=None):
+    def fit_together(
+        self, X: np.ndarray, Y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> list[Self]:
         """Learn several targets of the same pixels.
 
         Here one by one. An estimator that learns them faster together overrides this, and says so by its
@@ -200,7 +216,7 @@ class Estimator(abc.ABC):
         return fitted
 
     @abc.abstractmethod
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Estimate.
 
         Parameters
@@ -215,7 +231,7 @@ class Estimator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """What a fit has learned, as nested mappings and lists of arrays, numbers and text.
 
         Returns
@@ -224,7 +240,7 @@ class Estimator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back what `state` gave, in an estimator with the same settings.
 
         Parameters
@@ -242,7 +258,7 @@ class Estimator(abc.ABC):
             If the state is no state of this estimator.
         """
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # Reached only for what is not there. What a fit has learned is private, so that asking for it too
         # early, by a method or by a property of the class, ends here.
         kind = type(self).__name__
@@ -252,11 +268,11 @@ class Estimator(abc.ABC):
         raise AttributeError(f"{kind} has no attribute {name!r}")
 
     @property
-    def feature_importance(self):
+    def feature_importance(self) -> np.ndarray | None:
         """The impurity importance of each column, summing to 1; None where the estimator has none."""
         return None
 
-    def spread(self, X):
+    def spread(self, X: np.ndarray) -> np.ndarray | None:
         """How far a fit with another seed would differ, one sigma in scaled units; None where not known.
 
         Parameters
@@ -271,7 +287,7 @@ class Estimator(abc.ABC):
         """
         return None
 
-    def parts(self):
+    def parts(self) -> list[tuple[float, Estimator]] | None:
         """The estimators whose mean this one is, alike but for their seeds; None where it is no such mean.
 
         Returns
@@ -281,13 +297,13 @@ class Estimator(abc.ABC):
         """
         return None
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """The settings as a dict of numbers, text and lists."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.init}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def state_array(state, name, ndim, kinds="f"):
+def state_array(state: Mapping[str, Any], name: str, ndim: int, kinds: str = "f") -> np.ndarray:
     """An array of a restored state, checked for what it must be.
 
     Parameters

@@ -1,12 +1,19 @@
 """Several fits of one estimator that differ in their seeds alone: their mean, and how far they are apart."""
 
+from __future__ import annotations
+
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator, check_X
+
+if TYPE_CHECKING:
+    from euclid_resolved.features._scale import Scale
 
 __all__ = ["Ensemble"]
 
@@ -46,15 +53,15 @@ class Ensemble(Estimator):
 
     member: str = "mlp"
     members: int = 5
-    options: tuple = ()
+    options: tuple[str, ...] = ()
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 2 <= self.members <= _MOST:
             raise InputError(f"members must lie between 2 and {_MOST}, got {self.members}")
         if self.member == "ensemble":
             raise InputError("an ensemble of ensembles is refused; give it more members")
-        self._prepared = None
+        self._prepared: tuple[tuple[str, ...], Scale, Scale] | None = None
 
     def _new(self, number):
         from euclid_resolved.plugins._registry import lookup
@@ -68,11 +75,13 @@ class Ensemble(Estimator):
         except TypeError as error:
             raise InputError(f"{self.member} does not take these settings: {error}") from error
 
-    def prepare(self, columns, feature_scale, target_scale):
+    def prepare(self, columns: tuple[str, ...], feature_scale: Scale, target_scale: Scale) -> None:
         """Kept for the members; see `Estimator.prepare`."""
         self._prepared = columns, feature_scale, target_scale
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fit the members, one after the other; see `Estimator.fit`."""
         fitted = []
         for number in range(self.members):
@@ -93,40 +102,40 @@ class Ensemble(Estimator):
             square += change * (y - mean)
         return mean, square
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """The mean of the members; see `Estimator.predict`."""
         return self._moments(X)[0].astype(np.float32)
 
-    def spread(self, X):
+    def spread(self, X: np.ndarray) -> np.ndarray | None:
         """Scatter of the members over the root of their number; see `Estimator.spread`."""
         n = self.members
         return np.sqrt(self._moments(X)[1] / (n - 1) / n).astype(np.float32)
 
-    def parts(self):
+    def parts(self) -> list[tuple[float, Estimator]] | None:
         """The members; see `Estimator.parts`."""
         return [(1 / self.members, member) for member in self._fitted]
 
     @property
-    def uses(self):
+    def uses(self) -> tuple[str, ...]:  # type: ignore[override]  # its member's name
         """The name of the members' estimator; see `Estimator.uses`."""
         return (self.member,)
 
     @property
-    def libraries(self):
+    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]  # asked of the members
         """Those of the members; see `Estimator.libraries`."""
         return self._fitted[0].libraries
 
     @property
-    def feature_importance(self):
+    def feature_importance(self) -> np.ndarray | None:
         """The mean of the members' importance, where they have one."""
         known = [member.feature_importance for member in self._fitted]
         return None if any(one is None for one in known) else np.mean(known, axis=0)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """The states of the members."""
         return {"members": [member.state() for member in self._fitted]}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back the members; see `Estimator.restore`."""
         states = state.get("members") if isinstance(state, dict) else None
         if not isinstance(states, list | tuple) or len(states) != self.members:

@@ -1,11 +1,18 @@
 """Decision trees as plain arrays: made from those of other libraries, checked, and run again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["arrange"]
 
@@ -40,13 +47,13 @@ class Forest:
     right: np.ndarray
     value: np.ndarray
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Forest of {len(self)} trees, {len(self.value)} nodes>"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.first) - 1
 
-    def tree(self, i):
+    def tree(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The node arrays of one tree.
 
         Parameters
@@ -92,7 +99,7 @@ class Tree:
     importance: np.ndarray
 
 
-def join(trees):
+def join(trees: Sequence[Tree]) -> list[Forest]:
     """Collect trees of several targets.
 
     Parameters
@@ -122,7 +129,7 @@ def join(trees):
     return [Forest(first, feature, right, np.ascontiguousarray(column)) for column in value.T]
 
 
-def pack(trees):
+def pack(trees: Sequence[Any]) -> Forest:
     """Collect fitted scikit-learn trees into a `Forest`.
 
     Parameters
@@ -148,7 +155,7 @@ def pack(trees):
     return join([unpack(tree) for tree in trees])[0]
 
 
-def unpack(tree):
+def unpack(tree: Any) -> Tree:
     """Take the arrays of a fitted scikit-learn tree.
 
     Parameters
@@ -180,7 +187,7 @@ def unpack(tree):
     return Tree(feature, right, value[:, None], tree.compute_feature_importances()[None])
 
 
-def round_down(threshold):
+def round_down(threshold: np.ndarray) -> np.ndarray:
     """The largest float32 not above each threshold: for x in float32, x <= either is the same.
 
     Parameters
@@ -205,7 +212,7 @@ def round_down(threshold):
     return rounded
 
 
-def arrange(trees):
+def arrange(trees: Sequence[Sequence[ArrayLike]]) -> Forest:
     """Collect the trees of any library into the node arrays that `TreeEnsemble` runs.
 
     Parameters
@@ -259,7 +266,7 @@ def _arrange_one(feature, left, right, value):
     return Tree(*columns[:2], columns[2][:, None], np.zeros((1, 0)))
 
 
-def check(forest, n_features):
+def check(forest: Forest, n_features: int) -> None:
     """Refuse node arrays that are no trees: a damaged or hostile file could crash or hang a walk.
 
     Parameters
@@ -312,7 +319,7 @@ def check(forest, n_features):
         raise InputError("the forest has nodes without exactly one parent")
 
 
-def runner(forest, n_features):
+def runner(forest: Forest, n_features: int) -> list[Callable[[np.ndarray], np.ndarray]]:
     """The fastest way at hand to run a forest.
 
     Parameters
@@ -364,7 +371,7 @@ def _walk_tree(nodes, X):
     return walk(X, *nodes)
 
 
-def walk(X, feature, right, value):
+def walk(X: np.ndarray, feature: np.ndarray, right: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Run one tree with NumPy alone.
 
     Parameters

@@ -1,5 +1,7 @@
 """Grow regression trees on binned columns, some thirty times faster than on sorted ones."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
@@ -10,7 +12,7 @@ _LOOK = 65536  # rows of its sample that a tree's bins are made from
 _CELLS = 4 * BINS  # equal cells a column, in which the search for a value's bin begins
 
 
-def bin_edges(values, bins=BINS):
+def bin_edges(values: np.ndarray, bins: int = BINS) -> np.ndarray:
     """Where to divide a column into bins: half of them of equal number, half of equal width.
 
     Bins of equal number alone would leave the rarest pixels, the bright centres of galaxies, in one bin.
@@ -48,7 +50,18 @@ def bin_edges(values, bins=BINS):
     return np.where(middle < high, middle, low)
 
 
-def grow(X, Y, rows, times, rng, *, min_samples_leaf=20, max_features=1.0, max_depth=None, bins=BINS):
+def grow(
+    X: np.ndarray,
+    Y: np.ndarray,
+    rows: np.ndarray,
+    times: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    min_samples_leaf: int = 20,
+    max_features: float = 1.0,
+    max_depth: int | None = None,
+    bins: int = BINS,
+) -> Tree:
     """Grow a tree on a sample of rows by the largest fall of the squared error.
 
     Every tree has bins of its own, made from its own sample: nothing of the length of the data is kept, and
@@ -120,7 +133,8 @@ def grow(X, Y, rows, times, rng, *, min_samples_leaf=20, max_features=1.0, max_d
         max(int(max_features * n_columns), 1), 2**31 if max_depth is None else max_depth,
         int(rng.integers(2**31)), feature, right, code, value, gain,
     )  # fmt: skip
-    feature, right, code, value = (array[:size].copy() for array in (feature, right, code, value))
+    feature, right = feature[:size].copy(), right[:size].copy()
+    code, value = code[:size].copy(), value[:size].copy()
     inner = feature >= 0
     value[inner] = edges[feature[inner], code[inner]][:, None]
     total = gain.sum(axis=1, keepdims=True)

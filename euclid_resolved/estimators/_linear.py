@@ -1,6 +1,10 @@
 """Linear regression."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,7 +35,9 @@ class LinearRegression(Estimator):
     {'coefficients': [0.5, 0.25], 'intercept': 0.25}
     """
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fit coefficients and intercept; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         k = X.shape[1]
@@ -47,11 +53,11 @@ class LinearRegression(Estimator):
         self._intercept = float(target - centre @ self._coefficients)
         return self
 
-    def _solve(self, gram, moment):
+    def _solve(self, gram: np.ndarray, moment: np.ndarray) -> np.ndarray:
         # Below 1e-11 lies only the float32 rounding of columns that depend on each other.
         return np.linalg.lstsq(gram, moment, rcond=1e-11)[0]
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Apply the coefficients; see `Estimator.predict`."""
         X = check_X(X, len(self._coefficients))
         # Column by column: the sum of a row then never depends on how many rows there are.
@@ -60,11 +66,11 @@ class LinearRegression(Estimator):
             y += column * coefficient
         return y.astype(np.float32)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """``coefficients`` (float64, k) and ``intercept``, on the scaled features."""
         return {"coefficients": self._coefficients, "intercept": self._intercept}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back coefficients and intercept; see `Estimator.restore`."""
         self._coefficients = state_array(state, "coefficients", 1).astype(np.float64)
         self._intercept = float(state_array(state, "intercept", 0, "fiu"))

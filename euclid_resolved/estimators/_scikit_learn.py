@@ -1,8 +1,12 @@
 """What the paper tried before it chose (Sect. 5.4), trained by scikit-learn and kept as plain arrays."""
 
+from __future__ import annotations
+
 import abc
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -40,10 +44,10 @@ class Ridge(LinearRegression):
 
     alpha: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive("alpha", self.alpha)
 
-    def _solve(self, gram, moment):
+    def _solve(self, gram: np.ndarray, moment: np.ndarray) -> np.ndarray:
         return np.linalg.solve(gram + self.alpha * np.eye(len(gram)), moment)
 
 
@@ -113,12 +117,14 @@ class GradientBoosting(TreeEnsemble):
 
     _boosted = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         for name, least in (("n_trees", 1), ("max_leaves", 2), ("min_samples_leaf", 1)):
             check_whole(name, getattr(self, name), least)
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Grow the trees; see `Estimator.fit`."""
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
@@ -153,7 +159,9 @@ class _Sampled(Estimator):
     A fit ends in `restore`, so that a fresh estimator and one from a file are the same.
     """
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Fit to at most `max_samples` pixels; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         if len(X) > self.max_samples:
@@ -162,14 +170,14 @@ class _Sampled(Estimator):
         return self.restore(self._learn(X, y))
 
     @abc.abstractmethod
-    def _learn(self, X, y):
+    def _learn(self, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         """The state after a fit to these pixels."""
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """The arrays that `predict` uses."""
         return self._state
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Estimate, in blocks; see `Estimator.predict`."""
         X = check_X(X, self._n_features)
         y = np.empty(len(X), np.float32)
@@ -213,13 +221,13 @@ class SupportVector(_Sampled):
     epsilon: float = 0.05
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole("max_samples", self.max_samples)
         check_positive("C", self.C)
         if not self.epsilon >= 0:
             raise InputError(f"epsilon must not be negative, got {self.epsilon}")
 
-    def _learn(self, X, y):
+    def _learn(self, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         from sklearn.svm import SVR
 
         variance = float(X.var(dtype=np.float64))
@@ -234,7 +242,7 @@ class SupportVector(_Sampled):
             "gamma": gamma,
         }
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back support vectors and weights; see `Estimator.restore`."""
         vectors = state_array(state, "support_vectors", 2).astype(np.float64)
         weights = state_array(state, "weights", 1).astype(np.float64)
@@ -293,21 +301,21 @@ class MultiLayerPerceptron(_Sampled):
     True
     """
 
-    layers: tuple = (64, 64)
+    layers: tuple[int, ...] = (64, 64)
     max_samples: int = 200_000
     epochs: int = 200
     batch: int = 256
     learning_rate: float = 0.001
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.layers or min(self.layers) < 1:
             raise InputError(f"layers needs at least one unit in each layer, got {self.layers}")
         for name in ("max_samples", "epochs", "batch"):
             check_whole(name, getattr(self, name))
         check_positive("learning_rate", self.learning_rate)
 
-    def _learn(self, X, y):
+    def _learn(self, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
         from threadpoolctl import threadpool_limits
@@ -331,7 +339,7 @@ class MultiLayerPerceptron(_Sampled):
             "biases": [biases.astype(np.float32) for biases in fitted.intercepts_],
         }
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back weights and biases, layer by layer; see `Estimator.restore`."""
         layers = [self._list(state, name) for name in ("weights", "biases")]
         weights = [state_array({"weights": a}, "weights", 2).astype(np.float32) for a in layers[0]]

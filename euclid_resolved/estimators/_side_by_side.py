@@ -1,10 +1,20 @@
 """Run independent fits side by side, on the cores that one of them leaves idle."""
 
+from __future__ import annotations
+
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _MEMORY = 2**31  # bytes that the training sets of fits at work may take together
 _here = threading.local()
@@ -14,7 +24,7 @@ class _Stopped(Exception):
     """Raised in a thread whose result nobody waits for any more."""
 
 
-def fits_at_once(model, n):
+def fits_at_once(model: Model, n: int) -> int:
     """How many models can be trained at once without more threads than cores.
 
     Parameters
@@ -51,7 +61,14 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def side_by_side(function, items, at_once, *, what, unit="fit"):
+def side_by_side(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    at_once: int,
+    *,
+    what: str,
+    unit: str = "fit",
+) -> Iterator[_Result]:
     """Yield ``function(item)`` for each item in turn, and work on the next ones meanwhile.
 
     What comes is the same whatever `at_once` is, and no more results than that wait to be taken. An
@@ -105,7 +122,7 @@ def _in_threads(function, items, at_once):
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def stop_if_asked():
+def stop_if_asked() -> None:
     """End here if this is one of several fits side by side that are to stop; for loops that take long.
 
     Examples

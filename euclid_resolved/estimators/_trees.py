@@ -1,8 +1,12 @@
 """Estimators made of regression trees: what they share, and the random forest."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -67,7 +71,7 @@ class TreeEnsemble(Estimator):
         self._offset, self._walk = float(offset), None
         return self
 
-    def predict(self, X):
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """The mean of the trees, or the sum of boosted ones; see `Estimator.predict`."""
         X = check_X(X, self._n_features)
 
@@ -78,7 +82,7 @@ class TreeEnsemble(Estimator):
 
         return self._in_blocks(combine, X)
 
-    def spread(self, X):
+    def spread(self, X: np.ndarray) -> np.ndarray | None:
         """Scatter of the trees over the root of their number, a forest's error; see `Estimator.spread`."""
         n = len(self._forest)
         if self._boosted or n < 2:
@@ -92,7 +96,7 @@ class TreeEnsemble(Estimator):
 
         return self._in_blocks(scatter, X)
 
-    def parts(self):
+    def parts(self) -> list[tuple[float, Estimator]] | None:
         """Forests of some of the trees each; see `Estimator.parts`."""
         trees = len(self._forest)
         if self._boosted or trees < 2:
@@ -119,11 +123,11 @@ class TreeEnsemble(Estimator):
         return np.concatenate(results) if results else np.empty(0, np.float32)
 
     @property
-    def feature_importance(self):
+    def feature_importance(self) -> np.ndarray | None:
         """How much of the squared error the splits on each column remove, as a fraction of the sum."""
         return self._importance
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """The node arrays of the trees, and the importance."""
         forest = self._forest
         return {
@@ -135,7 +139,7 @@ class TreeEnsemble(Estimator):
             **({"offset": self._offset} if self._boosted else {}),
         }
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back the node arrays, checked so that no walk can crash or hang; see `Estimator.restore`."""
         importance = state_array(state, "importance", 1)
         forest = Forest(
@@ -173,7 +177,7 @@ class SampledTrees(TreeEnsemble):
     seed: int = 1
     n_jobs: int = -1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("n_trees", "min_samples_leaf", "max_samples"):
             check_whole(name, getattr(self, name))
         if not isinstance(self.max_features, int | float) or not 0 < self.max_features <= 1:
@@ -182,11 +186,13 @@ class SampledTrees(TreeEnsemble):
             check_whole("max_depth (or None)", self.max_depth)
 
     @property
-    def threads(self):
+    def threads(self) -> int:  # type: ignore[override]  # worked out where others keep a number
         """Those of `n_jobs`; see `Estimator.threads`."""
         return self._threads()
 
-    def fit(self, X, y, validation=None):
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Self:
         """Grow the trees; see `Estimator.fit`."""
         X, y = check_X_y(X, y)
         ((forest, importance),) = self._grow_all(X, y[:, None])
@@ -259,14 +265,16 @@ class RandomForest(SampledTrees):
     engine: str = "histogram"
     joint: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.engine not in _ENGINES:
             raise InputError(f"engine must be one of {', '.join(_ENGINES)}; got {self.engine!r}")
         if self.joint and self.engine != "histogram":
             raise InputError("only engine='histogram' can grow trees for several properties (joint=True)")
 
-    def fit_together(self, X, Y, validation=None):
+    def fit_together(
+        self, X: np.ndarray, Y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> list[Self]:
         """Grow one set of trees for all targets if `joint` says so; see `Estimator.fit_together`."""
         if not self.joint:
             return super().fit_together(X, Y, validation)

@@ -1,8 +1,16 @@
 """Run forests: compiled where it pays, with NumPy where there are few pixels, always with the same result."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.estimators._forest import runner
+
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._forest import Forest
 
 _FEW = 2**14  # pixels times trees, up to which NumPy is done before compiled code is loaded
 # From so many pixels and trees on it pays to sort the pixels first.
@@ -12,12 +20,15 @@ _SORTED, _SORTED_TREES = 1024, 16
 class _TreeByTree:
     """A walk that gives the values of one tree after the other."""
 
-    def add(self, X, total):
+    def _trees(self, X: np.ndarray) -> Iterable[np.ndarray]:
+        raise NotImplementedError
+
+    def add(self, X: np.ndarray, total: np.ndarray) -> None:
         """Add the trees' values to `total`; see `CompiledWalk.add`."""
         for y in self._trees(X):
             total += y
 
-    def moments(self, X, mean, square):
+    def moments(self, X: np.ndarray, mean: np.ndarray, square: np.ndarray) -> None:
         """Mean and squares of the trees' values; see `CompiledWalk.moments`."""
         for i, y in enumerate(self._trees(X)):
             change = y - mean
@@ -45,7 +56,7 @@ class FewPixelsWalk(_TreeByTree):
     array([0.5, 1.5])
     """
 
-    def __init__(self, forest):
+    def __init__(self, forest: Forest) -> None:
         self._forest = forest
 
     def _trees(self, X):
@@ -85,7 +96,7 @@ class RunnerWalk(_TreeByTree):
     array([0.5, 1.5])
     """
 
-    def __init__(self, forest, n_features):
+    def __init__(self, forest: Forest, n_features: int) -> None:
         self._runs = runner(forest, n_features)
 
     def _trees(self, X):
@@ -124,7 +135,7 @@ class CompiledWalk:
     array([0.5, 1.5])
     """
 
-    def __init__(self, forest, importance):
+    def __init__(self, forest: Forest, importance: np.ndarray) -> None:
         from euclid_resolved.estimators import _walking as walking
 
         self._code = walking
@@ -143,7 +154,7 @@ class CompiledWalk:
         nodes[:, 0] = link
         nodes[:, 1] = value.view(np.uint32)
 
-    def add(self, X, total):
+    def add(self, X: np.ndarray, total: np.ndarray) -> None:
         """Add the trees' values to `total`, tree by tree in their order.
 
         Parameters
@@ -155,7 +166,7 @@ class CompiledWalk:
         """
         self._run(X, total, None)
 
-    def moments(self, X, mean, square):
+    def moments(self, X: np.ndarray, mean: np.ndarray, square: np.ndarray) -> None:
         """The mean of the trees' values, and the sum of squares about it.
 
         Parameters
@@ -193,7 +204,7 @@ class CompiledWalk:
         return np.argsort(keys)
 
 
-def few_pixels(forest, n):
+def few_pixels(forest: Forest, n: int) -> bool:
     """Whether so few pixels are to be run that `FewPixelsWalk` is done first.
 
     Parameters
@@ -216,7 +227,7 @@ def few_pixels(forest, n):
     return n * len(forest) <= _FEW
 
 
-def make_walk(forest, importance):
+def make_walk(forest: Forest, importance: np.ndarray) -> CompiledWalk | RunnerWalk:
     """The fastest walk at hand for many pixels.
 
     Parameters

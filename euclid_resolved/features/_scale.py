@@ -1,15 +1,22 @@
 """Logarithms and min-max scaling: the one place where linear values become dex and come back."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 __all__ = ["Scale", "from_dex", "to_dex"]
 
 
-def to_dex(values):
+def to_dex(values: ArrayLike) -> np.ndarray:
     """The decimal logarithm, as float32.
 
     Parameters
@@ -30,7 +37,7 @@ def to_dex(values):
     return np.log10(np.asarray(values, dtype=np.float32))
 
 
-def from_dex(dex):
+def from_dex(dex: ArrayLike) -> np.ndarray:
     """Linear values from decimal logarithms, as float32.
 
     Parameters
@@ -75,7 +82,7 @@ class Scale:
     minimum: np.ndarray
     maximum: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("minimum", "maximum"):
             value = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
             object.__setattr__(self, name, value)
@@ -85,7 +92,7 @@ class Scale:
             raise InputError("a scale needs finite minima that are not above its maxima")
 
     @classmethod
-    def of(cls, values, names=()):
+    def of(cls, values: np.ndarray, names: Sequence[str] = ()) -> Self:
         """The scale of a training set.
 
         Parameters
@@ -105,21 +112,21 @@ class Scale:
         if constant.size:
             import warnings
 
-            which = ", ".join(names[i] if names else str(i) for i in constant)
+            which = ", ".join(names[i] if names else str(i) for i in constant.tolist())
             warnings.warn(f"constant in the whole training set: {which}", DataWarning, stacklevel=3)
         return scale
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         ranges = [f"{low:.3g} to {high:.3g}" for low, high in zip(self.minimum, self.maximum, strict=True)]
         return f"<Scale {', '.join(ranges[:12])}{', ...' if len(ranges) > 12 else ''}>"
 
     @property
-    def _width(self):
+    def _width(self) -> np.ndarray:
         # A constant column scales to 0 instead of dividing by zero.
         width = self.maximum - self.minimum
         return np.where(width > 0, width, 1.0)
 
-    def apply(self, values):
+    def apply(self, values: np.ndarray) -> np.ndarray:
         """Scale to [0, 1]; values outside the training range leave that interval.
 
         Parameters
@@ -134,7 +141,7 @@ class Scale:
         scaled = (values - self.minimum) / self._width
         return scaled.astype(np.float32)
 
-    def invert(self, scaled):
+    def invert(self, scaled: ArrayLike) -> np.ndarray:
         """Undo `apply`.
 
         Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._scale import from_dex, to_dex
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.plugins._offers import blamed
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["FeatureSet", "FeatureTable", "feature_columns", "make_features"]
 
@@ -70,18 +74,18 @@ class FeatureTable:
     """
 
     values: np.ndarray
-    columns: tuple
-    units: tuple
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.values)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         columns = [f"{name} [{unit or '-'}]" for name, unit in zip(self.columns, self.units, strict=True)]
         return f"<FeatureTable {len(self)} pixels; {', '.join(columns)}>"
 
 
-def bands(dex):
+def bands(dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The bands themselves: log10 of surface brightness in MJy/sr.
 
     Examples
@@ -94,7 +98,7 @@ def bands(dex):
     return dict(dex)
 
 
-def colours(dex):
+def colours(dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All colours, ``IE-YE = -2.5 (log10 I_IE - log10 I_YE)`` in AB mag, bluer band first.
 
     Examples
@@ -107,7 +111,7 @@ def colours(dex):
     return {f"{a}-{b}": np.float32(-2.5) * (dex[a] - dex[b]) for a, b in combinations(dex, 2)}
 
 
-def squared_colours(dex):
+def squared_colours(dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The squares of `colours` (the paper's Appendix C).
 
     Examples
@@ -120,7 +124,7 @@ def squared_colours(dex):
     return {f"({name})^2": colour * colour for name, colour in colours(dex).items()}
 
 
-def flux_ratios(dex):
+def flux_ratios(dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The ratios of surface brightness behind the colours, linear.
 
     Colours in mag are exact differences of the logarithmic bands, so a linear regression gains nothing
@@ -137,13 +141,13 @@ def flux_ratios(dex):
     return {f"{a}/{b}": from_dex(dex[a] - dex[b]) for a, b in combinations(dex, 2)}
 
 
-def _feature_set(name):
+def _feature_set(name: str) -> FeatureSet:
     from euclid_resolved.plugins._registry import lookup
 
     return lookup("features", name)
 
 
-def _names(features):
+def _names(features: str | Sequence[str]) -> tuple[str, ...]:
     """The names of feature sets as a tuple, whether one or several were given."""
     names = (features,) if isinstance(features, str) else tuple(features)
     if not names:
@@ -151,7 +155,9 @@ def _names(features):
     return names
 
 
-def _columns(dex, features):
+def _columns(
+    dex: Mapping[str, np.ndarray], features: str | Sequence[str]
+) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield (name, unit, values) of every column of the chained feature sets, checked."""
     n = len(next(iter(dex.values())))
     seen = set()
@@ -178,7 +184,7 @@ def _columns(dex, features):
             yield column, feature_set.unit, values
 
 
-def feature_columns(band_names, features):
+def feature_columns(band_names: Sequence[str], features: str | Sequence[str]) -> tuple[str, ...]:
     """The names of the columns that feature sets make of some bands.
 
     Parameters
@@ -202,7 +208,9 @@ def feature_columns(band_names, features):
     return tuple(column for column, _, _ in _columns(nothing, features))
 
 
-def needed_bands(band_names, features, columns):
+def needed_bands(
+    band_names: Sequence[str], features: str | Sequence[str], columns: Sequence[str]
+) -> tuple[str, ...]:
     """The bands without which some of the columns cannot be made.
 
     Parameters
@@ -232,7 +240,13 @@ def needed_bands(band_names, features, columns):
     return tuple(needed)
 
 
-def make_features(image, features=("bands",), *, where=None, columns=None):
+def make_features(
+    image: MultiBandImage | Mapping[str, ArrayLike],
+    features: str | Sequence[str] = ("bands",),
+    *,
+    where: np.ndarray | None = None,
+    columns: Sequence[str] | None = None,
+) -> FeatureTable:
     """Make the features of pixels from their surface brightness.
 
     Parameters

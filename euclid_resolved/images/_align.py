@@ -119,10 +119,10 @@ def _reproject(band, nddata, reference, target):
     new = planes[0].astype(np.float32)
     new[mask] = np.nan
     meta = {key: value for key, value in nddata.meta.items() if key != "psf"}
-    error = None
+    uncertainty = None
     if sigma is not None:
-        error, meta = _noise(nddata, np.where(bad, 0, data), np.where(bad, 0, sigma), new, there, meta)
-    return NDData(new, unit=nddata.unit, mask=mask, wcs=target.wcs, uncertainty=error, meta=meta)
+        uncertainty, meta = _noise(nddata, np.where(bad, 0, data), np.where(bad, 0, sigma), new, there, meta)
+    return NDData(new, unit=nddata.unit, mask=mask, wcs=target.wcs, uncertainty=uncertainty, meta=meta)
 
 
 def _noise(nddata, data, sigma, new, there, meta):

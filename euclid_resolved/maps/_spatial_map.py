@@ -245,13 +245,13 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
             factor = here.to(unit)
         except (ValueError, TypeError) as error:  # UnitConversionError is a TypeError
             raise InputError(f"{self.label} is in {here or 'no unit'}, which is never {unit}") from error
-        error = self.uncertainty
+        sigma = self.uncertainty
         return type(self)(
             self.data * factor,
             unit=unit,
             mask=None if self.mask is None else np.array(self.mask),
             wcs=self.wcs,
-            uncertainty=None if error is None else StdDevUncertainty(np.asarray(error.array) * factor),
+            uncertainty=None if sigma is None else StdDevUncertainty(np.asarray(sigma.array) * factor),
             meta=copy.deepcopy(self.meta),
             quality=self.quality.copy(),
             planes={name: plane * plane.dtype.type(factor) for name, plane in self.planes.items()},

@@ -1,5 +1,7 @@
 """Write a mock atlas: a folder of FITS files in the layout of the TNG50-SKIRT Atlas, and its sample table."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
@@ -34,16 +36,16 @@ NAME = re.compile(r"TNG(\d{6})_(O\d)_\w+\.fits")
 
 
 def make_atlas(
-    directory,
-    n_galaxies=60,
+    directory: str | Path,
+    n_galaxies: int = 60,
     *,
-    seed=1,
-    pixels=None,
-    observer="O5",
-    settings=None,
-    overwrite=False,
-    progress=None,
-):
+    seed: int = 1,
+    pixels: int | None = None,
+    observer: str = "O5",
+    settings: MockSettings | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+) -> Path:
     """Make a mock atlas of galaxies whose stellar mass, age and metallicity are known.
 
     A model trained on it is trained on a mock; the documentation says what it was tuned to, and what differs.

@@ -1,14 +1,21 @@
 """The model that is used when none is named: trained once on mock galaxies, then kept."""
 
+from __future__ import annotations
+
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import DataWarning, InputError
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
 
 __all__ = ["default_model"]
 
@@ -54,13 +61,13 @@ class Recipe:
     galaxies: int = 2400
     pixels: int = 32
     seed: int = 20
-    distance: tuple = (20.0, 100.0)
-    depth: tuple = (0.001, 1.0)
+    distance: tuple[float, float] = (20.0, 100.0)
+    depth: tuple[float, float] = (0.001, 1.0)
     folds: int = 4
     n_trees: int = 300
 
     @property
-    def digest(self):
+    def digest(self) -> str:
         """A SHA-256 over the recipe and what it uses, as hexadecimal text."""
         from euclid_resolved.mock._atlas import GENERATOR
         from euclid_resolved.mock._settings import MockSettings
@@ -71,7 +78,7 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def default_path(recipe=None):
+def default_path(recipe: Recipe | None = None) -> Path:
     """Where the default model is kept: in Astropy's cache directory.
 
     Parameters
@@ -94,7 +101,12 @@ def default_path(recipe=None):
     return Path(get_cache_dir()) / "euclid_resolved" / f"default-{digest}.asdf"
 
 
-def default_model(recipe=None, *, progress=True, say=print):
+def default_model(
+    recipe: Recipe | None = None,
+    *,
+    progress: bool = True,
+    say: Callable[[str], object] = print,
+) -> Model:
     """The default model: read if it was made before, else made and kept.
 
     Parameters

@@ -1,5 +1,7 @@
 """Mock galaxies in memory: those that a mock atlas would hold, without the files."""
 
+from __future__ import annotations
+
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
@@ -17,7 +19,14 @@ from euclid_resolved.mock._settings import MockSettings
 __all__ = ["mock_galaxies"]
 
 
-def mock_galaxies(n_galaxies=60, *, seed=1, pixels=128, settings=None, progress=None):
+def mock_galaxies(
+    n_galaxies: int = 60,
+    *,
+    seed: int = 1,
+    pixels: int = 128,
+    settings: MockSettings | None = None,
+    progress: bool | None = None,
+) -> list[Galaxy]:
     """Make mock galaxies whose stellar mass, age and metallicity are known, and keep them in memory.
 
     The same that `~euclid_resolved.make_atlas` writes for observer O5 and `~euclid_resolved.read_atlas` reads

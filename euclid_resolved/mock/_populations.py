@@ -1,10 +1,16 @@
 """Light and remaining mass of stellar populations of any age and metallicity, from the shipped table."""
 
+from __future__ import annotations
+
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import ascii as ascii_table
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 BANDS = ("IE", "YE", "JE", "HE")
 
@@ -39,7 +45,7 @@ def _interpolate(age, metallicity):
     return np.exp(low * (1 - g) + high * g)
 
 
-def luminosity(age, metallicity):
+def luminosity(age: ArrayLike, metallicity: ArrayLike) -> np.ndarray:
     """Surface brightness of a simple stellar population of one formed solar mass per square parsec.
 
     Parameters
@@ -57,7 +63,7 @@ def luminosity(age, metallicity):
     return _interpolate(age, metallicity)[..., :4]
 
 
-def remaining_mass(age, metallicity):
+def remaining_mass(age: ArrayLike, metallicity: ArrayLike) -> np.ndarray:
     """Fraction of the formed mass left in living stars and remnants.
 
     Parameters
@@ -73,7 +79,7 @@ def remaining_mass(age, metallicity):
 
 
 @cache
-def bin_averages(edges):
+def bin_averages(edges: tuple[float, ...]) -> np.ndarray:
     """Populations of constant star formation within bins of age, on the table's metallicities.
 
     Parameters
@@ -95,7 +101,9 @@ def bin_averages(edges):
     return np.array(averages)
 
 
-def composite(formed, log_metallicity, edges):
+def composite(
+    formed: np.ndarray, log_metallicity: np.ndarray, edges: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Light and current mass of every age bin in a set of pixels.
 
     Parameters

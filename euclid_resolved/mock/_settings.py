@@ -1,13 +1,16 @@
 """The parameters of the mock population of galaxies."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
+from typing import Self
 
 from euclid_resolved.errors import InputError
 
 __all__ = ["MockSettings"]
 
 
-PRESETS = {
+PRESETS: dict[str, dict[str, float]] = {
     "tng50-like": {},
     # Wide on purpose and tuned to nothing.
     "broad": dict(
@@ -142,7 +145,7 @@ class MockSettings:
     noise_common: float = 0.782
 
     @classmethod
-    def preset(cls, name):
+    def preset(cls, name: str) -> Self:
         """Settings by name.
 
         Parameters
@@ -160,11 +163,11 @@ class MockSettings:
             raise InputError(f"no preset of mock settings is called {name!r}: choose from {names}")
         return cls(**PRESETS[name])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         changed = [f for f in fields(self) if getattr(self, f.name) != f.default]
         return f"MockSettings({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
 
-    def as_text(self):
+    def as_text(self) -> str:
         """One line ``name=value, ...`` of every setting, the form kept in FITS headers.
 
         Returns

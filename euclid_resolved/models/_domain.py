@@ -162,7 +162,8 @@ class Domain:
         outside : `~numpy.ndarray` of bool
         """
         values = make_features(brightness, ("bands", "colours"), columns=self.columns).values
-        outside = ((values < self.scale.minimum) | (values > self.scale.maximum)).any(axis=1)
+        beyond = (values < self.scale.minimum) | (values > self.scale.maximum)
+        outside = np.asarray(beyond.any(axis=1))
         if self.noise is not None and noise:
             for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
                 most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN

@@ -11,9 +11,9 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import feature_columns, make_features
 from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._asking import CLOSE, checked_predict, registered_name
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import Interval
-from euclid_resolved.models._asking import CLOSE, checked_predict, registered_name
 from euclid_resolved.models._output import Output, append
 from euclid_resolved.models._provenance import changed_since, look_for, plugins_to_tree, tree_to_plugins
 

@@ -219,7 +219,7 @@ def map_errors(
         "model": (spread, "scatter of the estimator"),
         "common": (common, "errors that all pixels share"),
     }
-    known = {name: part for name, part in parts.items() if part[0] is not None}
+    known = {name: (part, text) for name, (part, text) in parts.items() if part is not None}
     for name, (part, _) in known.items():
         planes[name] = linear * part
     if known:

@@ -8,7 +8,23 @@ Every hook takes no argument and returns a mapping of names to objects. Names ar
 plugins, so the order in which plugins are loaded never matters.
 """
 
+# A hook's specification is never run: it has no body that could return anything.
+# mypy: disable-error-code="empty-body"
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
 import pluggy
+
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+
+    from euclid_resolved.diagnostics._contract import Diagnostic
+    from euclid_resolved.diagnostics._relations import Relation
+    from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.features._sets import FeatureSet
 
 __all__ = ["register_features", "register_estimators", "register_diagnostics", "register_relations"]
 
@@ -17,7 +33,7 @@ hookspec = pluggy.HookspecMarker("euclid_resolved")
 
 
 @hookspec
-def register_features():
+def register_features() -> Mapping[str, FeatureSet]:
     """Offer sets of features.
 
     Returns
@@ -39,7 +55,7 @@ def register_features():
 
 
 @hookspec
-def register_estimators():
+def register_estimators() -> Mapping[str, type[Estimator]]:
     """Offer estimators.
 
     Returns
@@ -65,7 +81,7 @@ def register_estimators():
 
 
 @hookspec
-def register_diagnostics():
+def register_diagnostics() -> Mapping[str, Diagnostic | Callable[..., QTable]]:
     """Offer diagnostics: ways to find out what a model leans on.
 
     Returns
@@ -91,7 +107,7 @@ def register_diagnostics():
 
 
 @hookspec
-def register_relations():
+def register_relations() -> Mapping[str, Relation | Table]:
     """Offer published resolved mass-metallicity relations.
 
     Returns

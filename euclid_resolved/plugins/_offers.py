@@ -59,7 +59,7 @@ class Plugin:
     distribution: str
     version: str
     status: str = "ok"
-    value: object = None
+    value: Any = None
 
 
 def brought(plugin: Plugin) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -41,7 +41,7 @@ def projections_test(runner: Runner, part: Part) -> Result:
     training, test = _from_all_sides(runner, part, observers)
     models = {label: runner.model(label) for label in labels}  # before the atlas is read five times
     one = next(iter(models.values()))
-    options = {"clip": one.clip, "band": one.clip_band, "progress": True}
+    options: dict[str, Any] = {"clip": one.clip, "band": one.clip_band, "progress": True}
     pixels, unseen = (
         extract(galaxies, one.properties, one.bands, source=runner.source, **options)
         for galaxies in (training, test)

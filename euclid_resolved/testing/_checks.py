@@ -11,14 +11,24 @@ A broken rule raises `AssertionError` with one sentence. The checks run in the t
 estimator that crashes on a damaged state takes the test run down with it, which no one overlooks.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from euclid_resolved.testing._diagnostic_rules import DIAGNOSTIC_CHECKS
 from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
 from euclid_resolved.testing._feature_rules import FEATURE_CHECKS
 
+if TYPE_CHECKING:
+    from euclid_resolved.diagnostics._contract import Diagnostic
+    from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.features._sets import FeatureSet
+
 __all__ = ["check_diagnostic", "check_estimator", "check_features"]
 
 
-def check_estimator(estimator):
+def check_estimator(estimator: str | type[Estimator] | Estimator) -> None:
     """Check that an estimator keeps every rule of its contract.
 
     Parameters
@@ -41,7 +51,7 @@ def check_estimator(estimator):
         check(estimator)
 
 
-def check_features(feature_set):
+def check_features(feature_set: str | FeatureSet) -> None:
     """Check that a set of features keeps every rule of its contract.
 
     Parameters
@@ -63,7 +73,7 @@ def check_features(feature_set):
         check(feature_set)
 
 
-def check_diagnostic(diagnostic):
+def check_diagnostic(diagnostic: str | Diagnostic | Callable[..., Any]) -> None:
     """Check that a diagnostic keeps every rule of its contract.
 
     Parameters

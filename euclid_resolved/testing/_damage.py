@@ -1,21 +1,27 @@
 """Damaged states: what can happen to a file, and whether an estimator survives it."""
 
+from __future__ import annotations
+
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.testing._rules import CLOSE, Broken, hold
 
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
+
 PATIENCE = 60  # seconds after which a prediction from a damaged state counts as hanging
 
 MISSING = object()
 
 
-def survives(estimator, state, X, y, what, strict):
+def survives(estimator: Estimator, state: Any, X: np.ndarray, y: np.ndarray, what: str, strict: bool) -> None:
     """Restore and predict with a watch on the time; `strict` allows no other prediction."""
     result = []
 
@@ -40,7 +46,7 @@ def survives(estimator, state, X, y, what, strict):
     hold(not strict or np.allclose(answer, y, **CLOSE), f"{what}: other predictions, without a word")
 
 
-def damages(leaf):
+def damages(leaf: Any) -> Iterator[tuple[str, Any, bool]]:
     """What can happen to a value in a file: what, the damaged value, and whether it must be noticed.
 
     Other numbers in place of the right ones are noticed by the checksums and golden rows of the file; here
@@ -71,7 +77,7 @@ def damages(leaf):
         yield "random bytes", np.frombuffer(noise, leaf.dtype).reshape(leaf.shape), False
 
 
-def leaves(tree, path=()):
+def leaves(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Yield (path, value) of everything in nested mappings and lists that is neither."""
     if isinstance(tree, Mapping | list | tuple):
         items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
@@ -81,7 +87,7 @@ def leaves(tree, path=()):
         yield path, tree
 
 
-def replaced(tree, path, value):
+def replaced(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
     """A copy of a tree with another value in one place, or none."""
     if not path:
         return value
@@ -95,7 +101,7 @@ def replaced(tree, path, value):
     return copy
 
 
-def frozen(tree):
+def frozen(tree: Any) -> Any:
     """A copy of a tree with read-only arrays."""
     for path, leaf in leaves(tree):
         if isinstance(leaf, np.ndarray):
@@ -105,5 +111,5 @@ def frozen(tree):
     return tree
 
 
-def path_name(path):
+def path_name(path: tuple[Any, ...]) -> str:
     return "state" + "".join(f"[{key!r}]" for key in path)

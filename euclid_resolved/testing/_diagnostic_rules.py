@@ -1,23 +1,31 @@
 """The rules of the contract of diagnostics."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.testing._examples import example_galaxies
 from euclid_resolved.testing._rules import hold, rule, watched
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+
 __all__ = ["DIAGNOSTIC_CHECKS"]
 
 
-DIAGNOSTIC_CHECKS = []
+DIAGNOSTIC_CHECKS: list[Callable[[Any], None]] = []
 """Single checks of a diagnostic; each takes a name or a function."""
 
 _diagnostic_rule = functools.partial(rule, DIAGNOSTIC_CHECKS, "diagnostics")
 
 
-def trained():
+def trained() -> tuple[Model, list[Galaxy], list[Galaxy]]:
     """A model of all properties by a small forest, and the galaxies it was and was not trained on."""
     from euclid_resolved.estimators._trees import RandomForest
     from euclid_resolved.training._train import train
@@ -29,7 +37,7 @@ def trained():
 
 
 @_diagnostic_rule()
-def check_table(diagnostic):
+def check_table(diagnostic: Callable[..., Any]) -> None:
     """A diagnostic takes a model, training and test galaxies, and returns a QTable with rows."""
     from astropy.table import QTable
 
@@ -40,7 +48,7 @@ def check_table(diagnostic):
 
 
 @_diagnostic_rule()
-def check_repeatable(diagnostic):
+def check_repeatable(diagnostic: Callable[..., Any]) -> None:
     """A diagnostic gives the same table again, and leaves model and galaxies as they are."""
     model, training, test = trained()
     before = model.digest
@@ -48,8 +56,8 @@ def check_repeatable(diagnostic):
     second = diagnostic(model, training, test)
     hold(first.colnames == second.colnames and len(first) == len(second), "two runs gave different tables")
     for name in first.colnames:
-        same = np.array_equal(*(np.asarray(t[name].astype(str)) for t in (first, second)))
-        hold(same, f"two runs gave different values of {name}")
+        values, others = (np.asarray(table[name].astype(str)) for table in (first, second))
+        hold(np.array_equal(values, others), f"two runs gave different values of {name}")
     again = replace(model)  # without the digest that the first one remembers
     hold(again.digest == before, "the model was changed")
     for galaxy, fresh in zip([*training, *test], example_galaxies(8), strict=True):
@@ -58,7 +66,7 @@ def check_repeatable(diagnostic):
 
 
 @_diagnostic_rule()
-def check_quiet(diagnostic):
+def check_quiet(diagnostic: Callable[..., Any]) -> None:
     """A diagnostic writes no file, prints nothing, and leaves random numbers alone."""
     arguments = trained()
     diagnostic(*arguments)

@@ -1,12 +1,16 @@
 """The rules of the estimators' contract."""
 
+from __future__ import annotations
+
 import functools
 import json
 import random
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,14 +40,14 @@ from euclid_resolved.testing._rules import (
 __all__ = ["ESTIMATOR_CHECKS"]
 
 
-ESTIMATOR_CHECKS = []
+ESTIMATOR_CHECKS: list[Callable[[Any], None]] = []
 """Single checks of an estimator; each takes a name, a class or an object."""
 
 _estimator_rule = functools.partial(rule, ESTIMATOR_CHECKS, "estimators")
 
 
 @_estimator_rule()
-def check_settings(estimator):
+def check_settings(estimator: Estimator) -> None:
     """Settings are numbers, text and lists of them, and rebuild the estimator."""
     hold(isinstance(estimator, Estimator), "it is not derived from euclid_resolved.Estimator")
     type(estimator)()
@@ -60,7 +64,7 @@ def check_settings(estimator):
 
 
 @_estimator_rule()
-def check_predictions(estimator):
+def check_predictions(estimator: Estimator) -> None:
     """fit returns the estimator, and predict one finite float32 a row."""
     problem = Problem.make()
     fresh = problem.fresh(estimator)
@@ -72,7 +76,7 @@ def check_predictions(estimator):
 
 
 @_estimator_rule()
-def check_row_by_row(estimator):
+def check_row_by_row(estimator: Estimator) -> None:
     """A prediction depends on its own row only, not on the rows beside it or their order."""
     problem = Problem.make()
     fitted, X = problem.fit(estimator), problem.X
@@ -85,7 +89,7 @@ def check_row_by_row(estimator):
 
 
 @_estimator_rule()
-def check_inputs_unchanged(estimator):
+def check_inputs_unchanged(estimator: Estimator) -> None:
     """fit and predict take read-only arrays, and leave all arrays as they are."""
     problem = Problem.make()
     arrays = [problem.X.copy(), problem.y.copy(), problem.X[:50].copy(), problem.y[:50].copy()]
@@ -101,7 +105,7 @@ def check_inputs_unchanged(estimator):
 
 
 @_estimator_rule()
-def check_keeps_no_views(estimator):
+def check_keeps_no_views(estimator: Estimator) -> None:
     """A fitted estimator keeps copies: what happens to the training arrays later does not matter."""
     problem = Problem.make()
     X, y = problem.X.copy(), problem.y.copy()
@@ -115,7 +119,7 @@ def check_keeps_no_views(estimator):
 
 
 @_estimator_rule()
-def check_nonfinite(estimator):
+def check_nonfinite(estimator: Estimator) -> None:
     """NaN and infinity are refused with InputError, never answered with a number."""
     problem = Problem.make()
     fitted = problem.fit(estimator)
@@ -128,7 +132,7 @@ def check_nonfinite(estimator):
 
 
 @_estimator_rule()
-def check_shapes(estimator):
+def check_shapes(estimator: Estimator) -> None:
     """Arrays of a wrong shape are refused with InputError."""
     problem = Problem.make()
     fitted, X, y = problem.fit(estimator), problem.X, problem.y
@@ -140,7 +144,7 @@ def check_shapes(estimator):
 
 
 @_estimator_rule()
-def check_unfitted(estimator):
+def check_unfitted(estimator: Estimator) -> None:
     """An estimator that has learned nothing refuses with InputError to predict and to give its state."""
     problem = Problem.make()
     refuses("to predict before a fit", problem.fresh(estimator).predict, problem.X)
@@ -148,7 +152,7 @@ def check_unfitted(estimator):
 
 
 @_estimator_rule()
-def check_no_rows(estimator):
+def check_no_rows(estimator: Estimator) -> None:
     """No rows give no predictions: an image without a pixel to judge is no error."""
     problem = Problem.make()
     y = problem.fit(estimator).predict(problem.X[:0])
@@ -156,7 +160,7 @@ def check_no_rows(estimator):
 
 
 @_estimator_rule()
-def check_one_row(estimator):
+def check_one_row(estimator: Estimator) -> None:
     """A single row can be learned from, or is refused with InputError."""
     problem = Problem.make()
     try:
@@ -167,7 +171,7 @@ def check_one_row(estimator):
 
 
 @_estimator_rule()
-def check_constant(estimator):
+def check_constant(estimator: Estimator) -> None:
     """A column or a target that does not vary does no harm."""
     problem = Problem.make(constant="JE")
     hold(np.isfinite(problem.fit(estimator).predict(problem.X)).all(), "a prediction is not finite")
@@ -176,7 +180,7 @@ def check_constant(estimator):
 
 
 @_estimator_rule()
-def check_reproducible(estimator):
+def check_reproducible(estimator: Estimator) -> None:
     """Two fits with one seed are equal, whatever else draws random numbers."""
     problem, results = Problem.make(), []
     for seed in (1, 2):
@@ -184,11 +188,11 @@ def check_reproducible(estimator):
             np.random.seed(seed)
             random.seed(seed)
             results.append(problem.fit(estimator).predict(problem.X))
-    same(*results, "two fits gave different predictions")
+    same(results[0], results[1], "two fits gave different predictions")
 
 
 @_estimator_rule()
-def check_fresh_copy(estimator):
+def check_fresh_copy(estimator: Estimator) -> None:
     """dataclasses.replace gives a fresh estimator, which shares nothing fitted with the old one."""
     problem, other = Problem.make(), Problem.make(seed=2)
     fitted = problem.fit(estimator)
@@ -205,7 +209,7 @@ def check_fresh_copy(estimator):
 
 
 @_estimator_rule()
-def check_fit_again(estimator):
+def check_fit_again(estimator: Estimator) -> None:
     """A second fit forgets the first."""
     problem, other = Problem.make(), Problem.make(seed=2)
     twice = problem.fresh(estimator)
@@ -216,7 +220,7 @@ def check_fit_again(estimator):
 
 
 @_estimator_rule()
-def check_learns(estimator):
+def check_learns(estimator: Estimator) -> None:
     """It predicts unseen pixels of an easy problem better than their mean does.
 
     An estimator that promises no more than the mean says so with a class attribute ``floor = True``.
@@ -231,7 +235,7 @@ def check_learns(estimator):
 
 
 @_estimator_rule()
-def check_jobs(estimator):
+def check_jobs(estimator: Estimator) -> None:
     """The number of threads, where it is a setting, changes no prediction."""
     if "n_jobs" not in estimator.settings():
         return
@@ -241,7 +245,7 @@ def check_jobs(estimator):
 
 
 @_estimator_rule()
-def check_threads(estimator):
+def check_threads(estimator: Estimator) -> None:
     """Several threads can predict at once."""
     problem = Problem.make()
     fitted = problem.fit(estimator)
@@ -253,7 +257,7 @@ def check_threads(estimator):
 
 
 @_estimator_rule()
-def check_importance(estimator):
+def check_importance(estimator: Estimator) -> None:
     """feature_importance is None, or one number a column, none negative, with sum 1 (or all 0)."""
     problem = Problem.make()
     importance = problem.fit(estimator).feature_importance
@@ -266,7 +270,7 @@ def check_importance(estimator):
 
 
 @_estimator_rule()
-def check_parts(estimator):
+def check_parts(estimator: Estimator) -> None:
     """The parts of an estimator, where it can be taken apart, have its predictions as their mean."""
     problem = Problem.make()
     fitted = problem.fit(estimator)
@@ -278,7 +282,7 @@ def check_parts(estimator):
 
 
 @_estimator_rule()
-def check_side_effects(estimator):
+def check_side_effects(estimator: Estimator) -> None:
     """fit and predict leave nothing behind: no file, text, log, warning, or global random number."""
     problem = Problem.make()
     problem.fit(estimator).predict(problem.X)  # what libraries say when first imported is theirs
@@ -288,7 +292,7 @@ def check_side_effects(estimator):
 
 
 @_estimator_rule()
-def check_state(estimator):
+def check_state(estimator: Estimator) -> None:
     """state gives arrays, numbers and text, and restore makes an equal estimator of them."""
     problem = Problem.make()
     fitted = problem.fit(estimator)
@@ -307,7 +311,7 @@ def check_state(estimator):
 
 
 @_estimator_rule()
-def check_file(estimator):
+def check_file(estimator: Estimator) -> None:
     """A model file gives the same predictions after it is closed."""
     from euclid_resolved.io._read_write import read, write
     from euclid_resolved.training._train import train
@@ -328,7 +332,7 @@ def check_file(estimator):
 
 
 @_estimator_rule()
-def check_damaged_state(estimator):
+def check_damaged_state(estimator: Estimator) -> None:
     """A damaged state is refused with InputError or does no harm, and never crashes or hangs."""
     problem = Problem.make()
     fitted = problem.fit(estimator)

@@ -1,16 +1,23 @@
 """Small synthetic galaxies and pixels to check with."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.images._bands import EUCLID_BANDS
 
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.maps._galaxy import Galaxy
+
 __all__ = ["example_galaxies"]
 
 
-def pixels(n, rng):
+def pixels(n: int, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """log10 of brightness and of density of pixels that resemble those of galaxies."""
     age = rng.normal(0, 1, n)
     dex = {"HE": rng.uniform(-1.5, 1.0, n)}
@@ -20,7 +27,7 @@ def pixels(n, rng):
     return {band: dex[band].astype(np.float32) for band in EUCLID_BANDS}, density.astype(np.float32), age
 
 
-def example_galaxies(n=4, side=16, seed=1):
+def example_galaxies(n: int = 4, side: int = 16, seed: int = 1) -> list[Galaxy]:
     """Small synthetic galaxies: noise with the brightness, colours and truth of galaxies, but no shape.
 
     Parameters
@@ -80,7 +87,7 @@ class Problem:
     target_scale: Scale
 
     @classmethod
-    def make(cls, n=400, seed=1, constant=None):
+    def make(cls, n: int = 400, seed: int = 1, constant: str | None = None) -> Self:
         dex, density, _ = pixels(n, np.random.default_rng(seed))
         if constant is not None:
             dex[constant] = np.zeros(n, np.float32)
@@ -89,13 +96,13 @@ class Problem:
         target_scale = Scale(density.min(), density.max())
         return cls(feature_scale.apply(values), target_scale.apply(density), feature_scale, target_scale)
 
-    def fresh(self, estimator, **changes):
+    def fresh(self, estimator: Estimator, **changes: Any) -> Estimator:
         """A copy of the estimator that has heard what the columns mean."""
         fresh = replace(estimator, **changes)
         fresh.prepare(EUCLID_BANDS, self.feature_scale, self.target_scale)
         return fresh
 
-    def fit(self, estimator, rows=slice(None), **changes):
+    def fit(self, estimator: Estimator, rows: slice = slice(None), **changes: Any) -> Estimator:
         X, y = self.X[rows].copy(), self.y[rows].copy()
         validation = self.X[:50].copy(), self.y[:50].copy()
         return self.fresh(estimator, **changes).fit(X, y, validation=validation)

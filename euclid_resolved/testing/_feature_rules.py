@@ -1,7 +1,10 @@
 """The rules of the contract of feature sets."""
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,21 +12,24 @@ from euclid_resolved.testing._damage import frozen
 from euclid_resolved.testing._examples import pixels
 from euclid_resolved.testing._rules import hold, rule, same
 
+if TYPE_CHECKING:
+    from euclid_resolved.features._sets import FeatureSet
+
 __all__ = ["FEATURE_CHECKS"]
 
 
-FEATURE_CHECKS = []
+FEATURE_CHECKS: list[Callable[[Any], None]] = []
 """Single checks of a `~euclid_resolved.features.FeatureSet`; each takes a name or an object."""
 
 _feature_rule = functools.partial(rule, FEATURE_CHECKS, "features")
 
 
-def _make(feature_set, dex):
+def _make(feature_set: FeatureSet, dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(values) for name, values in feature_set.make(dict(dex)).items()}
 
 
 @_feature_rule()
-def check_columns(feature_set):
+def check_columns(feature_set: FeatureSet) -> None:
     """Features are a mapping of text to one finite number a pixel, with a unit and a summary."""
     from astropy.units import Unit
 
@@ -43,7 +49,7 @@ def check_columns(feature_set):
 
 
 @_feature_rule()
-def check_bands_unchanged(feature_set):
+def check_bands_unchanged(feature_set: FeatureSet) -> None:
     """Features take read-only arrays, and leave the bands as they are."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
     _make(feature_set, frozen(dex))
@@ -55,7 +61,7 @@ def check_bands_unchanged(feature_set):
 
 
 @_feature_rule()
-def check_pixel_by_pixel(feature_set):
+def check_pixel_by_pixel(feature_set: FeatureSet) -> None:
     """The features of a pixel do not depend on the pixels beside it, and come out the same again."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
     order = np.random.default_rng(2).permutation(30)
@@ -68,7 +74,7 @@ def check_pixel_by_pixel(feature_set):
 
 
 @_feature_rule()
-def check_few_bands(feature_set):
+def check_few_bands(feature_set: FeatureSet) -> None:
     """Fewer bands give fewer columns, and no pixels give empty ones; neither is an error."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
     full = _make(feature_set, dex)

@@ -1,5 +1,7 @@
 """What the checks are built of: rules, comparisons, and a watch on side effects."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import io
@@ -9,19 +11,26 @@ import random
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.plugins._registry import lookup
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 # How far two ways to the same prediction may lie apart: what a model file allows, too. Different
 # sizes of matrix products differ in their last bits.
-CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
-def rule(checks, kind):
+def rule(
+    checks: list[Callable[[Any], None]], kind: str
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Make a function one of the checks; the first line of its docstring is the rule."""
 
     def decorate(function):
@@ -55,16 +64,16 @@ class Broken(Exception):
     pass
 
 
-def hold(condition, otherwise):
+def hold(condition: object, otherwise: str) -> None:
     if not condition:
         raise Broken(otherwise)
 
 
-def same(a, b, otherwise):
+def same(a: ArrayLike, b: ArrayLike, otherwise: str) -> None:
     hold(np.shape(a) == np.shape(b) and np.allclose(a, b, **CLOSE), otherwise)
 
 
-def refuses(what, function, *args):
+def refuses(what: str, function: Callable[..., Any], *args: Any) -> None:
     """Hold a function to raising InputError, nothing else and no answer."""
     try:
         function(*args)
@@ -76,7 +85,7 @@ def refuses(what, function, *args):
 
 
 @contextlib.contextmanager
-def global_random_numbers():
+def global_random_numbers() -> Iterator[None]:
     """Put the global generators back as they were."""
     states = random.getstate(), np.random.get_state()
     try:
@@ -87,11 +96,13 @@ def global_random_numbers():
 
 
 @contextlib.contextmanager
-def watched():
+def watched() -> Iterator[list[str]]:
     """A list that is filled, at the end, with what the block did to the world around it."""
-    seen, records = [], []
+    seen: list[str] = []
+    records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.INFO)
-    handler.emit = records.append
+    # No class of handlers is worth one method.
+    handler.emit = records.append  # type: ignore[method-assign, assignment]
     root, here = logging.getLogger(), Path.cwd()
 
     def state():
@@ -122,9 +133,10 @@ def watched():
 
 
 @contextlib.contextmanager
-def _outputs():
+def _outputs() -> Iterator[list[str]]:
     """A list that is filled, at the end, with what was printed: by Python, and past it by compiled code."""
-    texts, files, kept = [], [tempfile.TemporaryFile() for _ in range(2)], [os.dup(1), os.dup(2)]
+    texts: list[str] = []
+    files, kept = [tempfile.TemporaryFile() for _ in range(2)], [os.dup(1), os.dup(2)]
     with io.StringIO() as text, contextlib.ExitStack() as stack:
         sys.stdout.flush(), sys.stderr.flush()
         for file, descriptor in zip(files, (1, 2), strict=True):

@@ -1,7 +1,11 @@
 """Intervals of a model, calibrated on galaxies that it has not seen."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +16,21 @@ from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._sample import pixels_of
 from euclid_resolved.training._splits import group_name, group_numbers
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
+
 __all__ = ["calibrate", "coverage", "shared_variance"]
 
 
-def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
+def calibrate(
+    model: Model,
+    galaxies: Sequence[Galaxy] | Pixels,
+    *,
+    levels: Sequence[float] = LEVELS,
+    progress: bool = False,
+) -> Model:
     """Give a model intervals that hold as many pixels of unseen galaxies as they say.
 
     Parameters
@@ -59,7 +74,9 @@ def calibrate(model, galaxies, *, levels=LEVELS, progress=False):
     return replace(with_intervals(model, [(model, pixels)], levels), training=training)
 
 
-def with_intervals(model, parts, levels=LEVELS):
+def with_intervals(
+    model: Model, parts: Sequence[tuple[Model, Pixels]], levels: Sequence[float] = LEVELS
+) -> Model:
     """A model with intervals from estimates for galaxies that were not seen by whatever made the estimates.
 
     Parameters
@@ -101,14 +118,16 @@ def with_intervals(model, parts, levels=LEVELS):
     return replace(model, outputs=outputs)
 
 
-def _clip_band(model, pixels):
+def _clip_band(model: Model, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and noise of every pixel in the model's clip band; zero where the noise is not known."""
     light = pixels.brightness[model.clip_band]
     noise = pixels.noise.get(model.clip_band, np.zeros_like(light))
     return light, noise
 
 
-def coverage(model, galaxies, *, level=LEVELS[0]):
+def coverage(
+    model: Model, galaxies: Sequence[Galaxy] | Pixels, *, level: float = LEVELS[0]
+) -> dict[str, np.ndarray]:
     """Which pixels of galaxies have their truth inside the interval.
 
     Parameters
@@ -146,7 +165,7 @@ def coverage(model, galaxies, *, level=LEVELS[0]):
     return inside
 
 
-def shared_variance(model, galaxies):
+def shared_variance(model: Model, galaxies: Sequence[Galaxy] | Pixels) -> dict[str, float]:
     """The part of the variance of the errors that all pixels of a galaxy share, measured on unseen galaxies.
 
     With e the error of a pixel (truth minus estimate, dex), <e> its mean over the pixels of a galaxy, and

@@ -1,9 +1,21 @@
 """Compare a model's estimates with the truth of galaxies."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._metrics import metrics
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.training._sample import Pixels
 
 __all__ = ["estimate_pixels", "evaluate"]
 
@@ -14,7 +26,9 @@ PIECE = 1 << 18
 """Pixels that are estimated at a time: enough for all threads of a forest."""
 
 
-def estimate_pixels(model, pixels, properties=None):
+def estimate_pixels(
+    model: Model, pixels: Pixels, properties: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """A model's estimates for pixels; features are made once, for some pixels at a time.
 
     Parameters
@@ -51,7 +65,9 @@ def estimate_pixels(model, pixels, properties=None):
     return found
 
 
-def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
+def evaluate(
+    model: Model, galaxies: Sequence[Galaxy] | Pixels, *, per_galaxy: bool = False, progress: bool = False
+) -> QTable:
     """Compare a model with the truth, on the pixels brighter than its clip.
 
     Parameters
@@ -112,7 +128,7 @@ def evaluate(model, galaxies, *, per_galaxy=False, progress=False):
     return table
 
 
-def finish(rows, **meta):
+def finish(rows: Sequence[Mapping[str, Any]], **meta: Any) -> QTable:
     """A table of rows with units and formats where they belong.
 
     Parameters

@@ -1,7 +1,11 @@
 """Fit an estimator to the properties of training pixels, one after the other, chained, or together."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +15,10 @@ from euclid_resolved.models._metrics import metrics
 from euclid_resolved.models._model import append, checked_predict, registered_name
 from euclid_resolved.models._output import Output
 from euclid_resolved.training._training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.training._sample import Pixels
 
 _GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
 _FOLDS = 5  # of galaxies, for the out-of-fold estimates that a chain learns from
@@ -45,11 +53,21 @@ class Fitted:
     scale: Scale
     golden_rows: np.ndarray
     n_held: int
-    outputs: dict = field(default_factory=dict)
-    accuracy: dict = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def fit_properties(pixels, names, estimator, bands, features, columns, chain, validation_fraction, seed):
+def fit_properties(
+    pixels: Pixels,
+    names: Sequence[str],
+    estimator: Estimator,
+    bands: Sequence[str],
+    features: str | Sequence[str],
+    columns: tuple[str, ...],
+    chain: bool,
+    validation_fraction: float,
+    seed: int,
+) -> Fitted:
     """Fit an estimator to every property in turn, or to all together where it can.
 
     Parameters

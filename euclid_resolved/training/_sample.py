@@ -1,9 +1,13 @@
 """The sample: the pixels of many galaxies that a model learns from or is tested on, with their truth."""
 
+from __future__ import annotations
+
 import hashlib
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +19,9 @@ from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
 from euclid_resolved.models._columns import Columns
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
 
 __all__ = ["Pixels", "extract", "pixels_of"]
 
@@ -77,42 +84,42 @@ class Pixels(HasCard):
 
     brightness: Columns
     truth: Columns
-    counts: tuple
-    names: tuple
+    counts: tuple[int, ...]
+    names: tuple[str, ...]
     clip: float | None
     clip_band: str
     seen: int
     without_truth: int
     source: str = ""
-    noise: Columns = field(default_factory=dict)
-    star_forming: tuple = ()
+    noise: Columns = field(default_factory=lambda: Columns({}))
+    star_forming: tuple[bool | None, ...] = ()
     atlas: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "counts", tuple(int(n) for n in self.counts))
         for name in ("brightness", "truth", "noise"):
             object.__setattr__(self, name, Columns(getattr(self, name)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(self.counts)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         clip = "" if self.clip is None else f"; {self.clip_band} above {self.clip:g} MJy / sr"
         what = f"{', '.join(self.truth)} from {', '.join(self.brightness)}"
         return f"<Pixels {self.source or 'unnamed'}; {len(self)} of {len(self.names)} galaxies; {what}{clip}>"
 
     @property
-    def kept(self):
+    def kept(self) -> float:
         """The fraction of pixels kept (2.4 % in the paper's atlas)."""
         return len(self) / self.seen if self.seen else 0.0
 
     @property
-    def galaxy(self):
+    def galaxy(self) -> np.ndarray:
         """Which of `names` each pixel belongs to: int32, shape (n,)."""
         return np.repeat(np.arange(len(self.names), dtype=np.int32), self.counts)
 
     @property
-    def galaxies(self):
+    def galaxies(self) -> list[Galaxy]:
         """The galaxies without images and maps, for `~euclid_resolved.split`."""
         kinds = self.star_forming or (None,) * len(self.names)
         return [
@@ -120,18 +127,18 @@ class Pixels(HasCard):
         ]
 
     @cached_property
-    def digest(self):
+    def digest(self) -> str:
         """A SHA-256 over the values and names, as hexadecimal text."""
         sha = hashlib.sha256(repr((self.names, self.clip, self.clip_band)).encode())
         _hash(sha, self.brightness)
         _hash(sha, self.truth)
         sha.update(b"galaxy")
         for number, n in enumerate(self.counts):
-            sha.update(np.full(n, number, np.int32))
+            sha.update(np.full(n, number, np.int32).data)
         _hash(sha, self.noise)
         return sha.hexdigest()
 
-    def of(self, galaxies):
+    def of(self, galaxies: Collection[str | Galaxy]) -> Pixels:
         """The pixels of some of the galaxies, without a copy.
 
         Parameters
@@ -142,7 +149,7 @@ class Pixels(HasCard):
         -------
         pixels : `Pixels`
         """
-        wanted = {getattr(galaxy, "name", galaxy) for galaxy in galaxies}
+        wanted: set[Any] = {getattr(galaxy, "name", galaxy) for galaxy in galaxies}
         unknown = wanted - set(self.names)
         if unknown:
             raise InputError(
@@ -178,8 +185,15 @@ def _not_kept():
 
 
 def extract(
-    galaxies, properties, bands=EUCLID_BANDS, *, clip=DEFAULT_CLIP, band=None, source="", progress=False
-):
+    galaxies: Sequence[Galaxy],
+    properties: Sequence[str],
+    bands: Sequence[str] = EUCLID_BANDS,
+    *,
+    clip: float | None = DEFAULT_CLIP,
+    band: str | None = None,
+    source: str = "",
+    progress: bool = False,
+) -> Pixels:
     """Gather the pixels of galaxies that a model can learn from, one galaxy at a time.
 
     Memory grows with the pixels kept, not with the images. For more pixels than memory holds there is
@@ -233,7 +247,7 @@ def extract(
         brightness=_joined(bands, [part.brightness for part in parts]),
         truth=_joined(properties, [part.truth for part in parts]),
         noise=_joined_noise(bands, parts, counts),
-        counts=counts,
+        counts=tuple(counts),
         names=tuple(one.name for one in galaxies),
         clip=clip,
         clip_band=band,
@@ -246,7 +260,13 @@ def extract(
     return pixels
 
 
-def pixels_of(galaxies, model, properties=None, *, progress=False):
+def pixels_of(
+    galaxies: Sequence[Galaxy] | Pixels,
+    model: Model,
+    properties: Sequence[str] | None = None,
+    *,
+    progress: bool = False,
+) -> Pixels:
     """The pixels of galaxies that a model could judge, with their truth.
 
     Parameters
@@ -284,8 +304,9 @@ def pixels_of(galaxies, model, properties=None, *, progress=False):
     check_type(model, Model, "read opens a model file")
     properties = model.properties if properties is None else check_names(properties, "properties")
     if not isinstance(galaxies, Pixels):
-        clip = {"clip": model.clip, "band": model.clip_band}
-        return extract(galaxies, properties, model.bands, progress=progress, **clip)
+        return extract(
+            galaxies, properties, model.bands, clip=model.clip, band=model.clip_band, progress=progress
+        )
     lacking = [b for b in model.bands if b not in galaxies.brightness]
     lacking += [name for name in properties if name not in galaxies.truth]
     if lacking:
@@ -309,7 +330,7 @@ def _joined_noise(bands, parts, counts):
     return _joined(bands, known)
 
 
-def check_pixels(pixels):
+def check_pixels(pixels: Pixels) -> None:
     """Refuse a set without pixels or with a unit error; say where truth was missing.
 
     Parameters

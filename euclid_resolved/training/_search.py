@@ -1,6 +1,10 @@
 """Choose an estimator's settings: scikit-learn's grid or random search, in folds of whole galaxies."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,23 +17,28 @@ from euclid_resolved.maps._properties import get_property
 from euclid_resolved.training._evaluate import finish
 from euclid_resolved.training._splits import group_numbers
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from euclid_resolved.training._sample import Pixels
+
 __all__ = ["search"]
 
 
 def search(
-    pixels,
-    estimator,
-    settings,
+    pixels: Pixels,
+    estimator: Estimator,
+    settings: Mapping[str, Any],
     *,
-    property="stellar_mass_density",
-    features=("bands",),
-    columns=None,
-    kind="grid",
-    n_iter=10,
-    fraction=0.2,
-    k=5,
-    seed=1,
-):
+    property: str = "stellar_mass_density",
+    features: str | Sequence[str] = ("bands",),
+    columns: Sequence[str] | None = None,
+    kind: str = "grid",
+    n_iter: int = 10,
+    fraction: float = 0.2,
+    k: int = 5,
+    seed: int = 1,
+) -> QTable:
     """Search settings of an estimator on a fraction of the training pixels (the paper's Sect. 3.1).
 
     Parameters
@@ -119,10 +128,10 @@ def search(
         error_score="raise",
     ).fit(X, y, groups=number)
     scores = found.cv_results_
-    rows = []
+    results = []
     for i in np.argsort(-scores["mean_test_score"], kind="stable"):
         chosen = {key: _plain(value) for key, value in candidates[i].items()}
-        rows.append(
+        results.append(
             {
                 **chosen,
                 "r2": float(scores["mean_test_score"][i]),
@@ -130,7 +139,7 @@ def search(
                 "seconds": float(scores["mean_fit_time"][i]),
             }
         )
-    return finish(rows, property=get_property(property).name, estimator=type(estimator).__name__, k=k)
+    return finish(results, property=get_property(property).name, estimator=type(estimator).__name__, k=k)
 
 
 def _plain(value):

@@ -1,16 +1,26 @@
 """Split galaxies into training and test: whole galaxies, never pixels."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._galaxy import check_galaxies
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+
 __all__ = ["folds", "split"]
 
 
-def group_name(name):
+_Named = TypeVar("_Named", bound="Galaxy | str")
+
+
+def group_name(name: str | Galaxy) -> str:
     """The galaxy behind a name: ``TNG000008`` for all its projections ``TNG000008_O1`` to ``TNG000008_O5``.
 
     Parameters
@@ -30,7 +40,7 @@ def group_name(name):
     return re.sub(r"(?<=\d)_O[1-5]$", "", str(getattr(name, "name", name)))
 
 
-def group_numbers(names):
+def group_numbers(names: Iterable[str | Galaxy]) -> np.ndarray:
     """Which galaxy each name stands for, as numbers.
 
     Parameters
@@ -53,7 +63,9 @@ def group_numbers(names):
     return np.unique(groups, return_inverse=True)[1].astype(np.int32)
 
 
-def split(galaxies, fraction=0.1, seed=1):
+def split(
+    galaxies: Sequence[Galaxy], fraction: float = 0.1, seed: int = 1
+) -> tuple[list[Galaxy], list[Galaxy]]:
     """Split galaxies into training and test; whole galaxies, never pixels (the paper's Sect. 2.3).
 
     Parameters
@@ -98,17 +110,17 @@ def split(galaxies, fraction=0.1, seed=1):
     # Strata interleaved by their rank within the stratum, so that any prefix is in proportion.
     kinds = {group_name(g): g.star_forming for g in galaxies}
     if None not in kinds.values():
-        place = {}
+        place: dict[str, float] = {}
         for kind in (True, False):
             members = [name for name in ranked if kinds[name] == kind]
             place.update({name: (i + 0.5) / len(members) for i, name in enumerate(members)})
-        ranked = sorted(ranked, key=place.get)
+        ranked = sorted(ranked, key=place.__getitem__)
     chosen = set(ranked[:wanted])
     training = [g for g in galaxies if group_name(g) not in chosen]
     return training, [g for g in galaxies if group_name(g) in chosen]
 
 
-def folds(galaxies, k=10, seed=1):
+def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[list[_Named], list[_Named]]]:
     """Split galaxies into `k` folds for cross-validation by galaxy.
 
     Parameters
@@ -148,7 +160,7 @@ def folds(galaxies, k=10, seed=1):
     ]
 
 
-def _shuffled_groups(galaxies, seed):
+def _shuffled_groups(galaxies: Iterable[str | Galaxy], seed: int) -> list[str]:
     names = sorted(str(getattr(g, "name", g)) for g in galaxies)
     twice = {a for a, b in zip(names[:-1], names[1:], strict=True) if a == b} if names else ()
     if twice:

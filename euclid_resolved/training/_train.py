@@ -1,8 +1,12 @@
 """Train a model on galaxies whose truth is known."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +27,9 @@ from euclid_resolved.training._fitting import fit_properties
 from euclid_resolved.training._sample import Pixels, extract
 from euclid_resolved.training._splits import folds, group_name, group_numbers
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+
 __all__ = ["retrain", "train"]
 
 
@@ -40,21 +47,21 @@ def _versions(outputs):
 
 
 def train(
-    galaxies,
-    properties="stellar_mass_density",
-    estimator=None,
+    galaxies: Sequence[Galaxy] | Pixels,
+    properties: str | Sequence[str] = "stellar_mass_density",
+    estimator: Estimator | None = None,
     *,
-    features=("bands",),
-    columns=None,
-    bands=EUCLID_BANDS,
-    clip=DEFAULT_CLIP,
-    chain=False,
-    validation_fraction=0.2,
-    calibration=None,
-    seed=1,
-    source="",
-    progress=False,
-):
+    features: str | Sequence[str] = ("bands",),
+    columns: Sequence[str] | None = None,
+    bands: Sequence[str] = EUCLID_BANDS,
+    clip: float | None = DEFAULT_CLIP,
+    chain: bool = False,
+    validation_fraction: float = 0.2,
+    calibration: int | float | Sequence[Galaxy] | Pixels | None = None,
+    seed: int = 1,
+    source: str = "",
+    progress: bool = False,
+) -> Model:
     """Train a model, pixel by pixel, on galaxies whose truth is known (the paper's Sects. 2.3 and 3).
 
     Parameters
@@ -127,8 +134,7 @@ def train(
     names = tuple(PROPERTIES) if properties == "all" else properties
     names = [get_property(n).name for n in ((names,) if isinstance(names, str) else names)]
     if not isinstance(galaxies, Pixels):
-        options = {"clip": clip, "source": source, "progress": progress}
-        galaxies = extract(galaxies, names, bands, **options)
+        galaxies = extract(galaxies, names, bands, clip=clip, source=source, progress=progress)
     lacking = [name for name in names if name not in galaxies.truth]
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}, only {', '.join(galaxies.truth)}")
@@ -174,7 +180,13 @@ def train(
         versions=_versions(fitted.outputs),
     )
     if isinstance(calibration, int):
-        settings = {"features": features, "columns": columns, "bands": used, "chain": chain, "seed": seed}
+        settings: dict[str, Any] = {
+            "features": features,
+            "columns": columns,
+            "bands": used,
+            "chain": chain,
+            "seed": seed,
+        }
         settings["validation_fraction"] = validation_fraction
         return _cross_calibrate(
             model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
@@ -195,7 +207,7 @@ def _cross_calibrate(model, pixels, n_folds, fit, seed):
     return replace(with_intervals(model, parts), training=record)
 
 
-def _set_aside(pixels, fraction, seed):
+def _set_aside(pixels: Pixels, fraction: float, seed: int) -> tuple[Pixels, Pixels]:
     """The pixels of training galaxies, and of those to calibrate on."""
     if not 0 < fraction < 1:
         raise InputError(f"the fraction of galaxies to calibrate on must lie in (0, 1), got {fraction}")
@@ -222,7 +234,16 @@ def _noise_record(brightness, noise):
     return {"signal_to_noise": record}
 
 
-def retrain(model, galaxies, *, properties=None, estimator=None, features=None, columns=None, seed=None):
+def retrain(
+    model: Model,
+    galaxies: Sequence[Galaxy] | Pixels,
+    *,
+    properties: Sequence[str] | None = None,
+    estimator: Estimator | None = None,
+    features: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> Model:
     """Train again as a model was trained, apart from what is said here; for diagnostics.
 
     Parameters
@@ -282,7 +303,9 @@ def retrain(model, galaxies, *, properties=None, estimator=None, features=None, 
     )
 
 
-def _choose_columns(pixels, bands, features, columns):
+def _choose_columns(
+    pixels: Pixels, bands: Sequence[str], features: Sequence[str], columns: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns to learn from, and the bands without which they, or the clip, cannot be made."""
     possible = feature_columns(bands, features)
     columns = possible if columns is None else tuple(columns)

@@ -1,10 +1,18 @@
 """Training pixels as an estimator learns from them: scaled, in random order, in one array."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.training._splits import group_numbers
+
+if TYPE_CHECKING:
+    from euclid_resolved.training._sample import Pixels
 
 _BLOCK = 1 << 17  # rows that are scaled at a time
 
@@ -47,7 +55,15 @@ class TrainingSet:
     (0.0, 1.0)
     """
 
-    def __init__(self, pixels, bands, features, columns, fraction, seed):
+    def __init__(
+        self,
+        pixels: Pixels,
+        bands: Sequence[str],
+        features: str | Sequence[str],
+        columns: Sequence[str],
+        fraction: float,
+        seed: int,
+    ) -> None:
         n = len(pixels)
         self._pixels, self.n_held = pixels, int(fraction * n)
         # What permutation(n) gives, in half the memory.
@@ -63,7 +79,7 @@ class TrainingSet:
         self.scale = Scale.of(self.X[self.n_held :], columns)
         _scale(self.X, self.scale)
 
-    def target(self, name):
+    def target(self, name: str) -> tuple[np.ndarray, Scale, np.ndarray]:
         """One property of the pixels, scaled, in the order of `X`.
 
         Parameters
@@ -87,7 +103,7 @@ class TrainingSet:
         _scale(y, scale)
         return y, scale, held
 
-    def groups(self):
+    def groups(self) -> np.ndarray:
         """Which galaxy each pixel belongs to, all projections of one being one; in the order of `X`."""
         groups = np.empty(len(self.X), np.int32)
         groups[self._place] = np.repeat(group_numbers(self._pixels.names), self._pixels.counts)
