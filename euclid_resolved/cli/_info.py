@@ -81,7 +81,7 @@ def plugins(options: Namespace) -> int:
             try:
                 checks[row.kind](row.value)
             except Exception as error:
-                verdict = " ".join(f"{error}".split())
+                verdict = "\n  ".join(" ".join(line.split()) for line in f"{error}".splitlines())
         failed += verdict != "ok"
         print(f"{row.kind or 'plugin'} {row.name}: {verdict}")
     return 1 if failed else 0

@@ -118,9 +118,7 @@ def check_settings(estimator: Estimator) -> None:
     odd = [key for key, value in settings.items() if not is_plain(value)]
     if odd:
         kind = type(settings[odd[0]]).__name__
-        raise PluginError(
-            f"{name}: its setting {odd[0]} is a {kind}; numbers, text or tuples of them are kept"
-        )
+        raise PluginError(f"{name}: its setting {odd[0]} is a {kind}; numbers, text and tuples can be kept")
     known = {field.name for field in fields(estimator)}
     for key, value in vars(estimator).items():
         if key.startswith("_") or key in known:

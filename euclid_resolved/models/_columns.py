@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
+
 _PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
 
 
@@ -18,7 +20,7 @@ class Columns(Mapping[str, np.ndarray]):
     Parameters
     ----------
     arrays : mapping of str to `~numpy.ndarray`
-        Shape (n,) each; never changed.
+        Shape (n,) each; handed out read-only.
     runs : sequence of (int, int), optional
         First row and the one after the last of each run, in the order in which the rows count; all rows
         without it.
@@ -38,7 +40,7 @@ class Columns(Mapping[str, np.ndarray]):
         if isinstance(arrays, Columns):
             runs = arrays._runs if runs is None or not arrays else arrays._inner(runs)
             arrays = arrays._arrays
-        self._arrays: dict[str, np.ndarray] = dict(arrays)
+        self._arrays: dict[str, np.ndarray] = {name: read_only(array) for name, array in arrays.items()}
         if not self._arrays:
             runs = []
         elif runs is None:

@@ -26,6 +26,7 @@ from euclid_resolved.models._clip import MIN_SN, judge
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._output import append
+from euclid_resolved.models._provenance import plugins_to_tree, plugins_used
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
 
@@ -110,6 +111,12 @@ class Model(HasCard):
         for key in sorted(set(tree) - {"training", "versions", "plugins"}):
             hash_tree(sha, key, tree[key])
         return sha.hexdigest()
+
+    @property
+    def plugins_here(self) -> list[dict[str, str]]:
+        """The plugins that it works with now, as text: what its maps depend on beside itself."""
+        used = plugins_used(self.features, (output.estimator for output in self.outputs.values()))
+        return plugins_to_tree(used)
 
     def _output(self, property):
         if property is None:

@@ -110,6 +110,7 @@ def _record(model, piece):
     what = {
         "version": __version__,
         "model": model.digest,
+        "plugins": model.plugins_here,
         "image": _fingerprint(json.dumps(piece["source"]), piece["call"]),
         "opening": piece["opening"],
         "predicting": piece["predicting"],

@@ -236,6 +236,7 @@ class _Work:
         what = {
             "version": __version__,
             "model": self.model.digest,
+            "plugins": self.model.plugins_here,
             "image": fingerprint_files(self.image.files),
             "shape": self.image.shape,
             "options": {**self.options, **reading, "extinction": self.extinction},

@@ -21,6 +21,7 @@ from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._metrics import metrics
 from euclid_resolved.models._model import Model
+from euclid_resolved.models._provenance import plugins_used
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._fitting import fit_properties
@@ -166,11 +167,13 @@ def train(
         domain=Domain.of(brightness, noise, group_numbers(pixels.names), pixels.counts),
         outputs=fitted.outputs,
         golden_rows=fitted.golden_rows,
+        golden_brightness=fitted.golden_brightness,
+        plugins=plugins_used(features, (output.estimator for output in fitted.outputs.values())),
         training={
             "source": pixels.source,
             "digest": pixels.digest,
             "galaxies": list(pixels.names),
-            "n_pixels": len(pixels) - fitted.n_held,
+            "n_pixels": fitted.n_fit,
             "n_validation_pixels": fitted.n_held,
             "fraction_of_pixels_kept": pixels.kept,
             "seed": seed,
