@@ -88,11 +88,11 @@ def look_for(kind: str, name: str, plugins: Iterable[Plugin]) -> Any:
     except PluginError as error:
         for plugin in plugins:
             if (plugin.kind, plugin.name) == (kind, name):
-                raise PluginError(f"needs {_needed(plugin)} ({error})") from error
+                raise PluginError(f"needs {_needed(plugin, error)}") from error
         raise
 
 
-def _needed(plugin):
+def _needed(plugin, error):
     what = f"{kind_word(plugin.kind)} {plugin.name!r}"
     if plugin.distribution == SESSION:
         return f"{what}, registered for a session only (plugins.register): register or install it first"
@@ -100,9 +100,9 @@ def _needed(plugin):
     if here is None:
         return f"{what} of {brought(plugin)}: pip install {plugin.distribution}"
     if here == plugin.version:
-        return f"{what} of {brought(plugin)}, which is installed but does not offer it"
+        return f"{what} of {brought(plugin)}, which is installed but does not offer it ({error})"
     pinned = f"{plugin.distribution}=={plugin.version}"
-    return f"{what} of {brought(plugin)}, here is {here}: pip install {pinned}"
+    return f"{what} of {brought(plugin)}, here is {here}: pip install {pinned} ({error})"
 
 
 def _installed(distribution):
