@@ -12,7 +12,7 @@ from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.plugins._offers import KINDS, SESSION, Plugin, brought, kind_word
-from euclid_resolved.plugins._registry import lookup, registered
+from euclid_resolved.plugins._registry import describe, lookup, registered
 
 _KEYS = ("kind", "name", "distribution", "version")
 # What a distribution and a version may be called (PEP 508, PEP 440): messages show them as a command.
@@ -106,6 +106,9 @@ def _needed(plugin, error):
 
 
 def _installed(distribution):
+    for row in describe():
+        if row.distribution == distribution:
+            return row.version
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -112,8 +112,10 @@ def with_intervals(
     for name, output in model.outputs.items():
         truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
         dex = np.concatenate([each[name] for each in estimates])
-        interval = Interval.of(truth - dex, light, noise, groups, levels)
-        interval = interval.with_shared(truth, dex, light, noise, groups)
+        known = np.isfinite(dex)
+        truth, dex, *where = (each[known] for each in (truth, dex, light, noise, groups))
+        interval = Interval.of(truth - dex, *where, levels)
+        interval = interval.with_shared(truth, dex, *where)
         outputs[name] = replace(output, interval=interval)
     return replace(model, outputs=outputs)
 

@@ -224,7 +224,7 @@ def test_a_plugin_may_raise_anything_and_the_rest_works(install, look):
             "register_estimators failed: PluginError: plugins are being loaded: a hook, or a module on",
         ),
         "lists": (
-            GOOD.replace(body, "from euclid_resolved.plugins import available; return available('estimators')"),
+            GOOD.replace(body, "from euclid_resolved.plugins import available; available('features')"),
             "register_estimators failed: PluginError: plugins are being loaded",
         ),
         "early": (
