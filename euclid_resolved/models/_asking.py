@@ -109,13 +109,15 @@ def check_settings(estimator: Estimator) -> None:
     Raises
     ------
     PluginError
-        If it cannot be copied, a setting is no number or text, or something set on it is no setting.
+        If it cannot be copied, something set on it is no setting, or, where it is registered, a setting is no
+        number or text.
     """
     name = registered_name(estimator)
+    can_be_kept = registered("estimators", name) is not None
     with blamed(lambda: name, "to be copied with its settings"):
         fresh = replace(estimator)
         settings = estimator.settings()
-    odd = [key for key, value in settings.items() if not is_plain(value)]
+    odd = [key for key, value in settings.items() if can_be_kept and not is_plain(value)]
     if odd:
         kind = type(settings[odd[0]]).__name__
         raise PluginError(f"{name}: its setting {odd[0]} is a {kind}; numbers, text and tuples can be kept")

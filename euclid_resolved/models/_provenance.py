@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.plugins._offers import KINDS, SESSION, Plugin, brought, kind_word
 from euclid_resolved.plugins._registry import describe, lookup, registered
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
 
 _KEYS = ("kind", "name", "distribution", "version")
 # What a distribution and a version may be called (PEP 508, PEP 440): messages show them as a command.
@@ -46,6 +49,12 @@ def plugins_used(features: Sequence[str], estimators: Iterable[Estimator]) -> tu
         wanted += [("estimators", name) for name in (registered_name(estimator), *estimator.uses)]
     rows = [registered(kind, name) for kind, name in dict.fromkeys(wanted)]
     return tuple(replace(row, value=None) for row in rows if row is not None)
+
+
+def plugins_here(model: Model) -> list[dict[str, str]]:
+    """The plugins that a model works with now, as text: what its maps depend on beside the model itself."""
+    estimators = [output.estimator for output in model.outputs.values()]
+    return plugins_to_tree(plugins_used(model.features, estimators))
 
 
 def plugins_to_tree(plugins: Iterable[Plugin]) -> list[dict[str, str]]:

@@ -27,6 +27,7 @@ from euclid_resolved.diagnostics import Diagnostic
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError, PluginError
 from euclid_resolved.estimators import Estimator, Mean
 from euclid_resolved.features import FeatureSet
+from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey import predict_many
 from euclid_resolved.survey._tile import _Work
 
@@ -208,7 +209,7 @@ def test_maps_of_another_version_of_a_plugin_are_not_kept(linear_model, tmp_path
 
 
 def test_a_tile_begun_with_another_version_of_a_plugin_does_not_go_on(linear_model, monkeypatch):
-    here = linear_model.plugins_here
+    here = plugins_here(linear_model)
     assert [entry["name"] for entry in here] == ["bands", "linear"]
     image = SimpleNamespace(files=[], shape=(1, 1))
     before = _Work(linear_model, image, {}, None).identity({})
@@ -600,6 +601,7 @@ def test_a_setting_that_is_a_field_counts(offer, sample):
     np.testing.assert_allclose(output.golden, full / 2, rtol=1e-5)
 
 
-def test_settings_that_no_file_can_hold_are_met_before_the_fit(sample):
-    with pytest.raises(PluginError, match="its setting kernel is a builtin_function"):
-        train(sample, DENSITY, Odd())
+def test_settings_that_no_file_can_hold_are_met_before_the_fit(offer, sample):
+    offer(estimators={"shrinks": Shrinks})
+    with pytest.raises(PluginError, match="its setting shrink is a builtin_function"):
+        train(sample, DENSITY, Shrinks(shrink=print))
