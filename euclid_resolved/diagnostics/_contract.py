@@ -171,7 +171,7 @@ def run_chain(
     warn_of_both(training, test)
     tables = {}
     for name, diagnostic in found.items():
-        with blamed(lambda name=name: f"diagnostic {name!r}"):
+        with blamed(f"diagnostic {name!r}"):
             try:
                 table = diagnostic(model, training, test, **options.get(name, {}))
             except TypeError as error:

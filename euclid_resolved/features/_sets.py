@@ -164,13 +164,13 @@ def _columns(
     seen = set()
     for name in _names(features):
         feature_set = _feature_set(name)
-        with blamed(lambda name=name: f"features {name!r}"):
+        with blamed(f"features {name!r}"):
             made = feature_set.make({band: read_only(values) for band, values in dex.items()})
         if not isinstance(made, Mapping):
             raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
         for column, values in made.items():
             if np.ma.isMaskedArray(values):
-                values = values.astype(np.float32).filled(np.nan)
+                values = np.ma.filled(values.astype(np.float32), np.nan)
             values = np.asarray(values)
             if not isinstance(column, str) or not column:
                 raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")

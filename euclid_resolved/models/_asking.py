@@ -114,7 +114,7 @@ def check_settings(estimator: Estimator) -> None:
     """
     name = registered_name(estimator)
     can_be_kept = registered("estimators", name) is not None
-    with blamed(lambda: name, "to be copied with its settings"):
+    with blamed(name, "to be copied with its settings"):
         fresh = replace(estimator)
         settings = estimator.settings()
     odd = [key for key, value in settings.items() if can_be_kept and not is_plain(value)]
@@ -167,7 +167,7 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(y).any():
         raise PluginError(f"{name} predicts no finite {what} for any of {len(X)} pixels it was fitted to")
     checked_spread(estimator, X, what)
-    with blamed(lambda: name, "to give its state"):
+    with blamed(name, "to give its state"):
         state = estimator.state()
     wrong = _no_state(state, "state")
     if wrong:
@@ -175,7 +175,7 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
     row = registered("estimators", name)
     # Built-ins are held to it by their tests, and their states may be most of the memory.
     if row is not None and row.distribution != BUILTIN:
-        with blamed(lambda: name, "to restore its own state"):
+        with blamed(name, "to restore its own state"):
             again = replace(estimator).restore(state)
         if not np.allclose(checked_predict(again, X, what), y, **CLOSE):
             raise PluginError(f"{name} restored from its own state gives another {what}")

@@ -139,7 +139,7 @@ class Model(HasCard):
         Returns
         -------
         dex : `~numpy.ndarray`
-            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN, or where a
+            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN, or a
             feature or the prediction is not finite.
 
         Raises

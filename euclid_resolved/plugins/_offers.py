@@ -81,13 +81,13 @@ def said(error: BaseException) -> str:
 
 
 @contextmanager
-def blamed(who: Callable[[], str], doing: str = "") -> Iterator[None]:
+def blamed(who: str | Callable[[], str], doing: str = "") -> Iterator[None]:
     """Name the plugin that fails, whatever it raises; bad input and a lack of memory are not its fault.
 
     Parameters
     ----------
-    who : callable
-        Gives its name; asked only where it is needed.
+    who : str or callable
+        Its name, or what gives it; asked only where it is needed.
     doing : str, optional
         What it failed to do.
 
@@ -96,7 +96,7 @@ def blamed(who: Callable[[], str], doing: str = "") -> Iterator[None]:
     >>> from euclid_resolved.errors import PluginError
     >>> from euclid_resolved.plugins._offers import blamed
     >>> try:
-    ...     with blamed(lambda: "mine", "to predict"):
+    ...     with blamed("mine", "to predict"):
     ...         raise SystemExit(3)
     ... except PluginError as error:
     ...     print(error)
@@ -109,7 +109,9 @@ def blamed(who: Callable[[], str], doing: str = "") -> Iterator[None]:
     except BaseException as error:  # a plugin may raise anything, SystemExit too
         hint = " (arrays that are handed out are shared: copy one before changing it)"
         hint = hint if "read-only" in said(error) else ""
-        raise PluginError(f"{who()} failed{doing and ' '}{doing}: {said(error)}{hint}") from error
+        raise PluginError(
+            f"{who if isinstance(who, str) else who()} failed{doing and ' '}{doing}: {said(error)}{hint}"
+        ) from error
 
 
 def wrong_with(kind: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:

@@ -117,9 +117,9 @@ def with_intervals(
         truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
         dex = np.concatenate([each[name] for each in estimates])
         known = np.isfinite(dex)
-        truth, dex, *where = (each[known] for each in (truth, dex, light, noise, groups))
-        interval = Interval.of(truth - dex, *where, levels)
-        interval = interval.with_shared(truth, dex, *where)
+        truth, dex, group = truth[known], dex[known], groups[known]
+        interval = Interval.of(truth - dex, light[known], noise[known], group, levels)
+        interval = interval.with_shared(truth, dex, light[known], noise[known], group)
         outputs[name] = replace(output, interval=interval)
     return replace(model, outputs=outputs)
 

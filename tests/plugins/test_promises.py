@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import NAMES, brightness, image_of, true_dex
+from helpers import NAMES, brightness, galaxy, image_of, true_dex
 
 from euclid_resolved import (
     Ensemble,
@@ -298,11 +298,12 @@ def test_predictions_that_are_not_finite_are_nan_with_a_bit_of_their_own(offer, 
     # A pixel whose density is not estimated may well have an age.
     age = read(tmp_path / "maps.fits")["stellar_age"]
     np.testing.assert_array_equal((age.quality & Quality.NOT_ESTIMATED) != 0, np.isnan(age.data))
+    unseen = [galaxy(40), galaxy(41)]
     if value == 1e30:  # a number in dex, if an absurd one: it counts
-        assert (evaluate(model, sample[:2])["r2"] < -1e9).all()
+        assert (evaluate(model, unseen)["r2"] < -1e9).all()
         return
     with pytest.warns(DataWarning, match="have no finite estimate and do not count"):
-        table = evaluate(model, sample[:2])
+        table = evaluate(model, unseen)
     assert (table["r2"] > 0.99).all() and (table["n_pixels"] < 2 * 12 * 14).all()
 
 
@@ -485,9 +486,9 @@ def test_diagnostics_cannot_write_into_pixels(offer, sample, linear_model):
         test.brightness["HE"][:] = 1
 
     offer(diagnostics={"writes": Diagnostic(writes, None, "in place")})
-    pixels = pixels_of(sample, linear_model)
+    training, test = (pixels_of(some, linear_model) for some in (sample, [galaxy(40), galaxy(41)]))
     with pytest.raises(PluginError, match="diagnostic 'writes' failed: ValueError.*read-only"):
-        diagnose("writes", linear_model, pixels, pixels)
+        diagnose("writes", linear_model, training, test)
 
 
 # --- what is offered ----------------------------------------------------------------------------------

@@ -56,6 +56,9 @@ class Memory(Mean):
     def predict(self, X):
         return self._y[self._tree.query(check_X(X, self._tree.m))[1]]
 
+    def state(self):
+        return {"X": self._tree.data.copy(), "y": self._y}
+
 
 @pytest.fixture
 def given():
