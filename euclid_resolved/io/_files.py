@@ -115,14 +115,6 @@ def check_target(path, overwrite=False):
     return target
 
 
-def check_file(path, error):
-    """Raise `error` unless `path` is a regular file: opening a pipe or a device could wait for ever."""
-    if path.is_dir():
-        raise error(path, "this is a folder, not a file", "read_atlas opens a folder of galaxies")
-    if not path.is_file():
-        raise error(path, "it is no regular file" if path.exists() else "there is no such file")
-
-
 def _check_target(path, target, overwrite):
     if not target.exists():
         return

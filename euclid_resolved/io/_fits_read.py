@@ -1,7 +1,5 @@
 """Open FITS files so that whatever is wrong with one becomes one kind of error."""
 
-import gzip
-import io
 import re
 import threading
 import warnings
@@ -12,7 +10,9 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
+from euclid_resolved._guard import check_file, open_unpacked
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io._fits_walk import MAX_PIXELS, walk
 
 # Astropy only warns of these, and then gives what is left of the file.
 _DAMAGE = {
@@ -21,9 +21,36 @@ _DAMAGE = {
     "Error validating header": "the header of an extension is damaged or cut off",
     "extra bytes": "the header of an extension is damaged or cut off",
 }
-_MAX_PIXELS = 2**30  # a MER tile has 2**28.5; a damaged header of a compressed image can claim anything
 # Filters for warnings belong to the whole process, so two threads must not change them at once.
 _LOCK = threading.RLock()
+
+
+@contextmanager
+def opened(path, **options):
+    """A FITS file that Astropy may open: regular, unpacked within its budget, of sizes that are true.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file, which may be compressed with gzip, bzip2 or xz.
+    **options
+        For `astropy.io.fits.open`.
+
+    Yields
+    ------
+    hdus : `~astropy.io.fits.HDUList`
+        Closed on exit.
+
+    Raises
+    ------
+    ImageFileError
+        If it is something else.
+    """
+    # Opened here, since astropy leaves files open when it fails on their headers.
+    with open_unpacked(path, ImageFileError) as file:
+        walk(path, file, ImageFileError)
+        with fits.open(file, **options) as hdus:
+            yield hdus
 
 
 @contextmanager
@@ -48,13 +75,11 @@ def open_fits(path):
         If the file is missing, no FITS file, truncated, or damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImageFileError(path, "is a folder, not a file" if path.is_dir() else "no such file")
+    check_file(path, ImageFileError)
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            # Opened here, since astropy leaves files open when it fails on their headers.
-            with _open(path) as file, fits.open(file, checksum=True) as hdus:
+            with opened(path, checksum=True) as hdus:
                 len(hdus)  # reads every header: only then is it known whether something is missing
                 _refuse_damage(path, caught)
                 yield hdus
@@ -62,25 +87,7 @@ def open_fits(path):
             raise
         except Exception as error:  # astropy raises nearly every type on damaged files
             text = str(error).strip() or type(error).__name__
-            if "No SIMPLE card" in text:  # astropy goes on with advice that helps nobody here
-                text = "an ASDF file, which read() opens" if _is_asdf(path) else "it is no FITS file"
             raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
-
-
-def _is_asdf(path):
-    with open(path, "rb") as file:
-        return file.read(5) == b"#ASDF"
-
-
-def _open(path):
-    """The file in binary; decompressed if it is gzipped."""
-    file = open(path, "rb")
-    if file.read(2) == b"\x1f\x8b":
-        # Astropy takes a stream that breaks off for the end of the file; this reads and verifies it all.
-        with file, gzip.open(path) as stream:
-            return io.BytesIO(stream.read())
-    file.seek(0)
-    return file
 
 
 def _refuse_damage(path, caught):
@@ -123,7 +130,7 @@ def plane_shape(path, hdu):
         shape = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
         raise ImageFileError(path, what + (f" (shape {shape})" if len(hdu.shape) > 2 else ""))
     shape = tuple(hdu.shape)[-2:]
-    if shape[0] * shape[1] > _MAX_PIXELS:
+    if shape[0] * shape[1] > MAX_PIXELS:
         raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
     return shape
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
 
+from euclid_resolved._guard import check_file, open_regular
 from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.asdf import _extension as extension
 from euclid_resolved.io.asdf._scan import TAG_BASE, look_through
 from euclid_resolved.maps._spatial_map import SpatialMap
@@ -180,12 +181,14 @@ _extensions = functools.cache(extension.get_extensions)
 def _read(path, max_bytes, error):
     check_file(path, error)
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, error) as file:
             # The text is not read yet, but the user should hear of a model where there was one.
             error = ModelFileError if _MODEL_MARK in file.read(4096) else error
             kinds = look_through(file, max_bytes)
             error = ModelFileError if "model" in kinds else error
             return _open(file)
+    except (ImageFileError, ModelFileError):
+        raise
     except OSError as problem:
         raise error(path, f"it cannot be read: {_brief(problem)}") from problem
     except Exception as problem:  # asdf, its schemas and plugins raise many kinds
