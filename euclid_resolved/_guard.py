@@ -19,7 +19,7 @@ from typing import IO, Any
 from euclid_resolved.errors import InputError
 
 MAX_UNPACKED = 2 * 2**30
-"""The most bytes that a compressed file may become."""
+"""The most bytes that a compressed file may become: a tile of MER mosaics has 1.5e9."""
 
 MAX_TEXT = 32 * 2**20
 """The most bytes of a file that is read as text."""
@@ -32,9 +32,13 @@ MAX_SECONDS = 60.0
 
 _MAX_LITERAL = 2000  # letters of a setting
 _STEP = 2**20  # bytes that are read at once
-_IN_MEMORY = 2**26  # bytes that are kept in memory before they go to a temporary file
+_LITTLE = 2**28  # bytes that any compressed file may become
+_MOST_TIMES = 50  # what more may come of a file, in times its size: images hardly shrink
+_IN_MEMORY = 2**27  # bytes that are kept in memory before they go to a temporary file
 _PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+_UNPACK = "if it is what you expect, unpack it first"
 
 Refusal = Callable[..., Exception]
 
@@ -56,6 +60,8 @@ class Budget:
     most : int, optional
         Bytes.
     seconds : float, optional
+    hint : str, optional
+        What can be done where the bytes are used up.
 
     Examples
     --------
@@ -70,17 +76,22 @@ class Budget:
     """
 
     def __init__(
-        self, path: str | Path, error: Refusal, most: int = MAX_UNPACKED, seconds: float = MAX_SECONDS
+        self,
+        path: str | Path,
+        error: Refusal,
+        most: int = MAX_UNPACKED,
+        seconds: float = MAX_SECONDS,
+        hint: str = "",
     ) -> None:
         self.path, self.error, self.most, self.seconds = path, error, most, seconds
-        self._left, self._end = most, time.monotonic() + seconds
+        self._left, self._end, self._hint = most, time.monotonic() + seconds, hint
 
     def spend(self, n: int = 0) -> None:
         """Take bytes out of the budget; raise the error when they, or the seconds, are used up."""
         self._left -= n
         if self._left < 0:
             size = f"{self.most // 2**20} MiB" if self.most >= 2**20 else f"{self.most} bytes"
-            raise self.error(self.path, f"it holds more than the {size} allowed")
+            raise self.error(self.path, f"it holds more than the {size} allowed", self._hint)
         if time.monotonic() > self._end:
             raise self.error(self.path, f"reading it takes more than the {self.seconds:g} s allowed")
 
@@ -153,12 +164,6 @@ def _without_waiting(path, flags):
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def is_packed(path: str | Path, error: Refusal = refuse_input) -> bool:
-    """Whether a file is compressed with gzip, bzip2 or xz; its first bytes tell."""
-    with open_regular(path, error) as file:
-        return _opener(file) is not None
-
-
 def _opener(file):
     start = file.read(6)
     file.seek(0)
@@ -196,7 +201,7 @@ def open_unpacked(path: str | Path, error: Refusal = refuse_input, *, most: int 
     opener = _opener(file)
     if opener is None:
         return file
-    budget = Budget(path, error, most)
+    budget = Budget(path, error, _most_of(file, most), hint=_UNPACK)
     with file, opener(file) as stream:
         kept: IO[bytes] = io.BytesIO()
         try:
@@ -213,6 +218,11 @@ def open_unpacked(path: str | Path, error: Refusal = refuse_input, *, most: int 
     with kept:
         kept.flush()
         return open(os.dup(kept.fileno()), "rb")
+
+
+def _most_of(file, most):
+    """How many bytes may come of a compressed file."""
+    return min(most, max(_LITTLE, _MOST_TIMES * os.fstat(file.fileno()).st_size))
 
 
 def _on_disk(kept):
@@ -245,9 +255,9 @@ def check_content(path: str | Path, error: Refusal = refuse_input, *, most: int 
     most : int, optional
     """
     with open_regular(path, error) as file:
-        opener, budget = _opener(file), Budget(path, error, most)
+        opener, budget = _opener(file), Budget(path, error, _most_of(file, most))
         if opener is None:
-            budget.spend(os.fstat(file.fileno()).st_size)
+            Budget(path, error, most).spend(os.fstat(file.fileno()).st_size)
             return
         with opener(file) as stream:
             while _piece(stream, budget):

@@ -254,7 +254,7 @@ def read_relation(path: str | Path, name: str | None = None) -> Relation:
     from astropy.table import Table
 
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"{path}: there is no such file; {', '.join(PUBLISHED_RELATIONS)} come without values"
         )

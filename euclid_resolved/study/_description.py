@@ -176,7 +176,7 @@ def read_study(path: str | Path) -> Description:
     """
     name = str(path)
     path = _DATA / SHIPPED[name] if name in SHIPPED else Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: there is no such file; the package brings {', '.join(SHIPPED)}")
     text = read_text(path, most=_LARGEST)
     try:

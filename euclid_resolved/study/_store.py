@@ -35,7 +35,7 @@ def read_model(path: Path) -> Model | None:
 def file_digest(path: str | Path) -> str:
     """A digest of the content of a relation's table."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: there is no such table of a relation")
     return hashlib.sha256(read_bytes(path, most=MAX_TABLE)).hexdigest()
 

@@ -26,19 +26,22 @@ from euclid_resolved.maps._spatial_map import SpatialMap
 MAX_BYTES = 4 * 2**30
 """The most that the arrays of a file may need in memory, unless the caller says otherwise."""
 
+MAX_MODEL_BYTES = 2**30
+"""The same for a model: what is made of its arrays, and checked, takes several times as much."""
+
 _VERSION = "1.6.0"  # of the ASDF standard: what the oldest supported asdf reads
 _MODEL_MARK = f"{TAG_BASE}model-".encode()
 _HISTORY = {"asdf_library", "history"}
 
 
-def read_asdf(path, *, max_bytes=MAX_BYTES):
+def read_asdf(path, *, max_bytes=None):
     """Read the model, image, map or maps of an ASDF file.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
     max_bytes : int, optional
-        Refuse a file whose arrays need more memory than this.
+        Refuse a file whose arrays need more memory than this; without it 4 GiB, of a model 1 GiB.
 
     Returns
     -------
@@ -63,14 +66,14 @@ or dict of str to `~euclid_resolved.SpatialMap`
     return _read(Path(path), max_bytes, ImageFileError)
 
 
-def read_model(path, *, max_bytes=MAX_BYTES):
+def read_model(path, *, max_bytes=None):
     """Read a model from an ASDF file, and nothing else.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
     max_bytes : int, optional
-        Refuse a file whose arrays need more memory than this.
+        Refuse a file whose arrays need more memory than this; without it 4 GiB, of a model 1 GiB.
 
     Returns
     -------
@@ -184,7 +187,7 @@ def _read(path, max_bytes, error):
         with open_regular(path, error) as file:
             # The text is not read yet, but the user should hear of a model where there was one.
             error = ModelFileError if _MODEL_MARK in file.read(4096) else error
-            kinds = look_through(file, max_bytes)
+            kinds = look_through(file, max_bytes or MAX_BYTES, max_bytes or MAX_MODEL_BYTES)
             error = ModelFileError if "model" in kinds else error
             return _open(file)
     except (ImageFileError, ModelFileError):

@@ -45,7 +45,7 @@ class _Quoted(str):
     """Text in quotation marks: never a number, whatever it looks like."""
 
 
-def look_through(file, max_bytes):
+def look_through(file, max_bytes, max_model):
     """Check the text and the block headers of an ASDF file; nothing is built, no array is read.
 
     Parameters
@@ -54,6 +54,8 @@ def look_through(file, max_bytes):
         Seekable; left anywhere.
     max_bytes : int
         The most that the arrays may need in memory.
+    max_model : int
+        The same where a model is among them.
 
     Returns
     -------
@@ -69,8 +71,9 @@ def look_through(file, max_bytes):
     sizes = _block_sizes(file, end, max_bytes)
     arrays, kinds = _walk(text)
     total = sum(_check_array(array, sizes) for array in arrays)
-    if total > max_bytes:
-        raise Refused(f"its arrays need {total} bytes, more than the {max_bytes} allowed")
+    allowed = max_model if "model" in kinds else max_bytes
+    if total > allowed:
+        raise Refused(f"its arrays need {total} bytes, more than the {allowed} allowed")
     return kinds
 
 
