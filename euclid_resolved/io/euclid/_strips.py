@@ -254,7 +254,9 @@ def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
                 empty = np.broadcast_to(np.float32(np.nan), shape)
                 grids[band] = NDData(empty, unit=SURFACE_BRIGHTNESS, wcs=wcs, meta=meta)
             without = [band for band in images if found[band].noise is None]
-            warn_of_unused(path, unused(hdus, images) if without else [], without)
+            with file_errors(path):
+                missed = unused(hdus, images) if without else []
+            warn_of_unused(path, missed, without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
         yield LargeImage(name, grid.shape, grid.wcs, tuple(files_open), found, options.flag_bits)
