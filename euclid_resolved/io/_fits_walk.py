@@ -14,10 +14,14 @@ MAX_HEADERS = 5000 * BLOCK  # bytes of all headers
 
 _BITPIX = (8, 16, 32, 64, -32, -64)
 _WANTED = re.compile(
-    rb"(SIMPLE|XTENSION|BITPIX|NAXIS\d{0,3}|PCOUNT|GCOUNT|TFIELDS"
+    rb"(SIMPLE|XTENSION|CHECKSUM|DATASUM|BITPIX|NAXIS\d{0,3}|PCOUNT|GCOUNT|TFIELDS"
     rb"|ZIMAGE|ZBITPIX|ZNAXIS\d{0,3}|ZTILE\d{1,3}) *"
 )
 _WHOLE = re.compile(rb" *([+-]?\d{1,18}) *(/.*)?", re.DOTALL)
+_KEYWORD = re.compile(rb"[A-Za-z0-9_.-]* *")
+_TEXT = re.compile(rb"[ -~]*")
+_ODD = "?"  # in place of a keyword: there is a card that is none
+_MOST_PADDING = 16 * BLOCK  # bytes behind the last extension
 _MOST_PACKING = 10_000  # how many bytes the best compression makes of one
 
 
@@ -55,6 +59,7 @@ def walk(path, file, error):
     its first header says NAXIS1 = -40
     """
     size, start, number, headers = file.seek(0, io.SEEK_END), 0, 0, 0
+    guarded, unguarded = False, []
     budget = Budget(path, error)
     file.seek(0)
     first = file.read(6)
@@ -64,9 +69,8 @@ def walk(path, file, error):
     while start < size:
         file.seek(start)
         if number and file.read(8) != b"XTENSION":
-            if size - start > 16 * BLOCK:
-                raise error(path, f"behind extension {number - 1} there is something that is no extension")
-            break  # a few bytes more, of which Astropy warns
+            _check_behind(path, file, start, number - 1, error)
+            break
         file.seek(start)
         where = f"the header of extension {number}" if number else "its first header"
         cards, length = _cards(path, file, where, error, budget)
@@ -81,8 +85,20 @@ def walk(path, file, error):
             what = f"it is truncated: {where} claims data {claimed}, the file has {size} bytes"
             raise error(path, what, "fetch or write it again")
         header.check_compressed(end - start - length)
+        unguarded += [where] if header.lost_its_sum() else []
+        guarded |= "CHECKSUM" in cards
         start, number = end + -end % BLOCK, number + 1
+    if guarded and unguarded:
+        raise error(path, f"{unguarded[0]} is damaged: it lost its CHECKSUM, which others have")
     file.seek(0)
+
+
+def _check_behind(path, file, start, number, error):
+    """Refuse more than padding, or a few bytes of which Astropy warns, behind the last extension."""
+    file.seek(start)
+    rest = file.read(_MOST_PADDING + 1)
+    if len(rest) > _MOST_PADDING or (len(rest) >= BLOCK and rest.strip(b"\0 ")):
+        raise error(path, f"behind extension {number} there is something that is no extension")
 
 
 def _cards(path, file, where, error, budget):
@@ -98,6 +114,8 @@ def _cards(path, file, where, error, budget):
             card = block[at : at + 80]
             if card[:3] == b"END" and not card[3:].strip():
                 return cards, length
+            if not (_KEYWORD.fullmatch(card[:8]) and _TEXT.fullmatch(card)):
+                cards[_ODD] = [card]
             if _WANTED.fullmatch(card[:8].upper()):
                 cards.setdefault(card[:8].upper().strip().decode("ascii"), []).append(card[8:])
     raise error(path, f"{where} is longer than {MAX_HEADER} bytes, or has no end")
@@ -140,6 +158,10 @@ class _Header:
         if pixels > MAX_PIXELS or pixels * abs(bitpix) // 8 > max(stored, BLOCK) * _MOST_PACKING:
             text = " x ".join(map(str, shape))
             raise self.error(self.path, f"{self.where} claims an image of {text} pixels in {stored} bytes")
+
+    def lost_its_sum(self):
+        """Whether damage took the card away that would tell of it."""
+        return "CHECKSUM" not in self.cards and ("DATASUM" in self.cards or _ODD in self.cards)
 
     def shape(self, name):
         """The lengths of the axes."""
