@@ -195,7 +195,7 @@ def open_unpacked(path: str | Path, error: Refusal = refuse_input, *, most: int 
     ...     open_unpacked("zeros.gz", most=1000)
     ... except ValueError as error:
     ...     print(error)
-    zeros.gz: it holds more than the 1000 bytes allowed
+    zeros.gz: it holds more than the 1000 bytes allowed (if it is what you expect, unpack it first)
     """
     file = open_regular(path, error)
     opener = _opener(file)

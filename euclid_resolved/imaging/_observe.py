@@ -1,7 +1,10 @@
 """Observe a galaxy of an atlas as Euclid would: distance, PSF, pixels, noise, stars and residual sky."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 import astropy.units as u
@@ -10,111 +13,38 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved._checks import check_positive
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
-from euclid_resolved.maps._galaxy import Galaxy
+from euclid_resolved.imaging._observation import Observation
+from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
+from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import SpatialMap
 
-__all__ = ["Observation", "observe", "observe_atlas"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
+__all__ = ["observe", "observe_atlas"]
+
+
+_Source = TypeVar("_Source", Galaxy, MultiBandImage)
 
 STAR_MAGNITUDES = 18.0, 24.0  # AB
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """How an image is taken.
-
-    Parameters
-    ----------
-    distance : `~astropy.units.Quantity`
-        Luminosity distance.
-    redshift : float
-    depth : float
-        Exposure time in units of the Euclid Wide Survey's. The noise of a pixel depends on depth times
-        pixel area only, so a low depth also stands for small pixels.
-    pixel_scale : float or None
-        Side of a pixel in arcsec; None keeps the pixels of the galaxy, as if mosaic pixels had been
-        averaged over each of them.
-    psf_fwhm : float, dict of str to float, or None
-        Full width at half maximum in arcsec, for all bands or by band; None is that of the mosaics.
-        One value for all stands for matched PSFs.
-    stars : float
-        Foreground stars per square arcmin, all between 18 and 24 AB, ten times as many for each 5 mag
-        fainter: something to try masks on, no model of the Galaxy.
-    background : float
-        What is left of the sky, in units of its rms in a mosaic pixel: standard deviation of a constant,
-        and of a slope across the image, in each band.
-    seed : int
-        Of everything that is drawn.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from euclid_resolved.imaging import Observation
-    >>> seen = Observation(distance=40 * u.Mpc, redshift=0.01)
-    >>> print([f"{band} {seen.fwhm(band):.2f}" for band in ("IE", "HE")])
-    ['IE 0.16', 'HE 0.35']
-    """
-
-    distance: u.Quantity
-    redshift: float
-    depth: float = 1.0
-    pixel_scale: float | None = MOSAIC_PIXEL
-    psf_fwhm: float | dict | None = None
-    stars: float = 0.0
-    background: float = 0.0
-    seed: int = 1
-
-    def fwhm(self, band):
-        """The width of a band's PSF in arcsec.
-
-        Parameters
-        ----------
-        band : str
-
-        Returns
-        -------
-        fwhm : float
-        """
-        if self.psf_fwhm is None:
-            return BANDS[band].psf_fwhm.to_value(u.arcsec)
-        return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
-
-    def scales(self, image):
-        """Side of a pixel of the galaxy, and of the observation, in arcsec.
-
-        Parameters
-        ----------
-        image : `~euclid_resolved.MultiBandImage`
-            Of the galaxy, with a pixel scale that is a length.
-
-        Returns
-        -------
-        old, new : float
-
-        Raises
-        ------
-        InputError
-            If the length of a pixel is not known.
-        """
-        length = length_of_pixel(image)
-        if length is None or not length.unit.is_equivalent(u.pc):
-            raise InputError(
-                f"{image.name or 'the image'}: to be observed it needs meta['pixel_scale'], the length of a "
-                "pixel's side"
-            )
-        angular_distance = self.distance / (1 + self.redshift) ** 2
-        old = (length / angular_distance).to_value(u.dimensionless_unscaled) * u.rad.to(u.arcsec)
-        return old, self.pixel_scale or old
-
-
 def observe(
-    galaxy, distance=None, *, redshift=None, depth=1.0, pixel_scale=MOSAIC_PIXEL * u.arcsec, psf_fwhm=None,
-    stars=0.0, background=0.0, seed=1,
-):  # fmt: skip
+    galaxy: _Source,
+    distance: u.Quantity | None = None,
+    *,
+    redshift: float | None = None,
+    depth: float = 1.0,
+    pixel_scale: u.Quantity | float | None = MOSAIC_PIXEL * u.arcsec,
+    psf_fwhm: u.Quantity | float | dict[str, u.Quantity | float] | None = None,
+    stars: float = 0.0,
+    background: float = 0.0,
+    seed: int = 1,
+) -> _Source:
     """Observe a galaxy, or an image whose pixels have a length, as Euclid would.
 
     In this order: surface brightness is dimmed by (1 + z)^-3 (per unit of frequency, without K correction),
@@ -141,7 +71,8 @@ def observe(
     observed : `~euclid_resolved.Galaxy` or `~euclid_resolved.MultiBandImage`
         A galaxy is observed when it is looked at, the same each time. The rms map is the bands' uncertainty;
         pixels where a star is brighter than the noise, and those that were masked, are masked. True maps are
-        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF.
+        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF. It is
+        of the group of the galaxy, however often that is observed.
 
     Examples
     --------
@@ -175,12 +106,20 @@ def observe(
         partial(_maps, galaxy, observation),
         star_forming=galaxy.star_forming,
         meta={**galaxy.meta, "observation": observation},
+        group=galaxy.group,
     )
 
 
 def observe_atlas(
-    galaxies, distance=(20, 100) * u.Mpc, *, redshift=0.0, depth=1.0, pixel_scale=None, seed=1, **options
-):  # fmt: skip
+    galaxies: Iterable[Galaxy],
+    distance: u.Quantity | None = (20, 100) * u.Mpc,
+    *,
+    redshift: float | None = 0.0,
+    depth: float | tuple[float, float] = 1.0,
+    pixel_scale: u.Quantity | float | None = None,
+    seed: int = 1,
+    **options: Any,
+) -> list[Galaxy]:
     """Observe galaxies, each at its own distance and depth, to train on or to test.
 
     Parameters
@@ -200,7 +139,7 @@ def observe_atlas(
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Nothing is read or computed until one is looked at.
+        Nothing is read or computed until one is looked at. Each is of the group of the galaxy it shows.
 
     Examples
     --------
@@ -214,7 +153,7 @@ def observe_atlas(
     TNG000002_O5: 85 Mpc
     """
     observed = []
-    for galaxy in galaxies:
+    for galaxy in check_galaxies(galaxies):
         own = [int(seed), crc32(galaxy.name.encode())]
         rng = np.random.default_rng(own)
         drawn = [_draw(rng, value) for value in (distance, depth, pixel_scale)]
@@ -297,7 +236,7 @@ def _image(source, observation):
     return MultiBandImage(bands, name=image.name, meta={**image.meta, **meta})
 
 
-def averaging(size, old, new):
+def averaging(size: int, old: float, new: float) -> csr_array:
     """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
 
     Parameters
@@ -395,6 +334,7 @@ def _maps(galaxy, observation):
     image, maps = galaxy.load()
     old, new = observation.scales(image)
     rebin = [averaging(size, old, new) for size in image.shape]
+    maps = {name: map_ for name, map_ in maps.items() if name in PROPERTIES}
     truth = {name: _filled(map_) for name, map_ in maps.items()}
     mass = truth.get("stellar_mass_density", np.ones(image.shape))
     result = {}

@@ -1,10 +1,14 @@
 """Walk through the headers of a FITS file that nobody vouches for, before Astropy believes their sizes."""
 
+from __future__ import annotations
+
 import io
 import math
 import re
+from pathlib import Path
+from typing import IO, NoReturn
 
-from euclid_resolved._guard import Budget
+from euclid_resolved._guard import Budget, Refusal
 
 BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 MAX_PIXELS = 2**29  # of one image: a MER tile has 2**28.5
@@ -25,7 +29,7 @@ _MOST_PADDING = 16 * BLOCK  # bytes behind the last extension
 _MOST_PACKING = 10_000  # how many bytes the best compression makes of one
 
 
-def walk(path, file, error):
+def walk(path: str | Path, file: IO[bytes], error: Refusal) -> None:
     """Check that the extensions of a FITS file lie in it, one behind the other; nothing is built from it.
 
     Parameters
@@ -59,7 +63,8 @@ def walk(path, file, error):
     its first header says NAXIS1 = -40
     """
     size, start, number, headers = file.seek(0, io.SEEK_END), 0, 0, 0
-    guarded, unguarded = False, []
+    guarded = False
+    unguarded: list[str] = []
     budget = Budget(path, error)
     file.seek(0)
     first = file.read(6)
@@ -124,10 +129,10 @@ def _cards(path, file, where, error, budget):
 class _Header:
     """The sizes that one header gives, none of them trusted."""
 
-    def __init__(self, path, where, cards, error):
+    def __init__(self, path: str | Path, where: str, cards: dict[str, list[bytes]], error: Refusal) -> None:
         self.path, self.where, self.cards, self.error = path, where, cards, error
 
-    def data_size(self):
+    def data_size(self) -> int:
         """Bytes of the data behind the header."""
         bitpix = self.whole("BITPIX")
         if bitpix not in _BITPIX:
@@ -144,7 +149,7 @@ class _Header:
         groups, more = self.whole("GCOUNT", 1, default=1), self.whole("PCOUNT", 0, default=0)
         return abs(bitpix) // 8 * groups * (more + values)
 
-    def check_compressed(self, stored):
+    def check_compressed(self, stored: int) -> None:
         """Refuse a compressed image that no compression makes of so few bytes."""
         if "ZIMAGE" not in self.cards:
             return
@@ -159,16 +164,16 @@ class _Header:
             text = " x ".join(map(str, shape))
             raise self.error(self.path, f"{self.where} claims an image of {text} pixels in {stored} bytes")
 
-    def lost_its_sum(self):
+    def lost_its_sum(self) -> bool:
         """Whether damage took the card away that would tell of it."""
         return "CHECKSUM" not in self.cards and ("DATASUM" in self.cards or _ODD in self.cards)
 
-    def shape(self, name):
+    def shape(self, name: str) -> list[int]:
         """The lengths of the axes."""
         n = self.whole(name, 0, 999)
         return [self.whole(f"{name}{axis}", 0) for axis in range(1, n + 1)]
 
-    def whole(self, key, least=-(10**18), most=10**18, default=None):
+    def whole(self, key: str, least: int = -(10**18), most: int = 10**18, default: int | None = None) -> int:
         """The whole number of a keyword, which says one thing only."""
         if key not in self.cards:
             if default is None:
@@ -187,7 +192,7 @@ class _Header:
             self.refuse(key, number)
         return number
 
-    def refuse(self, key, value):
+    def refuse(self, key: str, value: object) -> NoReturn:
         """Say what the header says."""
         text = "".join(c if c.isprintable() else "?" for c in str(value))
         raise self.error(self.path, f"{self.where} says {key} = {text}", "it may be damaged")

@@ -1,10 +1,12 @@
 """Tables that users bring, looked at before Astropy reads them."""
 
+from pathlib import Path
+
 from euclid_resolved._guard import check_content, open_unpacked, refuse_input as refuse
 from euclid_resolved.io._fits_walk import walk
 
 
-def check_table(path):
+def check_table(path: str | Path) -> None:
     """Refuse a table that is no regular file, or too large, or a FITS file whose sizes are not true.
 
     Parameters

@@ -19,20 +19,24 @@ from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
+from euclid_resolved.images._values import brightness_of
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
+from euclid_resolved.models._asking import checked_predict, checked_spread, registered_name
 from euclid_resolved.models._clip import MIN_SN, judge
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._options import check_options
-from euclid_resolved.models._output import append, checked_predict, registered_name
+from euclid_resolved.models._output import append, of_known, plane_of
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from numpy.typing import ArrayLike
 
     from euclid_resolved.models._output import Output
+    from euclid_resolved.plugins._offers import Plugin
 
 __all__ = ["Model"]
 
@@ -62,6 +66,11 @@ class Model(HasCard):
         What it was trained on: source, galaxies, test galaxies, seed, pixels, accuracy, ...
     versions : dict
         The versions of the libraries that trained it.
+    golden_brightness : `~numpy.ndarray` or None
+        float32, shape (m, bands): the surface brightness (MJy/sr) that the golden rows were made of. Opened
+        from a file, the features of these pixels are made again and compared.
+    plugins : tuple of `~euclid_resolved.plugins.Plugin`
+        Where its features and estimators came from, with distribution and version, when it was trained.
 
     Examples
     --------
@@ -88,6 +97,8 @@ class Model(HasCard):
     golden_rows: np.ndarray
     training: dict[str, Any]
     versions: dict[str, str]
+    golden_brightness: np.ndarray | None = None
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -99,7 +110,7 @@ class Model(HasCard):
         """A SHA-256 over all it has learned, as hexadecimal text."""
         tree = self.to_tree()
         sha = hashlib.sha256()
-        for key in sorted(set(tree) - {"training", "versions"}):
+        for key in sorted(set(tree) - {"training", "versions", "plugins"}):
             hash_tree(sha, key, tree[key])
         return sha.hexdigest()
 
@@ -113,29 +124,39 @@ class Model(HasCard):
             raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
         return self.outputs[name]
 
-    def estimate(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray:
+    def estimate(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray:
         """Estimate a property of single pixels.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
-            Surface brightness in MJy/sr by band, shape (n,), finite and positive.
+        brightness : mapping of str to array_like, table or structured array
+            Surface brightness by band, shape (n,), positive; in MJy/sr where it has no unit. Other columns
+            are left alone.
         property : str, optional
             Needed where the model estimates several.
 
         Returns
         -------
         dex : `~numpy.ndarray`
-            float32, shape (n,): log10 of the property in its unit.
-        """
-        return self._estimate(self._scaled(brightness), self._output(property), {})
+            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN, or a
+            feature or the prediction is not finite.
 
-    def estimate_all(self, brightness: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+        Raises
+        ------
+        InputError
+            If a band is missing, its unit is none of surface brightness, or a value has no logarithm.
+        """
+        output = self._output(property)
+        return self._of_known(brightness, lambda X: {"dex": self._estimate(X, output, {})})["dex"]
+
+    def estimate_all(self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray) -> dict[str, np.ndarray]:
         """Estimate every property of single pixels; features are made once.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
+        brightness : mapping of str to array_like, table or structured array
             As for `estimate`.
 
         Returns
@@ -143,16 +164,21 @@ class Model(HasCard):
         dex : dict of str to `~numpy.ndarray`
             By property, what `estimate` gives.
         """
-        X = self._scaled(brightness)
-        done: dict[str, np.ndarray] = {}
-        return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
-    def spread(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray | None:
+        def estimate(X):
+            done = {}
+            return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
+
+        return self._of_known(brightness, estimate)
+
+    def spread(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray | None:
         """How far a fit with another seed would take the estimates of single pixels.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
+        brightness : mapping of str to array_like, table or structured array
             As for `estimate`.
         property : str, optional
             Needed where the model estimates several.
@@ -160,21 +186,25 @@ class Model(HasCard):
         Returns
         -------
         sigma : `~numpy.ndarray` or None
-            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`); None where the
-            estimator does not know it.
+            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`), NaN where a band is
+            masked or NaN; None where the estimator does not know it.
         """
-        X, output = self._scaled(brightness), self._output(property)
-        done: dict[str, np.ndarray] = {}
-        for name in output.chain:
-            self._predict_scaled(X, self.outputs[name], done)
-        return self._spread(X, output, done)
+        output = self._output(property)
+
+        def spread(X):
+            done = {}
+            for name in output.chain:
+                self._predict_scaled(X, self.outputs[name], done)
+            return {"sigma": self._spread(X, output, done)}
+
+        return self._of_known(brightness, spread)["sigma"]
+
+    def _of_known(self, brightness, function):
+        """What a function makes of the scaled features; NaN for pixels that are masked in a band."""
+        light, nothing = brightness_of(brightness, self.bands), np.zeros((1, len(self.columns)), np.float32)
+        return of_known(light, lambda some: function(self._scaled(some)), lambda: function(nothing))
 
     def _scaled(self, brightness):
-        missing = [band for band in self.bands if band not in brightness]
-        if missing:
-            raise InputError(
-                f"the model needs the brightness in {', '.join(self.bands)}; {', '.join(missing)} not given"
-            )
         table = make_features(brightness, self.features, columns=self.columns)
         return self.feature_scale.apply(table.values)
 
@@ -204,7 +234,8 @@ class Model(HasCard):
         -------
         map : `~euclid_resolved.SpatialMap`
             Linear, float32, with the image's WCS. NaN, masked and flagged where the model may not
-            judge; flagged OUT_OF_DOMAIN where the value is an extrapolation.
+            judge, or has no finite estimate (NOT_ESTIMATED); flagged OUT_OF_DOMAIN where the value is an
+            extrapolation.
 
         Raises
         ------
@@ -303,15 +334,18 @@ class Model(HasCard):
                 output, dex, brightness[self.clip_band], noise.get(self.clip_band),
                 scatter.get(output.property), spread, level, common.get(output.property),
             )  # fmt: skip
-            planes = {name: _plane(values, good) for name, values in errors.planes.items()}
+            planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
+            values = plane_of(from_dex(dex), good)
+            known = np.isfinite(values)
+            values[~known] = np.nan
             maps[output.property] = SpatialMap(
-                _plane(from_dex(dex), good),
+                values,
                 property=output.property,
                 wcs=image.wcs,
-                mask=~good,
-                quality=quality.copy(),
+                mask=~known,
+                quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
                 planes=planes,
-                uncertainty=None if errors.sigma is None else StdDevUncertainty(_plane(errors.sigma, good)),
+                uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
                 meta={
                     **meta,
                     **errors.meta,
@@ -371,7 +405,8 @@ class Model(HasCard):
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""
-        sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
+        rows = append(X, [done[name] for name in output.chain])
+        sigma = checked_spread(output.estimator, rows, output.property)
         return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
     def to_tree(self) -> dict[str, Any]:
@@ -409,10 +444,3 @@ class Model(HasCard):
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
-
-
-def _plane(values, good):
-    """Values of the good pixels in a plane that is NaN elsewhere."""
-    plane = np.full(good.shape, np.nan, np.float32)
-    plane[good] = values
-    return plane

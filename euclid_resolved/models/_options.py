@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from typing import cast
 
 from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
@@ -34,10 +35,10 @@ def check_options(draws: object, seed: object, level: object, min_sn: object, fi
     if draws == 1:
         raise InputError("a scatter needs at least 2 draws, got 1")
     check_whole("seed", seed, 0)
-    if isinstance(seed, numbers.Integral) and seed >= 2**64:
+    if int(cast("int", seed)) >= 2**64:
         raise InputError(f"seed must be below 2**64, got {seed}")
     check_whole("first_row", first_row, 0)
-    if not isinstance(level, numbers.Real) or isinstance(level, bool) or not 0 < level < 1:
+    if not isinstance(level, numbers.Real) or isinstance(level, bool) or not 0 < float(level) < 1:
         raise InputError(f"level must be a number between 0 and 1, as 0.68, got {level!r}")
     check_min_sn(min_sn)
 

@@ -1,4 +1,4 @@
-"""One property that a model estimates, and how its estimator is asked."""
+"""One property that a model estimates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.models._intervals import Interval
-from euclid_resolved.plugins._registry import available
 
 __all__ = ["Output"]
 
@@ -61,24 +59,43 @@ def append(X: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.column_stack([X, *columns]) if columns else X
 
 
-def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
-    """Predict, and hold a plugin to its contract."""
-    try:
-        y = np.asarray(estimator.predict(X))
-    except InputError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        name = registered_name(estimator)
-        raise PluginError(f"{name} failed to predict {what}: {type(error).__name__}: {error}") from error
-    if y.shape != (len(X),) or y.dtype.kind != "f":
-        name = registered_name(estimator)
-        raise PluginError(f"{name} predicted {y.dtype} of shape {y.shape}, float32 ({len(X)},) is needed")
-    return y
+def plane_of(values, good):
+    """Values of the good pixels in a plane that is NaN elsewhere."""
+    plane = np.full(good.shape, np.nan, np.float32)
+    plane[good] = values
+    return plane
 
 
-def registered_name(estimator: Estimator) -> str:
-    """The name under which an estimator's class is registered."""
-    for name, registered in available("estimators").items():
-        if type(estimator) is registered:
-            return name
-    return f"{type(estimator).__name__} (not registered)"
+def of_known(brightness, function, form):
+    """What a function makes of the pixels that are known in every band; NaN for the others.
+
+    Parameters
+    ----------
+    brightness : dict of str to `~numpy.ndarray`
+        By band, all of one size, NaN where it is not known.
+    function : callable
+        Takes such a dict without NaN, and gives a dict of arrays with a value for each pixel, or of None.
+    form : callable
+        Gives what `function` would of one pixel: what it makes of none is known without it.
+
+    Returns
+    -------
+    made : dict of str to `~numpy.ndarray`
+        float32, shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._output import of_known
+    >>> of_known({"IE": np.array([1.0, np.nan])}, lambda light: {"twice": 2 * light["IE"]}, None)
+    {'twice': array([ 2., nan], dtype=float32)}
+    """
+    light = {band: np.ravel(values) for band, values in brightness.items()}
+    known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
+    if known.all():
+        return function(light)
+    if known.any():
+        made = function({band: values[known] for band, values in light.items()})
+    else:
+        made = {name: None if each is None else each[:0] for name, each in form().items()}
+    return {name: None if each is None else plane_of(each, known) for name, each in made.items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
@@ -31,6 +31,7 @@ from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._options import check_options
+from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey._journal import Journal
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class PixelCount:
     extrapolated : int
         Those with a value that is flagged OUT_OF_DOMAIN.
     bits : dict of str to int
-        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags
-        (`euclid_resolved.maps._shares`), by its name; bits of none are left out.
+        How many pixels have each bit of `~euclid_resolved.Quality` as the first of their flags, by its name;
+        bits of none are left out.
 
     Examples
     --------
@@ -199,7 +200,7 @@ def predict_tile(
     target = check_target(path, overwrite)
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
-    reading = {"zero_point": zero_point, "flag_bits": flag_bits}
+    reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits}
     with open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
         # A strip without a galaxy is nothing to speak of.
         warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)
@@ -238,6 +239,7 @@ class _Work:
         what = {
             "version": __version__,
             "model": self.model.digest,
+            "plugins": plugins_here(self.model),
             "image": fingerprint_files(self.image.files),
             "shape": self.image.shape,
             "options": {**self.options, **reading, "extinction": self.extinction},

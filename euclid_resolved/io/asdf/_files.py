@@ -7,21 +7,28 @@ file: whoever edits a file can also compute new sums. What keeps a hostile file 
 nothing but numbers and text.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
 
 from euclid_resolved._guard import check_file, open_regular
-from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
+from euclid_resolved.errors import ImageFileError, InputError, ModelFileError, PluginError
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.asdf import _extension as extension
 from euclid_resolved.io.asdf._scan import TAG_BASE, look_through
 from euclid_resolved.maps._spatial_map import SpatialMap
+
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
 
 MAX_BYTES = 4 * 2**30
 """The most that the arrays of a file may need in memory, unless the caller says otherwise."""
@@ -34,7 +41,9 @@ _MODEL_MARK = f"{TAG_BASE}model-".encode()
 _HISTORY = {"asdf_library", "history"}
 
 
-def read_asdf(path, *, max_bytes=None):
+def read_asdf(
+    path: str | Path, *, max_bytes: int | None = None
+) -> Model | MultiBandImage | SpatialMap | dict[str, SpatialMap]:
     """Read the model, image, map or maps of an ASDF file.
 
     Parameters
@@ -66,7 +75,7 @@ or dict of str to `~euclid_resolved.SpatialMap`
     return _read(Path(path), max_bytes, ImageFileError)
 
 
-def read_model(path, *, max_bytes=None):
+def read_model(path: str | Path, *, max_bytes: int | None = None) -> Model:
     """Read a model from an ASDF file, and nothing else.
 
     Parameters
@@ -100,7 +109,12 @@ def read_model(path, *, max_bytes=None):
     return content
 
 
-def write_asdf(path, obj, *, overwrite=False):
+def write_asdf(
+    path: str | Path,
+    obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a model, an image, a map or several maps as ASDF; see `euclid_resolved.write`.
 
     Parameters
@@ -146,7 +160,7 @@ def _kind(obj):
 
 
 @contextlib.contextmanager
-def strict_config():
+def strict_config() -> Iterator[asdf.config.AsdfConfig]:
     """A context in which asdf knows this package's tags, believes nothing and leaves arrays uncompressed."""
     # Here asdf loads the entry points of all packages, once; in the context it would be every time.
     outside = asdf.get_config()
@@ -195,7 +209,10 @@ def _read(path, max_bytes, error):
     except OSError as problem:
         raise error(path, f"it cannot be read: {_brief(problem)}") from problem
     except Exception as problem:  # asdf, its schemas and plugins raise many kinds
-        hint = getattr(problem, "hint", "") or "what is opened are files made by write(), undamaged"
+        hint = (
+            "" if isinstance(problem, PluginError) else "what is opened are files made by write(), undamaged"
+        )
+        hint = getattr(problem, "hint", "") or hint
         raise error(path, _brief(getattr(problem, "what", problem)), hint) from problem
 
 

@@ -1,12 +1,16 @@
 """Fetch cut-outs of Euclid's MER mosaics from an archive; nothing here is called unless a user asks."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -28,9 +32,17 @@ KINDS = ("", "RMS", "FLAG", "PSF")
 
 
 def fetch(
-    ra, dec, radius, *, bands=EUCLID_BANDS, service="irsa", folder=None, timeout=60.0, refresh=False,
-    session=None,
-):  # fmt: skip
+    ra: float | u.Quantity,
+    dec: float | u.Quantity,
+    radius: float | u.Quantity,
+    *,
+    bands: Sequence[str] = EUCLID_BANDS,
+    service: str = "irsa",
+    folder: str | Path | None = None,
+    timeout: float = 60.0,
+    refresh: bool = False,
+    session: Any = None,
+) -> Path:
     """Fetch cut-outs around a position, of every tile that reaches it.
 
     Parameters
@@ -80,17 +92,17 @@ def fetch(
     if service not in ("irsa", "esa"):
         raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
     bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
-    folder = _folder(folder, service, position, radius)
+    place = _folder(folder, service, position, radius)
     archive = _Irsa(session, timeout) if service == "irsa" else _Esa(session)
-    listing = _listing(folder / f"{service}_listing.ecsv", archive, position, radius, refresh)
+    listing = _listing(place / f"{service}_listing.ecsv", archive, position, radius, refresh)
     wanted = _choose(listing, bands, service, position)
     for name in wanted:
-        path = folder / name
+        path = place / name
         if refresh or not path.exists():
             with atomic_path(path, overwrite=refresh) as temporary:
                 archive.download(listing[name], position, radius, temporary)
                 _check_answer(temporary, name)
-    return folder
+    return place
 
 
 def _field(ra, dec, radius):
