@@ -65,7 +65,7 @@ class ImageFileError(_FileError):
     ...     read_euclid("nowhere.fits")
     ... except ImageFileError as error:
     ...     print(error)
-    nowhere.fits: no such file
+    nowhere.fits: there is no such file
     """
 
 

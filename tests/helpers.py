@@ -3,12 +3,16 @@
 import warnings
 from pathlib import Path
 
+import asdf
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from euclid_resolved import EUCLID_BANDS, Galaxy, MultiBandImage, SpatialMap
+from euclid_resolved.io.asdf._files import strict_config
+from euclid_resolved.io.asdf._scan import TAG_BASE
+from euclid_resolved.io.asdf._tree import checksums, plain
 
 ROOT = Path(__file__).parents[1]
 """The project's folder."""
@@ -96,3 +100,11 @@ def messages(function, category):
         warnings.simplefilter("always")
         result = function()
     return result, [str(w.message) for w in caught if issubclass(w.category, category)]
+
+
+def write_tree(path, tree):
+    """A model file with sums that fit, whatever the tree holds."""
+    tree = plain(tree, "model")
+    node = asdf.tagged.TaggedDict({**tree, "checksums": checksums(tree)}, TAG_BASE + "model-1.0.0")
+    with strict_config():
+        asdf.AsdfFile({"model": node}).write_to(path)

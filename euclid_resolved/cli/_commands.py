@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import json
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved._checks import check_name, did_you_mean
+from euclid_resolved._guard import literal
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _estimator(options):
                 f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}, each given "
                 f"as KEY=VALUE{did_you_mean(key, names)}"
             )
-        settings[key] = _literal(text)
+        settings[key] = literal(text)
     try:
         with _usage():
             return kind(**settings)
@@ -231,7 +231,7 @@ def diagnose(options: Namespace) -> None:
         key, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: KEY=VALUE is needed")
-        settings[key] = _literal(text)
+        settings[key] = literal(text)
     if settings and len(names) != 1:
         raise UsageError("--set goes with one diagnostic")
     folder = Path(options.output) if options.output else None
@@ -259,13 +259,6 @@ def diagnose(options: Namespace) -> None:
         _print(table)
         if folder:
             _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
-
-
-def _literal(text):
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _keep_diagnosis(path, table, plot, overwrite):

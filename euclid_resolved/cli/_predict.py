@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from euclid_resolved._guard import open_regular
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
@@ -209,9 +210,12 @@ def _predict_many(named, sources, options):
 def _read_table(path):
     from astropy.table import Table
 
+    from euclid_resolved.io._tables import check_table
+
     try:
+        check_table(path)
         return Table.read(path)
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # each format raises its own
         raise InputError(f"{path}: it cannot be read as a table: {error}") from error
@@ -238,9 +242,9 @@ def _is_model(word):
 def _start(path):
     """The first bytes of a file, where its tags stand; none of one that cannot be opened."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(4096)
-    except OSError:
+    except InputError:
         return b""
 
 

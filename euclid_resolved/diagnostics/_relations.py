@@ -254,12 +254,17 @@ def read_relation(path: str | Path, name: str | None = None) -> Relation:
     from astropy.table import Table
 
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"{path}: there is no such file; {', '.join(PUBLISHED_RELATIONS)} come without values"
         )
+    from euclid_resolved.io._tables import check_table
+
     try:
+        check_table(path)
         table = Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else None)
+    except InputError:
+        raise
     except Exception as error:  # readers raise what they like
         raise InputError(f"{path}: it cannot be read as a table: {error}") from error
     return _from_table(name or table.meta.get("name") or path.stem, table, str(path))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from euclid_resolved._guard import literal
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator, check_X
 
@@ -149,7 +149,4 @@ def _setting(option):
     name, equals, text = str(option).partition("=")
     if not equals:
         raise InputError(f"an option of an ensemble is 'name=value', got {option!r}")
-    try:
-        return name, ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return name, text
+    return name, literal(text)

@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
+from euclid_resolved._guard import read_text
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
 from euclid_resolved.images._image import MultiBandImage
@@ -320,7 +321,7 @@ def _read_sample(directory):
 def _parse_sample(path):
     names, rows = None, {}
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in read_text(path, ImageFileError).splitlines():
             words = line.replace("#", " ", 1).split()
             if words[:1] == ["subhalo_id"]:
                 names = words
@@ -328,6 +329,8 @@ def _parse_sample(path):
                 # Without a line of names the columns are those of the atlas, in its order.
                 row = dict(zip(names or COLUMNS, map(float, words), strict=True))
                 rows[int(row["subhalo_id"])] = quantities_of(row)
+    except ImageFileError:
+        raise
     except (OSError, ValueError, OverflowError) as error:
         hint = f"columns {', '.join(COLUMNS)}, separated by blanks"
         raise ImageFileError(path, f"is no sample table: {error}", hint) from error

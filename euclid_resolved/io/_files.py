@@ -15,8 +15,6 @@ from euclid_resolved.errors import InputError
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from euclid_resolved.errors import ImageFileError, ModelFileError
-
 
 def as_path(path: object, hint: str = "a text or a pathlib.Path") -> Path:
     """A path; what is none is refused."""
@@ -122,14 +120,6 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
         raise InputError(f"{path}: there is no permission to write in the folder {target.parent}")
     _check_target(path, target, overwrite)
     return target
-
-
-def check_file(path: Path, error: type[ImageFileError] | type[ModelFileError]) -> None:
-    """Raise `error` unless `path` is a regular file: opening a pipe or a device could wait for ever."""
-    if path.is_dir():
-        raise error(path, "this is a folder, not a file", "read_atlas opens a folder of galaxies")
-    if not path.is_file():
-        raise error(path, "it is no regular file" if path.exists() else "there is no such file")
 
 
 def _check_target(path, target, overwrite):

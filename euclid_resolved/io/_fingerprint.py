@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from euclid_resolved._guard import open_regular
+from euclid_resolved.errors import ImageFileError
 from euclid_resolved.io._atlas import _index
 
 _PIECE = 4096  # bytes of a file that are read in one place
@@ -32,7 +34,7 @@ def fingerprint(directory: str | Path) -> str:
         path = files.get("stellarmass") or next(iter(files.values()))
         size = path.stat().st_size
         sha.update(f"{galaxy} {size} ".encode())
-        with open(path, "rb") as file:
+        with open_regular(path, ImageFileError) as file:
             file.seek(max(0, size // 2 - _PIECE // 2))
             sha.update(file.read(_PIECE))
     return sha.hexdigest()
@@ -55,7 +57,7 @@ def fingerprint_files(paths: Iterable[str | Path]) -> str:
     for path in sorted(map(Path, paths), key=lambda path: (path.name, str(path))):
         size = path.stat().st_size
         sha.update(f"{path.name} {size} ".encode())
-        with open(path, "rb") as file:
+        with open_regular(path, ImageFileError) as file:
             for i in range(_PIECES):
                 file.seek(max(0, size - _PIECE) * i // (_PIECES - 1))
                 sha.update(file.read(_PIECE))

@@ -17,9 +17,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io._fits_history import done_cards, done_meta
-from euclid_resolved.io._fits_read import is_plane
+from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._properties import PROPERTIES
@@ -213,15 +213,15 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
     Unit("solMass / pc2")
     """
     path = Path(path)
-    check_file(path, ImageFileError)
     try:
         with warnings.catch_warnings():
             # What astropy only warns of (a file cut short, a card it cannot parse) means damage here.
             warnings.simplefilter("error", AstropyUserWarning)
-            # astropy leaves a file that it opened itself open if it is damaged.
-            with open(path, "rb") as file, fits.open(file, memmap=False, lazy_load_hdus=False) as hdulist:
+            with opened(path, memmap=False, lazy_load_hdus=False) as hdulist:
                 _check(hdulist, max_bytes)
                 return _maps(hdulist)
+    except ImageFileError:
+        raise
     except Exception as error:  # astropy raises many kinds on damaged files
         what = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error

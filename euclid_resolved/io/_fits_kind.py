@@ -6,10 +6,10 @@ import warnings
 from pathlib import Path
 
 import astropy.units as u
-from astropy.io import fits
 
+from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS, band_name
-from euclid_resolved.io._fits_read import first_card, header_unit
+from euclid_resolved.io._fits_read import first_card, header_unit, opened
 from euclid_resolved.io.euclid._calibration import ZERO_POINTS, is_counts
 from euclid_resolved.io.euclid._mer_files import band_of
 from euclid_resolved.io.euclid._names import name_parts
@@ -29,13 +29,20 @@ def is_sky_image(path: Path) -> bool:
     Returns
     -------
     sky : bool
-        False for a file that cannot be read: whoever reads it will say why.
+        False for a file that astropy cannot read: whoever reads it will say why.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no regular file, or its sizes are not true.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
+            with opened(path, memmap=False) as hdus:
                 images = [(hdu.name, hdu.header) for hdu in hdus if hdu.is_image]
+        except ImageFileError:
+            raise
         except Exception:  # astropy raises many kinds on damaged files
             return False
     if any(_is_map(name, header) for name, header in images):

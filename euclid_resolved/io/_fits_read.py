@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
 import threading
 import warnings
@@ -16,7 +14,9 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
+from euclid_resolved._guard import check_file, open_unpacked
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.io._fits_walk import MAX_PIXELS, walk
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -31,9 +31,36 @@ _DAMAGE = {
     "Error validating header": "the header of an extension is damaged or cut off",
     "extra bytes": "the header of an extension is damaged or cut off",
 }
-_MAX_PIXELS = 2**30  # a MER tile has 2**28.5; a damaged header of a compressed image can claim anything
 # Filters for warnings belong to the whole process, so two threads must not change them at once.
 _LOCK = threading.RLock()
+
+
+@contextmanager
+def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
+    """A FITS file that Astropy may open: regular, unpacked within its budget, of sizes that are true.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file, which may be compressed with gzip, bzip2 or xz.
+    **options
+        For `astropy.io.fits.open`.
+
+    Yields
+    ------
+    hdus : `~astropy.io.fits.HDUList`
+        Closed on exit.
+
+    Raises
+    ------
+    ImageFileError
+        If it is something else.
+    """
+    # Opened here, since astropy leaves files open when it fails on their headers.
+    with open_unpacked(path, ImageFileError) as file:
+        walk(path, file, ImageFileError)
+        with fits.open(file, **options) as hdus:
+            yield hdus
 
 
 @contextmanager
@@ -58,13 +85,11 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
         If the file is missing, no FITS file, truncated, or damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImageFileError(path, "is a folder, not a file" if path.is_dir() else "no such file")
+    check_file(path, ImageFileError)
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            # Opened here, since astropy leaves files open when it fails on their headers.
-            with _open(path) as file, fits.open(file, checksum=True) as hdus:
+            with opened(path, checksum=True) as hdus:
                 len(hdus)  # reads every header: only then is it known whether something is missing
                 _refuse_damage(path, caught)
                 yield hdus
@@ -72,25 +97,7 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
             raise
         except Exception as error:  # astropy raises nearly every type on damaged files
             text = str(error).strip() or type(error).__name__
-            if "No SIMPLE card" in text:  # astropy goes on with advice that helps nobody here
-                text = "an ASDF file, which read() opens" if _is_asdf(path) else "it is no FITS file"
             raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
-
-
-def _is_asdf(path):
-    with open(path, "rb") as file:
-        return file.read(5) == b"#ASDF"
-
-
-def _open(path):
-    """The file in binary; decompressed if it is gzipped."""
-    file = open(path, "rb")
-    if file.read(2) == b"\x1f\x8b":
-        # Astropy takes a stream that breaks off for the end of the file; this reads and verifies it all.
-        with file, gzip.open(path) as stream:
-            return io.BytesIO(stream.read())
-    file.seek(0)
-    return file
 
 
 def _refuse_damage(path, caught):
@@ -133,7 +140,7 @@ def plane_shape(path: str | Path, hdu: ImageExtension) -> tuple[int, int]:
         sides = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
         raise ImageFileError(path, what + (f" (shape {sides})" if len(hdu.shape) > 2 else ""))
     ny, nx = hdu.shape[-2:]
-    if ny * nx > _MAX_PIXELS:
+    if ny * nx > MAX_PIXELS:
         raise ImageFileError(path, f"claims an image of {nx} x {ny} pixels")
     return ny, nx
 

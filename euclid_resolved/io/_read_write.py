@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from euclid_resolved._guard import open_regular
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.io._files import as_path, check_file
+from euclid_resolved.io._files import as_path
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -52,12 +53,8 @@ or dict of str to `~euclid_resolved.SpatialMap`
     <MultiBandImage example 1; bands IE, YE, JE, HE; shape (16, 16); unit MJy / sr; masked 0.0 %>
     """
     path = as_path(path)
-    check_file(path, ImageFileError)
-    try:
-        with open(path, "rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise ImageFileError(path, f"it cannot be opened: {error.strerror}") from error
+    with open_regular(path, ImageFileError) as file:
+        start = file.read(9)
     if start.startswith(b"#ASDF"):
         from euclid_resolved.io.asdf._files import read_asdf
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from euclid_resolved._guard import read_text
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.io._files import write_text
@@ -58,9 +59,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         what = f"it has no {MANIFEST}" if folder.is_dir() else "there is no such folder"
         raise ImageFileError(folder, what, "atlas extract, or write_sample, makes a sample of an atlas")
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, ImageFileError, most=_LARGEST))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         if content.pop("sha256", None) != _digest(content):
@@ -69,6 +68,8 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if "groups" not in content:  # written before galaxies had groups other than those of their names
             content["groups"] = [group_name(name) for name in content["names"]]
         _check(content, done)
+    except ImageFileError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ImageFileError(folder, f"{MANIFEST} cannot be used: {text}") from error

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
-from astropy.utils.data import get_readable_fileobj
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
+from euclid_resolved._guard import MAX_TEXT, Budget, open_unpacked, refuse_input
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_region(source: str | Path) -> Regions:
 
     name = str(source)
     try:
-        is_file = Path(name).is_file()
+        is_file = Path(name).exists()
     except (OSError, ValueError):  # the text of a region can be too long for a name
         is_file = False
     text = (_text_of(name) if is_file else name).replace("\r\n", "\n").replace("\r", "\n")
@@ -114,8 +114,9 @@ def _plain(text):
 
 def _text_of(path):
     """The text of a file in whatever encoding editors leave it."""
-    with get_readable_fileobj(path, encoding="binary") as file:
-        raw = file.read()
+    with open_unpacked(path, most=MAX_TEXT) as file:
+        raw = file.read(MAX_TEXT + 1)
+    Budget(path, refuse_input, MAX_TEXT).spend(len(raw))
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")
     try:

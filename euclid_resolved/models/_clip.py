@@ -11,6 +11,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._noise import image_noise
 from euclid_resolved.maps._spatial_map import Quality
+from euclid_resolved.models._options import check_min_sn
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -96,6 +97,7 @@ def judge(
     >>> print(f"{np.mean(quality == 0):.2f} of the pixels can be used, {np.mean(faint):.2f} are too faint")
     0.47 of the pixels can be used, 0.53 are too faint
     """
+    check_min_sn(min_sn)
     quality = np.zeros(image.shape, np.int32)
     missing = np.zeros(image.shape, np.int32)
     dark = np.zeros(image.shape, bool)

@@ -26,6 +26,7 @@ from euclid_resolved.models._asking import checked_predict, checked_spread, regi
 from euclid_resolved.models._clip import MIN_SN, judge
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._options import check_options
 from euclid_resolved.models._output import append, of_known, plane_of
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
@@ -292,6 +293,7 @@ class Model(HasCard):
             ``meta["correlated_pixels"]`` over how many pixels the image's noise is spread.
         """
         check_type(image, MultiBandImage, "read_euclid opens an image")
+        check_options(draws, seed, level, min_sn, first_row)
         missing = [band for band in self.bands if band not in image]
         if missing:
             raise InputError(

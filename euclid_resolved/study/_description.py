@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from euclid_resolved._guard import read_text
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS
@@ -24,6 +25,7 @@ __all__ = ["read_study"]
 SHIPPED = {"paper": "paper.toml", "paper-fast": "paper-fast.toml"}
 """The studies that come with the package, by name."""
 
+_LARGEST = 2**20  # bytes of a description
 _DATA = Path(__file__).parent / "data"
 
 
@@ -174,9 +176,9 @@ def read_study(path: str | Path) -> Description:
     """
     name = str(path)
     path = _DATA / SHIPPED[name] if name in SHIPPED else Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: there is no such file; the package brings {', '.join(SHIPPED)}")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, most=_LARGEST)
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

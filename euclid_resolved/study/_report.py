@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.table import Table
 
+from euclid_resolved._guard import MAX_TABLE, check_content, read_bytes
 from euclid_resolved._version import __version__
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.io._files import write_text
@@ -88,7 +89,7 @@ def _e(text):
 def _is_mock(atlas):
     """Whether the sample table says that the atlas is a mock."""
     for path in atlas.glob("*sample*.txt"):
-        return "mock" in path.read_text(encoding="utf-8", errors="replace")[:200].lower()
+        return b"mock" in read_bytes(path)[:200].lower()
     return False
 
 
@@ -139,10 +140,11 @@ def _part(runner, part, entry):
     lines = [f'<h2 id="{part.slug}">{_e(part.label)}: {_e(part.title or part.run)}</h2>']
     lines += [f'<p class="note">{_e(note)}</p>' for note in entry["notes"]]
     for each in entry["tables"]:
+        check_content(runner.out / each["file"])
         table = Table.read(runner.out / each["file"], format="ascii.ecsv")
         lines.append(f"<h3>{_e(each['caption'])}</h3>{render_table(table)}")
     for each in entry["figures"]:
-        data = base64.b64encode((runner.out / each["file"]).read_bytes()).decode("ascii")
+        data = base64.b64encode(read_bytes(runner.out / each["file"], most=MAX_TABLE)).decode("ascii")
         caption = _e(each["caption"])
         lines.append(
             f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from euclid_resolved._guard import check_content, read_text
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import PluginError
 from euclid_resolved.io._atlas import read_atlas
@@ -183,6 +184,7 @@ class Runner:
         key = self.key("accuracy", asdict(method), what.features, what.columns, run)
         path = self.out / "accuracy" / f"{key[:24]}.ecsv"
         if path.exists():
+            check_content(path)
             table = Table.read(path, format="ascii.ecsv")
         else:
             model = self.model(label, input, run)
@@ -199,8 +201,8 @@ class Runner:
     def manifest(self) -> dict[str, Any]:
         """What is done: for each part its key, files, notes and values."""
         try:
-            return json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return json.loads(read_text(self.out / "manifest.json"))
+        except ValueError:
             return {}
 
     def step_key(self, part: Part) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from euclid_resolved._guard import MAX_TABLE, read_bytes
 from euclid_resolved.errors import InputError, ModelFileError
 from euclid_resolved.io._read_write import read
 
@@ -34,9 +35,9 @@ def read_model(path: Path) -> Model | None:
 def file_digest(path: str | Path) -> str:
     """A digest of the content of a relation's table."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: there is no such table of a relation")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(path, most=MAX_TABLE)).hexdigest()
 
 
 def plain_number(value: float) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from euclid_resolved._checks import check_whole
+from euclid_resolved._guard import read_text
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._files import write_text
 
@@ -58,11 +59,11 @@ class Journal:
         if not (path.exists() and part.exists()):
             return cls(path, identity)
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            known = json.loads(read_text(path))
             found, rows = known["identity"], known["rows"]
             check_whole("rows", rows)
             strips = {int(start): _strip(int(start), rows, kept) for start, kept in known["strips"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found = None
         if found is not None and found == identity:
             return cls(path, identity, rows, strips)

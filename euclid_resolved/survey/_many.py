@@ -20,6 +20,7 @@ from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
+from euclid_resolved.models._options import check_options
 from euclid_resolved.survey._cluster import spread
 from euclid_resolved.survey._piece import map_piece
 
@@ -104,6 +105,7 @@ def predict_many(
     example 1 mapped
     example 2 mapped
     """
+    check_options(draws, seed, level, min_sn)
     folder = Path(folder).resolve()
     check_folder(folder)
     if workers is not None and scheduler is not None:

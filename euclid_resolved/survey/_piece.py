@@ -11,13 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from astropy.io import fits
-
 from euclid_resolved._checks import check_whole
 from euclid_resolved._version import __version__
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import write_fits
+from euclid_resolved.io._fits_read import opened
 from euclid_resolved.io._opening import image_files, open_image
 from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._provenance import plugins_here
@@ -130,7 +129,8 @@ def _known(path, record):
     if not path.is_file():
         return None
     try:
-        header = fits.getheader(path)
+        with opened(path) as hdus:
+            header = hdus[0].header.copy()
         counts = header["NJUDGED"], header["NEXTRAP"]
         for count in counts:
             check_whole("a count", count, 0)

@@ -30,6 +30,7 @@ from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._options import check_options
 from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey._journal import Journal
 
@@ -191,6 +192,7 @@ def predict_tile(
     path = Path(output)
     if not path.name.lower().endswith(".fits"):
         raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
+    check_options(draws, seed, level, min_sn)
     if rows is not None:
         check_whole("rows", rows)
     if sfd and ebv is None:

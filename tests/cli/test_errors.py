@@ -161,7 +161,7 @@ def folder(tmp_path, monkeypatch, linear_model):
         (lambda: read("nope.asdf"), "nope.asdf: there is no such file"),
         (lambda: read("folder"), "folder: this is a folder, not a file .read_atlas opens a folder"),
         (lambda: read("note.txt"), "note.txt: this is neither ASDF nor FITS"),
-        (lambda: read_euclid("nope.fits"), "nope.fits: no such file"),
+        (lambda: read_euclid("nope.fits"), "nope.fits: there is no such file"),
         (
             lambda: read_euclid("image.asdf"),
             r"image.asdf: cannot be read as FITS: an ASDF file, which read\(\)",

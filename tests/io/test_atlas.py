@@ -230,9 +230,9 @@ def test_incomplete_galaxy_fails_on_access(tmp_path):
     atlas = write_galaxy(tmp_path / "a")
     write_galaxy(atlas, "TNG9_O5", skip=("Euclid_J", "stellarage"))
     galaxy = read_atlas(atlas)[1]
-    with pytest.raises(ImageFileError, match="TNG000009_O5_Euclid_J.fits: no such file"):
+    with pytest.raises(ImageFileError, match="TNG000009_O5_Euclid_J.fits: there is no such file"):
         _ = galaxy.image
-    with pytest.raises(ImageFileError, match="TNG000009_O5_stellarage.fits: no such file"):
+    with pytest.raises(ImageFileError, match="TNG000009_O5_stellarage.fits: there is no such file"):
         _ = galaxy.maps
 
 

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 
-import asdf
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.wcs import WCS
+from helpers import write_tree
 
 from euclid_resolved import (
     Galaxy,
@@ -30,9 +30,7 @@ from euclid_resolved import (
 )
 from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
 from euclid_resolved.io._files import atomic_path
-from euclid_resolved.io.asdf._files import read_asdf, read_model, strict_config
-from euclid_resolved.io.asdf._scan import TAG_BASE
-from euclid_resolved.io.asdf._tree import checksums, plain
+from euclid_resolved.io.asdf._files import read_asdf, read_model
 
 
 def a_map(shape=(6, 7)):
@@ -235,14 +233,6 @@ def test_edited_model(files, tmp_path, old, new, what):
     for reader in (read, read_model):
         with pytest.raises(ModelFileError, match=what):
             reader(edited(files, tmp_path, "model", (old, new)))
-
-
-def write_tree(path, tree):
-    """A model file with sums that fit, whatever the tree holds."""
-    tree = plain(tree, "model")
-    node = asdf.tagged.TaggedDict({**tree, "checksums": checksums(tree)}, TAG_BASE + "model-1.0.0")
-    with strict_config():
-        asdf.AsdfFile({"model": node}).write_to(path)
 
 
 def test_a_model_with_fresh_sums_must_still_repeat_its_predictions(tmp_path):

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
 
+from euclid_resolved._guard import check_file, open_regular
 from euclid_resolved.errors import ImageFileError, InputError, ModelFileError, PluginError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.io._files import atomic_path, check_file
+from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.asdf import _extension as extension
 from euclid_resolved.io.asdf._scan import TAG_BASE, look_through
 from euclid_resolved.maps._spatial_map import SpatialMap
@@ -32,13 +33,16 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 * 2**30
 """The most that the arrays of a file may need in memory, unless the caller says otherwise."""
 
+MAX_MODEL_BYTES = 2**30
+"""The same for a model: what is made of its arrays, and checked, takes several times as much."""
+
 _VERSION = "1.6.0"  # of the ASDF standard: what the oldest supported asdf reads
 _MODEL_MARK = f"{TAG_BASE}model-".encode()
 _HISTORY = {"asdf_library", "history"}
 
 
 def read_asdf(
-    path: str | Path, *, max_bytes: int = MAX_BYTES
+    path: str | Path, *, max_bytes: int | None = None
 ) -> Model | MultiBandImage | SpatialMap | dict[str, SpatialMap]:
     """Read the model, image, map or maps of an ASDF file.
 
@@ -46,7 +50,7 @@ def read_asdf(
     ----------
     path : str or `~pathlib.Path`
     max_bytes : int, optional
-        Refuse a file whose arrays need more memory than this.
+        Refuse a file whose arrays need more memory than this; without it 4 GiB, of a model 1 GiB.
 
     Returns
     -------
@@ -71,14 +75,14 @@ or dict of str to `~euclid_resolved.SpatialMap`
     return _read(Path(path), max_bytes, ImageFileError)
 
 
-def read_model(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Model:
+def read_model(path: str | Path, *, max_bytes: int | None = None) -> Model:
     """Read a model from an ASDF file, and nothing else.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
     max_bytes : int, optional
-        Refuse a file whose arrays need more memory than this.
+        Refuse a file whose arrays need more memory than this; without it 4 GiB, of a model 1 GiB.
 
     Returns
     -------
@@ -194,12 +198,14 @@ _extensions = functools.cache(extension.get_extensions)
 def _read(path, max_bytes, error):
     check_file(path, error)
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, error) as file:
             # The text is not read yet, but the user should hear of a model where there was one.
             error = ModelFileError if _MODEL_MARK in file.read(4096) else error
-            kinds = look_through(file, max_bytes)
+            kinds = look_through(file, max_bytes or MAX_BYTES, max_bytes or MAX_MODEL_BYTES)
             error = ModelFileError if "model" in kinds else error
             return _open(file)
+    except (ImageFileError, ModelFileError):
+        raise
     except OSError as problem:
         raise error(path, f"it cannot be read: {_brief(problem)}") from problem
     except Exception as problem:  # asdf, its schemas and plugins raise many kinds

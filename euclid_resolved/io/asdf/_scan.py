@@ -48,7 +48,7 @@ class _Quoted(str):
     """Text in quotation marks: never a number, whatever it looks like."""
 
 
-def look_through(file: BinaryIO, max_bytes: int) -> set[str]:
+def look_through(file: BinaryIO, max_bytes: int, max_model: int) -> set[str]:
     """Check the text and the block headers of an ASDF file; nothing is built, no array is read.
 
     Parameters
@@ -57,6 +57,8 @@ def look_through(file: BinaryIO, max_bytes: int) -> set[str]:
         Seekable; left anywhere.
     max_bytes : int
         The most that the arrays may need in memory.
+    max_model : int
+        The same where a model is among them.
 
     Returns
     -------
@@ -72,8 +74,9 @@ def look_through(file: BinaryIO, max_bytes: int) -> set[str]:
     sizes = _block_sizes(file, end, max_bytes)
     arrays, kinds = _walk(text)
     total = sum(_check_array(array, sizes) for array in arrays)
-    if total > max_bytes:
-        raise Refused(f"its arrays need {total} bytes, more than the {max_bytes} allowed")
+    allowed = max_model if "model" in kinds else max_bytes
+    if total > allowed:
+        raise Refused(f"its arrays need {total} bytes, more than the {allowed} allowed")
     return kinds
 
 

@@ -16,6 +16,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
+from euclid_resolved._guard import check_content, open_regular
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._bands import EUCLID_BANDS, band_name
 from euclid_resolved.io._files import atomic_path
@@ -133,6 +134,7 @@ def _listing(path, archive, position, radius, refresh):
     from astropy.table import Table
 
     if path.exists() and not refresh:
+        check_content(path)
         table = Table.read(path, format="ascii.ecsv")
         return {str(row["name"]): str(row["address"]) for row in table}
     found = archive.search(position, radius)
@@ -165,7 +167,7 @@ def _choose(listing, bands, service, position):
 
 
 def _check_answer(path, name):
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(200)
     if not start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
         text = " ".join(start.decode("ascii", "replace").split())

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.wcs import WCS
 
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._no_data import ZeroBlocks, row_step
-from euclid_resolved.io._fits_read import blank_of, plane_shape, section, to_native
+from euclid_resolved.io._fits_read import blank_of, opened, plane_shape, section, to_native
 from euclid_resolved.io.euclid import _one_file as single
 from euclid_resolved.io.euclid._calibration import NoiseScale
 from euclid_resolved.io.euclid._cutout import (
@@ -230,15 +229,15 @@ def open_large(
         source, None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
     )
     with ExitStack() as stack:
-        opened, found, grids = {}, {}, {}
+        files_open, found, grids = {}, {}, {}
 
         def open_one(path):
-            if path not in opened:
+            if path not in files_open:
                 with file_errors(path):
                     # Not mapped: the pages of a mapped file count as memory of the process.
-                    hdus = fits.open(path, memmap=False, lazy_load_hdus=True)
-                    opened[path] = stack.enter_context(hdus)
-            return opened[path]
+                    hdus = stack.enter_context(opened(path, memmap=False, lazy_load_hdus=True))
+                    files_open[path] = hdus
+            return files_open[path]
 
         @contextmanager
         def opening(path):
@@ -271,7 +270,9 @@ def open_large(
                 empty = np.broadcast_to(np.float32(np.nan), shape)
                 grids[band] = NDData(empty, unit=SURFACE_BRIGHTNESS, wcs=wcs, meta=meta)
             without = [band for band in images if found[band].noise is None]
-            warn_of_unused(path, unused(hdus, images) if without else [], without)
+            with file_errors(path):
+                missed = unused(hdus, images) if without else []
+            warn_of_unused(path, missed, without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
-        yield LargeImage(name, grid.shape, grid.wcs, tuple(opened), found, options.flag_bits)
+        yield LargeImage(name, grid.shape, grid.wcs, tuple(files_open), found, options.flag_bits)

@@ -16,7 +16,7 @@ from astropy.io import fits
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._grid import pixels_on
 from euclid_resolved.images._pixels import sky_matrix
-from euclid_resolved.io._fits_read import blank_of, is_plane, plane_shape, section, to_native
+from euclid_resolved.io._fits_read import blank_of, is_plane, opened, plane_shape, section, to_native
 from euclid_resolved.io._wcs import celestial
 from euclid_resolved.io.euclid._extensions import choose, headers_of
 from euclid_resolved.io.euclid._names import IMAGE
@@ -41,8 +41,6 @@ def file_errors(path: str | Path) -> Iterator[None]:
             yield
         except InputError:
             raise
-        except FileNotFoundError:
-            raise ImageFileError(path, "no such file") from None
         except Exception as error:  # astropy raises nearly every type on damaged files
             text = str(error).strip() or type(error).__name__
             raise ImageFileError(path, f"cannot be read as FITS: {text}", "is it complete?") from error
@@ -51,7 +49,7 @@ def file_errors(path: str | Path) -> Iterator[None]:
 @contextmanager
 def open_window(path: str | Path) -> Iterator[fits.HDUList]:
     """A FITS file of which parts will be read; whatever fails becomes an `ImageFileError`."""
-    with file_errors(path), fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
+    with file_errors(path), opened(path, memmap=True, lazy_load_hdus=True) as hdus:
         yield hdus
 
 

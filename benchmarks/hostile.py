@@ -1,0 +1,205 @@
+"""Damage files at random and open them: whatever happens is counted, class by class.
+
+Each case runs in a process of its own that may take 4 GiB of memory and 20 s. A file is opened (clean) if
+it is refused with an error of this package, or gives what it gave before, or, where no sums stand guard,
+anything. The columns behind that must be zero; then the exit status is 0.
+
+    python benchmarks/hostile.py                       # 10,000 damaged files
+    python benchmarks/hostile.py --n 70 --seed 3
+"""
+
+import argparse
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from euclid_resolved import LinearRegression, RandomForest, read, read_euclid, train, write
+from euclid_resolved.errors import InputError
+from euclid_resolved.io import open_large, read_sample, write_sample
+from euclid_resolved.study import read_study
+from euclid_resolved.testing import example_galaxies
+
+MEMORY = 4 * 2**30  # bytes
+SECONDS = 20
+OUTCOMES = ("clean", "silent change", "crash", "hang", "memory", "raw exception")
+
+
+def make_files(folder):
+    """The files that are damaged: class -> file, what opens it, and whether sums stand guard."""
+    galaxies = example_galaxies(4)
+    write(folder / "maps.fits", galaxies[0].maps)
+    write(folder / "maps.fits.gz", galaxies[0].maps)
+    write(folder / "image.asdf", galaxies[0].image)
+    write(folder / "linear.asdf", train(galaxies, estimator=LinearRegression()))
+    write(folder / "forest.asdf", train(galaxies, estimator=RandomForest(n_trees=5)))
+    write_sample(folder / "sample", galaxies)
+    plane = np.random.default_rng(1).lognormal(0, 1, (48, 48)).astype("f4")
+    hdus = [fits.PrimaryHDU()]
+    for band in ("VIS", "NIR_H"):
+        header = fits.Header({"BUNIT": "MJy/sr", "FILTER": band})
+        hdus += [
+            fits.ImageHDU(plane, header, name=band),
+            fits.ImageHDU(plane / 10, header, name=f"{band}_RMS"),
+        ]
+    fits.HDUList(hdus).writeto(folder / "cutout.fits", checksum=True)
+    packed = [hdus[0], *(fits.CompImageHDU(hdu.data, hdu.header) for hdu in hdus[1:])]
+    fits.HDUList(packed).writeto(folder / "rice.fits", checksum=True)
+    import euclid_resolved.study as room
+
+    shutil.copy(Path(room.__file__).parent / "data" / "paper-fast.toml", folder / "study.toml")
+    return {
+        "FITS maps": ("maps.fits", read, True),
+        "FITS maps, gzipped": ("maps.fits.gz", read, True),
+        "FITS cut-out": ("cutout.fits", read_euclid, True),
+        "FITS cut-out, by strips": ("cutout.fits", strips, False),
+        "FITS cut-out, Rice": ("rice.fits", read_euclid, True),
+        "ASDF image": ("image.asdf", read, True),
+        "ASDF model, linear": ("linear.asdf", read, True),
+        "ASDF model, forest": ("forest.asdf", read, True),
+        "sample, its manifest": ("sample/sample.json", sample, True),
+        "sample, a column": ("sample/brightness_HE.f4", sample, True),
+        "study": ("study.toml", read_study, False),
+    }
+
+
+def strips(path):
+    """Some rows of an image, by strips."""
+    with open_large(path) as image:
+        return image.strip(image.read(0, 7))
+
+
+def sample(path):
+    """The sample in whose folder a file lies."""
+    return read_sample(path.parent)
+
+
+def digest(content):
+    """What tells one content of a file from another."""
+    if hasattr(content, "digest"):  # a model
+        return content.digest
+    if hasattr(content, "brightness") and hasattr(content, "truth"):  # pixels
+        parts = [*content.brightness.values(), *content.truth.values(), *content.noise.values()]
+    elif hasattr(content, "values"):  # maps or an image
+        parts = []
+        for each in content.values():
+            parts += [each.data, each.mask, getattr(each.uncertainty, "array", None), str(each.unit)]
+    else:
+        return ""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes())
+    return sha.hexdigest()
+
+
+def damage(content, rng):
+    """The bytes of a file after one of several accidents, or some malice."""
+    content = bytearray(content)
+    kind, n = rng.integers(8), len(content)
+    # Most of what can go wrong stands in the text at the beginning of a file or behind a mark.
+    marks = [0, *(m for m in range(0, n, 2880) if content[m : m + 8] == b"XTENSION")]
+    text = int(rng.choice(marks)) + int(rng.integers(min(n, 4000)))
+    at = min(text if rng.random() < 0.6 else int(rng.integers(n)), n - 1)
+    if kind == 0:
+        return content[: int(rng.integers(n))]
+    if kind == 1:  # single bits
+        for _ in range(int(rng.integers(1, 9))):
+            content[min(at + int(rng.integers(200)), n - 1)] ^= 1 << int(rng.integers(8))
+    elif kind == 2:  # a block of a disk
+        content[at : at + 512] = bytes(len(content[at : at + 512]))
+    elif kind == 3:  # a piece from elsewhere
+        piece = int(rng.integers(1, 3000))
+        start = int(rng.integers(n))
+        content[at : at + piece] = content[start : start + piece]
+    elif kind == 4:  # something that comes in between
+        content[at:at] = rng.integers(256, size=int(rng.integers(1, 3000)), dtype=np.uint8).tobytes()
+    elif kind == 5:
+        del content[at : at + int(rng.integers(1, 3000))]
+    else:  # another number, of the same length or not
+        digits = [i for i in range(at, min(at + 600, n)) if 48 <= content[i] < 58]
+        if digits:
+            new = [b"-", b"9", b"0", b"9" * 12, b"-32", b"1e30", b"nan", b"[" * 50][int(rng.integers(8))]
+            where = int(rng.choice(digits))
+            content[where : where + (len(new) if kind == 6 else 1)] = new
+    return content
+
+
+def outcome(path, opener, known):
+    """What comes of opening a file, in this process."""
+    try:
+        found = digest(opener(path))
+    except InputError:
+        return "clean"
+    except MemoryError:
+        return "memory"
+    except Exception as error:
+        print(f"{path}: {type(error).__name__}: {error}", file=sys.stderr)
+        return "raw exception"
+    return "clean" if known in (None, found) else "silent change"
+
+
+def in_a_child(path, opener, known):
+    """The same in a process with limits."""
+    child = os.fork()
+    if child == 0:
+        status = OUTCOMES.index("raw exception")
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            status = OUTCOMES.index(outcome(path, opener, known))
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return "crash" if os.WIFSIGNALED(status) else OUTCOMES[os.waitstatus_to_exitcode(status)]
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "hang"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--n", type=int, default=10_000, help="damaged files, of all classes together")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a folder for the files that were not clean")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    table = {}
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for number, (name, (file, opener, guarded)) in enumerate(make_files(folder).items()):
+            path, counts = folder / file, dict.fromkeys(OUTCOMES, 0)
+            content = path.read_bytes()
+            known = digest(opener(path)) if guarded else None
+            for case in range(number, options.n, 11):
+                rng = np.random.default_rng([options.seed, case])
+                path.write_bytes(damage(content, rng))
+                result = in_a_child(path, opener, known)
+                counts[result] += 1
+                if result != "clean":
+                    print(f"{name}, case {case}: {result}", file=sys.stderr)
+                    if options.keep:
+                        options.keep.mkdir(exist_ok=True)
+                        shutil.copy(path, options.keep / f"{case}_{path.name}")
+            path.write_bytes(content)
+            table[name] = counts
+    print(f"{'class':26s}{'tried':>7s}" + "".join(f"{word:>15s}" for word in OUTCOMES))
+    for name, counts in table.items():
+        print(f"{name:26s}{sum(counts.values()):7d}" + "".join(f"{counts[word]:15d}" for word in OUTCOMES))
+    return int(any(counts[word] for counts in table.values() for word in OUTCOMES[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

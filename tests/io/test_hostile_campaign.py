@@ -1,0 +1,17 @@
+"""A small, seeded part of the campaign of damaged files, with the limits of its cases."""
+
+import subprocess
+import sys
+
+from helpers import ROOT
+
+
+def test_a_small_campaign():
+    words = [sys.executable, ROOT / "benchmarks" / "hostile.py", "--n", "132", "--seed", "14"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    head, *rows = done.stdout.splitlines()
+    assert "silent change" in head and len(rows) == 11
+    for row in rows:
+        tried, clean, *wrong = map(int, row.split()[-7:])
+        assert tried == clean == 12 and not any(wrong)
