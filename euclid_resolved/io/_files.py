@@ -3,10 +3,10 @@
 import contextlib
 import errno
 import os
-import secrets
 from pathlib import Path
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.io._leftovers import check_length, sweep, temporary_name
 
 
 def as_path(path, hint="a text or a pathlib.Path"):
@@ -49,7 +49,8 @@ def atomic_path(path, overwrite=False):
     # Through a symbolic link: the link stays, the file behind it is replaced.
     target = check_target(path, overwrite)
     ending = "".join(target.suffixes[-2:])[-32:]
-    temporary = target.with_name(f".euclid-resolved-{secrets.token_hex(6)}{ending}")
+    sweep(target.parent)
+    temporary = target.with_name(temporary_name(ending))
     try:
         yield temporary
         put_in_place(temporary, path, overwrite)
@@ -106,6 +107,7 @@ def check_target(path, overwrite=False):
     -------
     target : `~pathlib.Path`
     """
+    check_length(path)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise InputError(f"{path}: there is no folder {target.parent}")

@@ -179,5 +179,34 @@ def image_files(source):
     return files
 
 
+def input_files(source):
+    """All files that are read for an image, with the noise, flags and PSF that stand beside it.
+
+    Parameters
+    ----------
+    source : path-like or list of str
+        As for `open_image`.
+
+    Returns
+    -------
+    files : list of `~pathlib.Path`
+
+    Raises
+    ------
+    ImageFileError
+        If there is none.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._opening import input_files
+    >>> [path.name for path in input_files(["IE=vis.fits", "HE=h.fits"])]
+    ['vis.fits', 'h.fits']
+    """
+    from euclid_resolved.io.euclid._mer_files import siblings
+
+    files = image_files(source)
+    return [*files, *(Path(other) for file in files for other in siblings(file).values())]
+
+
 def _is_path(source):
     return isinstance(source, str | Path)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _FORMAT = 1  # raised when a change to this package makes old results of a study wrong
 
+MANIFEST = "manifest.json"
+FOLDERS = ("models", "accuracy", "parts")  # that a study makes in its own
+
 
 class Runner:
     """A study at work on one atlas, with its results in one folder.
@@ -199,7 +202,7 @@ class Runner:
     def manifest(self) -> dict[str, Any]:
         """What is done: for each part its key, files, notes and values."""
         try:
-            return json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
+            return json.loads((self.out / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
 
@@ -236,7 +239,7 @@ class Runner:
         entry = self._keep(part, result)
         entry |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
         manifest = self.manifest | {part.slug: entry}
-        write_text(self.out / "manifest.json", json.dumps(manifest, indent=1))
+        write_text(self.out / MANIFEST, json.dumps(manifest, indent=1))
 
     def _keep(self, part, result):
         from euclid_resolved.plotting._style import save_figure

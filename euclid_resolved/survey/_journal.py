@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,11 @@ class Journal:
     rows: int = 0
     strips: dict[int, dict[str, Any]] = field(default_factory=dict)
 
+    @staticmethod
+    def beside(part: Path) -> Path:
+        """Where the journal of an unfinished file is."""
+        return part.with_name(part.name + ".json")
+
     @classmethod
     def open(cls, part: Path, identity: dict[str, Any], overwrite: bool) -> Journal:
         """The journal of an unfinished file, or a new one.
@@ -54,11 +60,13 @@ class Journal:
         InputError
             If another call left the file unfinished, unless `overwrite`.
         """
-        path = part.with_name(part.name + ".json")
+        path = cls.beside(part)
         if not (path.exists() and part.exists()):
             return cls(path, identity)
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
+            if known.pop("sha256") != _digest(known):
+                raise ValueError("it was changed after it was written")
             found, rows = known["identity"], known["rows"]
             check_whole("rows", rows)
             strips = {int(start): _strip(int(start), rows, kept) for start, kept in known["strips"].items()}
@@ -77,7 +85,13 @@ class Journal:
     def keep(self) -> None:
         """Write it; the older one stays until the new one is whole."""
         entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
-        write_text(self.path, json.dumps(entries))
+        # As it will be read: JSON knows no numbers as keys.
+        entries = json.loads(json.dumps(entries))
+        write_text(self.path, json.dumps({**entries, "sha256": _digest(entries)}))
+
+
+def _digest(entries):
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
 
 def _strip(start, rows, kept):
