@@ -16,6 +16,7 @@ import numpy as np
 from astropy.nddata import NDData
 
 from euclid_resolved import (
+    Galaxy,
     MockSettings,
     MultiBandImage,
     Quality,
@@ -158,11 +159,17 @@ for label, these in (("flagged", good & flagged), ("not flagged", good & ~flagge
 # Another population of stars can have the colours of the training set. The preset
 # ``broad`` is wide in age, metallicity and dust, with little relation between
 # metallicity and density. The flag hardly notices; the metallicity is wrong all the
-# same.
+# same. Every mock atlas calls its galaxies alike, so these get names of their own: else
+# they would be taken for the training galaxies.
 
-others = read_atlas(
-    make_atlas(folder / "broad", 12, pixels=64, settings=MockSettings.preset("broad"))
-)
+others = [
+    Galaxy(f"broad {one.name}", one.image, one.maps, meta=one.meta)
+    for one in read_atlas(
+        make_atlas(
+            folder / "broad", 12, pixels=64, settings=MockSettings.preset("broad")
+        )
+    )
+]
 foreign = extract(observe_atlas(others, (30, 100) * u.Mpc, seed=1), names)
 for label, these in (("like training", unseen), ("foreign", foreign)):
     outside = model.domain.outside(these.brightness, these.noise)

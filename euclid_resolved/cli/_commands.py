@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,7 @@ def train(options: Namespace) -> None:
     model.training.update(
         atlas=truth.atlas,
         test_galaxies=[galaxy.name for galaxy in test],
+        test_groups=[galaxy.group for galaxy in test],
         test=_as_dict(table),
     )
     write(options.output, model, overwrite=options.overwrite)
@@ -186,20 +188,23 @@ def evaluate(options: Namespace) -> None:
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
+    from euclid_resolved.training._groups import record_of
+    from euclid_resolved.training._sample import pixels_of
 
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     galaxies = truth.galaxies
-    held_out = set(model.training.get("test_galaxies", ()))
+    held_out = set(record_of(model, "test_")[1])
     known = model.training.get("atlas") == truth.atlas
     if known:
-        galaxies = [galaxy for galaxy in galaxies if galaxy.name in held_out]
+        galaxies = [galaxy for galaxy in galaxies if galaxy.group in held_out]
         if not galaxies:
             raise InputError(
                 f"{options.model} was trained on this atlas and no galaxy of {options.observer} held out"
             )
-    unseen = truth.of(galaxies, model.clip, model.clip_band)
-    table = measure(model, unseen, per_galaxy=options.per_galaxy, progress=True)
+    unseen = pixels_of(truth.of(galaxies, model.clip, model.clip_band), model, progress=True)
+    # Galaxies of another atlas may have the names of those that the model has seen.
+    table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
     if options.json:
         if options.per_galaxy:
             names = dict.fromkeys(table["galaxy"])

@@ -106,7 +106,7 @@ def quickstart(
     write(directory / "model.asdf", model, overwrite=overwrite)
     write(directory / "maps.fits", maps, overwrite=overwrite)
     write(directory / "maps.asdf", maps, overwrite=overwrite)
-    judged = 1 - float(np.mean(next(iter(maps.values())).mask))
+    judged = 1 - float(np.mean(np.asarray(next(iter(maps.values())).mask)))
     say(f"{galaxy.name}, which no model has seen, is mapped; {100 * judged:.1f} % of its pixels are judged.")
     figures = {
         "image.png": plot_image(image),

@@ -13,6 +13,7 @@ from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._metrics import METRICS, metrics as all_metrics
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.training._evaluate import PIECE, estimate_pixels, finish  # noqa: F401 (PIECE is for other diagnostics)
+from euclid_resolved.training._groups import warn_of_both
 from euclid_resolved.training._sample import Pixels
 
 if TYPE_CHECKING:
@@ -142,6 +143,11 @@ def run_chain(
     -------
     tables : dict of str to `~astropy.table.QTable`
 
+    Warns
+    -----
+    DataWarning
+        If training and test share a galaxy, or galaxies of one group.
+
     Examples
     --------
     >>> from euclid_resolved import LinearRegression, train
@@ -161,6 +167,7 @@ def run_chain(
 
     names = check_names(names, "diagnostics")
     found = {name: lookup("diagnostics", name) for name in names}  # every name, before hours of work
+    warn_of_both(training, test)
     tables = {}
     for name, diagnostic in found.items():
         try:

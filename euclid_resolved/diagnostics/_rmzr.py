@@ -19,8 +19,8 @@ from euclid_resolved.features._scale import to_dex
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._columns import Columns
 from euclid_resolved.models._metrics import pearson, r2, rmse
+from euclid_resolved.training._groups import group_numbers
 from euclid_resolved.training._sample import pixels_of
-from euclid_resolved.training._splits import group_numbers
 from euclid_resolved.training._train import retrain
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ def rmzr(
     x, truth, guess = _density_and_metallicity(model, unseen)
     x_all = np.concatenate([to_dex(pixels.truth[DENSITY]), x])
     y_all = np.concatenate([to_dex(pixels.truth[METALLICITY]) - solar, truth])
-    galaxies = [group_numbers(pixels.names)[pixels.galaxy], group_numbers(unseen.names)[unseen.galaxy]]
-    everything = np.concatenate([galaxies[0], galaxies[1] + galaxies[0].max() + 1])
+    numbers = np.split(group_numbers([*pixels.groups, *unseen.groups]), [len(pixels.groups)])
+    galaxies = [own[each.galaxy] for own, each in zip(numbers, (pixels, unseen), strict=True)]
+    everything = np.concatenate(galaxies)
     pair = Binned(x, [truth, guess], galaxies[1])
     cases = {"all": (Binned(x_all, [y_all], everything), 0), "true": (pair, 0), "predicted": (pair, 1)}
     rows = []

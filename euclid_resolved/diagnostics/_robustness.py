@@ -18,9 +18,10 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._side_by_side import fits_at_once, side_by_side
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import make_features
+from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.models._metrics import r2, rmse
 from euclid_resolved.training._sample import Pixels, pixels_of
-from euclid_resolved.training._splits import folds, group_name
+from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -40,7 +41,7 @@ __all__ = [
 
 def _rows(model, pixels, **first):
     """A row for each property: what is said first, then the six metrics."""
-    counts = {"n_pixels": len(pixels), "n_galaxies": len({group_name(name) for name in pixels.names})}
+    counts = {"n_pixels": len(pixels), "n_galaxies": len(set(pixels.groups))}
     return [
         {**first, "property": name, **values, **counts} for name, values in accuracies(model, pixels).items()
     ]
@@ -95,8 +96,8 @@ def cross_validation(
        3 0.0812          2
     """
     pixels = pixels_of(training, model)
-    k = min(k, len({group_name(name) for name in pixels.names}))
-    parts = enumerate(folds(pixels.names, k, seed), 1)
+    k = min(k, len(set(pixels.groups)))
+    parts = enumerate(folds(pixels.galaxies, k, seed), 1)
     cases = [(pixels.of(most), pixels.of(few), {"fold": i}) for i, (most, few) in parts]
     return _rows_of(model, cases, len(pixels), "folds")
 
@@ -143,7 +144,7 @@ def learning_curve(
                     4 0.0766
     """
     pixels, unseen = pixels_of(training, model), pixels_of(test, model)
-    groups = sorted({group_name(name) for name in pixels.names})
+    groups = sorted(set(pixels.groups))
     order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
     if numbers is None:
         numbers = sorted({max(2, len(order) // share) for share in (8, 4, 2, 1)})
@@ -152,7 +153,7 @@ def learning_curve(
     cases = []
     for n in numbers:
         chosen = set(order[:n])
-        part = pixels.of([name for name in pixels.names if group_name(name) in chosen])
+        part = pixels.of([galaxy for galaxy in pixels.galaxies if galaxy.group in chosen])
         cases.append((part, unseen, {"training_galaxies": int(n), "training_pixels": len(part)}))
     return _rows_of(model, cases, len(pixels), "fewer galaxies")
 
@@ -256,7 +257,7 @@ def sample_bias(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
         values = {which: each[name] for which, each in found.items()}
         difference = (values["training"]["r2"] - values["test"]["r2"]) / abs(values["test"]["r2"])
         for which, metrics in values.items():
-            counts = {"n_pixels": len(sets[which]), "n_galaxies": len(sets[which].names)}
+            counts = {"n_pixels": len(sets[which]), "n_galaxies": len(set(sets[which].groups))}
             rows.append(
                 {"property": name, "set": which, **metrics, "r2_difference": float(difference), **counts}
             )
@@ -273,8 +274,7 @@ def observer_of(name: str) -> str:
     'O5'
     """
     name = str(getattr(name, "name", name))
-    group = group_name(name)
-    return name[len(group) + 1 :]
+    return name[len(group_name(name)) + 1 :]
 
 
 def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels) -> QTable:
@@ -285,7 +285,8 @@ def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
     model : `~euclid_resolved.Model`
         Says what to train.
     training : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
-        The same galaxies from several observers, ``TNG000008_O1``, ``TNG000008_O2``, ...
+        The same galaxies from several observers, ``TNG000008_O1``, ``TNG000008_O2``, ...; where no name tells
+        of an observer, the galaxies of a group in the order of their names.
     test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
         None of the training galaxies, from whatever side.
 
@@ -298,7 +299,7 @@ def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
     Raises
     ------
     InputError
-        If a test galaxy is a training galaxy from another side.
+        If a test galaxy is a training galaxy from another side: of the same group.
 
     Examples
     --------
@@ -315,17 +316,30 @@ def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
               2          1
     """
     pixels, unseen = pixels_of(training, model), pixels_of(test, model)
-    both = {group_name(n) for n in pixels.names} & {group_name(n) for n in unseen.names}
+    both = set(pixels.groups) & set(unseen.groups)
     if both:
         raise InputError(f"{', '.join(sorted(both))}: in training and test, seen from two sides")
-    observers = sorted({observer_of(name) for name in pixels.names})
+    sides = _sides(pixels)
+    observers = sorted(set(sides.values()))
     cases = []
     for n in range(1, len(observers) + 1):
-        part = pixels.of([name for name in pixels.names if observer_of(name) in observers[:n]])
+        part = pixels.of([name for name in pixels.names if sides[name] in observers[:n]])
         cases.append((part, unseen, {"projections": n, "training_pixels": len(part)}))
     table = _rows_of(model, cases, len(pixels), "projections")
     table.meta["observers"] = observers
     return table
+
+
+def _sides(pixels):
+    """From which side each galaxy is seen: its observer, or else its place among those of its group."""
+    sides = {name: observer_of(name) for name in pixels.names}
+    if any(sides.values()):
+        return sides
+    groups, width = dict(zip(pixels.names, pixels.groups, strict=True)), len(str(len(sides)))
+    for group in set(pixels.groups):
+        for i, name in enumerate(sorted(name for name in sides if groups[name] == group), 1):
+            sides[name] = f"view {i:0{width}}"
+    return sides
 
 
 def colour_recovery(

@@ -11,9 +11,10 @@ import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._scale import from_dex, to_dex
-from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._values import brightness_of
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from numpy.typing import ArrayLike
 
 __all__ = ["FeatureSet", "FeatureTable", "feature_columns", "make_features"]
@@ -235,7 +236,7 @@ def needed_bands(
 
 
 def make_features(
-    image: MultiBandImage | Mapping[str, ArrayLike],
+    image: Mapping[str, ArrayLike] | Table | np.ndarray,
     features: str | Sequence[str] = ("bands",),
     *,
     where: np.ndarray | None = None,
@@ -245,8 +246,9 @@ def make_features(
 
     Parameters
     ----------
-    image : `~euclid_resolved.MultiBandImage` or mapping of str to array_like
-        Surface brightness; plain arrays are in MJy/sr. All chosen pixels must be finite and positive.
+    image : `~euclid_resolved.MultiBandImage`, mapping of str to array_like, table or structured array
+        Surface brightness by band, in any unit of it; plain arrays are in MJy/sr. All chosen pixels must be
+        finite, positive and not masked.
     features : str or sequence of str, optional
         Names of feature sets, chained in this order; see ``euclid-resolved plugins``.
     where : `~numpy.ndarray` of bool, optional
@@ -261,7 +263,8 @@ def make_features(
     Raises
     ------
     InputError
-        If a chosen pixel has no logarithm, or a column is not made by these features.
+        If a chosen pixel has no logarithm or is masked, a unit is none of surface brightness, or a column
+        is not made by these features.
     PluginError
         If a feature set is unknown or breaks its contract.
 
@@ -274,22 +277,14 @@ def make_features(
     >>> print(table.values)
     [[0.  1.  2.5]]
     """
-    if not isinstance(image, Mapping) or not image:
-        raise InputError(
-            f"features are made of a MultiBandImage, or of arrays by band; got {type(image).__name__}"
-        )
     dex = {}
-    for band in image:
-        values = image.brightness(band) if isinstance(image, MultiBandImage) else np.asarray(image[band])
+    for band, values in brightness_of(image).items():
         values = values[where] if where is not None else values.ravel()
         if not (np.isfinite(values) & (values > 0)).all():
             raise InputError(
-                f"band {band}: surface brightness must be finite and positive to have a logarithm"
+                f"band {band}: surface brightness must be finite and positive to have a logarithm, not masked"
             )
         dex[band] = to_dex(values)
-    sizes = {band: len(values) for band, values in dex.items()}
-    if len(set(sizes.values())) > 1:
-        raise InputError(f"every band needs as many pixels, got {sizes}")
     made = {column: (unit, values) for column, unit, values in _columns(dex, features)}
     chosen = tuple(made) if columns is None else tuple(columns)
     unknown = [column for column in chosen if column not in made]

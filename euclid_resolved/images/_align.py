@@ -1,5 +1,7 @@
 """Put the bands of one field on one pixel grid."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,7 +20,7 @@ _SAME_GRID = 0.01  # pixels; a closer agreement is not worth the blur of an inte
 _CONTRIBUTES = 1e-4  # weight; the coordinate transformation leaves about 1e-7 pixels of rounding
 
 
-def align(bands, reference=None):
+def align(bands: Mapping[str, NDData], reference: str | None = None) -> dict[str, NDData]:
     """Put images of one field on the pixel grid of one of them.
 
     Surface brightness is interpolated bilinearly (`reproject.reproject_interp`) and so conserved; the

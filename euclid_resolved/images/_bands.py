@@ -1,5 +1,7 @@
 """The Euclid bands: pivot wavelength, width, PSF, extinction coefficient and the names files use."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 
@@ -53,7 +55,7 @@ class Band:
     extinction: float
     atlas: str
     mer: str
-    aliases: tuple
+    aliases: tuple[str, ...]
 
 
 def _band(name, pivot, blue, red, fwhm, extinction, atlas, mer, *aliases):
@@ -78,7 +80,7 @@ EUCLID_BANDS = tuple(BANDS)
 """The names of the Euclid bands, from blue to red: the bands of the paper."""
 
 
-def band_name(text):
+def band_name(text: str) -> str:
     """The short name of a Euclid band from any of its usual names.
 
     Parameters

@@ -1,12 +1,14 @@
 """What steps that mix pixels do to the correlation of their noise; arrays as in `_noise_record`."""
 
+from __future__ import annotations
+
 import numpy as np
 
 _REST = 0.01  # of the sum of a correlation may lie outside the array that is kept
 _SAMPLES = 256  # pixels at which an interpolation is looked at
 
 
-def after_convolution(correlation, kernel):
+def after_convolution(correlation: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, float]:
     """The correlation after a convolution, and what it makes of the variance.
 
     Parameters
@@ -34,7 +36,9 @@ def after_convolution(correlation, kernel):
     return _trimmed(covariance / variance), float(variance / np.sum(kernel**2))
 
 
-def after_averaging(correlation, rows, columns):
+def after_averaging(
+    correlation: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, float]:
     """The correlation of averages of pixels, and by how much their noise exceeds that of independent ones.
 
     Parameters
@@ -90,7 +94,9 @@ def _shared(matrix, reach):
     return result
 
 
-def after_interpolation(correlation, y, x, jacobian):
+def after_interpolation(
+    correlation: np.ndarray, y: np.ndarray, x: np.ndarray, jacobian: np.ndarray
+) -> np.ndarray:
     """The correlation of pixels that were interpolated bilinearly.
 
     Parameters
@@ -136,7 +142,9 @@ def after_interpolation(correlation, y, x, jacobian):
     return _trimmed(covariance / covariance[reach, reach])
 
 
-def interpolated_variance(sigma, correlation, y, x):
+def interpolated_variance(
+    sigma: np.ndarray, correlation: np.ndarray, y: np.ndarray, x: np.ndarray
+) -> np.ndarray:
     """The variance of pixels that are interpolated bilinearly among others.
 
     Parameters
@@ -185,7 +193,7 @@ def _covariance(correlation, here, there):
     return result
 
 
-def growth_of_squares(correlation, sides):
+def growth_of_squares(correlation: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """By how much the noise of averages over squares exceeds that of as many independent pixels.
 
     Parameters
@@ -214,7 +222,7 @@ def growth_of_squares(correlation, sides):
     return np.interp(sides, grid, np.sqrt(np.clip(variance, 1e-12, None)))
 
 
-def side_of_bins(bins):
+def side_of_bins(bins: np.ndarray) -> float:
     """The side in pixels of the bin that a pixel lies in, of all pixels together.
 
     Parameters
@@ -230,7 +238,7 @@ def side_of_bins(bins):
     return float(np.sqrt(np.sum(size.astype(float) ** 2) / size.sum()))
 
 
-def after_binning(correlation, bins):
+def after_binning(correlation: np.ndarray, bins: np.ndarray) -> np.ndarray:
     """The correlation of bins, from that of their pixels: as if all bins were squares of one size.
 
     Parameters
@@ -252,7 +260,7 @@ def after_binning(correlation, bins):
     return after_averaging(correlation, squares, squares)[0]
 
 
-def correlation_of_bins(bins, correlation):
+def correlation_of_bins(bins: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     """The correlation of pixels that show the mean of their bin, averaged over the image.
 
     Parameters
@@ -286,7 +294,7 @@ def correlation_of_bins(bins, correlation):
     return _trimmed(same + (1 - same) * others / np.maximum(1 - own, 1e-9))
 
 
-def overlap(edges, n):
+def overlap(edges: np.ndarray, n: int) -> np.ndarray:
     """How much of each of n old pixels lies in each new one, along one axis.
 
     Parameters

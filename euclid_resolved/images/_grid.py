@@ -1,17 +1,25 @@
 """The pixel grid: shapes, world coordinate systems, cut-outs, and what they look like as text."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.wcs import WCS
 
 from euclid_resolved.errors import InputError
 
+if TYPE_CHECKING:
+    from astropy.nddata import NDData
+    from numpy.typing import ArrayLike
 
-def native_float32(array):
+
+def native_float32(array: ArrayLike) -> np.ndarray:
     """`array` as native-endian float32, without a copy where it is that already."""
     return np.asarray(array, dtype=np.float32)
 
 
-def corner_offset(wcs, other, shape):
+def corner_offset(wcs: WCS, other: WCS, shape: tuple[int, ...]) -> float:
     """How far two world coordinate systems are apart, in pixels.
 
     Parameters
@@ -46,7 +54,7 @@ def corner_offset(wcs, other, shape):
     return float(np.max(np.hypot(np.asarray(xo) - x, np.asarray(yo) - y)))
 
 
-def pixels_on(other, wcs, x, y):
+def pixels_on(other: WCS, wcs: WCS, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Where pixels of one world coordinate system lie on the pixels of another, whatever frames they are in.
 
     Parameters
@@ -74,7 +82,7 @@ def _frame(wcs):
     return [*frame, wcs.wcs.radesys, str(wcs.wcs.equinox)] if getattr(wcs, "has_celestial", False) else frame
 
 
-def check_nddata(label, nddata):
+def check_nddata(label: str, nddata: NDData) -> None:
     """Check what NDData itself accepts silently: mask, uncertainty and WCS that do not fit the data."""
     shape = np.shape(nddata.data)
     if len(shape) != 2:
@@ -107,7 +115,7 @@ def _says_two_things(wcs):
     return not np.allclose(wcs.wcs.cd, used, rtol=0, atol=1e-4 * np.abs(used).max())
 
 
-def slice_wcs(wcs, item):
+def slice_wcs(wcs: WCS | None, item: tuple[slice, ...]) -> WCS | None:
     """Slice a WCS; a FITS WCS stays one, so that it can still be written to a header."""
     if wcs is None:
         return None
@@ -118,7 +126,7 @@ def slice_wcs(wcs, item):
     return HighLevelWCSWrapper(SlicedLowLevelWCS(getattr(wcs, "low_level_wcs", wcs), item))
 
 
-def check_slices(item, shape):
+def check_slices(item: object, shape: tuple[int, ...]) -> tuple[slice, ...]:
     """The two slices of a cut-out, checked to leave something of an image of this shape."""
     item = item if isinstance(item, tuple) else (item,)
     if not 1 <= len(item) <= 2 or not all(isinstance(s, slice) for s in item):
@@ -132,9 +140,9 @@ def check_slices(item, shape):
     return item
 
 
-def describe_centre(wcs, shape):
+def describe_centre(wcs: WCS | None, shape: tuple[int, ...]) -> str:
     """The position of the image's centre in words, or an empty text without celestial WCS."""
-    if len(shape) != 2 or not getattr(wcs, "has_celestial", False):
+    if len(shape) != 2 or wcs is None or not getattr(wcs, "has_celestial", False):
         return ""
     centre = wcs.pixel_to_world((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     # Only right ascensions are told in hours.
@@ -145,7 +153,7 @@ def describe_centre(wcs, shape):
 class HasCard:
     """Shown as a card by notebooks."""
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from euclid_resolved.plotting._cards import card
 
         return card(self)
@@ -154,6 +162,9 @@ class HasCard:
 class Described(HasCard):
     """A text representation from a list of (what, value) rows."""
 
-    def __repr__(self):
+    def _rows(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
         rows = "; ".join(f"{what} {value}" if what else value for what, value in self._rows() if value)
         return f"<{type(self).__name__} {rows}>"

@@ -1,7 +1,12 @@
 """What was done to an image, step by step, in words."""
 
+from __future__ import annotations
 
-def step_words(entry, *, settings=True):
+from collections.abc import Mapping
+from typing import Any
+
+
+def step_words(entry: Mapping[str, Any], *, settings: bool = True) -> str:
     """One step in one line.
 
     Parameters

@@ -1,7 +1,11 @@
 """Images of one field in several bands on one pixel grid."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
@@ -18,10 +22,14 @@ from euclid_resolved.images._grid import (
     slice_wcs,
 )
 
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+    from matplotlib.figure import Figure
+
 __all__ = ["MultiBandImage"]
 
 
-class MultiBandImage(Described, Mapping):
+class MultiBandImage(Described, Mapping[str, NDData]):
     """Images of one field in several bands on one pixel grid.
 
     A mapping from band name to `~astropy.nddata.NDData`. What does not fit together is refused here,
@@ -58,7 +66,14 @@ class MultiBandImage(Described, Mapping):
     <MultiBandImage flat; bands IE, HE; shape (3, 4); unit MJy / sr; masked 0.0 %>
     """
 
-    def __init__(self, bands, *, name="", meta=None, tolerance=0.1):
+    def __init__(
+        self,
+        bands: Mapping[str, NDData],
+        *,
+        name: str = "",
+        meta: Mapping[str, Any] | None = None,
+        tolerance: float = 0.1,
+    ) -> None:
         if not isinstance(bands, Mapping):
             raise InputError(f"bands must be a mapping of band name to NDData, got {type(bands).__name__}")
         if not bands:
@@ -72,6 +87,8 @@ class MultiBandImage(Described, Mapping):
                     f"band {band}: unit {nddata.unit or 'missing'} is no surface brightness (MJy/sr); for "
                     "counts use read_euclid with zero_point, for a flux per pixel divide by its solid angle"
                 )
+            if not isinstance(nddata.unit, u.UnitBase):
+                raise InputError(f"band {band}: {nddata.unit} is logarithmic; convert it to MJy/sr first")
         self._bands = dict(bands)
         self.name = str(name)
         self.meta = dict(meta or {})
@@ -96,7 +113,13 @@ class MultiBandImage(Described, Mapping):
                         f"{tolerance} allowed); put them on one grid first (align=True)"
                     )
 
-    def __getitem__(self, key):
+    @overload
+    def __getitem__(self, key: str) -> NDData: ...
+
+    @overload
+    def __getitem__(self, key: slice | tuple[slice, ...]) -> MultiBandImage: ...
+
+    def __getitem__(self, key: str | slice | tuple[slice, ...]) -> NDData | MultiBandImage:
         if not isinstance(key, str):
             return self._cutout(key)
         try:
@@ -121,28 +144,28 @@ class MultiBandImage(Described, Mapping):
         }
         return MultiBandImage(bands, name=self.name, meta=meta)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._bands)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._bands)
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[str, ...]:
         """The names of the bands, in order."""
         return tuple(self._bands)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """The shape of every band."""
         return next(iter(self._bands.values())).data.shape
 
     @property
-    def wcs(self):
+    def wcs(self) -> WCS | None:
         """The WCS of the first band, which the others share; None where there is none."""
         return next(iter(self._bands.values())).wcs
 
-    def select(self, bands):
+    def select(self, bands: Iterable[str]) -> MultiBandImage:
         """The same image with only these bands, in this order.
 
         Parameters
@@ -167,7 +190,7 @@ class MultiBandImage(Described, Mapping):
             raise InputError(f"a band is named twice: {', '.join(bands)}")
         return MultiBandImage({band: self._bands[band] for band in bands}, name=self.name, meta=self.meta)
 
-    def brightness(self, band):
+    def brightness(self, band: str) -> np.ndarray:
         """The surface brightness in one band as a plain array.
 
         Parameters
@@ -184,7 +207,7 @@ class MultiBandImage(Described, Mapping):
         factor = nddata.unit.to(SURFACE_BRIGHTNESS)
         return data if factor == 1 else data * np.float32(factor)
 
-    def mask(self, band=None):
+    def mask(self, band: str | None = None) -> np.ndarray:
         """Where a pixel is bad.
 
         Parameters
@@ -203,7 +226,7 @@ class MultiBandImage(Described, Mapping):
                 result |= np.asarray(self[name].mask, dtype=bool)
         return result
 
-    def plot(self, **kwargs):
+    def plot(self, **kwargs: Any) -> Figure:
         """Draw every band beside the others; see `euclid_resolved.plotting.plot_image`."""
         from euclid_resolved.plotting._maps import plot_image
 

@@ -1,5 +1,9 @@
 """Pixels without data that look like numbers: blocks of exact zeros."""
 
+from __future__ import annotations
+
+from typing import Self
+
 import numpy as np
 
 __all__ = ["zero_blocks"]
@@ -44,13 +48,13 @@ class ZeroBlocks:
     5
     """
 
-    def __init__(self, rows, shape):
+    def __init__(self, rows: np.ndarray, shape: tuple[int, ...]) -> None:
         finite, zero = np.isfinite(rows), rows == 0
         left, right = np.s_[:, :-1], np.s_[:, 1:]
         both, other = finite[left] & finite[right], ~zero & finite
-        beside = np.count_nonzero(both & other[left]) + np.count_nonzero(both & other[right])
-        zeros = np.count_nonzero(both & (zero[left] != zero[right]))
-        equal = 2 * np.count_nonzero(both & other[left] & (rows[left] == rows[right]))
+        beside = int(np.count_nonzero(both & other[left]) + np.count_nonzero(both & other[right]))
+        zeros = int(np.count_nonzero(both & (zero[left] != zero[right])))
+        equal = 2 * int(np.count_nonzero(both & other[left] & (rows[left] == rows[right])))
         chance = max(zeros, equal) / max(beside, 1)
         needed = np.inf
         if chance < 1:
@@ -60,16 +64,16 @@ class ZeroBlocks:
         self.length = _odd(needed, max(shape))
 
     @property
-    def reach(self):
+    def reach(self) -> int:
         """How many rows above and below decide whether a pixel is in a block."""
         return (self.side or 1) + (self.length or 1) - 2
 
     @classmethod
-    def of(cls, data):
+    def of(cls, data: np.ndarray) -> Self:
         """`ZeroBlocks` from a whole image."""
         return cls(data[:: row_step(data.shape)], data.shape)
 
-    def find(self, data):
+    def find(self, data: np.ndarray) -> np.ndarray:
         """Where an image, or some of its rows, has no data.
 
         Parameters
@@ -106,12 +110,12 @@ def _odd(number, most):
     return number if number <= most else None
 
 
-def row_step(shape):
+def row_step(shape: tuple[int, ...]) -> int:
     """Of so many rows one tells enough of how an image is distributed."""
     return max(1, shape[0] * shape[1] // SAMPLE)
 
 
-def zero_blocks(data):
+def zero_blocks(data: np.ndarray) -> np.ndarray:
     """Where an image has blocks of exact zeros, which are no data.
 
     Footprints, gaps, frames and bad columns are often filled with zeros. Single zeros are measurements,

@@ -1,10 +1,20 @@
 """The noise of Euclid's images: how much there is, how it is correlated, and what an image says about it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.images._image import MultiBandImage
 
 __all__ = ["common_errors", "image_noise", "noise_correlation"]
 
@@ -15,7 +25,7 @@ DETECTOR_PIXEL = {"IE": 0.1, "YE": 0.3, "JE": 0.3, "HE": 0.3}  # arcsec
 EXPOSURES = 4  # dithered, then resampled and added
 
 
-def image_noise(image, band, *, common=True):
+def image_noise(image: MultiBandImage, band: str, *, common: bool = True) -> np.ndarray | None:
     """What an image says about the noise of one band.
 
     Parameters
@@ -59,7 +69,7 @@ def image_noise(image, band, *, common=True):
     return native_float32(np.broadcast_to(sigma, image.shape))
 
 
-def noise_correlation(image, band):
+def noise_correlation(image: MultiBandImage, band: str) -> np.ndarray:
     """How the noise of neighbouring pixels of a band is correlated, as far as the steps it went through tell.
 
     `euclid_resolved.images.align`, `~euclid_resolved.imaging.match_psf`, `~euclid_resolved.imaging.resample`
@@ -94,7 +104,7 @@ def noise_correlation(image, band):
     return correlation_of(image[band].meta)
 
 
-def common_errors(image):
+def common_errors(image: MultiBandImage) -> dict[str, dict[str, np.ndarray]]:
     """The errors that all pixels of an image share: the level of the sky, E(B-V).
 
     Parameters
@@ -117,7 +127,7 @@ def common_errors(image):
     >>> print(f"{100 * error[0, 0]:.1f} % in all pixels of IE")
     2.0 % in all pixels of IE
     """
-    errors = {}
+    errors: dict[str, dict[str, np.ndarray]] = {}
     for band in image.bands:
         for name, each in image[band].meta.get(KEY, {}).get("common", {}).items():
             label = name if each.get("all_bands") else f"{name} {band}"
@@ -126,7 +136,9 @@ def common_errors(image):
     return errors
 
 
-def pixel_noise(brightness, band, depth=1.0, pixel=MOSAIC_PIXEL):
+def pixel_noise(
+    brightness: ArrayLike, band: str, depth: float = 1.0, pixel: float = MOSAIC_PIXEL
+) -> np.ndarray:
     """What the rms map of a Euclid image says: sky and photons of the source.
 
     With s and the sky's rms in electrons of the stack, ``sqrt(rms^2 + max(s, 0))``.
@@ -159,7 +171,9 @@ def pixel_noise(brightness, band, depth=1.0, pixel=MOSAIC_PIXEL):
     return np.sqrt(variance) / electrons * (MOSAIC_PIXEL / pixel)
 
 
-def stack_noise(rng, shape, band, pixel=MOSAIC_PIXEL):
+def stack_noise(
+    rng: np.random.Generator, shape: Sequence[int], band: str, pixel: float = MOSAIC_PIXEL
+) -> np.ndarray:
     """Noise of a stack of dithered exposures, resampled bilinearly, in units of the rms map.
 
     Parameters

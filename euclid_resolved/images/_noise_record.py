@@ -14,13 +14,22 @@ The uncertainty of a band holds all of it; the common part is taken out before p
 back after.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.nddata import StdDevUncertainty
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from astropy.nddata import NDData
 
 KEY = "noise"
 
 
-def one_sigma(nddata, unit):
+def one_sigma(nddata: NDData, unit: u.UnitBase | None) -> np.ndarray | None:
     """One sigma of an NDData as it is: NaN or infinite where it is not known.
 
     Parameters
@@ -59,7 +68,7 @@ def one_sigma(nddata, unit):
     return np.broadcast_to(array, np.shape(nddata.data))
 
 
-def correlation_of(meta):
+def correlation_of(meta: Mapping[str, Any]) -> np.ndarray:
     """The correlation in the meta of a band; one number, 1, where there is none.
 
     Examples
@@ -72,7 +81,7 @@ def correlation_of(meta):
     return np.ones((1, 1)) if found is None else np.asarray(found, np.float64)
 
 
-def common_sigma(data, common):
+def common_sigma(data: np.ndarray, common: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
     """One sigma of the errors that all pixels share.
 
     Parameters
@@ -101,10 +110,14 @@ def common_sigma(data, common):
     return np.sqrt(variance)
 
 
-def with_record(meta, correlation=None, common=None):
+def with_record(
+    meta: Mapping[str, Any],
+    correlation: np.ndarray | None = None,
+    common: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """The meta of a band with a new record of its noise, and without one where there is nothing to say."""
     new = {key: value for key, value in meta.items() if key != KEY}
-    record = {}
+    record: dict[str, Any] = {}
     if correlation is not None and np.size(correlation) > 1:
         record["correlation"] = np.asarray(correlation, np.float32)
     if common:

@@ -1,9 +1,18 @@
 """How large pixels are on the sky, at the middle of an image, and world coordinates for larger ones."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.wcsapi import BaseWCSWrapper, HighLevelWCSWrapper
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["pixel_area", "pixel_scale", "scale_wcs"]
 
@@ -11,7 +20,9 @@ _SQUARE = 0.005  # far off the reference point every projection stretches pixels
 POLYNOMIALS = "-TPV", "-TPD", "-TPU", "-TNX", "-ZPX", "CQDIS"  # wcslib puts them between PC and CDELT
 
 
-def sky_matrix(wcs, shape, position=None):
+def sky_matrix(
+    wcs: WCS | None, shape: tuple[int, ...], position: tuple[float, float] | None = None
+) -> np.ndarray | None:
     """How far one pixel leads on the sky, at the middle of an image.
 
     Projections stretch the sky away from their reference point, and distortions may hold a scale of their
@@ -44,11 +55,13 @@ def sky_matrix(wcs, shape, position=None):
     [[-0.05  0.  ]
      [ 0.    0.1 ]]
     """
-    if not getattr(wcs, "has_celestial", False) or np.array_equal(wcs.pixel_scale_matrix, np.eye(wcs.naxis)):
+    if wcs is None or not getattr(wcs, "has_celestial", False):
+        return None
+    if np.array_equal(wcs.pixel_scale_matrix, np.eye(wcs.naxis)):
         return None
     x, y = ((n - 1) / 2 for n in reversed(shape)) if position is None else position
-    x, y = np.array([x, x - 0.5, x + 0.5, x, x]), np.array([y, y, y, y - 0.5, y + 0.5])
-    world = wcs.pixel_to_world_values(x, y)
+    around = np.array([x, x - 0.5, x + 0.5, x, x]), np.array([y, y, y, y - 0.5, y + 0.5])
+    world = wcs.pixel_to_world_values(*around)
     lon, lat = np.radians([world[wcs.wcs.lng], world[wcs.wcs.lat]])
     # By vectors, which know neither a jump at 360 degrees nor a pole.
     vectors = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
@@ -57,7 +70,7 @@ def sky_matrix(wcs, shape, position=None):
     return np.degrees(np.array([east, north]) @ (vectors[:, 2::2] - vectors[:, 1::2]))
 
 
-def pixel_scale(image):
+def pixel_scale(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The side of a square as large as a pixel, from ``meta["pixel_scale"]`` or the celestial WCS.
 
     Parameters
@@ -87,7 +100,7 @@ def pixel_scale(image):
     return (np.sqrt(abs(np.linalg.det(matrix))) * u.deg).to(u.arcsec)
 
 
-def pixel_area(image):
+def pixel_area(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The area of a pixel: the square of `pixel_scale`.
 
     Parameters
@@ -112,7 +125,7 @@ def pixel_area(image):
     return pixel_scale(image) ** 2
 
 
-def stretch(image):
+def stretch(image: SpatialMap | MultiBandImage) -> np.ndarray:
     """What turns offsets in pixels into offsets on a grid of square pixels as large.
 
     Parameters
@@ -148,7 +161,7 @@ def stretch(image):
     return axes.T @ np.diag(sides / np.sqrt(sides.prod())) @ axes
 
 
-def pixel_sides(image):
+def pixel_sides(image: SpatialMap | MultiBandImage) -> u.Quantity:
     """The two sides of a pixel.
 
     Parameters
@@ -173,7 +186,7 @@ def pixel_sides(image):
     return pixel_scale(image) * np.hypot(*stretch(image))
 
 
-def radius_in_pixels(image, x, y):
+def radius_in_pixels(image: SpatialMap | MultiBandImage, x: float, y: float) -> np.ndarray:
     """How far every pixel is from a place, in square pixels as large as those of the image.
 
     Parameters
@@ -201,7 +214,7 @@ def radius_in_pixels(image, x, y):
     return np.hypot(xx * dx + xy * dy, xy * dx + yy * dy)
 
 
-def scale_wcs(wcs, factor, cut=(0, 0)):
+def scale_wcs(wcs: WCS, factor: Sequence[float], cut: Sequence[float] = (0, 0)) -> WCS:
     """The world coordinates of larger pixels, whatever they are made of.
 
     Parameters
@@ -229,19 +242,19 @@ def scale_wcs(wcs, factor, cut=(0, 0)):
     >>> print(large.wcs.cdelt, large.wcs.crpix)
     [-0.0004  0.0004] [1.125 1.625]
     """
-    factor, cut = np.array(factor, float), np.array(cut, float)
+    sides, corner = np.array(factor, float), np.array(cut, float)
     if not isinstance(wcs, WCS):
-        return HighLevelWCSWrapper(_Scaled(getattr(wcs, "low_level_wcs", wcs), factor, cut))
+        return HighLevelWCSWrapper(_Scaled(getattr(wcs, "low_level_wcs", wcs), sides, corner))
 
     def place(pixel):
         """A pixel counted from 1, whose middle that number is, on the new grid."""
-        return (np.asarray(pixel) - 0.5 - cut) / factor + 0.5
+        return (np.asarray(pixel) - 0.5 - corner) / sides + 0.5
 
     new = wcs.deepcopy()
     new.wcs.crpix = place(wcs.wcs.crpix)
     # wcslib takes PC where a header has CD and PC, or CROTA: so must whoever changes them.
     if wcs.wcs.has_cd() and not wcs.wcs.has_pc():
-        new.wcs.cd = wcs.wcs.cd * factor
+        new.wcs.cd = wcs.wcs.cd * sides
     else:
         pc = wcs.wcs.get_pc()
         for other in ("cd", "crota"):
@@ -249,17 +262,17 @@ def scale_wcs(wcs, factor, cut=(0, 0)):
                 delattr(new.wcs, other)
         # Programs that look at CDELT alone find the scale there, where no polynomial stands before it.
         plain = not any(name in wcs.wcs.to_header(relax=True) for name in POLYNOMIALS)
-        if plain and (factor[0] == factor[1] or np.array_equal(pc, np.diag(np.diag(pc)))):
-            new.wcs.pc, new.wcs.cdelt = pc, wcs.wcs.get_cdelt() * factor
+        if plain and (sides[0] == sides[1] or np.array_equal(pc, np.diag(np.diag(pc)))):
+            new.wcs.pc, new.wcs.cdelt = pc, wcs.wcs.get_cdelt() * sides
         else:
-            new.wcs.pc, new.wcs.cdelt = pc * factor, wcs.wcs.get_cdelt()
+            new.wcs.pc, new.wcs.cdelt = pc * sides, wcs.wcs.get_cdelt()
     if wcs.sip is not None:
-        new.sip = _scaled_sip(wcs.sip, factor, place)
+        new.sip = _scaled_sip(wcs.sip, sides, place)
     for axis, name in ((0, "cpdis1"), (1, "cpdis2"), (0, "det2im1"), (1, "det2im2")):
         table = getattr(wcs, name)
         if table is not None:
-            data = np.asarray(table.data) / np.float32(factor[axis])
-            steps = tuple(np.array(table.cdelt) / factor)
+            data = np.asarray(table.data) / np.float32(sides[axis])
+            steps = tuple(np.array(table.cdelt) / sides)
             setattr(new, name, DistortionLookupTable(data, table.crpix, tuple(place(table.crval)), steps))
     new.wcs.set()
     new.array_shape = None

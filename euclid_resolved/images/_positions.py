@@ -1,5 +1,10 @@
 """Positions and sizes on the grid of an image or a map."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -7,8 +12,12 @@ from astropy.coordinates import SkyCoord
 from euclid_resolved._checks import check_angle
 from euclid_resolved.errors import InputError
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
-def axis_ratio(inclination):
+
+def axis_ratio(inclination: u.Quantity | float) -> float:
     """The axis ratio of a circle seen at an inclination.
 
     Parameters
@@ -37,7 +46,7 @@ def axis_ratio(inclination):
     return float(np.cos(np.radians(tilt)))
 
 
-def _centre_in_pixels(map_, centre):
+def _centre_in_pixels(map_: SpatialMap, centre: SkyCoord | Sequence[float] | None) -> tuple[float, float]:
     if centre is None:
         return (map_.data.shape[1] - 1) / 2, (map_.data.shape[0] - 1) / 2
     if isinstance(centre, SkyCoord):
@@ -51,7 +60,9 @@ def _centre_in_pixels(map_, centre):
     return x, y
 
 
-def position_in_pixels(image, position=None):
+def position_in_pixels(
+    image: MultiBandImage, position: SkyCoord | Sequence[float] | None = None
+) -> tuple[float, float]:
     """A position as (x, y) in pixels, counted from 0, checked to lie on the image.
 
     Parameters
@@ -73,7 +84,7 @@ def position_in_pixels(image, position=None):
     if position is None:
         return (nx - 1) / 2, (ny - 1) / 2
     if isinstance(position, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError(
                 "a position on the sky needs an image with a celestial WCS; give (x, y) in pixels"
             )
@@ -87,7 +98,7 @@ def position_in_pixels(image, position=None):
     return x, y
 
 
-def size_in_pixels(size, scale):
+def size_in_pixels(size: u.Quantity | float, scale: u.Quantity) -> float:
     """A length, angle or number of pixels as pixels of this scale."""
     size = u.Quantity(size)
     if size.unit in (u.dimensionless_unscaled, u.pix):

@@ -1,6 +1,9 @@
 """What stands out from the noise of an image, and the source at a place."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.stats import mad_std
@@ -9,8 +12,11 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._no_data import zero_blocks
 from euclid_resolved.images._noise import image_noise
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
 
-def significance(image):
+
+def significance(image: MultiBandImage) -> tuple[np.ndarray, np.ndarray]:
     """Smoothed signal-to-noise above the sky, all bands together, in units of its own scatter.
 
     Parameters
@@ -48,7 +54,9 @@ def significance(image):
     return np.where(known, (snr - np.median(sky)) / scale, 0.0), known
 
 
-def segments_above(snr, known, threshold, minimum_pixels):
+def segments_above(
+    snr: np.ndarray, known: np.ndarray, threshold: float, minimum_pixels: int
+) -> np.ndarray | None:
     """The connected regions above a threshold, numbered from 1; None where there is none."""
     from photutils.segmentation import detect_sources
     from photutils.utils.exceptions import NoDetectionsWarning
@@ -61,7 +69,7 @@ def segments_above(snr, known, threshold, minimum_pixels):
     return None if segments is None else segments.data
 
 
-def label_at(labels, x, y, given):
+def label_at(labels: np.ndarray, x: float, y: float, given: bool) -> int:
     """The label of the source at a position, or the largest near it unless the position was given."""
     column, row = round(x), round(y)
     if labels[row, column]:
@@ -92,7 +100,7 @@ def _sky(values):
     return float(np.median(values[values <= middle + 3 * (middle - low)]))
 
 
-def noise_of(data, good, sigma):
+def noise_of(data: np.ndarray, good: np.ndarray, sigma: np.ndarray | None) -> np.ndarray:
     """One sigma a pixel, from the uncertainty or else the scatter of the faint pixels."""
     if sigma is not None:
         known = good & np.isfinite(sigma) & (sigma > 0)
@@ -105,7 +113,7 @@ def noise_of(data, good, sigma):
     return np.full(data.shape, (middle - low) or 1.0)
 
 
-def smooth(data, good, sigma_pixels):
+def smooth(data: np.ndarray, good: np.ndarray, sigma_pixels: float) -> tuple[np.ndarray, np.ndarray]:
     """A Gaussian average of the good pixels, and the weight they have in it."""
     from scipy.ndimage import gaussian_filter
 

@@ -1,5 +1,10 @@
 """The sky background of every band, and how well it is known."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.stats import SigmaClip, mad_std
 
@@ -8,6 +13,12 @@ from euclid_resolved.images._pixels import pixel_scale, radius_in_pixels
 from euclid_resolved.images._positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging._sources import detect, grow_mask
 from euclid_resolved.imaging._steps import new_image, planes
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.images._image import MultiBandImage
 
 __all__ = ["subtract_background"]
 
@@ -20,9 +31,18 @@ MIN_BLOCKS = 8
 
 
 def subtract_background(
-    image, method="constant", *, annulus=None, centre=None, box=64, mask_sources=True, threshold=2.0,
-    grow=5, clip=3.0, max_scatter=5.0,
-):  # fmt: skip
+    image: MultiBandImage,
+    method: str = "constant",
+    *,
+    annulus: Sequence[u.Quantity | float] | None = None,
+    centre: SkyCoord | Sequence[float] | None = None,
+    box: int = 64,
+    mask_sources: bool = True,
+    threshold: float = 2.0,
+    grow: float = 5,
+    clip: float = 3.0,
+    max_scatter: float = 5.0,
+) -> MultiBandImage:
     """Measure the sky of every band and subtract it.
 
     The level is the sigma-clipped median of the sky; it may be negative, as it is where a pipeline

@@ -1,5 +1,9 @@
 """Adaptive binning to a wanted signal-to-noise."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
@@ -7,10 +11,21 @@ from euclid_resolved.images._correlation import after_binning, growth_of_squares
 from euclid_resolved.images._sources import smooth
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["bin_voronoi"]
 
 
-def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0, noise_factor=None):
+def bin_voronoi(
+    image: MultiBandImage,
+    signal_to_noise: float,
+    *,
+    band: str | None = None,
+    minimum: float = 0.5,
+    smoothing: float = 3.0,
+    noise_factor: float | None = None,
+) -> MultiBandImage:
     """Average pixels in bins that are as large as the wanted signal-to-noise needs.
 
     The bins are those of PowerBin (Cappellari 2025, MNRAS 544, 1432), the successor of Voronoi binning
@@ -67,14 +82,15 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
     reasons = mask_reasons(image)
     if not 0 < signal_to_noise < np.inf:
         raise InputError(f"signal_to_noise must be positive, got {signal_to_noise}")
-    missing = [name for name, plane in bands.items() if plane.sigma is None]
+    noise = {name: plane.sigma for name, plane in bands.items() if plane.sigma is not None}
+    missing = [name for name in bands if name not in noise]
     if missing:
         raise InputError(f"binning needs the noise, and band {', '.join(missing)} has no uncertainty")
     if band is not None and band not in bands:
         raise InputError(f"no band {band!r}; the image has {', '.join(bands)}")
     usable = reasons == 0
-    for plane in bands.values():
-        usable &= np.isfinite(plane.sigma) & (plane.sigma > 0)
+    for sigma in noise.values():
+        usable &= np.isfinite(sigma) & (sigma > 0)
     snr = {name: _snr(plane, usable, smoothing) for name, plane in bands.items()}
     bright = usable & np.logical_and.reduce([values > minimum for values in snr.values()])
     if not bright.any():
@@ -93,7 +109,7 @@ def bin_voronoi(image, signal_to_noise, *, band=None, minimum=0.5, smoothing=3.0
     reached = {}
     for name, plane in bands.items():
         mean = np.bincount(number, plane.data[bright]) / count
-        sigma = np.sqrt(np.bincount(number, plane.sigma[bright] ** 2)) / count * growth[name][count - 1]
+        sigma = np.sqrt(np.bincount(number, noise[name][bright] ** 2)) / count * growth[name][count - 1]
         plane.correlation = after_binning(plane.correlation, bins)
         plane.data = np.full(image.shape, np.nan)
         plane.sigma = np.full(image.shape, np.nan)

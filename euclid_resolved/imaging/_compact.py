@@ -1,6 +1,10 @@
 """Compact sources: foreground stars on or beside a galaxy, told from its nucleus and its clumps."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +18,11 @@ from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.images._sources import noise_of, smooth
 from euclid_resolved.imaging._kernels import psf_fwhm
 from euclid_resolved.imaging._steps import MaskReason, mask_more, planes
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.images._image import MultiBandImage
 
 __all__ = ["mask_compact"]
 
@@ -50,7 +59,7 @@ class _Looks:
 
 def mask_compact(
     image: MultiBandImage,
-    target: SkyCoord | tuple[float, float] | None = None,
+    target: SkyCoord | Sequence[float] | None = None,
     *,
     signal_to_noise: float = 10.0,
     contrast: float = 1.0,
@@ -110,10 +119,11 @@ def mask_compact(
             "pixels whose angle is known, or PSFs (meta['psf'])"
         )
     width = {band: _width(image, band) for band in bands}
-    sharpest = min(width, key=width.get)
+    sharpest = min(width, key=lambda band: width[band])
     centre = _centre(bands[sharpest], width[sharpest], *position_in_pixels(image, target))
     noise = {band: noise_of(plane.data, plane.good, plane.sigma) for band, plane in bands.items()}
-    mask, found = np.zeros(image.shape, bool), []
+    mask = np.zeros(image.shape, bool)
+    found: list[tuple[int, int, float]] = []
     for x, y in _peaks(bands[sharpest], noise[sharpest], width[sharpest], signal_to_noise):
         if any(np.hypot(x - a, y - b) < radius for a, b, radius in found):
             continue  # within a source that is masked already
@@ -136,7 +146,7 @@ def mask_compact(
     return mask_more(image, mask, MaskReason.NEIGHBOUR, "compact", settings, measured)
 
 
-def widths_are_known(image):
+def widths_are_known(image: MultiBandImage) -> bool:
     """Whether the width of every band's PSF is known, so that compact sources can be told from others."""
     known = angular_scale(image) is not None
     return all("psf" in image[band].meta or (known and band in BANDS) for band in image)
@@ -152,7 +162,7 @@ def _width(image, band):
     return max(float(width), NARROWEST)
 
 
-def angular_scale(image):
+def angular_scale(image: MultiBandImage) -> float | None:
     """The side of a pixel in arcsec, or None where it is not known."""
     for scale in (image.meta.get("angular_pixel_scale"), pixel_scale(image)):
         if scale is not None and u.Quantity(scale).unit.physical_type == "angle":

@@ -1,5 +1,10 @@
 """Positions and sizes on an image, and cut-outs of it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -9,10 +14,21 @@ from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.images._positions import position_in_pixels, size_in_pixels
 from euclid_resolved.imaging._steps import history, mask_reasons, planes
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.maps._region_shapes import RegionLike
+
 __all__ = ["crop"]
 
 
-def crop(image, position=None, size=None, *, region=None):
+def crop(
+    image: MultiBandImage,
+    position: SkyCoord | Sequence[float] | None = None,
+    size: u.Quantity | float | None = None,
+    *,
+    region: RegionLike | None = None,
+) -> MultiBandImage:
     """Cut a square of the sky out of an image, or the square around a region.
 
     Parameters
@@ -69,8 +85,8 @@ def crop(image, position=None, size=None, *, region=None):
     )
     reasons, cut = mask_reasons(image)[item], image[item]
     settings = {"x": x, "y": y, "size": str(size)}
-    meta = {"mask_reasons": reasons}
-    meta["history"] = [*history(image), {"step": "crop", "settings": settings, "measured": {}}]
+    record = {"step": "crop", "settings": settings, "measured": {}}
+    meta = {"mask_reasons": reasons, "history": [*history(image), record]}
     return MultiBandImage(dict(cut), name=image.name, meta={**image.meta, **meta}, tolerance=np.inf)
 
 

@@ -1,5 +1,9 @@
 """From the sky to the galaxy: rest-frame surface brightness and physical pixels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -7,10 +11,21 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.imaging._steps import new_image, planes, record_of
 
+if TYPE_CHECKING:
+    from astropy.cosmology import FLRW
+
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["set_distance"]
 
 
-def set_distance(image, *, redshift=None, distance=None, cosmology=None):
+def set_distance(
+    image: MultiBandImage,
+    *,
+    redshift: float | None = None,
+    distance: u.Quantity | None = None,
+    cosmology: FLRW | None = None,
+) -> MultiBandImage:
     """Undo the dimming by redshift and give the pixels a physical size.
 
     The surface brightness I_nu of a galaxy at redshift z is (1+z)^-3 of what it is nearby: the image is

@@ -1,5 +1,10 @@
 """Take the dust of the Milky Way off."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.coordinates import SkyCoord
 
@@ -8,6 +13,9 @@ from euclid_resolved.images._bands import BANDS
 from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.imaging._steps import new_image, planes, record_of
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["correct_extinction", "query_ebv"]
 
 
@@ -15,7 +23,14 @@ SFD_FACTOR = 0.86
 """What E(B-V) of the SFD maps is multiplied by (Schlafly & Finkbeiner 2011, ApJ 737, 103)."""
 
 
-def correct_extinction(image, ebv, *, sfd=False, ebv_error=0.0, coefficients=None):
+def correct_extinction(
+    image: MultiBandImage,
+    ebv: float,
+    *,
+    sfd: bool = False,
+    ebv_error: float = 0.0,
+    coefficients: Mapping[str, float] | None = None,
+) -> MultiBandImage:
     """Correct the surface brightness for extinction by Galactic dust.
 
     Every band is multiplied by 10^(0.4 A), A = coefficient x E(B-V). One value holds for the whole image:
@@ -87,7 +102,7 @@ def correct_extinction(image, ebv, *, sfd=False, ebv_error=0.0, coefficients=Non
     return new_image(image, bands, "extinction", settings, measured)
 
 
-def query_ebv(image, position=None):
+def query_ebv(image: MultiBandImage, position: SkyCoord | Sequence[float] | None = None) -> float:
     """E(B-V) of the SFD map at a position, with the package dustmaps.
 
     Parameters
@@ -119,7 +134,7 @@ def query_ebv(image, position=None):
     refused
     """
     if not isinstance(position, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError("a dust map needs a position on the sky, and the image has no celestial WCS")
         position = image.wcs.pixel_to_world(*position_in_pixels(image, position))
     try:

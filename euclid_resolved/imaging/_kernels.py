@@ -1,8 +1,16 @@
 """Point spread functions: what makes one usable, how wide it is, and the kernel from one to another."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 SIGMA_TO_FWHM = np.sqrt(8 * np.log(2))
 
@@ -10,7 +18,7 @@ NEGATIVE_PART = 0.01
 """PSFs may hold negative pixels whose sum is this fraction of the whole; they are set to zero."""
 
 
-def check_psf(stamp, label="the PSF"):
+def check_psf(stamp: ArrayLike, label: str = "the PSF") -> tuple[np.ndarray, float]:
     """A PSF that can be used: 2-D, odd, square, non-negative and of sum one.
 
     Parameters
@@ -31,25 +39,25 @@ def check_psf(stamp, label="the PSF"):
     InputError
         If it is not 2-D, holds NaN, has no light, or too much negative.
     """
-    stamp = np.array(stamp, dtype=np.float64)
-    if stamp.ndim != 2 or min(stamp.shape) < 3:
-        raise InputError(f"{label}: a PSF is a 2-D array of at least 3 x 3 pixels, got shape {stamp.shape}")
-    if not np.isfinite(stamp).all():
+    values = np.array(stamp, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 3:
+        raise InputError(f"{label}: a PSF is a 2-D array of at least 3 x 3 pixels, got shape {values.shape}")
+    if not np.isfinite(values).all():
         raise InputError(
-            f"{label}: its PSF holds {int((~np.isfinite(stamp)).sum())} pixels that are not finite"
+            f"{label}: its PSF holds {int((~np.isfinite(values)).sum())} pixels that are not finite"
         )
-    total, negative = float(stamp.sum()), float(-stamp[stamp < 0].sum())
-    if not total > 0 or not stamp.max() > 0:
+    total, negative = float(values.sum()), float(-values[values < 0].sum())
+    if not total > 0 or not values.max() > 0:
         raise InputError(f"{label}: its PSF has a sum of {total:.3g}; a PSF has light in it")
     if negative > NEGATIVE_PART * total:
         raise InputError(
             f"{label}: {100 * negative / total:.1f} % of its PSF is negative: was the sky subtracted?"
         )
-    stamp = np.clip(stamp, 0, None)
-    side = max(stamp.shape)
+    values = np.clip(values, 0, None)
+    side = max(values.shape)
     side += 1 - side % 2
-    stamp = np.pad(stamp, [(0, side - n) for n in stamp.shape])
-    return stamp / stamp.sum(), total
+    values = np.pad(values, [(0, side - n) for n in values.shape])
+    return values / values.sum(), total
 
 
 def _centroid(stamp):
@@ -66,7 +74,7 @@ def _centroid(stamp):
     return y, x
 
 
-def psf_fwhm(stamp):
+def psf_fwhm(stamp: ArrayLike) -> float:
     """The full width at half maximum of a PSF in pixels: of a Gaussian, integrated over pixels, fitted to it.
 
     Parameters
@@ -101,7 +109,7 @@ def psf_fwhm(stamp):
     return float(abs(fit.x[3]) * SIGMA_TO_FWHM)
 
 
-def encircled_energy(stamp, radii):
+def encircled_energy(stamp: np.ndarray, radii: Iterable[float]) -> np.ndarray:
     """The fraction of the light of a PSF inside circles around its centre.
 
     Parameters
@@ -123,8 +131,13 @@ def encircled_energy(stamp, radii):
 
 
 def matching_kernel(
-    source, target, energy_tolerance=0.05, flux_tolerance=0.01, ringing=0.5, label="the PSF"
-):  # fmt: skip
+    source: np.ndarray,
+    target: np.ndarray,
+    energy_tolerance: float = 0.05,
+    flux_tolerance: float = 0.01,
+    ringing: float = 0.5,
+    label: str = "the PSF",
+) -> tuple[np.ndarray, dict[str, float]]:
     """The kernel that turns one PSF into another, checked on the PSF itself.
 
     Parameters
@@ -180,7 +193,7 @@ def matching_kernel(
     return kernel, quality
 
 
-def kernel_fwhm(kernel):
+def kernel_fwhm(kernel: np.ndarray) -> float:
     """The FWHM in pixels of the Gaussian that averages noise as much as a kernel."""
     return float(SIGMA_TO_FWHM / np.sqrt(4 * np.pi * (kernel**2).sum()))
 
@@ -209,7 +222,7 @@ def _centre(kernel, offset):
     return kernel / kernel.sum()
 
 
-def convolve_stamp(stamp, kernel):
+def convolve_stamp(stamp: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """A PSF convolved with a kernel, in a stamp as large as the larger of the two."""
     from scipy.signal import fftconvolve
 
@@ -217,7 +230,7 @@ def convolve_stamp(stamp, kernel):
     return fftconvolve(np.pad(stamp, (side - len(stamp)) // 2), kernel, mode="same")
 
 
-def gaussian_kernel(fwhm):
+def gaussian_kernel(fwhm: float) -> np.ndarray:
     """A Gaussian integrated over pixels, since it may be hardly wider than one."""
     from scipy.special import erf
 

@@ -1,5 +1,10 @@
 """Masks for stars, neighbours and saturated cores; the galaxy itself is kept."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.coordinates import SkyCoord
 
@@ -10,13 +15,26 @@ from euclid_resolved.images._sources import label_at, noise_of
 from euclid_resolved.imaging._sources import detect, grow_mask
 from euclid_resolved.imaging._steps import MaskReason, mask_more, planes
 
+if TYPE_CHECKING:
+    import astropy.units as u
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["mask_neighbours", "mask_positions", "mask_saturated"]
 
 
 def mask_neighbours(
-    image, target=None, *, segmentation=None, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01,
-    grow=3,
-):  # fmt: skip
+    image: MultiBandImage,
+    target: SkyCoord | Sequence[float] | None = None,
+    *,
+    segmentation: ArrayLike | None = None,
+    threshold: float = 3.0,
+    minimum_pixels: int = 10,
+    deblend: bool = True,
+    contrast: float = 0.01,
+    grow: float = 3,
+) -> MultiBandImage:
     """Mask every source but one.
 
     Parameters
@@ -100,7 +118,11 @@ def mask_neighbours(
     return mask_more(image, mask, MaskReason.NEIGHBOUR, "neighbours", settings, measured)
 
 
-def mask_positions(image, positions, radius):
+def mask_positions(
+    image: MultiBandImage,
+    positions: SkyCoord | Sequence[Sequence[float]],
+    radius: u.Quantity | float | Sequence[float],
+) -> MultiBandImage:
     """Mask circles around positions, for example of stars in a catalogue.
 
     Parameters
@@ -126,7 +148,7 @@ def mask_positions(image, positions, radius):
     """
     planes(image)
     if isinstance(positions, SkyCoord):
-        if not getattr(image.wcs, "has_celestial", False):
+        if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
             raise InputError("positions on the sky need an image with a celestial WCS; give (x, y) in pixels")
         x, y = (np.atleast_1d(value) for value in image.wcs.world_to_pixel(positions))
     else:
@@ -146,7 +168,13 @@ def mask_positions(image, positions, radius):
     return mask_more(image, mask, MaskReason.NEIGHBOUR, "positions", settings, measured)
 
 
-def mask_saturated(image, level=None, *, signal_to_noise=50.0, grow=2):
+def mask_saturated(
+    image: MultiBandImage,
+    level: u.Quantity | dict[str, u.Quantity] | None = None,
+    *,
+    signal_to_noise: float = 50.0,
+    grow: float = 2,
+) -> MultiBandImage:
     """Mask the cores of saturated sources, band by band.
 
     Without a level two signs of saturation are looked for in bright places: a plateau, 3 x 3 pixels of

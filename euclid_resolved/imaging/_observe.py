@@ -1,7 +1,11 @@
 """Observe a galaxy of an atlas as Euclid would: distance, PSF, pixels, noise, stars and residual sky."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 import astropy.units as u
@@ -14,11 +18,17 @@ from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
-from euclid_resolved.maps._galaxy import Galaxy
+from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
+from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import SpatialMap
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["Observation", "observe", "observe_atlas"]
 
+
+_Source = TypeVar("_Source", Galaxy, MultiBandImage)
 
 STAR_MAGNITUDES = 18.0, 24.0  # AB
 
@@ -63,12 +73,12 @@ class Observation:
     redshift: float
     depth: float = 1.0
     pixel_scale: float | None = MOSAIC_PIXEL
-    psf_fwhm: float | dict | None = None
+    psf_fwhm: float | dict[str, float] | None = None
     stars: float = 0.0
     background: float = 0.0
     seed: int = 1
 
-    def fwhm(self, band):
+    def fwhm(self, band: str) -> float:
         """The width of a band's PSF in arcsec.
 
         Parameters
@@ -83,7 +93,7 @@ class Observation:
             return BANDS[band].psf_fwhm.to_value(u.arcsec)
         return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
 
-    def scales(self, image):
+    def scales(self, image: MultiBandImage) -> tuple[float, float]:
         """Side of a pixel of the galaxy, and of the observation, in arcsec.
 
         Parameters
@@ -112,9 +122,17 @@ class Observation:
 
 
 def observe(
-    galaxy, distance=None, *, redshift=None, depth=1.0, pixel_scale=MOSAIC_PIXEL * u.arcsec, psf_fwhm=None,
-    stars=0.0, background=0.0, seed=1,
-):  # fmt: skip
+    galaxy: _Source,
+    distance: u.Quantity | None = None,
+    *,
+    redshift: float | None = None,
+    depth: float = 1.0,
+    pixel_scale: u.Quantity | float | None = MOSAIC_PIXEL * u.arcsec,
+    psf_fwhm: u.Quantity | float | dict[str, u.Quantity | float] | None = None,
+    stars: float = 0.0,
+    background: float = 0.0,
+    seed: int = 1,
+) -> _Source:
     """Observe a galaxy, or an image whose pixels have a length, as Euclid would.
 
     In this order: surface brightness is dimmed by (1 + z)^-3 (per unit of frequency, without K correction),
@@ -141,7 +159,8 @@ def observe(
     observed : `~euclid_resolved.Galaxy` or `~euclid_resolved.MultiBandImage`
         A galaxy is observed when it is looked at, the same each time. The rms map is the bands' uncertainty;
         pixels where a star is brighter than the noise, and those that were masked, are masked. True maps are
-        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF.
+        averaged over the new pixels: densities by area, metallicity and age by mass; they know no PSF. It is
+        of the group of the galaxy, however often that is observed.
 
     Examples
     --------
@@ -175,12 +194,20 @@ def observe(
         partial(_maps, galaxy, observation),
         star_forming=galaxy.star_forming,
         meta={**galaxy.meta, "observation": observation},
+        group=galaxy.group,
     )
 
 
 def observe_atlas(
-    galaxies, distance=(20, 100) * u.Mpc, *, redshift=0.0, depth=1.0, pixel_scale=None, seed=1, **options
-):  # fmt: skip
+    galaxies: Iterable[Galaxy],
+    distance: u.Quantity | None = (20, 100) * u.Mpc,
+    *,
+    redshift: float | None = 0.0,
+    depth: float | tuple[float, float] = 1.0,
+    pixel_scale: u.Quantity | float | None = None,
+    seed: int = 1,
+    **options: Any,
+) -> list[Galaxy]:
     """Observe galaxies, each at its own distance and depth, to train on or to test.
 
     Parameters
@@ -200,7 +227,7 @@ def observe_atlas(
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Nothing is read or computed until one is looked at.
+        Nothing is read or computed until one is looked at. Each is of the group of the galaxy it shows.
 
     Examples
     --------
@@ -214,7 +241,7 @@ def observe_atlas(
     TNG000002_O5: 85 Mpc
     """
     observed = []
-    for galaxy in galaxies:
+    for galaxy in check_galaxies(galaxies):
         own = [int(seed), crc32(galaxy.name.encode())]
         rng = np.random.default_rng(own)
         drawn = [_draw(rng, value) for value in (distance, depth, pixel_scale)]
@@ -297,7 +324,7 @@ def _image(source, observation):
     return MultiBandImage(bands, name=image.name, meta={**image.meta, **meta})
 
 
-def averaging(size, old, new):
+def averaging(size: int, old: float, new: float) -> csr_array:
     """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
 
     Parameters
@@ -395,6 +422,7 @@ def _maps(galaxy, observation):
     image, maps = galaxy.load()
     old, new = observation.scales(image)
     rebin = [averaging(size, old, new) for size in image.shape]
+    maps = {name: map_ for name, map_ in maps.items() if name in PROPERTIES}
     truth = {name: _filled(map_) for name, map_ in maps.items()}
     mass = truth.get("stellar_mass_density", np.ones(image.shape))
     result = {}

@@ -1,6 +1,10 @@
 """The whole preparation in one call, in the order that makes sense."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 
@@ -16,13 +20,28 @@ from euclid_resolved.imaging._psf import match_psf as match
 from euclid_resolved.imaging._resample import resample
 from euclid_resolved.imaging._steps import history
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["describe_history", "prepare"]
 
 
 def prepare(
-    image, *, target=None, background=None, mask_stars=False, match_psf=False, ebv=None, sfd=False,
-    redshift=None, distance=None, scale=None, signal_to_noise=None,
-):  # fmt: skip
+    image: MultiBandImage,
+    *,
+    target: SkyCoord | Sequence[float] | None = None,
+    background: str | None = None,
+    mask_stars: bool | str = False,
+    match_psf: bool | str = False,
+    ebv: float | None = None,
+    sfd: bool = False,
+    redshift: float | None = None,
+    distance: u.Quantity | None = None,
+    scale: u.Quantity | float | None = None,
+    signal_to_noise: float | None = None,
+) -> MultiBandImage:
     """Prepare an image for a model; every step is done only if it is asked for.
 
     Parameters
@@ -87,7 +106,7 @@ def prepare(
     return image
 
 
-def describe_history(image):
+def describe_history(image: MultiBandImage) -> list[str]:
     """What was done to an image, a text a step.
 
     Parameters

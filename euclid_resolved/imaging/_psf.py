@@ -1,5 +1,10 @@
 """Match the point spread functions of all bands to the broadest one."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -18,13 +23,25 @@ from euclid_resolved.imaging._kernels import (
 )
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["match_psf"]
 
 
 def match_psf(
-    image, to=None, *, psf=None, broaden=None, energy_tolerance=0.05, flux_tolerance=0.01, ringing=0.5,
-    mask_weight=0.05,
-):  # fmt: skip
+    image: MultiBandImage,
+    to: str | None = None,
+    *,
+    psf: Mapping[str, ArrayLike] | str | None = None,
+    broaden: float | None = None,
+    energy_tolerance: float = 0.05,
+    flux_tolerance: float = 0.01,
+    ringing: float = 0.5,
+    mask_weight: float = 0.05,
+) -> MultiBandImage:
     """Convolve every band so that all have the PSF of the broadest.
 
     A colour of a pixel means something only where all bands see the same piece of the galaxy. The kernels

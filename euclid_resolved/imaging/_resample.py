@@ -1,5 +1,9 @@
 """Larger pixels: surface brightness is averaged over area, never summed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
@@ -8,10 +12,19 @@ from euclid_resolved.images._correlation import after_averaging, overlap
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides, scale_wcs
 from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
 __all__ = ["resample"]
 
 
-def resample(image, scale, *, min_good=0.5, noise_factor=None):
+def resample(
+    image: MultiBandImage,
+    scale: u.Quantity | float,
+    *,
+    min_good: float = 0.5,
+    noise_factor: float | None = None,
+) -> MultiBandImage:
     """Average an image onto larger pixels.
 
     Every new pixel is the mean of the old ones that it covers, weighted by the area of each inside it:

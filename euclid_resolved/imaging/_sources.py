@@ -1,13 +1,27 @@
 """Find the sources of an image, in all bands together."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from euclid_resolved.images._sources import segments_above, significance
 
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
 LEVELS = 32  # thresholds between which a blend is looked for, as many as SExtractor uses
 
 
-def detect(image, threshold=3.0, minimum_pixels=10, deblend=True, contrast=0.01, sign=1):
+def detect(
+    image: MultiBandImage,
+    threshold: float = 3.0,
+    minimum_pixels: int = 10,
+    deblend: bool = True,
+    contrast: float = 0.01,
+    sign: int = 1,
+) -> np.ndarray | None:
     """The sources of an image, found in all bands together.
 
     Parameters
@@ -88,7 +102,7 @@ def _flood(values, inside, branches):
     return np.where(parts > len(branches), 1, parts)
 
 
-def grow_mask(mask, radius):
+def grow_mask(mask: np.ndarray, radius: float) -> np.ndarray:
     """A mask grown by a radius in pixels."""
     from scipy.ndimage import distance_transform_edt
 

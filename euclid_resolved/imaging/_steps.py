@@ -1,6 +1,10 @@
 """What all preparation steps share: planes of a band, the record of a step, and why a pixel is masked."""
 
+from __future__ import annotations
+
 import enum
+from collections.abc import Mapping
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -69,7 +73,7 @@ class Plane:
         Of the band; `meta` is a copy.
     """
 
-    def __init__(self, label, nddata):
+    def __init__(self, label: str, nddata: NDData) -> None:
         factor = nddata.unit.to(SURFACE_BRIGHTNESS)
         self.data = np.array(nddata.data, dtype=np.float64) * factor
         self.bad = ~np.isfinite(self.data)
@@ -92,15 +96,15 @@ class Plane:
         self.wcs, self.meta = nddata.wcs, dict(nddata.meta)
 
     @property
-    def good(self):
+    def good(self) -> np.ndarray:
         """Where the band can be used."""
         return ~self.bad
 
-    def measured(self):
+    def measured(self) -> np.ndarray:
         """Where the band was measured: it can be used, and is in no block of exact zeros."""
         return self.good & ~zero_blocks(np.where(self.bad, np.nan, self.data))
 
-    def multiply(self, factor):
+    def multiply(self, factor: float) -> None:
         """Make all of the band brighter by a factor, with its errors."""
         self.data *= factor
         if self.sigma is not None:
@@ -109,7 +113,7 @@ class Plane:
             if "level" in each:
                 self.common[name] = {**each, "level": each["level"] * factor}
 
-    def to_nddata(self):
+    def to_nddata(self) -> NDData:
         """The band as NDData in MJy/sr, float32."""
         error = self.sigma
         if error is not None:
@@ -124,14 +128,14 @@ class Plane:
         )
 
 
-def planes(image):
+def planes(image: MultiBandImage) -> dict[str, Plane]:
     """The bands of an image as `Plane` by name, checked to be an image."""
     if not isinstance(image, MultiBandImage):
         raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
     return {band: Plane(f"band {band}", image[band]) for band in image.bands}
 
 
-def planes_to_mix(image):
+def planes_to_mix(image: MultiBandImage) -> tuple[MultiBandImage, dict[str, Plane]]:
     """The image and its planes for a step that mixes pixels: bins are told as a correlation of pixels."""
     bands, bins = planes(image), image.meta.get("bins")
     if bins is None or np.shape(bins) != image.shape:
@@ -142,7 +146,16 @@ def planes_to_mix(image):
     return MultiBandImage(image, name=image.name, meta=meta, tolerance=np.inf), bands
 
 
-def new_image(image, bands, step, settings=None, measured=None, *, reasons=None, meta=None):
+def new_image(
+    image: MultiBandImage,
+    bands: Mapping[str, Plane],
+    step: str,
+    settings: Mapping[str, Any] | None = None,
+    measured: Mapping[str, Any] | None = None,
+    *,
+    reasons: np.ndarray | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> MultiBandImage:
     """A new image after a step.
 
     Parameters
@@ -182,7 +195,7 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def history(image):
+def history(image: MultiBandImage) -> list[dict[str, Any]]:
     """The steps that an image went through, oldest first.
 
     Parameters
@@ -206,12 +219,12 @@ def history(image):
     return list(image.meta.get("history", ()))
 
 
-def record_of(image, step):
+def record_of(image: MultiBandImage, step: str) -> dict[str, Any] | None:
     """The last record of a step, or None where the image did not go through it."""
     return next((entry for entry in reversed(history(image)) if entry.get("step") == step), None)
 
 
-def mask_reasons(image):
+def mask_reasons(image: MultiBandImage) -> np.ndarray:
     """Why each pixel is masked.
 
     Parameters
@@ -244,7 +257,14 @@ def mask_reasons(image):
     return reasons
 
 
-def mask_more(image, masks, reason, step, settings=None, measured=None):
+def mask_more(
+    image: MultiBandImage,
+    masks: np.ndarray | dict[str, np.ndarray],
+    reason: MaskReason,
+    step: str,
+    settings: Mapping[str, Any] | None = None,
+    measured: Mapping[str, Any] | None = None,
+) -> MultiBandImage:
     """A new image with further pixels masked, in all bands or by band, and the reason kept."""
     bands, reasons = planes(image), mask_reasons(image)
     for band, plane in bands.items():

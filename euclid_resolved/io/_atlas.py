@@ -1,8 +1,12 @@
 """Read galaxies in the layout of the TNG50-SKIRT Atlas, which the mock atlas shares."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -38,7 +42,9 @@ COLUMNS = {
 }
 
 
-def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
+def read_atlas(
+    directory: str | Path, observer: str = "O5", bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False
+) -> list[Galaxy]:
     """Find the galaxies of an atlas; their images and maps are read when they are looked at.
 
     Parameters
@@ -57,7 +63,7 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Sorted by number, named ``TNG000008_O5``.
+        Sorted by number, named ``TNG000008_O5``, of the group ``TNG000008``.
 
         - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
           ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it.
@@ -94,7 +100,7 @@ def read_atlas(directory, observer="O5", bands=EUCLID_BANDS, *, nodust=False):
     return [_galaxy(number, observer, files, bands, sample) for number, files in there.items()]
 
 
-def read_galaxy(path, bands=EUCLID_BANDS, *, nodust=False):
+def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False) -> Galaxy:
     """One galaxy of an atlas, by the path its files begin with.
 
     Parameters
@@ -175,7 +181,7 @@ def _walk(directory, depth):
         yield from _walk(folder, depth - 1)
 
 
-def galaxy_files(path):
+def galaxy_files(path: str | Path) -> list[Path]:
     """The files of one galaxy, by the path they begin with; none where there is no such galaxy."""
     path = Path(path)
     match = GALAXY_NAME.fullmatch(path.name)
@@ -209,16 +215,18 @@ def _galaxy(number, observer, files, bands, sample):
     # Partials of functions of the module can be sent to other processes.
     image = partial(_read_image, name, {band: _path(name, files, plane) for band, plane in bands.items()})
     maps = partial(_read_maps, {prop: _path(name, files, plane) for prop, plane in maps.items()})
-    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta)
+    # All that show one simulated galaxy are one group, whatever side they show.
+    group = f"TNG{number:06d}"
+    return Galaxy(name, image, maps, star_forming=is_star_forming(meta), meta=meta, group=group)
 
 
-def quantities_of(row):
+def quantities_of(row: Mapping[str, Any]) -> dict[str, u.Quantity]:
     """What a row of the sample table says, with units, under the names of ``Galaxy.meta``."""
-    known = {COLUMNS[name]: value for name, value in row.items() if COLUMNS.get(name)}
-    return {name: value * unit for (name, unit), value in known.items()}
+    known = [(COLUMNS.get(name), value) for name, value in row.items()]
+    return {column[0]: value * column[1] for column, value in known if column}
 
 
-def is_star_forming(meta):
+def is_star_forming(meta: Mapping[str, u.Quantity]) -> bool | None:
     """Whether a galaxy forms stars, from its mass and star formation rate; None where not known."""
     if not meta.get("stellar_mass", 0) > 0 or "sfr" not in meta:
         return None

@@ -1,15 +1,24 @@
 """Write files whole or not at all, and take only regular files."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._leftovers import check_length, sweep, temporary_name
 
+if TYPE_CHECKING:
+    from astropy.table import Table
 
-def as_path(path, hint="a text or a pathlib.Path"):
+    from euclid_resolved.errors import ImageFileError, ModelFileError
+
+
+def as_path(path: object, hint: str = "a text or a pathlib.Path") -> Path:
     """A path; what is none is refused."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"the path of a file is needed, got {type(path).__name__}; {hint}")
@@ -17,7 +26,7 @@ def as_path(path, hint="a text or a pathlib.Path"):
 
 
 @contextlib.contextmanager
-def atomic_path(path, overwrite=False):
+def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends well.
 
     Parameters
@@ -63,19 +72,19 @@ def atomic_path(path, overwrite=False):
         raise
 
 
-def write_text(path, text, overwrite=True):
+def write_text(path: str | Path, text: str, overwrite: bool = True) -> None:
     """Write a text at once or not at all."""
     with atomic_path(path, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_table(path, table, overwrite=True):
+def write_table(path: str | Path, table: Table, overwrite: bool = True) -> None:
     """Write a table as ECSV at once or not at all."""
     with atomic_path(path, overwrite) as temporary:
         table.write(temporary, format="ascii.ecsv")
 
 
-def put_in_place(temporary, path, overwrite=False):
+def put_in_place(temporary: Path, path: str | Path, overwrite: bool = False) -> None:
     """Give a file that is finished its name, for good.
 
     Parameters
@@ -95,7 +104,7 @@ def put_in_place(temporary, path, overwrite=False):
     _sync_folder(target.parent)
 
 
-def check_target(path, overwrite=False):
+def check_target(path: str | Path, overwrite: bool = False) -> Path:
     """The file behind a path, after it was made sure that it may be written.
 
     Parameters
@@ -117,7 +126,7 @@ def check_target(path, overwrite=False):
     return target
 
 
-def check_file(path, error):
+def check_file(path: Path, error: type[ImageFileError] | type[ModelFileError]) -> None:
     """Raise `error` unless `path` is a regular file: opening a pipe or a device could wait for ever."""
     if path.is_dir():
         raise error(path, "this is a folder, not a file", "read_atlas opens a folder of galaxies")

@@ -1,6 +1,9 @@
 """Tell one atlas, or one image, from another without reading it whole."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from euclid_resolved.io._atlas import _index
@@ -9,7 +12,7 @@ _PIECE = 4096  # bytes of a file that are read in one place
 _PIECES = 16  # places in a file, the first and the last among them, that tell one image from another
 
 
-def fingerprint(directory):
+def fingerprint(directory: str | Path) -> str:
     """A SHA-256 over names, sizes and a piece of every true mass map of an atlas.
 
     Two mock atlases give their galaxies the same names; a model must still know the one that it was
@@ -35,7 +38,7 @@ def fingerprint(directory):
     return sha.hexdigest()
 
 
-def fingerprint_files(paths):
+def fingerprint_files(paths: Iterable[str | Path]) -> str:
     """A SHA-256 over names, sizes and pieces of files.
 
     Parameters

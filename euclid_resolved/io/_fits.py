@@ -1,9 +1,13 @@
 """FITS files of maps."""
 
+from __future__ import annotations
+
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -45,7 +49,12 @@ _ERROR = "_ERR"
 _PLANES = {f"_{name.upper()}": name for name in PLANES}
 
 
-def maps_to_hdulist(maps, *, checksums=True, cards=None):
+def maps_to_hdulist(
+    maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    *,
+    checksums: bool = True,
+    cards: Mapping[str, Any] | None = None,
+) -> fits.HDUList:
     """Maps as FITS: one image a map, then its error and interval if it has them, and the quality plane.
 
     The primary HDU is the first map itself, so that a viewer shows it without being asked. Pixels that
@@ -82,11 +91,11 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     >>> hdulist[0].header["BUNIT"]
     'solMass pc-2'
     """
-    maps = _by_name(maps)
-    shape = next(iter(maps.values())).data.shape
+    named = _by_name(maps)
+    shape = next(iter(named.values())).data.shape
     quality = np.zeros(shape, np.int32)
     hdus = []
-    for name, spatial_map in maps.items():
+    for name, spatial_map in named.items():
         if spatial_map.data.shape != shape or len(shape) != 2:
             raise InputError(
                 f"maps of one 2-D shape are needed; {name} has {spatial_map.data.shape}, not {shape}"
@@ -95,12 +104,12 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
             raise InputError(f"{name}: the bits of the quality plane do not fit 31-bit integers")
         quality |= spatial_map.quality.astype(np.int32)
         hdus += _map_hdus(name, spatial_map)
-    bins = next((m.meta["bins"] for m in maps.values() if np.shape(m.meta.get("bins")) == shape), None)
+    bins = next((m.meta["bins"] for m in named.values() if np.shape(m.meta.get("bins")) == shape), None)
     if bins is not None:
-        header = _header(next(iter(maps.values())), "BINS", "bins")
+        header = _header(next(iter(named.values())), "BINS", "bins")
         header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
         hdus.append(fits.ImageHDU(bins.astype(">i4"), header))
-    header = _header(next(iter(maps.values())), "QUALITY", "quality")
+    header = _header(next(iter(named.values())), "QUALITY", "quality")
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
         header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
@@ -118,7 +127,7 @@ def maps_to_hdulist(maps, *, checksums=True, cards=None):
     return hdulist
 
 
-def share_cards(counts, pixels):
+def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float, str]]:
     """The cards that say for which share of the pixels each flag is the first.
 
     Parameters
@@ -134,14 +143,20 @@ def share_cards(counts, pixels):
     """
     return {
         f"QPCT{bit.value}": (
-            round(100 * counts.get(bit.name, 0) / pixels, 4),
+            round(100 * counts.get(str(bit.name), 0) / pixels, 4),
             "% of pixels, as their first flag",
         )
         for bit in Quality
     }
 
 
-def write_fits(path, maps, *, overwrite=False, cards=None):
+def write_fits(
+    path: str | Path,
+    maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap,
+    *,
+    overwrite: bool = False,
+    cards: Mapping[str, Any] | None = None,
+) -> None:
     """Write maps as FITS; see `maps_to_hdulist` and `euclid_resolved.write`.
 
     Parameters
@@ -168,7 +183,7 @@ def write_fits(path, maps, *, overwrite=False, cards=None):
         hdulist.writeto(temporary)
 
 
-def read_fits(path, *, max_bytes=MAX_BYTES):
+def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, SpatialMap]:
     """Read maps from FITS.
 
     Parameters

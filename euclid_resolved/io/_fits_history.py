@@ -1,6 +1,10 @@
 """What was done to an image, as cards of its maps: numbers under their own names, all steps as HISTORY."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import astropy.units as u
 from astropy.io import fits
@@ -12,7 +16,7 @@ WIDTH = 72  # characters of one HISTORY card
 _MASKS = ("compact", "neighbours", "positions", "saturated")
 
 
-def done_cards(meta):
+def done_cards(meta: Mapping[str, Any]) -> list[fits.Card]:
     """The cards that say what was done to the image of a map.
 
     Parameters
@@ -37,7 +41,8 @@ def done_cards(meta):
     EBV     =                 0.02 / [mag] Galactic E(B-V) corrected for
     HISTORY extinction: ebv 0.02
     """
-    steps, cards = [entry for entry in meta.get("history", ()) if isinstance(entry, dict)], []
+    steps = [entry for entry in meta.get("history", ()) if isinstance(entry, dict)]
+    cards: list[tuple[str, ...] | tuple[str, float, str]] = []
     settings = {entry.get("step"): entry.get("settings") or {} for entry in steps}
     if isinstance(meta.get("redshift"), float | int):
         cards.append(("REDSHIFT", float(meta["redshift"]), "of the galaxy"))
@@ -58,7 +63,7 @@ def done_cards(meta):
     return [fits.Card(*card) for card in cards]
 
 
-def done_meta(header):
+def done_meta(header: fits.Header) -> dict[str, Any]:
     """The entries of a map's meta that `done_cards` wrote.
 
     Parameters
@@ -70,7 +75,8 @@ def done_meta(header):
     meta : dict
         Each step of ``history`` has its name and, as ``text``, what the header says of it.
     """
-    meta, steps = {}, []
+    meta: dict[str, Any] = {}
+    steps: list[str] = []
     for card, key in (("REDSHIFT", "redshift"), ("EBV", "ebv")):
         if isinstance(header.get(card), float | int):
             meta[key] = float(header[card])

@@ -1,6 +1,9 @@
 """What a FITS file holds, so that everything that opens one agrees: maps, or an image of the sky."""
 
+from __future__ import annotations
+
 import warnings
+from pathlib import Path
 
 import astropy.units as u
 from astropy.io import fits
@@ -13,7 +16,7 @@ from euclid_resolved.io.euclid._names import name_parts
 from euclid_resolved.maps._properties import PROPERTIES
 
 
-def is_sky_image(path):
+def is_sky_image(path: Path) -> bool:
     """Whether a FITS file holds an image of the sky in some bands, and not maps of properties.
 
     What this package wrote, or what is called after a property, holds maps. An image of the sky is known by

@@ -1,18 +1,28 @@
 """Open FITS files so that whatever is wrong with one becomes one kind of error."""
 
+from __future__ import annotations
+
 import gzip
 import io
 import re
 import threading
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
 from euclid_resolved.errors import ImageFileError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    # Whatever may hold an image in a FITS file.
+    ImageExtension: TypeAlias = fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU
 
 # Astropy only warns of these, and then gives what is left of the file.
 _DAMAGE = {
@@ -27,7 +37,7 @@ _LOCK = threading.RLock()
 
 
 @contextmanager
-def open_fits(path):
+def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
     """Open a FITS file for reading; whatever fails inside the ``with`` block is an `ImageFileError`.
 
     Warnings about the wording of headers are dropped: who reads an image cannot act on them.
@@ -90,17 +100,17 @@ def _refuse_damage(path, caught):
                 raise ImageFileError(path, what, "fetch or write it again")
 
 
-def is_plane(hdu):
+def is_plane(hdu: ImageExtension) -> bool:
     """Whether an extension holds a 2-D image; further axes of length 1 do not count."""
     return hdu.is_image and len(hdu.shape) >= 2 and all(n == 1 for n in hdu.shape[:-2])
 
 
-def section(hdu, window):
+def section(hdu: ImageExtension, window: Sequence[slice]) -> np.ndarray:
     """A window (rows, columns) of the image in an extension, without reading the rest."""
     return np.asarray(hdu.section[(0,) * (len(hdu.shape) - 2) + tuple(window)])
 
 
-def plane_shape(path, hdu):
+def plane_shape(path: str | Path, hdu: ImageExtension) -> tuple[int, int]:
     """The shape of the image in an extension, from its header.
 
     Parameters
@@ -120,15 +130,15 @@ def plane_shape(path, hdu):
     """
     if not is_plane(hdu) or 0 in hdu.shape:
         what = f"extension {hdu.name or 'without name'} holds no 2-D image"
-        shape = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
-        raise ImageFileError(path, what + (f" (shape {shape})" if len(hdu.shape) > 2 else ""))
-    shape = tuple(hdu.shape)[-2:]
-    if shape[0] * shape[1] > _MAX_PIXELS:
-        raise ImageFileError(path, f"claims an image of {shape[1]} x {shape[0]} pixels")
-    return shape
+        sides = " x ".join(map(str, hdu.shape)) if hdu.is_image else ""
+        raise ImageFileError(path, what + (f" (shape {sides})" if len(hdu.shape) > 2 else ""))
+    ny, nx = hdu.shape[-2:]
+    if ny * nx > _MAX_PIXELS:
+        raise ImageFileError(path, f"claims an image of {nx} x {ny} pixels")
+    return ny, nx
 
 
-def read_plane(path, hdu, dtype=np.float32):
+def read_plane(path: str | Path, hdu: ImageExtension, dtype: DTypeLike | None = np.float32) -> np.ndarray:
     """The pixels of an extension as a new array in native byte order that needs no open file.
 
     Parameters
@@ -156,7 +166,7 @@ def read_plane(path, hdu, dtype=np.float32):
         return to_native(hdu.data.reshape(shape), blank, dtype)
 
 
-def blank_of(header):
+def blank_of(header: fits.Header) -> tuple[float, float] | None:
     """What stands for no data in integers, as a number in the unit of the pixels.
 
     Astropy passes over a BLANK of 0, and over any in unsigned integers.
@@ -181,7 +191,9 @@ def blank_of(header):
         return None
 
 
-def to_native(values, blank, dtype=np.float32):
+def to_native(
+    values: np.ndarray, blank: tuple[float, float] | None, dtype: DTypeLike | None = np.float32
+) -> np.ndarray:
     """Pixel values as a new array in native byte order.
 
     Parameters
@@ -215,7 +227,7 @@ _UNIT_WORDS = {
 _POWER = re.compile(r"(?P<one>1 */ *)?\((?P<base>.+)\) *(\*\*|\^)? *\(?(?P<power>-?\d)\)?")
 
 
-def header_unit(header):
+def header_unit(header: fits.Header) -> u.UnitBase | None:
     """The unit in BUNIT: None where there is none, an unrecognised unit where it means nothing."""
     text = str(header.get("BUNIT", "")).strip()
     if not text:
@@ -237,12 +249,12 @@ def _unit(text):
     return unit if isinstance(unit, u.UnitBase) and not isinstance(unit, u.UnrecognizedUnit) else None
 
 
-def first_card(headers, *keys):
+def first_card(headers: Iterable[fits.Header], *keys: str) -> Any:
     """The first of some keywords that one of several headers has, or None; an empty text is none."""
     return next((h[key] for key in keys for h in headers if h.get(key) not in (None, "")), None)
 
 
-def list_extensions(hdus):
+def list_extensions(hdus: fits.HDUList) -> str:
     """The extensions in words, for messages."""
     words = []
     for i, hdu in enumerate(hdus):

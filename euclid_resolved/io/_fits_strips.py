@@ -1,14 +1,23 @@
 """A FITS file that is written in strips of rows, and whose sums are known without reading it again."""
 
+from __future__ import annotations
+
 import os
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._fits import maps_to_hdulist
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 _BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 
@@ -30,13 +39,13 @@ class StripFile:
     """
 
     path: Path
-    shape: tuple
-    headers: tuple
-    offsets: tuple
+    shape: tuple[int, ...]
+    headers: tuple[fits.Header, ...]
+    offsets: tuple[int, ...]
     size: int
 
     @classmethod
-    def like(cls, path, maps, shape):
+    def like(cls, path: Path, maps: dict[str, SpatialMap], shape: Sequence[int]) -> Self:
         """A file for maps of another shape.
 
         Parameters
@@ -60,7 +69,7 @@ class StripFile:
             size = offsets[-1] + _padded(shape[0] * shape[1] * abs(header["BITPIX"]) // 8)
         return cls(path, tuple(shape), tuple(headers), tuple(offsets), size)
 
-    def allocate(self):
+    def allocate(self) -> None:
         """Give the file its size, keeping what it holds.
 
         Raises
@@ -78,7 +87,7 @@ class StripFile:
         with open(self.path, "ab") as file:
             file.truncate(self.size)
 
-    def write(self, start, planes):
+    def write(self, start: int, planes: Iterable[np.ndarray]) -> None:
         """Write some rows of every image.
 
         Parameters
@@ -91,9 +100,9 @@ class StripFile:
         with open(self.path, "rb+", buffering=0) as file:
             for offset, plane in zip(self.offsets, planes, strict=True):
                 file.seek(offset + start * self.shape[1] * plane.itemsize)
-                _write_all(file, memoryview(plane).cast("B"))
+                _write_all(file, plane.data.cast("B"))
 
-    def sums(self, start, stop):
+    def sums(self, start: int, stop: int) -> list[int]:
         """The sums of some rows of every image as they are on disk, to be held against what was written."""
         sums = []
         with open(self.path, "rb") as file:
@@ -103,7 +112,7 @@ class StripFile:
                 sums.append(datasum(file.read((stop - start) * width)))
         return sums
 
-    def finish(self, sums, cards):
+    def finish(self, sums: Iterable[Sequence[int]], cards: Mapping[str, Any]) -> None:
         """Write the headers, with CHECKSUM and DATASUM.
 
         Parameters
@@ -129,7 +138,7 @@ class StripFile:
             os.fsync(file.fileno())
 
 
-def planes_of(maps):
+def planes_of(maps: dict[str, SpatialMap]) -> list[np.ndarray]:
     """The planes of maps in the order and byte order of their file.
 
     Parameters
@@ -147,7 +156,7 @@ def planes_of(maps):
     ]
 
 
-def datasum(content):
+def datasum(content: bytes | np.ndarray) -> int:
     """The sum of FITS: of 32-bit words, each carry added at the other end.
 
     Sums of parts, added and folded, are the sum of the whole.

@@ -1,5 +1,7 @@
 """Text in FITS cards: as it is wherever a card can hold it, so that any reader of FITS shows it."""
 
+from __future__ import annotations
+
 import re
 
 from astropy.io import fits
@@ -7,7 +9,7 @@ from astropy.io import fits
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
-def escape(text):
+def escape(text: str) -> str:
     """Text that a card can hold, and that comes back.
 
     Parameters
@@ -40,7 +42,7 @@ def escape(text):
     return text
 
 
-def unescape(text):
+def unescape(text: str) -> str:
     """The text that `escape` was given."""
     return _ESCAPE.sub(lambda match: chr(int(match[1] or match[2] or match[3], 16)), text)
 

@@ -1,7 +1,11 @@
 """Open an image whatever holds it, cut out the field that is wanted, and prepare it."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
@@ -16,9 +20,22 @@ _GALAXY = re.compile(r"TNG\d+_O[1-5]")
 
 
 def open_image(
-    source, bands=None, *, zero_point=None, flag_bits=None, hdu=None, pixel_scale=None, align=False,
-    position=None, size=None, region=None, mask_stars=None, distance=None, scale=None, **preparation,
-):  # fmt: skip
+    source: str | Path | Sequence[str],
+    bands: Sequence[str] | None = None,
+    *,
+    zero_point: float | Mapping[str, float] | None = None,
+    flag_bits: int | None = None,
+    hdu: int | str | None = None,
+    pixel_scale: float | None = None,
+    align: bool = False,
+    position: Sequence[float] | None = None,
+    size: float | None = None,
+    region: str | Path | None = None,
+    mask_stars: bool | str | None = None,
+    distance: float | None = None,
+    scale: float | None = None,
+    **preparation: Any,
+) -> MultiBandImage:
     """Open an image, cut out a field and prepare it, all said in plain text and numbers.
 
     Parameters
@@ -75,7 +92,7 @@ def open_image(
 
     if (position is None) != (size is None):
         raise InputError("a position and a size go together")
-    reading = {"zero_point": zero_point, "flag_bits": flag_bits, "align": align or None}
+    reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits, "align": align or None}
     reading["hdu"] = int(hdu) if isinstance(hdu, str) and hdu.isdigit() else hdu
     reading["pixel_scale"] = None if pixel_scale is None else pixel_scale * u.arcsec
     reading = {name: value for name, value in reading.items() if value is not None}
@@ -93,7 +110,7 @@ def open_image(
     )
 
 
-def stars_by_default(image):
+def stars_by_default(image: MultiBandImage) -> bool | str:
     """What `mask_stars` is where nothing was said: "compact" in an image of the sky, else False."""
     from euclid_resolved.imaging._compact import widths_are_known
 
@@ -140,7 +157,7 @@ def _refuse(source, reading, why):
         raise InputError(f"{source}: {names} (--{next(iter(reading)).replace('_', '-')}) is of no use: {why}")
 
 
-def image_files(source):
+def image_files(source: str | Path | Sequence[str]) -> list[Path]:
     """The files that hold an image.
 
     Parameters
@@ -163,7 +180,7 @@ def image_files(source):
     >>> [path.name for path in image_files(["IE=vis.fits", "HE=h.fits"])]
     ['vis.fits', 'h.fits']
     """
-    if not _is_path(source):
+    if not isinstance(source, str | Path):
         return [Path(word.partition("=")[2]) for word in source]
     path = Path(source)
     if path.is_dir():
@@ -179,7 +196,7 @@ def image_files(source):
     return files
 
 
-def input_files(source):
+def input_files(source: str | Path | Sequence[str]) -> list[Path]:
     """All files that are read for an image, with the noise, flags and PSF that stand beside it.
 
     Parameters

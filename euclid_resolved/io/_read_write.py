@@ -1,12 +1,22 @@
 """Read and write images, maps and models: one function each way, whatever the format."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import as_path, check_file
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._spatial_map import SpatialMap
+    from euclid_resolved.models._model import Model
 
 __all__ = ["read", "write"]
 
 
-def read(path):
+def read(path: str | Path) -> Model | MultiBandImage | SpatialMap | dict[str, SpatialMap]:
     """Read a model, an image, a map or several maps from a file that `write` made, or an image of Euclid's.
 
     The content of the file decides, not its name. Nothing in a file is trusted: it is
@@ -70,7 +80,12 @@ or dict of str to `~euclid_resolved.SpatialMap`
     raise ImageFileError(path, "this is neither ASDF nor FITS" if start else "the file is empty", hint)
 
 
-def write(path, obj, *, overwrite=False):
+def write(
+    path: str | Path,
+    obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a model, an image, a map or several maps to a file.
 
     The file appears whole or not at all: an interrupt or a full disk leaves nothing behind, and an older
@@ -108,6 +123,6 @@ or dict of str to `~euclid_resolved.SpatialMap`
     elif name.endswith((".fits", ".fits.gz")):
         from euclid_resolved.io._fits import write_fits
 
-        write_fits(path, obj, overwrite=overwrite)
+        write_fits(path, obj, overwrite=overwrite)  # type: ignore[arg-type]  # it refuses what is no map
     else:
         raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")

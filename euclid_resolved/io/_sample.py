@@ -1,10 +1,14 @@
 """Keep the pixels of an atlas in a folder: written galaxy by galaxy, read without a copy in memory."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +29,9 @@ from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
 from euclid_resolved.training._sample import Pixels, check_pixels
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+
 __all__ = ["read_sample", "write_sample"]
 
 
@@ -32,7 +39,7 @@ _TYPE = np.dtype("<f4")
 _OURS = re.compile(r"((brightness|truth|noise)_.+\.f4|\.euclid-resolved-.+)")
 
 
-def is_sample(path):
+def is_sample(path: str | Path) -> bool:
     """Whether a folder is a sample, complete or not.
 
     Parameters
@@ -56,18 +63,18 @@ def is_sample(path):
 
 
 def write_sample(
-    folder,
-    galaxies,
-    properties=tuple(PROPERTIES),
-    bands=EUCLID_BANDS,
+    folder: str | Path,
+    galaxies: Sequence[Galaxy],
+    properties: Sequence[str] = tuple(PROPERTIES),
+    bands: Sequence[str] = EUCLID_BANDS,
     *,
-    clip=DEFAULT_CLIP,
-    band=None,
-    source="",
-    atlas="",
-    overwrite=False,
-    progress=False,
-):
+    clip: float | None = DEFAULT_CLIP,
+    band: str | None = None,
+    source: str = "",
+    atlas: str = "",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Pixels:
     """Gather the pixels of galaxies, as `~euclid_resolved.training.extract` does, into a folder.
 
     Memory holds one galaxy. What an interrupt leaves is no sample that could be read: the same call goes on
@@ -115,7 +122,7 @@ def write_sample(
     check_clip(clip)
     if not galaxies:
         raise InputError("no galaxies were given")
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
         "source": str(source),
@@ -126,6 +133,7 @@ def write_sample(
         "properties": {p.name: str(p.unit) for p in map(get_property, properties)},
         "names": [one.name for one in galaxies],
         "star_forming": [None if g.star_forming is None else bool(g.star_forming) for g in galaxies],
+        "groups": [one.group for one in galaxies],
     }
     if len(set(manifest["names"])) < len(galaxies):
         raise InputError("two galaxies of a sample share a name")
@@ -147,7 +155,7 @@ def write_sample(
     return read_sample(folder, verify=False)
 
 
-def read_sample(folder, *, verify=True):
+def read_sample(folder: str | Path, *, verify: bool = True) -> Pixels:
     """Open a sample; its columns stay in their files and are read when they are looked at.
 
     Parameters
@@ -329,4 +337,5 @@ def _pixels(folder, manifest, done):
         source=manifest["source"],
         star_forming=tuple(kinds),
         atlas=manifest["atlas"],
+        groups=tuple(manifest["groups"]),
     )

@@ -1,12 +1,18 @@
 """The manifest of a sample: what its columns hold, galaxy by galaxy, and their checksums."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.io._files import write_text
+from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._clip import check_clip
 
@@ -23,18 +29,19 @@ _SETTINGS = {
     "properties": dict,
     "names": list,
     "star_forming": list,
+    "groups": list,
 }
 _COUNTS = ("pixels", "seen", "without_truth")
 
 
-def checked_name(band):
+def checked_name(band: str) -> str:
     """The name of a band, if a file can be named after it."""
     if not _NAME.fullmatch(band):
         raise InputError(f"a band that is kept in a file must have a plain name, got {band!r}")
     return band
 
 
-def write_manifest(folder, manifest, done):
+def write_manifest(folder: Path, manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> None:
     """Replace the manifest at once or not at all."""
     content = {**manifest, "galaxies": done}
     write_text(folder / MANIFEST, json.dumps({**content, "sha256": _digest(content)}, indent=1))
@@ -44,7 +51,7 @@ def _digest(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def read_manifest(folder):
+def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the manifest says, and its galaxies; nothing in it is trusted."""
     path = folder / MANIFEST
     if not path.is_file():
@@ -59,6 +66,8 @@ def read_manifest(folder):
         if content.pop("sha256", None) != _digest(content):
             raise ValueError("it was changed after it was written")
         done = content.pop("galaxies")
+        if "groups" not in content:  # written before galaxies had groups other than those of their names
+            content["groups"] = [group_name(name) for name in content["names"]]
         _check(content, done)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -71,11 +80,13 @@ def _check(content, done):
         if not isinstance(content[key], kind):
             raise ValueError(f"{key} is {content[key]!r}")
     check_clip(content["clip"])
-    names, kinds = content["names"], content["star_forming"]
+    names, kinds, groups = content["names"], content["star_forming"], content["groups"]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("the names of the galaxies are no different texts")
     if len(kinds) != len(names) or not {type(kind) for kind in kinds} <= {bool, type(None)}:
         raise ValueError("star_forming does not go with the names")
+    if len(groups) != len(names) or not all(isinstance(group, str) and group.strip() for group in groups):
+        raise ValueError("groups do not go with the names")
     for band, unit in content["bands"].items():
         if not _NAME.fullmatch(band) or unit != str(SURFACE_BRIGHTNESS):
             raise ValueError(f"band {band!r} in {unit!r}")

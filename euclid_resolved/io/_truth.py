@@ -1,14 +1,22 @@
 """Galaxies with known truth, as a command names them: an atlas, or the sample that was extracted from one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
+from euclid_resolved.training._clipped import above_clip, other_clip
 from euclid_resolved.training._sample import Pixels, extract
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,12 @@ class Truth:
     ('TNG000001_O5', 'TNG000002_O5')
     """
 
-    galaxies: list
+    galaxies: list[Galaxy]
     source: str
     atlas: str
     sample: Pixels | None = None
 
-    def of(self, galaxies, clip, band):
+    def of(self, galaxies: Sequence[Galaxy], clip: float | None, band: str) -> Sequence[Galaxy] | Pixels:
         """What diagnostics and accuracy of some of the galaxies are measured on.
 
         Parameters
@@ -55,14 +63,9 @@ class Truth:
         """
         if self.sample is None:
             return galaxies
-        if clip != self.sample.clip or (clip is not None and band != self.sample.clip_band):
-            raise InputError(
-                f"the sample keeps pixels brighter than {self.sample.clip} MJy/sr in "
-                f"{self.sample.clip_band}, not those above {clip} in {band}: extract another one"
-            )
-        return self.sample.of(galaxies)
+        return above_clip(self.sample.of(galaxies), clip, band)
 
-    def pixels(self, properties, bands, clip=None):
+    def pixels(self, properties: Sequence[str], bands: Sequence[str], clip: float | None = None) -> Pixels:
         """The pixels of all galaxies.
 
         Parameters
@@ -78,10 +81,13 @@ class Truth:
         if self.sample is None:
             clip = DEFAULT_CLIP if clip is None else clip
             return extract(self.galaxies, properties, bands, clip=clip, source=self.source, progress=True)
-        return self.of(self.galaxies, self.sample.clip if clip is None else clip, self.sample.clip_band)
+        if clip not in (None, self.sample.clip):
+            # What a model learns from stays in its files: with another clip it would be a copy in memory.
+            raise other_clip(self.sample, clip, self.sample.clip_band)
+        return self.sample.of(self.galaxies)
 
 
-def open_truth(path, observer, bands):
+def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     """Open an atlas or a sample.
 
     Parameters

@@ -1,6 +1,11 @@
 """World coordinate systems as header cards, for every format."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.wcs import WCS, FITSFixedWarning
@@ -9,11 +14,14 @@ from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._grid import corner_offset
 from euclid_resolved.images._pixels import POLYNOMIALS, sky_matrix
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+
 # How many times as long as wide a pixel may be: 36000 is one side in arcsec and one left out.
 _MAX_SIDES = 100
 
 
-def wcs_to_header(wcs, shape, what):
+def wcs_to_header(wcs: WCS, shape: tuple[int, ...], what: str) -> fits.Header:
     """A FITS WCS as header cards, checked to come back as the same one.
 
     Parameters
@@ -45,7 +53,7 @@ def wcs_to_header(wcs, shape, what):
     return header
 
 
-def header_to_wcs(header, shape):
+def header_to_wcs(header: fits.Header, shape: tuple[int, ...]) -> WCS:
     """The WCS of header cards, for an image of this shape.
 
     Parameters
@@ -71,7 +79,7 @@ def header_to_wcs(header, shape):
     return wcs
 
 
-def celestial(path, headers, shape):
+def celestial(path: str | Path, headers: Iterable[fits.Header], shape: tuple[int, ...]) -> WCS | None:
     """The celestial WCS of an image.
 
     Parameters

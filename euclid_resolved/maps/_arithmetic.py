@@ -1,7 +1,11 @@
 """Arithmetic of maps: what NDData's own leaves out, and what NumPy may not do to a map."""
 
+from __future__ import annotations
+
 import copy
 import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Self
 
 import astropy.units as u
 import numpy as np
@@ -15,7 +19,7 @@ from euclid_resolved.maps._properties import get_property
 _OF_PLANES = ("interval", "uncertainty")
 # What pixels share of errors that have become others is not known.
 _OF_ERRORS = ("shared_variance",)
-_UFUNCS = {
+_UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -66,40 +70,40 @@ class MapArithmetic(NDArithmeticMixin):
             return {}
         return {name: operation(plane, np.asarray(operand.data)) for name, plane in self.planes.items()}
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Self:
         return self.add(other)
 
-    def __radd__(self, other):
+    def __radd__(self, other: Any) -> Self:
         return self.add(other)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Any) -> Self:
         return self.subtract(other)
 
-    def __rsub__(self, other):
+    def __rsub__(self, other: Any) -> Self:
         return self.multiply(-1).add(other)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Any) -> Self:
         return self.multiply(other)
 
-    def __rmul__(self, other):
+    def __rmul__(self, other: Any) -> Self:
         return self.multiply(other)
 
-    def __truediv__(self, other):
+    def __truediv__(self, other: Any) -> Self:
         return self.divide(other)
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other: Any) -> Self:
         return (self**-1).multiply(other)
 
-    def __neg__(self):
+    def __neg__(self) -> Self:
         return self.multiply(-1)
 
-    def __pos__(self):
+    def __pos__(self) -> Self:
         return self.multiply(1)
 
-    def __abs__(self):
+    def __abs__(self) -> Self:
         return self._changed(np.abs(self.data), self.unit, None if self.uncertainty is None else 1.0)
 
-    def __pow__(self, exponent):
+    def __pow__(self, exponent: float) -> Self:
         if np.ndim(exponent) or not np.isreal(exponent):
             raise InputError(f"a map is raised to the power of one real number, got {exponent!r}")
         exponent = float(exponent)
@@ -129,7 +133,7 @@ class MapArithmetic(NDArithmeticMixin):
             quality=self.quality.copy(),
         )
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Arithmetic from the left (``2 * map``, ``quantity * map``); anything else says what to take."""
         done = _UFUNCS.get(ufunc)
         if done is None or method != "__call__" or kwargs:
@@ -139,21 +143,28 @@ class MapArithmetic(NDArithmeticMixin):
             )
         first = inputs[0]
         if not isinstance(first, MapArithmetic) and len(inputs) == 2:
-            return {
+            reflected: dict[np.ufunc, Callable[[Any], Any]] = {
                 np.add: inputs[1].__radd__,
                 np.subtract: inputs[1].__rsub__,
                 np.multiply: inputs[1].__rmul__,
                 np.true_divide: inputs[1].__rtruediv__,
-            }.get(ufunc, _no_power)(first)
+            }
+            return reflected.get(ufunc, _no_power)(first)
         return done(*inputs)
 
-    def __array_function__(self, function, types, args, kwargs):
+    def __array_function__(
+        self,
+        function: Callable[..., Any],
+        types: Iterable[type],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> NoReturn:
         raise TypeError(
             f"np.{function.__name__} knows neither unit nor mask of a map; give it map.quantity (NaN where "
             "masked), or take map.total() or map.mean()"
         )
 
-    def __array__(self, *args, **kwargs):
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(
             "as a plain array a map would lose its unit and its mask; take map.quantity (NaN where masked) "
             "or map.data"

@@ -1,6 +1,9 @@
 """Radial profiles of maps, in elliptical annuli."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -13,14 +16,27 @@ from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio
 from euclid_resolved.images._sources import label_at, segments_above, significance, smooth
 from euclid_resolved.maps._region_pixels import ellipse_in_pixels, region_weights
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._region_shapes import RegionLike
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["orientation", "radial_profile"]
 
 _THRESHOLD, _MIN_PIXELS = 3.0, 10  # what a galaxy is, to `orientation`
 
 
 def radial_profile(
-    map_, bin_width=None, *, centre=None, position_angle=0 * u.deg, inclination=0 * u.deg, where=None
-):
+    map_: SpatialMap,
+    bin_width: u.Quantity | float | None = None,
+    *,
+    centre: SkyCoord | Sequence[float] | None = None,
+    position_angle: u.Quantity | float = 0 * u.deg,
+    inclination: u.Quantity | float = 0 * u.deg,
+    where: RegionLike | None = None,
+) -> QTable:
     """Median and spread of a map against radius, one row an annulus.
 
     Values are medians and percentiles of pixels, never sums. Masked pixels and NaN are left out.
@@ -103,14 +119,16 @@ def radial_profile(
     return table
 
 
-def inside(map_, where):
+def inside(map_: SpatialMap, where: RegionLike) -> np.ndarray:
     """The pixels at least half inside a region; of a bool array, which may be empty, those that are true."""
     if isinstance(where, np.ndarray) and not where.any():
         return np.zeros(map_.data.shape, bool)
     return region_weights(map_, where) >= 0.5
 
 
-def orientation(image, band="HE", clip=None):
+def orientation(
+    image: MultiBandImage, band: str = "HE", clip: float | None = None
+) -> tuple[u.Quantity, float]:
     """Position angle and axis ratio of a galaxy, from the second moments of its light.
 
     The galaxy is the source at the middle of the image, or the largest near it: what stands out from the

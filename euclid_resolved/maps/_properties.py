@@ -1,5 +1,7 @@
 """The physical properties that can be mapped: name, unit, symbol and file names."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -67,7 +69,7 @@ PROPERTIES = {
 """The properties of the paper, by name."""
 
 
-def get_property(name):
+def get_property(name: str | Property) -> Property:
     """Look a property up.
 
     Parameters

@@ -1,11 +1,17 @@
 """The error of a weighted sum of pixels, from what they share and what is each one's own."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +32,9 @@ class RegionErrors:
     bins: np.ndarray | None
 
     @classmethod
-    def of(cls, map_, sigma, length, fraction):
+    def of(
+        cls, map_: SpatialMap, sigma: np.ndarray | None, length: float | None, fraction: float | None
+    ) -> Self:
         """The errors of a map with this one sigma, and what the user says about them."""
         if isinstance(fraction, Mapping):
             raise InputError(
@@ -42,19 +50,19 @@ class RegionErrors:
         common = np.nan_to_num(np.asarray(map_.planes.get("common", np.zeros(map_.data.shape)), float))
         own = None if sigma is None else np.sqrt(np.clip(sigma**2 - common**2, 0, None))
         bins = map_.meta.get("bins") if length is None else None
-        bins = bins if np.shape(bins) == map_.data.shape else None
+        bins = None if bins is None or np.shape(bins) != map_.data.shape else bins
         spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
         return cls(own, common, fraction, known is None and sigma is not None, length or 0.0, spread, bins)
 
-    def filled(self, sigma, known):
+    def filled(self, sigma: np.ndarray | None, known: np.ndarray) -> RegionErrors:
         """The errors after pixels were filled whose one sigma is in `sigma`."""
-        if sigma is None:
+        if sigma is None or self.own is None:
             return self
         own = np.where(known, self.own, sigma)
         level = np.average(self.common[known]) if known.any() else 0.0
         return replace(self, own=own, common=np.where(known, self.common, level))
 
-    def of_sum(self, weights):
+    def of_sum(self, weights: np.ndarray) -> float:
         """One sigma of sum(weights * values)."""
         if self.own is None:
             return np.nan

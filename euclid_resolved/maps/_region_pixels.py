@@ -1,5 +1,10 @@
 """Which pixels of a map, and how much of each, lie inside a region."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from regions import (
@@ -19,13 +24,21 @@ from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio, size_in_pixels
 from euclid_resolved.maps._region_shapes import describe_region, in_pixels, shapes_of
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from photutils.aperture import PixelAperture
+
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.maps._region_shapes import RegionLike
+    from euclid_resolved.maps._spatial_map import SpatialMap
+
 __all__ = ["annulus", "region_weights"]
 
 SAMPLES = 32  # points along the side of a pixel that the edges of several shapes cross
 AT_ONCE = 1000  # such pixels, of 16 kB each
 
 
-def region_weights(map_, where=None):
+def region_weights(map_: SpatialMap, where: RegionLike | None = None) -> np.ndarray:
     """The part of every pixel that lies inside a region.
 
     Parameters
@@ -174,7 +187,15 @@ def _sampled(inside, pixels):
     return weights
 
 
-def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclination=0 * u.deg):
+def annulus(
+    map_: SpatialMap,
+    inner: u.Quantity | float,
+    outer: u.Quantity | float,
+    *,
+    centre: SkyCoord | Sequence[float] | None = None,
+    position_angle: u.Quantity | float = 0 * u.deg,
+    inclination: u.Quantity | float = 0 * u.deg,
+) -> PixelAperture:
     """An elliptical annulus (an ellipse where `inner` is 0) as a region for the other functions.
 
     Parameters
@@ -213,7 +234,14 @@ def annulus(map_, inner, outer, *, centre=None, position_angle=0 * u.deg, inclin
     return ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
 
 
-def ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle):
+def ellipse_in_pixels(
+    map_: SpatialMap | MultiBandImage,
+    position: tuple[float, float],
+    inner: float,
+    outer: float,
+    ratio: float,
+    position_angle: u.Quantity | float,
+) -> PixelAperture:
     """An elliptical annulus of the sky on the pixels of a map, which need not be squares.
 
     Parameters
@@ -259,7 +287,13 @@ def ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle):
     return EllipticalAnnulus(position, inner, outer, b_out=outer * across, theta=theta)
 
 
-def elliptical_radius(map_, weight, centre, position_angle, ratio):
+def elliptical_radius(
+    map_: SpatialMap,
+    weight: np.ndarray,
+    centre: SkyCoord | Sequence[float] | None,
+    position_angle: u.Quantity | float,
+    ratio: float,
+) -> np.ndarray:
     """The radius along the major axis of the ellipse on which each pixel lies."""
     rows, columns = np.indices(weight.shape)
     if centre is None:

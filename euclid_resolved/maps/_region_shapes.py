@@ -1,11 +1,14 @@
 """What a region is made of: shapes that are included, and shapes that are excluded."""
 
+from __future__ import annotations
+
 import codecs
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -16,7 +19,12 @@ from astropy.wcs import WCS
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
-    from regions import Regions
+    from astropy.coordinates import SkyCoord
+    from photutils.aperture import Aperture
+    from regions import PixelRegion, Region, Regions
+
+    # Whatever may name a region, see `region_weights`.
+    RegionLike: TypeAlias = str | Path | Region | Regions | Sequence[Region] | Aperture | np.ndarray
 
 __all__ = ["read_region"]
 
@@ -38,11 +46,11 @@ class Shapes:
         everything but what is excluded.
     """
 
-    included: tuple
-    excluded: tuple
+    included: tuple[Region, ...]
+    excluded: tuple[Region, ...]
 
 
-def read_region(source: str | Path) -> "Regions":
+def read_region(source: str | Path) -> Regions:
     """The shapes of a DS9 file or text.
 
     Parameters
@@ -116,7 +124,7 @@ def _text_of(path):
         return raw.decode("latin-1")
 
 
-def shapes_of(where):
+def shapes_of(where: RegionLike) -> Shapes:
     """The shapes of anything that names a region.
 
     Parameters
@@ -144,12 +152,15 @@ def shapes_of(where):
         SkyRegion,
     )
 
-    found = read_region(where) if isinstance(where, str) or hasattr(where, "__fspath__") else where
+    found: Any = where
+    if isinstance(found, str) or hasattr(found, "__fspath__"):
+        found = read_region(found)
     if isinstance(found, Aperture):
         # Through the package regions: photutils mirrors ellipses on the sky where east is on the right.
         found = aperture_to_region(found)
     found = list(found) if isinstance(found, Regions | list | tuple) else [found]
-    included, excluded = [], []
+    included: list[Region] = []
+    excluded: list[Region] = []
     for shape in found:
         if not isinstance(shape, PixelRegion | SkyRegion):
             raise InputError(
@@ -169,7 +180,7 @@ def shapes_of(where):
     return Shapes(tuple(included), tuple(excluded))
 
 
-def square_around(where, wcs):
+def square_around(where: RegionLike, wcs: WCS | None) -> tuple[float, float, int]:
     """The smallest square of pixels that holds what a region includes.
 
     Parameters
@@ -198,7 +209,7 @@ def square_around(where, wcs):
     return x, y, max(b - a for a, b in zip(low, high, strict=True))
 
 
-def field_around(where):
+def field_around(where: RegionLike) -> tuple[SkyCoord, u.Quantity]:
     """The centre and the side of the smallest square on the sky that holds what a region includes.
 
     Parameters
@@ -250,7 +261,7 @@ def _included(where):
     return included
 
 
-def in_pixels(shape, wcs):
+def in_pixels(shape: Region, wcs: WCS | None) -> PixelRegion:
     """A shape in pixels, wherever it was given.
 
     Parameters
@@ -282,6 +293,6 @@ def in_pixels(shape, wcs):
     return drawn
 
 
-def describe_region(where):
+def describe_region(where: object) -> str:
     """A region in one short line."""
     return " ".join(str(where).split())[:120]

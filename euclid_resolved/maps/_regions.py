@@ -9,8 +9,11 @@ of their errors times ln 10. A calibrated model knows by how much, and gives its
 is what totals and means add up. Medians, and maps without that plane, are those of the estimates themselves.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import astropy.units as u
 import numpy as np
@@ -25,6 +28,12 @@ from euclid_resolved.maps._region_pixels import (
     elliptical_radius,
     region_weights,
 )
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from euclid_resolved.maps._region_shapes import RegionLike
+    from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["RegionValue", "mean", "median", "total"]
 
@@ -72,7 +81,7 @@ class RegionValue:
     filled: str = ""
     lower_limit: bool = False
 
-    def __str__(self):
+    def __str__(self) -> str:
         gap = "lower limit: pixels taken as independent; " if self.lower_limit else ""
         gap = f"the error a {gap}" if gap else ""
         gap += f"{100 * self.masked_fraction:.1f} % of the region without a value"
@@ -84,9 +93,17 @@ class RegionValue:
 
 
 def total(
-    map_, where=None, *, distance=None, correlation_length=None, correlated_fraction=None, fill=None,
-    centre=None, position_angle=0 * u.deg, inclination=0 * u.deg,
-):  # fmt: skip
+    map_: SpatialMap,
+    where: RegionLike | None = None,
+    *,
+    distance: u.Quantity | None = None,
+    correlation_length: float | None = None,
+    correlated_fraction: float | None = None,
+    fill: Literal["mean", "radial"] | None = None,
+    centre: SkyCoord | Sequence[float] | None = None,
+    position_angle: u.Quantity | float = 0 * u.deg,
+    inclination: u.Quantity | float = 0 * u.deg,
+) -> RegionValue:
     """The sum of a density over the area of a region, for example a stellar mass.
 
     Parameters
@@ -161,7 +178,14 @@ def total(
     return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit)
 
 
-def mean(map_, where=None, *, weights=None, correlation_length=None, correlated_fraction=None):
+def mean(
+    map_: SpatialMap,
+    where: RegionLike | None = None,
+    *,
+    weights: SpatialMap | None = None,
+    correlation_length: float | None = None,
+    correlated_fraction: float | None = None,
+) -> RegionValue:
     """The mean of a map in a region, by area or by another map.
 
     Parameters
@@ -210,7 +234,13 @@ def mean(map_, where=None, *, weights=None, correlation_length=None, correlated_
     return RegionValue("mean", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
 
 
-def median(map_, where=None, *, correlation_length=None, correlated_fraction=None):
+def median(
+    map_: SpatialMap,
+    where: RegionLike | None = None,
+    *,
+    correlation_length: float | None = None,
+    correlated_fraction: float | None = None,
+) -> RegionValue:
     """The median of a map in a region, weighted by the area of each pixel inside it.
 
     Parameters
@@ -268,7 +298,7 @@ def _values(map_, plane):
     return np.where(np.isfinite(values), map_.planes[plane], np.nan) if plane in map_.planes else values
 
 
-def _coverage(weight, good):
+def _coverage(weight: np.ndarray, good: np.ndarray) -> tuple[float, float]:
     area = float(weight.sum())
     return area, float(1 - (weight * good).sum() / area)
 
@@ -277,7 +307,7 @@ def _name(map_):
     return map_.property.name if map_.property else ""
 
 
-def check_map(map_):
+def check_map(map_: object) -> None:
     """Raise InputError unless this is a map; a dict of maps is the usual mistake."""
     if isinstance(map_, Mapping):
         raise InputError(f"one map is needed, got several: choose from {', '.join(map_)}")

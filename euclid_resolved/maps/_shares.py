@@ -1,5 +1,7 @@
 """Which share of a map's pixels has which flag: one count, for screen, figures, cards and headers."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from euclid_resolved.maps._spatial_map import Quality
@@ -25,7 +27,7 @@ SHARES = "of all pixels, each under the first of its flags:"
 """What is said above such shares."""
 
 
-def first_flags(quality):
+def first_flags(quality: np.ndarray) -> np.ndarray:
     """The first flag of every pixel, so that shares add up to all pixels.
 
     Parameters
@@ -55,7 +57,7 @@ def first_flags(quality):
     return first[inverse].reshape(np.shape(quality))
 
 
-def flag_counts(quality):
+def flag_counts(quality: np.ndarray) -> dict[str, int]:
     """How many pixels there are of each first flag.
 
     Parameters
@@ -77,4 +79,4 @@ def flag_counts(quality):
     """
     values, counts = np.unique(quality, return_counts=True)
     number = np.bincount(first_flags(values), counts, minlength=len(FIRST) + 1).astype(int)[1:]
-    return {bit.name: int(n) for bit, n in zip(FIRST, number, strict=True) if n}
+    return {str(bit.name): int(n) for bit, n in zip(FIRST, number, strict=True) if n}

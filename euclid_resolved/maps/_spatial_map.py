@@ -1,7 +1,11 @@
 """Maps of one physical property and the bits of their quality plane."""
 
+from __future__ import annotations
+
 import copy
 import enum
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
 import numpy as np
@@ -17,6 +21,16 @@ from euclid_resolved.images._grid import (
 )
 from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._properties import get_property
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.table import QTable
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from euclid_resolved.maps._properties import Property
+    from euclid_resolved.maps._region_shapes import RegionLike
+    from euclid_resolved.maps._regions import RegionValue
 
 __all__ = ["Quality", "SpatialMap"]
 
@@ -63,18 +77,18 @@ class Quality(enum.IntFlag):
     RESAMPLED = 2048, "too much of a new, larger pixel was masked"
     UNBINNED = 4096, "too faint to belong to a bin"
 
-    def __new__(cls, value, meaning=""):
+    def __new__(cls, value: int, meaning: str = "") -> Self:
         """A bit and what it means, which files repeat in their headers."""
         bit = int.__new__(cls, value)
         bit._value_, bit.meaning = value, meaning
         return bit
 
-    def __invert__(self):
+    def __invert__(self) -> Self:
         # The first versions of Python 3.11 forget the bits that are declared after this one.
         return type(self)(sum(bit for bit in type(self) if not int(bit) & int(self)))
 
     @classmethod
-    def unjudged(cls):
+    def unjudged(cls) -> Quality:
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
         return ~cls.OUT_OF_DOMAIN
 
@@ -120,7 +134,20 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     [[20. 80.]] solMass / pc2
     """
 
-    def __init__(self, data, *, property=None, quality=None, planes=None, **kwargs):
+    mask: np.ndarray | None
+    uncertainty: StdDevUncertainty | UnknownUncertainty | None
+    quality: np.ndarray
+    planes: dict[str, np.ndarray]
+
+    def __init__(
+        self,
+        data: ArrayLike,
+        *,
+        property: str | Property | None = None,
+        quality: np.ndarray | None = None,
+        planes: Mapping[str, np.ndarray] | None = None,
+        **kwargs: Any,
+    ) -> None:
         data, kwargs = _converted(data, kwargs)
         if isinstance(data, SpatialMap):
             quality = data.quality if quality is None else quality
@@ -160,17 +187,17 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
             self.mask = bad if self.mask is None else bad | np.asarray(self.mask, dtype=bool)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The shape of the map."""
         return self.data.shape
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What the map shows, in words."""
         return self.property.label if self.property else "map"
 
     @property
-    def quantity(self):
+    def quantity(self) -> u.Quantity:
         """The values with their unit, NaN where masked (a copy)."""
         values = np.array(self.data, dtype=np.result_type(self.data.dtype, np.float32))
         if self.mask is not None:
@@ -178,14 +205,14 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
         return u.Quantity(values, self.unit or u.dimensionless_unscaled, copy=False)
 
     @property
-    def interval(self):
+    def interval(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The two ends of the interval as plain arrays in the map's unit, or None.
 
         ``meta["interval"]`` is the fraction of pixels whose truth it holds.
         """
         return (self.planes["lo"], self.planes["hi"]) if {"lo", "hi"} <= set(self.planes) else None
 
-    def fraction(self, bit):
+    def fraction(self, bit: int) -> float:
         """The fraction of pixels that carry a quality bit.
 
         Parameters
@@ -214,7 +241,7 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
     def _slice_wcs(self, item):
         return slice_wcs(self.wcs, item)
 
-    def to(self, unit):
+    def to(self, unit: u.UnitBase | str) -> Self:
         """The map in another unit, with its uncertainty and its further planes.
 
         Parameters
@@ -256,19 +283,19 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
             planes={name: plane * plane.dtype.type(factor) for name, plane in self.planes.items()},
         )
 
-    def total(self, where=None, **kwargs):
+    def total(self, where: RegionLike | None = None, **kwargs: Any) -> RegionValue:
         """The total over a region or the whole map; see `euclid_resolved.maps.total`."""
         from euclid_resolved.maps._regions import total
 
         return total(self, where, **kwargs)
 
-    def mean(self, where=None, **kwargs):
+    def mean(self, where: RegionLike | None = None, **kwargs: Any) -> RegionValue:
         """The mean over a region or the whole map; see `euclid_resolved.maps.mean`."""
         from euclid_resolved.maps._regions import mean
 
         return mean(self, where, **kwargs)
 
-    def sum(self):
+    def sum(self) -> u.Quantity:
         """The sum of the pixels that are not masked; what a galaxy holds is `total`, which knows areas.
 
         Returns
@@ -277,7 +304,7 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
         """
         return np.nansum(self.quantity)
 
-    def min(self):
+    def min(self) -> u.Quantity:
         """The smallest value of the pixels that are not masked; NaN where all are.
 
         Returns
@@ -286,7 +313,7 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
         """
         return self._extreme(np.min)
 
-    def max(self):
+    def max(self) -> u.Quantity:
         """The largest value of the pixels that are not masked; NaN where all are.
 
         Returns
@@ -300,19 +327,19 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
         known = np.isfinite(values)
         return function(values[known]) if known.any() else np.nan * values.unit
 
-    def radial_profile(self, bin_width=None, **kwargs):
+    def radial_profile(self, bin_width: u.Quantity | float | None = None, **kwargs: Any) -> QTable:
         """Median and spread against radius; see `euclid_resolved.maps.radial_profile`."""
         from euclid_resolved.maps._profiles import radial_profile
 
         return radial_profile(self, bin_width, **kwargs)
 
-    def plot(self, **kwargs):
+    def plot(self, **kwargs: Any) -> Axes:
         """Draw the map; see `euclid_resolved.plotting.plot_map`."""
         from euclid_resolved.plotting._maps import plot_map
 
         return plot_map(self, **kwargs)
 
-    def to_hdulist(self):
+    def to_hdulist(self) -> fits.HDUList:
         """The map as FITS; see ``maps_to_hdulist``."""
         from euclid_resolved.io._fits import maps_to_hdulist
 
@@ -332,7 +359,7 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
 
     # Last in the class: below it the name `property` is no longer the decorator.
     @property
-    def property(self):
+    def property(self) -> Property | None:
         """The `~euclid_resolved.maps.Property` shown, or None, for example after a product."""
         name = self.meta.get("property")
         return None if name is None else get_property(name)

@@ -72,7 +72,8 @@ def _galaxy(number, seed, pixels, settings):
     mock = build_galaxy(
         np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 5]), pixels, settings
     )
-    name, meta = f"TNG{number:06d}_O5", {"pixel_scale": mock.pixel_scale * u.pc}
+    group, meta = f"TNG{number:06d}", {"pixel_scale": mock.pixel_scale * u.pc}
+    name = f"{group}_O5"
     bands = {
         band: NDData(plane, unit=u.MJy / u.sr, mask=~np.isfinite(plane))
         for band, plane in zip(EUCLID_BANDS, mock.images, strict=True)
@@ -82,4 +83,4 @@ def _galaxy(number, seed, pixels, settings):
         plane = getattr(mock, prop.atlas)
         maps[prop.name] = SpatialMap(np.where(plane > 0, plane, np.nan), property=prop.name, meta=dict(meta))
     image, known = MultiBandImage(bands, name=name, meta=dict(meta)), quantities_of(mock.properties)
-    return Galaxy(name, image, maps, star_forming=is_star_forming(known), meta=known)
+    return Galaxy(name, image, maps, star_forming=is_star_forming(known), meta=known, group=group)

@@ -236,7 +236,6 @@ def galaxy_pixels(
 def _truth(truth_map, good):
     """The true values of the good pixels in the property's unit, NaN where the map is masked."""
     values = np.asarray(truth_map.data, np.float32)[good]
-    factor = truth_map.unit.to(truth_map.property.unit) if truth_map.property else 1
     if truth_map.mask is not None:
         values[np.broadcast_to(truth_map.mask, good.shape)[good]] = np.nan
-    return values * np.float32(factor)
+    return values

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._values import by_name, values_in
+
 _PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
 
 
@@ -147,6 +151,48 @@ class Columns(Mapping[str, np.ndarray]):
                 found.append((here, here + n))
                 start, i = start + n, i + 1
         return found
+
+
+def as_columns(given, what, unit_of=None):
+    """Columns of numbers in their units, from whatever holds some.
+
+    Parameters
+    ----------
+    given : `Columns`, mapping of str to array_like, table or structured array
+    what : str
+        What they are, for messages.
+    unit_of : callable, optional
+        The unit by a column's name; that of surface brightness without it.
+
+    Returns
+    -------
+    columns : `Columns`
+
+    Raises
+    ------
+    InputError
+        If a unit is of another kind, or the columns differ in length.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.models._columns import as_columns
+    >>> as_columns({"IE": [2e6] * u.Jy / u.sr}, "brightness")["IE"]
+    array([2.], dtype=float32)
+    """
+    if isinstance(given, Columns):
+        return given
+    if isinstance(given, dict) and not given:
+        return Columns({})
+    columns = {}
+    for name, values in by_name(given, f"{what} is made", "columns by name").items():
+        unit = SURFACE_BRIGHTNESS if unit_of is None else unit_of(name)
+        own = np.atleast_1d(values_in(f"{what} of {name}", values, unit))
+        columns[name] = own if own is values else own.astype(np.float32, copy=False)
+    sizes = {name: np.shape(values) for name, values in columns.items()}
+    if len(set(sizes.values())) > 1 or any(len(shape) != 1 for shape in sizes.values()):
+        raise InputError(f"{what}: every column needs as many values, in one dimension, got {sizes}")
+    return Columns(columns)
 
 
 def _merged(runs):

@@ -11,6 +11,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import make_features
+from euclid_resolved.images._values import brightness_of, by_name
 from euclid_resolved.models._columns import Columns
 
 __all__ = ["Domain"]
@@ -83,10 +84,10 @@ class Domain:
 
         Parameters
         ----------
-        brightness : mapping of str to `~numpy.ndarray`
-            Surface brightness in MJy/sr by band.
-        noise : mapping of str to `~numpy.ndarray`, optional
-            One sigma by band, MJy/sr.
+        brightness : mapping of str to array_like
+            Surface brightness by band, finite and positive; in MJy/sr where it has no unit.
+        noise : mapping of str to array_like, optional
+            One sigma by band; in MJy/sr where it has no unit.
         groups : `~numpy.ndarray` of int, optional
             Which galaxy a pixel belongs to; the limit comes from galaxies that were left out in turn.
         counts : sequence of int, optional
@@ -96,13 +97,20 @@ class Domain:
         -------
         domain : `Domain`
         """
-        brightness, noise = Columns(brightness), Columns(noise or {})
+        brightness, noise = (
+            given if isinstance(given, Columns) else Columns({} if given is None else brightness_of(given))
+            for given in (brightness, noise)
+        )
         n, low, high = brightness.n_rows, np.array(np.inf), np.array(-np.inf)
         for _, piece in brightness.pieces():
             table = make_features(piece, ("bands", "colours"))
             low, high = np.minimum(low, table.values.min(axis=0)), np.maximum(high, table.values.max(axis=0))
         box = Scale(low, high)
-        most = [[np.max(piece[band], initial=0) for band in brightness] for _, piece in noise.pieces()]
+        unknown = np.zeros(1)
+        most = [
+            [np.fmax.reduce(piece.get(band, unknown), initial=0) for band in brightness]
+            for _, piece in noise.pieces()
+        ]
         largest = np.max(most, axis=0) if most else np.zeros(len(brightness))
         rng = np.random.default_rng(0)
         if n <= 10 * NEIGHBOURS:
@@ -151,23 +159,46 @@ class Domain:
 
         Parameters
         ----------
-        brightness : dict of str to `~numpy.ndarray`
-            Surface brightness in MJy/sr by band, finite and positive.
-        noise : dict of str to `~numpy.ndarray`, optional
-            One sigma by band in MJy/sr. Noisier than anything in training is outside; where training was free
-            of noise, so is a signal-to-noise below 10.
+        brightness : mapping of str to array_like, table or structured array
+            Surface brightness by band, positive; in MJy/sr where it has no unit.
+        noise : mapping of str to array_like, optional
+            One sigma by band. Noisier than anything in training is outside; where training was free of
+            noise, so is a signal-to-noise below 10.
 
         Returns
         -------
         outside : `~numpy.ndarray` of bool
+            True as well where a band is masked or NaN: nothing in training was.
         """
+        there = by_name(brightness, "a domain is asked", "arrays by band")
+        bands = [name for name in self.columns if name in there]
+        light = {band: np.ravel(values) for band, values in brightness_of(brightness, bands).items()}
+        if noise is None or (isinstance(noise, Mapping) and not noise):
+            noise = {}
+        else:
+            told = by_name(noise, "noise is taken", "arrays by band")
+            noise = brightness_of(told, [band for band in bands if band in told])
+            noise = {band: np.ravel(values) for band, values in noise.items()}
+        known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
+        if known.all():
+            return self._outside(light, noise)
+        outside = ~known
+        if known.any():
+            cut = ({band: values[known] for band, values in each.items()} for each in (light, noise))
+            outside[known] = self._outside(*cut)
+        return outside
+
+    def _outside(self, brightness, noise):
         values = make_features(brightness, ("bands", "colours"), columns=self.columns).values
         beyond = (values < self.scale.minimum) | (values > self.scale.maximum)
         outside = np.asarray(beyond.any(axis=1))
         if self.noise is not None and noise:
             for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
+                if band not in noise:
+                    continue
                 most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN
-                outside |= noise[band] > most
+                # Noise that is not known (NaN) is not less than what the training set had.
+                outside |= ~(noise[band] <= most)
         inside = np.flatnonzero(~outside)
         if self.reference is not None and len(inside):
             outside[inside] = self._outliers.beyond(values[inside, : len(brightness)], self.limit)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._values import values_in
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -19,10 +21,18 @@ OUTLIER = 0.3
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    y_true, y_pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
-    if y_true.shape != y_pred.shape or y_true.ndim != 1:
-        raise InputError(f"truth {y_true.shape} and prediction {y_pred.shape} must be 1-D and equally long")
-    return y_true, y_pred
+    truth, guess = _in_dex("truth", y_true), _in_dex("prediction", y_pred)
+    if truth.shape != guess.shape or truth.ndim != 1:
+        raise InputError(f"truth {truth.shape} and prediction {guess.shape} must be 1-D and equally long")
+    return truth, guess
+
+
+def _in_dex(what: str, values: ArrayLike) -> np.ndarray:
+    """Plain logarithms, NaN where masked; what has a linear unit, or magnitudes, is refused."""
+    unit = getattr(values, "unit", None) if isinstance(values, np.ndarray) else None
+    if unit is not None and unit != u.dex and not isinstance(unit, u.function.DexUnit):
+        raise InputError(f"{what} must be log10 of the property (dex), not values in {unit or 'no unit'}")
+    return np.asarray(values_in(what, values, u.dex if unit is None else unit), np.float64)
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:

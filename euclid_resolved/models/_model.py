@@ -19,16 +19,18 @@ from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
+from euclid_resolved.images._values import brightness_of
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._clip import MIN_SN, judge
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
-from euclid_resolved.models._output import append, checked_predict, registered_name
+from euclid_resolved.models._output import append, checked_predict, of_known, plane_of, registered_name
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from numpy.typing import ArrayLike
 
     from euclid_resolved.models._output import Output
@@ -112,29 +114,38 @@ class Model(HasCard):
             raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
         return self.outputs[name]
 
-    def estimate(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray:
+    def estimate(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray:
         """Estimate a property of single pixels.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
-            Surface brightness in MJy/sr by band, shape (n,), finite and positive.
+        brightness : mapping of str to array_like, table or structured array
+            Surface brightness by band, shape (n,), positive; in MJy/sr where it has no unit. Other columns
+            are left alone.
         property : str, optional
             Needed where the model estimates several.
 
         Returns
         -------
         dex : `~numpy.ndarray`
-            float32, shape (n,): log10 of the property in its unit.
-        """
-        return self._estimate(self._scaled(brightness), self._output(property), {})
+            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN.
 
-    def estimate_all(self, brightness: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+        Raises
+        ------
+        InputError
+            If a band is missing, its unit is none of surface brightness, or a value has no logarithm.
+        """
+        output = self._output(property)
+        return self._of_known(brightness, lambda X: {"dex": self._estimate(X, output, {})})["dex"]
+
+    def estimate_all(self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray) -> dict[str, np.ndarray]:
         """Estimate every property of single pixels; features are made once.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
+        brightness : mapping of str to array_like, table or structured array
             As for `estimate`.
 
         Returns
@@ -142,16 +153,21 @@ class Model(HasCard):
         dex : dict of str to `~numpy.ndarray`
             By property, what `estimate` gives.
         """
-        X = self._scaled(brightness)
-        done: dict[str, np.ndarray] = {}
-        return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
-    def spread(self, brightness: Mapping[str, ArrayLike], property: str | None = None) -> np.ndarray | None:
+        def estimate(X):
+            done = {}
+            return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
+
+        return self._of_known(brightness, estimate)
+
+    def spread(
+        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+    ) -> np.ndarray | None:
         """How far a fit with another seed would take the estimates of single pixels.
 
         Parameters
         ----------
-        brightness : mapping of str to array_like
+        brightness : mapping of str to array_like, table or structured array
             As for `estimate`.
         property : str, optional
             Needed where the model estimates several.
@@ -159,21 +175,25 @@ class Model(HasCard):
         Returns
         -------
         sigma : `~numpy.ndarray` or None
-            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`); None where the
-            estimator does not know it.
+            float32, shape (n,): one sigma in dex (`~euclid_resolved.Estimator.spread`), NaN where a band is
+            masked or NaN; None where the estimator does not know it.
         """
-        X, output = self._scaled(brightness), self._output(property)
-        done: dict[str, np.ndarray] = {}
-        for name in output.chain:
-            self._predict_scaled(X, self.outputs[name], done)
-        return self._spread(X, output, done)
+        output = self._output(property)
+
+        def spread(X):
+            done = {}
+            for name in output.chain:
+                self._predict_scaled(X, self.outputs[name], done)
+            return {"sigma": self._spread(X, output, done)}
+
+        return self._of_known(brightness, spread)["sigma"]
+
+    def _of_known(self, brightness, function):
+        """What a function makes of the scaled features; NaN for pixels that are masked in a band."""
+        light, nothing = brightness_of(brightness, self.bands), np.zeros((1, len(self.columns)), np.float32)
+        return of_known(light, lambda some: function(self._scaled(some)), lambda: function(nothing))
 
     def _scaled(self, brightness):
-        missing = [band for band in self.bands if band not in brightness]
-        if missing:
-            raise InputError(
-                f"the model needs the brightness in {', '.join(self.bands)}; {', '.join(missing)} not given"
-            )
         table = make_features(brightness, self.features, columns=self.columns)
         return self.feature_scale.apply(table.values)
 
@@ -301,15 +321,15 @@ class Model(HasCard):
                 output, dex, brightness[self.clip_band], noise.get(self.clip_band),
                 scatter.get(output.property), spread, level, common.get(output.property),
             )  # fmt: skip
-            planes = {name: _plane(values, good) for name, values in errors.planes.items()}
+            planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
             maps[output.property] = SpatialMap(
-                _plane(from_dex(dex), good),
+                plane_of(from_dex(dex), good),
                 property=output.property,
                 wcs=image.wcs,
                 mask=~good,
                 quality=quality.copy(),
                 planes=planes,
-                uncertainty=None if errors.sigma is None else StdDevUncertainty(_plane(errors.sigma, good)),
+                uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
                 meta={
                     **meta,
                     **errors.meta,
@@ -407,10 +427,3 @@ class Model(HasCard):
         what = "; ".join(f"{o.property} by {registered_name(o.estimator)}" for o in self.outputs.values())
         columns, source = ", ".join(self.columns), self.training.get("source") or "unnamed"
         return f"<Model {what}; columns {columns}; trained on {source}; digest {self.digest[:12]}>"
-
-
-def _plane(values, good):
-    """Values of the good pixels in a plane that is NaN elsewhere."""
-    plane = np.full(good.shape, np.nan, np.float32)
-    plane[good] = values
-    return plane

@@ -82,3 +82,45 @@ def registered_name(estimator: Estimator) -> str:
         if type(estimator) is registered:
             return name
     return f"{type(estimator).__name__} (not registered)"
+
+
+def plane_of(values, good):
+    """Values of the good pixels in a plane that is NaN elsewhere."""
+    plane = np.full(good.shape, np.nan, np.float32)
+    plane[good] = values
+    return plane
+
+
+def of_known(brightness, function, form):
+    """What a function makes of the pixels that are known in every band; NaN for the others.
+
+    Parameters
+    ----------
+    brightness : dict of str to `~numpy.ndarray`
+        By band, all of one size, NaN where it is not known.
+    function : callable
+        Takes such a dict without NaN, and gives a dict of arrays with a value for each pixel, or of None.
+    form : callable
+        Gives what `function` would of one pixel: what it makes of none is known without it.
+
+    Returns
+    -------
+    made : dict of str to `~numpy.ndarray`
+        float32, shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._output import of_known
+    >>> of_known({"IE": np.array([1.0, np.nan])}, lambda light: {"twice": 2 * light["IE"]}, None)
+    {'twice': array([ 2., nan], dtype=float32)}
+    """
+    light = {band: np.ravel(values) for band, values in brightness.items()}
+    known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
+    if known.all():
+        return function(light)
+    if known.any():
+        made = function({band: values[known] for band, values in light.items()})
+    else:
+        made = {name: None if each is None else each[:0] for name, each in form().items()}
+    return {name: None if each is None else plane_of(each, known) for name, each in made.items()}

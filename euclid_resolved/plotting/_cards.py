@@ -274,8 +274,10 @@ def _model(model: Model):
 @_make.register
 def _galaxy(galaxy: Galaxy):
     """Its picture and maps only where they need not be read from files."""
-    kind = {True: "star-forming", False: "quiescent"}.get(galaxy.star_forming, "not known")
-    rows, pictures = [("kind", kind)], []
+    kinds: dict[bool | None, str] = {True: "star-forming", False: "quiescent"}
+    rows, pictures = [("kind", kinds.get(galaxy.star_forming, "not known"))], []
+    if galaxy.group != galaxy.name:
+        rows.append(("group", galaxy.group))
     if galaxy.in_memory:
         image = galaxy.image
         band = image.bands[-1]

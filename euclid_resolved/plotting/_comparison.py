@@ -185,8 +185,8 @@ def plot_galaxy(
         finite = residual[np.isfinite(residual)]
         half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
         rows = (
-            (true, COLOUR_MAPS[name], limits, "true"),
-            (guess, COLOUR_MAPS[name], limits, "predicted"),
+            (true, COLOUR_MAPS.get(name, "viridis"), limits, "true"),
+            (guess, COLOUR_MAPS.get(name, "viridis"), limits, "predicted"),
             (residual, "RdBu_r", (-half, half), "true − predicted"),
         )
         for j, (values, cmap, limit, what) in enumerate(rows):

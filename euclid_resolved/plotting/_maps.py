@@ -197,13 +197,15 @@ def plot_uncertainty(
     if plane is not None:
         known = [name for name in ("noise", "model") if name in map_.planes]
         check_name(plane, known, "plane", "the map has")
+        sigma = map_.planes[plane]
     elif map_.uncertainty is None:
         raise InputError(
             f"{map_.label}: the map has no uncertainty; a calibrated model, or predict(..., draws=30) of an "
             "image that knows its noise, gives one"
         )
+    else:
+        sigma = map_.uncertainty.array
     axes = own_axes(map_, ax, figsize)
-    sigma = map_.uncertainty.array if plane is None else map_.planes[plane]
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = 100 * np.asarray(sigma, float) / map_.quantity.value
     relative[~np.isfinite(relative)] = np.nan

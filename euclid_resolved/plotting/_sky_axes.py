@@ -63,7 +63,7 @@ def sky_axes(
     >>> shown = axes.imshow(image.brightness("HE"))
     """
     where = spec if isinstance(spec, tuple) else (spec,)
-    if not getattr(image.wcs, "has_celestial", False):
+    if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
         axes = figure.add_subplot(*where)
         axes.set(xticks=[], yticks=[])
         return axes
@@ -177,7 +177,7 @@ def draw_compass(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "
     >>> sorted(text.get_text() for text in axes.texts if text.get_text())
     ['E', 'N']
     """
-    if not getattr(image.wcs, "has_celestial", False):
+    if image.wcs is None or not getattr(image.wcs, "has_celestial", False):
         return
     ny, nx = image.shape
     middle = np.array([(nx - 1) / 2, (ny - 1) / 2])

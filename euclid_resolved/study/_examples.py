@@ -20,7 +20,6 @@ from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.study._accuracy import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._sample import extract
-from euclid_resolved.training._splits import group_name
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -44,7 +43,7 @@ def _method(runner, part, result):
 def _choose(runner, part, label):
     """Name of a test galaxy estimated well and of one less well: the paper's, or chosen as it chose."""
     wanted = part.options.get("galaxies", ())
-    by_group = {group_name(galaxy): galaxy for galaxy in runner.test}
+    by_group = {galaxy.group: galaxy for galaxy in runner.test}
     if wanted and all(name in by_group for name in wanted):
         return {"named in the study": [by_group[name] for name in wanted]}
     model, pixels = runner.model(label), runner.test_pixels
@@ -74,7 +73,7 @@ def _rows(model, galaxy, label):
         row = {"galaxy": galaxy.name, "property": name, "method": label, "pixels": len(pixels)}
         values = accuracy_columns(model, pixels, name)
         # The paper's figures are for one projection each, which Table 4 shows.
-        paper = PUBLISHED_EXAMPLES.get((group_name(galaxy), name), {}) if observer_of(galaxy) == "O5" else {}
+        paper = PUBLISHED_EXAMPLES.get((galaxy.group, name), {}) if observer_of(galaxy) == "O5" else {}
         for metric in METRICS:
             row[metric] = values[metric]
             row[f"{metric}_published"] = paper.get(metric, NOT_PUBLISHED)
@@ -137,7 +136,7 @@ def edge_on(runner: Runner, part: Part) -> Result:
         seen = []
         for observer in others:
             try:
-                other = read_galaxy(runner.atlas / f"{group_name(galaxy)}_{observer}")
+                other = read_galaxy(runner.atlas / f"{galaxy.group}_{observer}")
             except InputError:
                 continue  # this observer has some of the galaxies only
             seen.append((orientation(other.image, model.clip_band, model.clip)[1], other))

@@ -19,7 +19,6 @@ from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._sample import extract
 from euclid_resolved.training._search import search
-from euclid_resolved.training._splits import group_name
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -46,7 +45,7 @@ def projections_test(runner: Runner, part: Part) -> Result:
         extract(galaxies, one.properties, one.bands, source=runner.source, **options)
         for galaxies in (training, test)
     )
-    groups = [len({group_name(g) for g in galaxies}) for galaxies in (training, test)]
+    groups = [len({g.group for g in galaxies}) for galaxies in (training, test)]
     result.notes.append(
         f"{groups[0]} training galaxies; {groups[1]} test galaxies, each from a random side. In a mock atlas "
         "another observer sees a galaxy of the same mass, size, history and dust at another inclination, but "
@@ -66,18 +65,18 @@ def projections_test(runner: Runner, part: Part) -> Result:
 
 def _from_all_sides(runner, part, observers):
     rng = np.random.default_rng(runner.seed())
-    groups = sorted({group_name(g) for g in runner.training})
+    groups = sorted({g.group for g in runner.training})
     wanted = int(part.options.get("training_galaxies", len(groups)))
     chosen = {groups[i] for i in rng.permutation(len(groups))[:wanted]}
-    unseen = sorted({group_name(g) for g in runner.test})
+    unseen = sorted({g.group for g in runner.test})
     wanted = int(part.options.get("test_galaxies", len(unseen)))
     side = {unseen[i]: str(rng.choice(observers)) for i in rng.permutation(len(unseen))[:wanted]}
     training, test = [], []
     for observer in observers:
         for galaxy in read_atlas(runner.atlas, observer=observer):
-            if group_name(galaxy) in chosen:
+            if galaxy.group in chosen:
                 training.append(galaxy)
-            elif side.get(group_name(galaxy)) == observer:
+            elif side.get(galaxy.group) == observer:
                 test.append(galaxy)
     return training, test
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def read_model(path: Path) -> Model | None:
     if not path.exists():
         return None
     try:
-        return read(path)
+        return cast("Model", read(path))
     except ModelFileError:  # damaged, or of another version: trained again
         return None
 

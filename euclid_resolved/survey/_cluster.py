@@ -6,11 +6,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from typing import Any
 
+from euclid_resolved._version import __version__
 from euclid_resolved.errors import InputError
 from euclid_resolved.survey._piece import map_piece, row_of
 
+PACKAGE = "euclid_resolved"
 PATIENCE = 10.0
 """Seconds that a scheduler may take to answer, and that may pass until it has a worker."""
 
@@ -121,7 +124,17 @@ def _client(workers, scheduler, most) -> Iterator[Any]:
                 f"the Dask scheduler at {scheduler} has no worker after {PATIENCE:.0f} s; start some with "
                 "`dask worker`"
             ) from error
+        _check_workers(client)
         yield client
+
+
+def _check_workers(client) -> None:
+    """Refuse workers that have another version of this package, or none: they would never answer."""
+    for address, found in client.run(version, PACKAGE, on_error="return").items():
+        if isinstance(found, Exception):
+            raise InputError(f"the worker {address} has no {PACKAGE}: install {__version__} there ({found})")
+        if found != __version__:
+            raise InputError(f"the worker {address} has {PACKAGE} {found}, this process {__version__}")
 
 
 @contextmanager

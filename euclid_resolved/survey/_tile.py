@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
@@ -200,7 +200,7 @@ def predict_tile(
     part = target.with_name(fitting_name(target.name, ".part"))
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
-    reading = {"zero_point": zero_point, "flag_bits": flag_bits}
+    reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits}
     with hold(path), open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
         check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.

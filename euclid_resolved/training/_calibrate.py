@@ -13,8 +13,8 @@ from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
 from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._groups import group_numbers, record_of, seen_by, warn_of_seen, warn_of_views
 from euclid_resolved.training._sample import pixels_of
-from euclid_resolved.training._splits import group_name, group_numbers
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
@@ -50,7 +50,8 @@ def calibrate(
     Raises
     ------
     InputError
-        If there are fewer than five galaxies, or the model was trained on one of them.
+        If there are fewer than five galaxies, or the model was trained on one of them, or on another of the
+        same group.
 
     Examples
     --------
@@ -65,12 +66,15 @@ def calibrate(
     """
     pixels = pixels_of(galaxies, model, progress=progress)
     _check_unseen(model, pixels, "calibrate it on others")
-    if len(pixels.names) < 20:
-        message = (
-            f"intervals calibrated on {len(pixels.names)} galaxies only are rough; 20 or more are better"
-        )
+    n_galaxies = len(set(pixels.groups))
+    if n_galaxies < 20:
+        message = f"intervals calibrated on {n_galaxies} galaxies only are rough; 20 or more are better"
         warnings.warn(message, DataWarning, stacklevel=2)
-    training = {**model.training, "calibration_galaxies": list(pixels.names)}
+    training = {
+        **model.training,
+        "calibration_galaxies": list(pixels.names),
+        "calibration_groups": list(pixels.groups),
+    }
     return replace(with_intervals(model, [(model, pixels)], levels), training=training)
 
 
@@ -103,9 +107,9 @@ def with_intervals(
     array([0.68, 0.95])
     """
     light, noise = (np.concatenate(p) for p in zip(*(_clip_band(m, p) for m, p in parts), strict=True))
-    # Of all parts together: projections of one galaxy are one, whichever part they are in.
-    names, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("names", "counts"))
-    groups = np.repeat(group_numbers(names), counts)
+    # Of all parts together: views of one galaxy are one, whichever part they are in.
+    objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
+    groups = np.repeat(group_numbers(objects), counts)
     # The first is what a map's uncertainty is made of.
     levels = sorted({LEVELS[0], *levels})
     outputs, estimates = {}, [estimate_pixels(m, p) for m, p in parts]
@@ -142,6 +146,11 @@ def coverage(
     inside : dict of str to `~numpy.ndarray` of bool
         By property, one value a pixel.
 
+    Warns
+    -----
+    DataWarning
+        If the model was trained or calibrated on some of the galaxies, or on others of their group.
+
     Examples
     --------
     >>> from euclid_resolved import LinearRegression, calibrate, train
@@ -154,12 +163,15 @@ def coverage(
     0.7 of the pixels
     """
     pixels = pixels_of(galaxies, model)
+    known = ((name, output.interval) for name, output in model.outputs.items())
+    intervals = {name: interval for name, interval in known if interval is not None}
+    if len(intervals) < len(model.outputs):
+        raise InputError("the model has no intervals: calibrate() it on galaxies held out")
+    warn_of_seen(model, pixels, ("", "calibration_"))
     light, noise = _clip_band(model, pixels)
     inside, estimates = {}, estimate_pixels(model, pixels)
-    for name, output in model.outputs.items():
-        if output.interval is None:
-            raise InputError("the model has no intervals: calibrate() it on galaxies held out")
-        low, high = output.interval.offsets(light, noise, level)
+    for name, interval in intervals.items():
+        low, high = interval.offsets(light, noise, level)
         difference = to_dex(pixels.truth[name]) - estimates[name]
         inside[name] = (difference >= low) & (difference <= high)
     return inside
@@ -182,7 +194,7 @@ def shared_variance(model: Model, galaxies: Sequence[Galaxy] | Pixels) -> dict[s
     ----------
     model : `~euclid_resolved.Model`
     galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
-        That the model was not trained on; viewing directions of one count as one. Few galaxies give a rough
+        That the model was not trained on; those of one group count as one. Few galaxies give a rough
         fraction, however many pixels they have.
 
     Returns
@@ -208,7 +220,7 @@ def shared_variance(model: Model, galaxies: Sequence[Galaxy] | Pixels) -> dict[s
     """
     pixels = pixels_of(galaxies, model)
     _check_unseen(model, pixels, "measure it on others")
-    groups = np.unique(np.repeat(group_numbers(pixels.names), pixels.counts), return_inverse=True)[1]
+    groups = np.unique(np.repeat(group_numbers(pixels.groups), pixels.counts), return_inverse=True)[1]
     n_galaxies = groups.max(initial=-1) + 1
     if n_galaxies < FEWEST_GALAXIES:
         raise InputError(f"at least {FEWEST_GALAXIES} galaxies are needed, got {n_galaxies} with pixels")
@@ -218,7 +230,8 @@ def shared_variance(model: Model, galaxies: Sequence[Galaxy] | Pixels) -> dict[s
 
 
 def _check_unseen(model, pixels, advice):
-    seen = {group_name(name) for name in model.training.get("galaxies", ())}
-    seen &= {group_name(name) for name in pixels.names}
+    seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas)
     if seen:
         raise InputError(f"the model was trained on {', '.join(sorted(seen)[:3])}: {advice}")
+    names, groups = record_of(model)
+    warn_of_views([*names, *pixels.names], [*groups, *pixels.groups], stacklevel=3)

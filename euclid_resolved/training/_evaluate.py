@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._metrics import metrics
 
@@ -74,7 +75,8 @@ def evaluate(
     ----------
     model : `~euclid_resolved.Model`
     galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
-        Galaxies the model has not seen, if the figures are to mean anything.
+        Galaxies the model has not seen, if the figures are to mean anything. Of pixels that were kept down to
+        a lower clip, or to none, those above the model's count.
     per_galaxy : bool, optional
         A row for every galaxy and property instead of one a property.
     progress : bool, optional
@@ -84,8 +86,19 @@ def evaluate(
     -------
     table : `~astropy.table.QTable`
         One row a property: ``r2``, ``rmse``, ``nmad``, ``bias`` (dex), ``outlier_fraction``,
-        ``pearson``, ``n_pixels``, ``n_galaxies``; the fraction of pixels that were kept is in
-        ``meta["kept"]``.
+        ``pearson``, ``n_pixels``, ``n_galaxies`` (groups: views of one count as one). The fraction of pixels
+        that were kept is in ``meta["kept"]``, the galaxies that the model was trained on, from whatever side,
+        in ``meta["seen_in_training"]``.
+
+    Raises
+    ------
+    InputError
+        If a band or the truth is missing, no pixel is left, or pixels above the model's clip are not there.
+
+    Warns
+    -----
+    DataWarning
+        If the model was trained on some of the galaxies, or on what looks like other views of them.
 
     Examples
     --------
@@ -103,9 +116,13 @@ def evaluate(
     import astropy.units as u
     from astropy.table import QTable
 
+    from euclid_resolved.training._groups import warn_of_seen
     from euclid_resolved.training._sample import pixels_of
 
     pixels = pixels_of(galaxies, model, progress=progress)
+    if not len(pixels):
+        raise InputError(f"no pixel of {len(pixels.names)} galaxies is above the model's clip")
+    seen = warn_of_seen(model, pixels)
     rows = []
     for name, estimate in estimate_pixels(model, pixels).items():
         truth = to_dex(pixels.truth[name])
@@ -117,7 +134,7 @@ def evaluate(
                     {"property": name, "galaxy": galaxy, **metrics(truth[own], estimate[own]), **counts}
                 )
         else:
-            counts = {"n_pixels": len(truth), "n_galaxies": len(pixels.names)}
+            counts = {"n_pixels": len(truth), "n_galaxies": len(set(pixels.groups))}
             rows.append({"property": name, **metrics(truth, estimate), **counts})
     table = QTable(rows=rows)
     for name in ("rmse", "nmad", "bias"):
@@ -125,6 +142,7 @@ def evaluate(
     for name in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
         table[name].info.format = ".3f"
     table.meta["kept"] = pixels.kept
+    table.meta["seen_in_training"] = list(seen)
     return table
 
 

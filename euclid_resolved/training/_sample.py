@@ -18,7 +18,9 @@ from euclid_resolved.images._grid import HasCard
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
-from euclid_resolved.models._columns import Columns
+from euclid_resolved.models._columns import Columns, as_columns
+from euclid_resolved.training._clipped import above_clip
+from euclid_resolved.training._groups import check_groups
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
@@ -45,8 +47,8 @@ class Pixels(HasCard):
     Attributes
     ----------
     brightness : mapping of str to `~numpy.ndarray`
-        Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays is taken as well, here and
-        below.
+        Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays, quantities or columns, or
+        a table, is taken as well, here and below: in their units, NaN where masked.
     truth : mapping of str to `~numpy.ndarray`
         The properties in their linear units, float32, shape (n,), finite and positive.
     counts : tuple of int
@@ -70,6 +72,8 @@ class Pixels(HasCard):
         Whether each galaxy forms stars, None where that is not known; empty where it never is.
     atlas : str
         The ``fingerprint`` of the atlas, where it is known.
+    groups : tuple of str
+        Which object each of `names` shows (`~euclid_resolved.Galaxy`); what the names say without it.
 
     Examples
     --------
@@ -94,11 +98,13 @@ class Pixels(HasCard):
     noise: Columns = field(default_factory=lambda: Columns({}))
     star_forming: tuple[bool | None, ...] = ()
     atlas: str = ""
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", tuple(int(n) for n in self.counts))
-        for name in ("brightness", "truth", "noise"):
-            object.__setattr__(self, name, Columns(getattr(self, name)))
+        object.__setattr__(self, "groups", check_groups(self.names, self.groups))
+        for name, unit_of in (("brightness", None), ("truth", _unit_of), ("noise", None)):
+            object.__setattr__(self, name, as_columns(getattr(self, name), name, unit_of))
 
     def __len__(self) -> int:
         return sum(self.counts)
@@ -123,13 +129,15 @@ class Pixels(HasCard):
         """The galaxies without images and maps, for `~euclid_resolved.split`."""
         kinds = self.star_forming or (None,) * len(self.names)
         return [
-            Galaxy(n, _not_kept, _not_kept, star_forming=k) for n, k in zip(self.names, kinds, strict=True)
+            Galaxy(name, _not_kept, _not_kept, star_forming=kind, group=group)
+            for name, kind, group in zip(self.names, kinds, self.groups, strict=True)
         ]
 
     @cached_property
     def digest(self) -> str:
         """A SHA-256 over the values and names, as hexadecimal text."""
-        sha = hashlib.sha256(repr((self.names, self.clip, self.clip_band)).encode())
+        said = () if self.groups == check_groups(self.names, ()) else (self.groups,)
+        sha = hashlib.sha256(repr((self.names, self.clip, self.clip_band, *said)).encode())
         _hash(sha, self.brightness)
         _hash(sha, self.truth)
         sha.update(b"galaxy")
@@ -167,6 +175,7 @@ class Pixels(HasCard):
             noise=self.noise.rows(runs),
             counts=counts,
             names=tuple(self.names[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen),
             star_forming=tuple(self.star_forming[i] for i in chosen) if self.star_forming else (),
             seen=round(self.seen * len(chosen) / len(self.names)),
             without_truth=round(self.without_truth * share),
@@ -178,6 +187,10 @@ def _hash(sha, columns):
         sha.update(name.encode())
         for _, piece in columns.select((name,)).pieces():
             sha.update(np.ascontiguousarray(piece[name]))
+
+
+def _unit_of(name):
+    return get_property(name).unit
 
 
 def _not_kept():
@@ -236,6 +249,7 @@ def extract(
     from tqdm import tqdm
 
     galaxies, bands = check_galaxies(galaxies), check_names(bands, "bands")
+    check_groups([one.name for one in galaxies], [one.group for one in galaxies])
     properties = [get_property(name).name for name in check_names(properties, "properties")]
     if not galaxies:
         raise InputError("no galaxies were given")
@@ -255,6 +269,7 @@ def extract(
         without_truth=sum(part.without_truth for part in parts),
         source=source,
         star_forming=tuple(one.star_forming for one in galaxies),
+        groups=tuple(one.group for one in galaxies),
     )
     check_pixels(pixels)
     return pixels
@@ -267,7 +282,7 @@ def pixels_of(
     *,
     progress: bool = False,
 ) -> Pixels:
-    """The pixels of galaxies that a model could judge, with their truth.
+    """The pixels of galaxies that a model could judge, with their truth: those above its clip.
 
     Parameters
     ----------
@@ -286,7 +301,7 @@ def pixels_of(
     Raises
     ------
     InputError
-        If pixels are given that lack a band or the truth.
+        If pixels are given that lack a band or the truth, or were clipped where the model was not.
 
     Examples
     --------
@@ -311,7 +326,7 @@ def pixels_of(
     lacking += [name for name in properties if name not in galaxies.truth]
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}")
-    return galaxies
+    return above_clip(galaxies, model.clip, model.clip_band)
 
 
 def _joined(names, parts):

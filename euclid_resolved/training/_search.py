@@ -14,8 +14,9 @@ from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._output import checked_predict
 from euclid_resolved.training._evaluate import finish
-from euclid_resolved.training._splits import group_numbers
+from euclid_resolved.training._groups import group_numbers, warn_of_views
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -38,8 +39,12 @@ def search(
     fraction: float = 0.2,
     k: int = 5,
     seed: int = 1,
+    validation_fraction: float = 0.2,
 ) -> QTable:
     """Search settings of an estimator on a fraction of the training pixels (the paper's Sect. 3.1).
+
+    Every fit goes as one of `~euclid_resolved.train` would: to the galaxies of the other folds alone, with
+    their range as scale, and with some of their pixels set aside for estimators that stop early.
 
     Parameters
     ----------
@@ -58,19 +63,27 @@ def search(
     fraction : float, optional
         The fraction of pixels used, drawn at random.
     k : int, optional
-        Folds; whole galaxies, with all their projections, are held out.
+        Folds; whole groups of galaxies (`~euclid_resolved.Galaxy`) are held out.
     seed : int, optional
+        Of the pixels used and of those set aside.
+    validation_fraction : float, optional
+        As for `~euclid_resolved.train`.
 
     Returns
     -------
     table : `~astropy.table.QTable`
-        A row for each combination, best first: the settings, ``r2`` and ``r2_scatter`` over the folds,
-        ``seconds`` for one fit.
+        A row for each combination, best first: the settings, ``r2`` and ``r2_scatter`` over the folds, in
+        dex, ``seconds`` for one fit.
 
     Raises
     ------
     InputError
-        If a setting is unknown, a value is refused, or there are fewer galaxies than folds.
+        If a setting is unknown, a value is refused, or there are fewer groups of galaxies than folds.
+
+    Warns
+    -----
+    DataWarning
+        If names look like views of one object, but are not of one group.
 
     Examples
     --------
@@ -83,8 +96,8 @@ def search(
     >>> print(table["alpha", "r2"])
      alpha     r2
     -------- ------
-      0.0010 0.9878
-    100.0000 0.6413
+      0.0010 0.9879
+    100.0000 0.5942
     """
     from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid, ParameterSampler
 
@@ -94,6 +107,8 @@ def search(
     if unknown or not settings:
         what = ", ".join(unknown) or "given"
         raise InputError(f"no setting {what}; {type(estimator).__name__} has {', '.join(known) or 'none'}")
+    if not 0 <= validation_fraction < 1:
+        raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
     if not 0 < fraction <= 1:
         raise InputError(f"fraction must lie in (0, 1], got {fraction}")
     if kind == "grid":
@@ -102,7 +117,8 @@ def search(
         candidates = list(ParameterSampler(settings, n_iter, random_state=seed))
     else:
         raise InputError(f"kind is 'grid' or 'random', got {kind!r}")
-    number = group_numbers(pixels.names)[pixels.galaxy]
+    warn_of_views(pixels.names, pixels.groups)
+    number = group_numbers(pixels.groups)[pixels.galaxy]
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(pixels))[: max(int(fraction * len(pixels)), 1)])
     number = number[rows]
@@ -111,22 +127,19 @@ def search(
         raise InputError(f"k must lie between 2 and the number of galaxies ({n_galaxies}), got {k}")
     table = make_features({b: v[rows] for b, v in pixels.brightness.items()}, features, columns=columns)
     y = to_dex(pixels.truth[get_property(property).name][rows])
-    scales = Scale.of(table.values, table.columns), Scale.of(y)
-    X, y = scales[0].apply(table.values), scales[1].apply(y)
     for values in candidates:  # refuse a wrong value now, not in the middle of the search
         try:
             replace(estimator, **values)
         except (TypeError, ValueError) as error:
             raise InputError(f"{values}: {error}") from error
-    context = (table.columns, *scales)
     found = GridSearchCV(
-        _adapter(estimator, context),
+        _adapter(estimator, table.columns, get_property(property).name, validation_fraction, seed),
         {"settings": candidates},
         cv=GroupKFold(k),
         scoring="r2",
         refit=False,
         error_score="raise",
-    ).fit(X, y, groups=number)
+    ).fit(table.values, y, groups=number)
     scores = found.cv_results_
     results = []
     for i in np.argsort(-scores["mean_test_score"], kind="stable"):
@@ -146,7 +159,7 @@ def _plain(value):
     return value if isinstance(value, int | float | str) else str(value)
 
 
-def _adapter(estimator, context):
+def _adapter(estimator, columns, name, validation_fraction, seed):
     """One of our estimators as scikit-learn wants one; its only parameter is the dict of settings."""
     from sklearn.base import BaseEstimator, RegressorMixin
 
@@ -155,12 +168,19 @@ def _adapter(estimator, context):
             self.settings = settings
 
         def fit(self, X, y):
+            # As a training set of these pixels alone is made: nothing of the fold that is left out comes in.
+            order, n_held = np.random.default_rng(seed).permutation(len(X)), int(validation_fraction * len(X))
+            X, y = X[order], y[order]
+            self.scales_ = Scale.of(X[n_held:], columns), Scale.of(y[n_held:], (name,))
+            X, y = (scale.apply(values) for scale, values in zip(self.scales_, (X, y), strict=True))
             self.fitted_ = replace(estimator, **(self.settings or {}))
-            self.fitted_.prepare(*context)
-            self.fitted_.fit(X, y)
+            self.fitted_.prepare(columns, *self.scales_)
+            validation = (X[:n_held], y[:n_held]) if n_held else None
+            self.fitted_.fit(X[n_held:], y[n_held:], validation=validation)
             return self
 
         def predict(self, X):
-            return self.fitted_.predict(X)
+            features, target = self.scales_
+            return target.invert(checked_predict(self.fitted_, features.apply(X), name))
 
     return Adapter()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.maps._galaxy import check_galaxies
+from euclid_resolved.maps._galaxy import check_galaxies, group_name
+from euclid_resolved.training._groups import check_groups, warn_of_views
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
@@ -20,49 +20,6 @@ __all__ = ["folds", "split"]
 _Named = TypeVar("_Named", bound="Galaxy | str")
 
 
-def group_name(name: str | Galaxy) -> str:
-    """The galaxy behind a name: ``TNG000008`` for all its projections ``TNG000008_O1`` to ``TNG000008_O5``.
-
-    Parameters
-    ----------
-    name : str or `~euclid_resolved.Galaxy`
-
-    Returns
-    -------
-    group : str
-
-    Examples
-    --------
-    >>> from euclid_resolved.training._splits import group_name
-    >>> group_name("TNG000008_O3")
-    'TNG000008'
-    """
-    return re.sub(r"(?<=\d)_O[1-5]$", "", str(getattr(name, "name", name)))
-
-
-def group_numbers(names: Iterable[str | Galaxy]) -> np.ndarray:
-    """Which galaxy each name stands for, as numbers.
-
-    Parameters
-    ----------
-    names : sequence of str or `~euclid_resolved.Galaxy`
-
-    Returns
-    -------
-    groups : `~numpy.ndarray`
-        int32, one number a name: the same for all projections of one galaxy, because estimates from a fit to
-        another projection would be none for a galaxy that was not seen.
-
-    Examples
-    --------
-    >>> from euclid_resolved.training._splits import group_numbers
-    >>> group_numbers(["TNG000001_O1", "TNG000001_O2", "TNG000002_O1"])
-    array([0, 0, 1], dtype=int32)
-    """
-    groups = [group_name(name) for name in names]
-    return np.unique(groups, return_inverse=True)[1].astype(np.int32)
-
-
 def split(
     galaxies: Sequence[Galaxy], fraction: float = 0.1, seed: int = 1
 ) -> tuple[list[Galaxy], list[Galaxy]]:
@@ -71,11 +28,11 @@ def split(
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy`
-        Projections of one galaxy, ``TNG000008_O1`` to ``TNG000008_O5``, stay together.
+        Those of one group, views of one object, stay together: see `~euclid_resolved.Galaxy`.
     fraction : float, optional
         The fraction of galaxies in the test set; each set gets at least one.
     seed : int, optional
-        The split depends on the seed and the galaxies' names, not on their order.
+        The split depends on the seed, the galaxies' names and groups, not on their order.
 
     Returns
     -------
@@ -86,7 +43,12 @@ def split(
     Raises
     ------
     InputError
-        If there are fewer than two galaxies, two share a name, or the fraction is not between 0 and 1.
+        If there are fewer than two groups, two galaxies share a name, or the fraction is not between 0 and 1.
+
+    Warns
+    -----
+    DataWarning
+        If names look like views of one object, but are not of one group.
 
     Examples
     --------
@@ -126,7 +88,7 @@ def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[
     Parameters
     ----------
     galaxies : sequence of `~euclid_resolved.Galaxy` or of their names
-        Projections of one galaxy, ``TNG000008_O1`` to ``TNG000008_O5``, stay together.
+        Those of one group stay together: see `~euclid_resolved.Galaxy`.
     k : int, optional
     seed : int, optional
 
@@ -161,9 +123,12 @@ def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[
 
 
 def _shuffled_groups(galaxies: Iterable[str | Galaxy], seed: int) -> list[str]:
-    names = sorted(str(getattr(g, "name", g)) for g in galaxies)
+    own = sorted((str(getattr(galaxy, "name", galaxy)), group_name(galaxy)) for galaxy in galaxies)
+    names, groups = [name for name, _ in own], [group for _, group in own]
+    check_groups(names, groups)
     twice = {a for a, b in zip(names[:-1], names[1:], strict=True) if a == b} if names else ()
     if twice:
         raise InputError(f"two galaxies share the name {', '.join(sorted(twice))}")
-    groups = list(dict.fromkeys(group_name(name) for name in names))
+    warn_of_views(names, groups, stacklevel=3)
+    groups = list(dict.fromkeys(groups))
     return [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]

@@ -24,8 +24,9 @@ from euclid_resolved.models._model import Model
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._fitting import fit_properties
+from euclid_resolved.training._groups import group_numbers
 from euclid_resolved.training._sample import Pixels, extract
-from euclid_resolved.training._splits import folds, group_name, group_numbers
+from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
@@ -163,13 +164,15 @@ def train(
         clip=pixels.clip,
         clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
         feature_scale=fitted.scale,
-        domain=Domain.of(brightness, noise, group_numbers(pixels.names), pixels.counts),
+        domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
         outputs=fitted.outputs,
         golden_rows=fitted.golden_rows,
         training={
             "source": pixels.source,
             "digest": pixels.digest,
             "galaxies": list(pixels.names),
+            "groups": list(pixels.groups),
+            **({"atlas": pixels.atlas} if pixels.atlas else {}),
             "n_pixels": len(pixels) - fitted.n_held,
             "n_validation_pixels": fitted.n_held,
             "fraction_of_pixels_kept": pixels.kept,
@@ -197,7 +200,7 @@ def train(
 def _cross_calibrate(model, pixels, n_folds, fit, seed):
     """Intervals and accuracy from fits without the galaxies that they are tried on."""
     parts = []
-    for kept, left in folds(pixels.names, n_folds, seed):
+    for kept, left in folds(pixels.galaxies, n_folds, seed):
         parts.append((fit(pixels.of(kept)), pixels.of(left)))
     accuracy, estimates = {}, [estimate_pixels(part, own) for part, own in parts]
     for name in model.outputs:
@@ -211,9 +214,10 @@ def _set_aside(pixels: Pixels, fraction: float, seed: int) -> tuple[Pixels, Pixe
     """The pixels of training galaxies, and of those to calibrate on."""
     if not 0 < fraction < 1:
         raise InputError(f"the fraction of galaxies to calibrate on must lie in (0, 1), got {fraction}")
-    groups = np.unique([group_name(name) for name in pixels.names])
+    groups = np.unique(pixels.groups)
     chosen = np.random.default_rng([seed, 1]).permutation(groups)[: max(round(fraction * len(groups)), 1)]
-    aside = [name for name in pixels.names if group_name(name) in set(chosen)]
+    of_group = zip(pixels.names, pixels.groups, strict=True)
+    aside = [name for name, group in of_group if group in set(chosen)]
     return pixels.of(set(pixels.names) - set(aside)), pixels.of(aside)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
-from euclid_resolved.training._splits import group_numbers
+from euclid_resolved.training._groups import group_numbers
 
 if TYPE_CHECKING:
     from euclid_resolved.training._sample import Pixels
@@ -97,16 +98,19 @@ class TrainingSet:
         """
         y = np.empty(len(self.X), np.float32)
         for start, piece in self._pixels.truth.select((name,)).pieces():
-            values = to_dex(piece[name])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = to_dex(piece[name])
             y[self._place[start : start + len(values)]] = values
+        if not np.isfinite(y).all():
+            raise InputError(f"{name}: the truth of every pixel must be finite, positive and not masked")
         scale, held = Scale.of(y[self.n_held :], (name,)), y[: self.n_held].copy()
         _scale(y, scale)
         return y, scale, held
 
     def groups(self) -> np.ndarray:
-        """Which galaxy each pixel belongs to, all projections of one being one; in the order of `X`."""
+        """Which group each pixel belongs to; in the order of `X`."""
         groups = np.empty(len(self.X), np.int32)
-        groups[self._place] = np.repeat(group_numbers(self._pixels.names), self._pixels.counts)
+        groups[self._place] = np.repeat(group_numbers(self._pixels.groups), self._pixels.counts)
         return groups
 
 

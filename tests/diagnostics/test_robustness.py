@@ -13,9 +13,9 @@ from euclid_resolved.diagnostics import (
     sample_bias,
 )
 from euclid_resolved.diagnostics._robustness import observer_of
+from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.testing import example_galaxies
 from euclid_resolved.training import extract, retrain
-from euclid_resolved.training._splits import group_name
 
 
 def seen_from(observers, numbers, seed=1):

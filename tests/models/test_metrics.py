@@ -1,5 +1,7 @@
 """The six metrics against values worked out by hand."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from euclid_resolved import LinearRegression, evaluate, train
 from euclid_resolved.errors import InputError
+from euclid_resolved.io import write_sample
 from euclid_resolved.models import bias, metrics, nmad, outlier_fraction, pearson, r2, rmse
 from euclid_resolved.models._metrics import METRICS
 from euclid_resolved.training import extract
@@ -76,10 +79,22 @@ def test_a_shift_of_both_changes_nothing_and_order_does_not_matter(pair):
     assert whole["rmse"] >= abs(whole["bias"]) and abs(whole["pearson"]) <= 1 + 1e-12
 
 
+def test_logarithms_know_that_they_are_some():
+    dressed = [u.Quantity(TRUTH, u.dex), u.Dex(TRUTH, u.dex(u.Gyr)), np.ma.array(TRUTH), tuple(TRUTH)]
+    for truth in dressed:
+        assert rmse(truth, GUESS) == pytest.approx(np.sqrt(0.18 / 4))
+    assert np.isnan(rmse(np.ma.array(TRUTH, mask=[0, 0, 1, 0]), GUESS))
+    for wrong in (TRUTH * u.Gyr, TRUTH * u.mag, u.Quantity(TRUTH)):
+        with pytest.raises(InputError, match="truth must be log10 of the property .dex., not values in"):
+            r2(wrong, GUESS)
+    with pytest.raises(InputError, match="prediction: real numbers are needed, got dtype complex128"):
+        r2(TRUTH, np.array(GUESS) + 0j)
+
+
 @pytest.fixture(scope="module")
 def unlike():
     """Galaxies, and a model of one column that misses most of what there is to know of them."""
-    return galaxies(4), train(galaxies(3), NAMES, LinearRegression(), columns=("HE",))
+    return galaxies(4), train(galaxies(7)[4:], NAMES, LinearRegression(), columns=("HE",))
 
 
 def test_evaluate_gives_a_row_a_property_in_dex(unlike):
@@ -112,7 +127,37 @@ def test_evaluate_takes_pixels_that_are_gathered_already(unlike):
 
 
 def test_evaluate_uses_the_clip_of_the_model():
-    model = train(galaxies(3), NAMES[0], LinearRegression(), clip=1.0)
+    model = train(galaxies(5)[2:], NAMES[0], LinearRegression(), clip=1.0)
     bright = sum((one.image.brightness("HE") > 1).sum() for one in galaxies(2))
     table = evaluate(model, galaxies(2))
     assert table["n_pixels"][0] == bright and table.meta["kept"] == pytest.approx(bright / (2 * 168))
+
+
+@pytest.mark.parametrize("clip", [None, 0.3])
+def test_pixels_below_the_clip_of_the_model_do_not_count(clip, tmp_path):
+    model = train(galaxies(5)[2:], NAMES[0], LinearRegression(), columns=("IE",), clip=1.0)
+    expected, some = evaluate(model, galaxies(2)), galaxies(2)
+    for pixels in (extract(some, NAMES, clip=clip), write_sample(tmp_path / "s", some, NAMES, clip=clip)):
+        table = evaluate(model, pixels)
+        assert all((table[name] == expected[name]).all() for name in table.colnames)
+        assert table.meta["kept"] == expected.meta["kept"]
+        rows = evaluate(model, pixels, per_galaxy=True)
+        assert sum(rows["n_pixels"]) == expected["n_pixels"][0]
+        assert pixels.clip == clip and len(pixels.brightness["HE"]) == len(pixels)  # not changed
+
+
+def test_pixels_that_lack_some_above_the_clip_of_the_model_are_refused():
+    some, models = galaxies(2), {}
+    for clip, band in ((1.0, "HE"), (None, "HE")):
+        models[clip] = train(
+            extract(galaxies(5)[2:], NAMES[:1], clip=clip, band=band), NAMES[0], LinearRegression()
+        )
+    for clip, band, model in ((2.0, "HE", 1.0), (1.0, "IE", 1.0), (1.0, "HE", None)):
+        with pytest.raises(InputError, match=f"keeps pixels brighter than {clip} MJy/sr in {band}, not"):
+            evaluate(models[model], extract(some, NAMES, clip=clip, band=band))
+    with pytest.raises(InputError, match="no pixel of 2 galaxies is above the model's clip"):
+        pixels = extract(some, NAMES, clip=None)
+        faint = replace(
+            pixels, brightness={band: v * np.float32(0.01) for band, v in pixels.brightness.items()}
+        )
+        evaluate(models[1.0], faint)

@@ -290,6 +290,21 @@ def test_a_worker_without_the_plugin_is_named(images, out, sample, cluster, tmp_
         plugins.unregister(register_estimators)
 
 
+@pytest.mark.parametrize(
+    "name, wrong, message",
+    [
+        ("PACKAGE", "no_such_package", r"the worker tcp://.* has no no_such_package: install"),
+        ("__version__", "99.0", r"has euclid_resolved .*, this process 99\.0"),
+    ],
+)
+def test_a_worker_with_another_package_is_named(
+    model, images, out, cluster, monkeypatch, name, wrong, message
+):
+    monkeypatch.setattr(_cluster, name, wrong)
+    with pytest.raises(InputError, match=message):
+        predict_many(model, images, out, scheduler=cluster)
+
+
 def test_each_image_is_a_line_where_there_is_no_terminal(model, images, out, capsys):
     predict_many(model, images[:2], out)
     lines = capsys.readouterr().err.splitlines()

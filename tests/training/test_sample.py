@@ -7,10 +7,10 @@ from hypothesis import given, strategies as st
 
 from euclid_resolved import EUCLID_BANDS, Galaxy, Quality, SpatialMap, folds, split
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.models import DEFAULT_CLIP
 from euclid_resolved.models._clip import clip_band, judge
 from euclid_resolved.training import extract
-from euclid_resolved.training._splits import group_name
 
 DENSITY = ("stellar_mass_density",)
 

@@ -67,3 +67,51 @@ def test_bad_requests(pixels):
         search(pixels, forest, {"max_depth": [2]}, kind="bayes")
     with pytest.raises(InputError, match="fraction"):
         search(pixels, forest, {"max_depth": [2]}, fraction=0)
+
+
+def test_a_fit_has_scales_and_validation_of_its_own_folds(pixels):
+    from euclid_resolved.estimators import Ridge
+    from euclid_resolved.training import search
+
+    class Watched(Ridge):
+        heard = []
+
+        def fit(self, X, y, validation=None):
+            self.heard.append((X.copy(), y.copy(), validation))
+            return super().fit(X, y, validation=validation)
+
+    search(pixels, Watched(), {"alpha": [0.1]}, fraction=1.0, k=3)
+    n = len(pixels) * 2 // 3
+    for X, y, (X_held, y_held) in Watched.heard:
+        assert len(X) == n - n // 5 and len(X_held) == len(y_held) == n // 5
+        # The range of what is learned from, and of nothing else.
+        np.testing.assert_allclose([X.min(axis=0), X.max(axis=0)], [[0] * 4, [1] * 4], atol=1e-6)
+        assert y.min() == 0 and y.max() == pytest.approx(1)
+    Watched.heard.clear()
+    search(pixels, Watched(), {"alpha": [0.1]}, k=3, validation_fraction=0)
+    assert len(Watched.heard) == 3 and all(validation is None for _, _, validation in Watched.heard)
+    with pytest.raises(InputError, match=r"validation_fraction must lie in \[0, 1\), got 1"):
+        search(pixels, Ridge(), {"alpha": [0.1]}, validation_fraction=1)
+
+
+def test_early_stopping_stops_in_a_search_as_in_training():
+    xgboost = pytest.importorskip("euclid_resolved_xgboost")
+    from euclid_resolved import train
+    from euclid_resolved.training import search
+
+    class Counted(xgboost.XGBoost):
+        grown = []
+
+        def fit(self, X, y, validation=None):
+            super().fit(X, y, validation=validation)
+            self.grown.append(len(self.state()["first"]))
+            return self
+
+    some = example_galaxies(8)
+    boosted = Counted(n_trees=300, learning_rate=0.5, n_jobs=1)
+    train(some, estimator=boosted)
+    pixels, settings = extract(some, ("stellar_mass_density",)), {"n_trees": [300]}
+    search(pixels, boosted, settings, fraction=1.0, k=2)
+    assert len(Counted.grown) == 3 and max(Counted.grown) < 300
+    search(pixels, boosted, settings, fraction=1.0, k=2, validation_fraction=0)
+    assert min(Counted.grown[3:]) >= 300

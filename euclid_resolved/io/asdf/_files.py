@@ -7,10 +7,14 @@ file: whoever edits a file can also compute new sums. What keeps a hostile file 
 nothing but numbers and text.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
@@ -22,6 +26,9 @@ from euclid_resolved.io.asdf import _extension as extension
 from euclid_resolved.io.asdf._scan import TAG_BASE, look_through
 from euclid_resolved.maps._spatial_map import SpatialMap
 
+if TYPE_CHECKING:
+    from euclid_resolved.models._model import Model
+
 MAX_BYTES = 4 * 2**30
 """The most that the arrays of a file may need in memory, unless the caller says otherwise."""
 
@@ -30,7 +37,9 @@ _MODEL_MARK = f"{TAG_BASE}model-".encode()
 _HISTORY = {"asdf_library", "history"}
 
 
-def read_asdf(path, *, max_bytes=MAX_BYTES):
+def read_asdf(
+    path: str | Path, *, max_bytes: int = MAX_BYTES
+) -> Model | MultiBandImage | SpatialMap | dict[str, SpatialMap]:
     """Read the model, image, map or maps of an ASDF file.
 
     Parameters
@@ -62,7 +71,7 @@ or dict of str to `~euclid_resolved.SpatialMap`
     return _read(Path(path), max_bytes, ImageFileError)
 
 
-def read_model(path, *, max_bytes=MAX_BYTES):
+def read_model(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Model:
     """Read a model from an ASDF file, and nothing else.
 
     Parameters
@@ -96,7 +105,12 @@ def read_model(path, *, max_bytes=MAX_BYTES):
     return content
 
 
-def write_asdf(path, obj, *, overwrite=False):
+def write_asdf(
+    path: str | Path,
+    obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a model, an image, a map or several maps as ASDF; see `euclid_resolved.write`.
 
     Parameters
@@ -142,7 +156,7 @@ def _kind(obj):
 
 
 @contextlib.contextmanager
-def strict_config():
+def strict_config() -> Iterator[asdf.config.AsdfConfig]:
     """A context in which asdf knows this package's tags, believes nothing and leaves arrays uncompressed."""
     # Here asdf loads the entry points of all packages, once; in the context it would be every time.
     outside = asdf.get_config()

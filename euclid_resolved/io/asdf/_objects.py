@@ -1,5 +1,10 @@
 """Images and maps as plain trees, the content of their ASDF nodes, and back."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from astropy import nddata
 from astropy.io import fits
@@ -18,7 +23,7 @@ _UNCERTAINTIES = {
 }
 
 
-def map_to_tree(obj):
+def map_to_tree(obj: SpatialMap) -> dict[str, Any]:
     """The tree of a `~euclid_resolved.SpatialMap`."""
     if obj.data.ndim != 2:
         raise InputError(f"{obj.label}: only maps of two dimensions are written, got shape {obj.data.shape}")
@@ -30,25 +35,25 @@ def map_to_tree(obj):
     return tree
 
 
-def tree_to_map(tree):
+def tree_to_map(tree: Mapping[str, Any]) -> SpatialMap:
     """The map of a tree."""
     return SpatialMap(quality=tree["quality"], planes=tree.get("planes"), **_nddata_keywords(tree))
 
 
-def maps_to_tree(obj):
+def maps_to_tree(obj: Mapping[str, SpatialMap]) -> dict[str, Any]:
     """The tree of a dict of maps; a list, for a mapping loses its order."""
     return {
         "maps": [{"name": trees.plain(name, "name of a map"), **map_to_tree(m)} for name, m in obj.items()]
     }
 
 
-def tree_to_maps(tree):
+def tree_to_maps(tree: Mapping[str, Any]) -> dict[str, SpatialMap]:
     """The dict of maps of a tree."""
     names = _names(tree["maps"])
     return dict(zip(names, map(tree_to_map, tree["maps"]), strict=True))
 
 
-def image_to_tree(obj):
+def image_to_tree(obj: MultiBandImage) -> dict[str, Any]:
     """The tree of a `~euclid_resolved.MultiBandImage`; the bands are a list, as above."""
     bands = [
         {"name": trees.plain(name, "band"), **_nddata_to_tree(band, f"band {name}")}
@@ -57,7 +62,7 @@ def image_to_tree(obj):
     return {"name": trees.plain(obj.name, "name"), "meta": trees.plain(obj.meta, "meta"), "bands": bands}
 
 
-def tree_to_image(tree):
+def tree_to_image(tree: Mapping[str, Any]) -> MultiBandImage:
     """The image of a tree."""
     names = _names(tree["bands"])
     bands = [nddata.NDData(**_nddata_keywords(band)) for band in tree["bands"]]

@@ -1,7 +1,10 @@
 """Look through an ASDF file that nobody vouches for, before anything is built from it."""
 
+from __future__ import annotations
+
 import re
 import struct
+from typing import BinaryIO
 
 import yaml
 
@@ -36,7 +39,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Refused(InputError):
     """Why a file is not opened, and what can be done about it."""
 
-    def __init__(self, what, hint=""):
+    def __init__(self, what: str, hint: str = "") -> None:
         self.what, self.hint = what, hint
         super().__init__(what)
 
@@ -45,7 +48,7 @@ class _Quoted(str):
     """Text in quotation marks: never a number, whatever it looks like."""
 
 
-def look_through(file, max_bytes):
+def look_through(file: BinaryIO, max_bytes: int) -> set[str]:
     """Check the text and the block headers of an ASDF file; nothing is built, no array is read.
 
     Parameters

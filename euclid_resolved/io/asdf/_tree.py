@@ -1,13 +1,19 @@
 """Plain trees: what may go into a file, and the sums that tell whether it came back whole."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MAX_DEPTH = 30
 """How deep mappings and lists may be nested in what is written."""
@@ -18,7 +24,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def plain(value, where, depth=MAX_DEPTH):
+def plain(value: Any, where: str, depth: int = MAX_DEPTH) -> Any:
     """A copy of a tree that holds only what a file can keep.
 
     Parameters
@@ -83,7 +89,7 @@ def _scalar(value, where):
     )
 
 
-def array(value, where):
+def array(value: ArrayLike, where: str) -> np.ndarray:
     """An array as it is stored: little-endian, contiguous and its own owner."""
     if isinstance(value, np.ma.MaskedArray) or hasattr(value, "mask"):
         raise InputError(f"{where}: a masked array cannot be written to a file; give data and mask apart")
@@ -96,7 +102,7 @@ def array(value, where):
     return (stored if stored.base is None else stored.copy()).view()
 
 
-def unit_text(unit, where):
+def unit_text(unit: u.UnitBase, where: str) -> str:
     """A unit as text, checked to come back as the same unit."""
     text = unit.to_string()
     try:
@@ -109,7 +115,7 @@ def unit_text(unit, where):
     )
 
 
-def unwrap(value):
+def unwrap(value: Any) -> Any:
     """A tree from an ASDF file, with builtin containers and NumPy arrays."""
     if isinstance(value, Mapping):
         return {key: unwrap(v) for key, v in value.items()}
@@ -122,7 +128,7 @@ def unwrap(value):
     return value
 
 
-def restore(value):
+def restore(value: Any) -> Any:
     """The tree that was given to `plain`, with every Quantity made again."""
     if isinstance(value, dict):
         if set(value) == {"quantity", "unit"}:
@@ -131,7 +137,7 @@ def restore(value):
     return [restore(v) for v in value] if isinstance(value, list) else value
 
 
-def checksums(tree):
+def checksums(tree: Mapping[str, Any]) -> dict[str, Any]:
     """SHA-256 of every array in a plain tree, and of all the rest with the arrays' types and shapes.
 
     They tell whether a file is what was written, not who wrote it.
@@ -171,7 +177,7 @@ def _escape(key):
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def verify(tree, sums):
+def verify(tree: Mapping[str, Any], sums: Mapping[str, Any]) -> None:
     """Raise InputError unless the sums of a tree are those stored with it."""
     found = checksums(tree)
     stored = sums["arrays"]

@@ -1,7 +1,12 @@
 """What one unit of the pixel values of a file means: a zero point, a unit, or neither."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +14,9 @@ import numpy as np
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.io._fits_read import first_card, header_unit
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 AB_ZERO = 3631 * u.Jy
 ZERO_POINTS = ("MAGZERO", "MAGZP", "ZP_STACK", "ZPAB")
@@ -27,7 +35,7 @@ PER_PIXEL = (u.Jy, u.Jy / u.pix)
 POWERS = {"RMS": 1.0, "VAR": 0.5, "IVAR": -0.5, "WHT": -0.5}
 
 
-def check_zero_point(value):
+def check_zero_point(value: Any) -> float:
     """A zero point as a float, or an `InputError` if it can be none."""
     try:
         value = float(value)
@@ -38,7 +46,7 @@ def check_zero_point(value):
     return value
 
 
-def need_zero_point(band):
+def need_zero_point(band: str) -> str:
     """What to do about a zero point that is missing or in doubt."""
     return (
         f"give zero_point={{{band!r}: ...}} or --zero-point {band}=..., the AB magnitude of one unit of the "
@@ -67,11 +75,17 @@ class Calibration:
     factor: float
     zero_point: float | None
     said: float | None
-    unit: object
-    area: object
+    unit: u.UnitBase | None
+    area: Callable[[], float]
 
 
-def calibrate(path, band, headers, given, area):
+def calibrate(
+    path: str | Path,
+    band: str,
+    headers: Sequence[fits.Header],
+    given: Mapping[str | None, float],
+    area: Callable[[], float],
+) -> Calibration:
     """What the pixel values of a band mean, from its headers and what the user said.
 
     Parameters
@@ -147,7 +161,7 @@ def _blank(card):
         return False
 
 
-def is_counts(unit):
+def is_counts(unit: u.UnitBase) -> bool:
     """Whether a unit is one of counts, whose meaning only a zero point tells; unknown ones may be."""
     if isinstance(unit, u.UnrecognizedUnit):
         return not NO_COUNTS.search(str(unit))
@@ -193,7 +207,7 @@ class NoiseScale:
     power: float
     factor: float
 
-    def sigma(self, values):
+    def sigma(self, values: np.ndarray) -> np.ndarray:
         """One sigma, not yet in MJy/sr: float32, NaN where it is not possible."""
         with np.errstate(all="ignore"):
             sigma = values if self.power == 1 else np.where(values > 0, values, np.nan) ** self.power
@@ -202,7 +216,9 @@ class NoiseScale:
         return sigma
 
 
-def noise_scale(path, band, kind, headers, image):
+def noise_scale(
+    path: str | Path, band: str, kind: str, headers: Sequence[fits.Header], image: Calibration
+) -> NoiseScale:
     """What the values of a noise map mean, from its own headers and else from those of the image.
 
     Parameters

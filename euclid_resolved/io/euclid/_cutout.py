@@ -1,8 +1,11 @@
 """Read Euclid images: cut-outs, folders of MER mosaics, or one file a band."""
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -16,13 +19,24 @@ from euclid_resolved.io.euclid._mer_files import newest, siblings
 from euclid_resolved.io.euclid._names import FLAG, IMAGE, NOISE, PSF, name_parts
 from euclid_resolved.io.euclid._one_file import Options, read_file
 
+if TYPE_CHECKING:
+    from astropy.nddata import NDData
+
 __all__ = ["read_euclid"]
 
 
 def read_euclid(
-    source, *, zero_point=None, bands=None, align=False, tolerance=0.1, hdu=None, name=None,
-    pixel_scale=None, flag_bits=None,
-):  # fmt: skip
+    source: str | Path | Mapping[str, str | Path] | Sequence[str],
+    *,
+    zero_point: float | Mapping[str, float] | None = None,
+    bands: Sequence[str] | None = None,
+    align: bool = False,
+    tolerance: float = 0.1,
+    hdu: int | str | None = None,
+    name: str | None = None,
+    pixel_scale: u.Quantity | None = None,
+    flag_bits: int | None = None,
+) -> MultiBandImage:
     """Read a Euclid image of one field in several bands.
 
     Counts become surface brightness: one count is 3631e-6 x 10^(-0.4 zero point) MJy, divided by the
@@ -99,7 +113,7 @@ def read_euclid(
     options = Options(_zero_points(zero_point), _check_scale(pixel_scale), _check_bits(flag_bits), hdu)
     wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
     own_name, files = _files(source, wanted)
-    planes = {}
+    planes: dict[str, NDData] = {}
     for path, its_bands, others in files:
         planes |= read_file(path, its_bands, options, others)
     _check_bands(planes, options)
@@ -173,7 +187,7 @@ def _check_bands(planes, options):
             warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def check_common(planes, zero_points):
+def check_common(planes: Mapping[str, NDData], zero_points: Mapping[str | None, float]) -> None:
     """Refuse a zero point for all bands that every file contradicts: which one was meant to be changed?"""
     common = zero_points.get(None)
     said = {band: plane.meta["zero_point"] for band, plane in planes.items() if band not in zero_points}

@@ -1,8 +1,13 @@
 """Which extension of a file is which: the image of a band, and the maps that belong to it."""
 
+from __future__ import annotations
+
 import warnings
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +16,15 @@ from euclid_resolved.io._fits_read import is_plane, list_extensions, open_fits, 
 from euclid_resolved.io.euclid._calibration import noise_scale
 from euclid_resolved.io.euclid._names import IMAGE, NOISE, companions, is_image, name_parts
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from numpy.typing import DTypeLike
 
-def choose(path, hdus, kinds=(IMAGE,)):
+    from euclid_resolved.io._fits_read import ImageExtension
+    from euclid_resolved.io.euclid._calibration import Calibration, NoiseScale
+
+
+def choose(path: str | Path, hdus: fits.HDUList, kinds: Sequence[str] = (IMAGE,)) -> ImageExtension:
     """The science image, or the map of one of some kinds, where there is no doubt which it is."""
     images = [hdu for hdu in hdus if is_plane(hdu)]
     if IMAGE in kinds:
@@ -26,7 +38,7 @@ def choose(path, hdus, kinds=(IMAGE,)):
     return found[0]
 
 
-def headers_of(hdus, image):
+def headers_of(hdus: fits.HDUList, image: ImageExtension) -> list[fits.Header]:
     """The header of an image, and those of extensions without data beside it: keywords sit in either."""
     return [image.header, *(h.header for h in hdus[:2] if h is not image and h.is_image and not h.shape)]
 
@@ -35,31 +47,39 @@ def headers_of(hdus, image):
 class Companion:
     """The map of a kind that belongs to an image, in a file that is open."""
 
-    path: object
-    hdu: object
+    path: str | Path
+    hdu: ImageExtension
     kind: str
-    headers: list
+    headers: list[fits.Header]
 
-    def read(self, shape=None, dtype=np.float32):
+    def read(self, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = np.float32) -> np.ndarray:
         """Its pixels, refused if they have another shape than the image."""
         plane = read_plane(self.path, self.hdu, dtype)
         self.check(shape or plane.shape)
         return plane
 
-    def check(self, shape):
+    def check(self, shape: Sequence[int]) -> None:
         """Refuse a map of another shape than the image."""
         own = plane_shape(self.path, self.hdu)
         if own != tuple(shape):
             what = f"the {self.kind} map has shape {own}, the image {tuple(shape)}"
             raise ImageFileError(self.path, what)
 
-    def noise_scale(self, band, calibration):
+    def noise_scale(self, band: str, calibration: Calibration) -> NoiseScale:
         """What its values mean, if it is a map of noise."""
         return noise_scale(self.path, band, self.kind, self.headers, calibration)
 
 
 @contextmanager
-def found_companion(path, hdus, image, band, kinds, others, opening=open_fits):
+def found_companion(
+    path: str | Path,
+    hdus: fits.HDUList,
+    image: ImageExtension,
+    band: str,
+    kinds: Sequence[str],
+    others: Mapping[str, str | Path],
+    opening: Callable[[str | Path], AbstractContextManager[fits.HDUList]] = open_fits,
+) -> Iterator[Companion | None]:
     """The `Companion` of one of some kinds: from a file of its own, else an extension, else None."""
     kind = next((kind for kind in kinds if kind in others), None)
     if kind is not None:
@@ -77,7 +97,7 @@ def found_companion(path, hdus, image, band, kinds, others, opening=open_fits):
     yield None if kind is None else Companion(path, found[kind], kind, [found[kind].header])
 
 
-def unused(hdus, images):
+def unused(hdus: fits.HDUList, images: Mapping[str, ImageExtension]) -> list[str]:
     """The noise maps of a file that belong to none of its images; those that were read are given by band."""
     bands = {id(hdu): band for band, hdu in images.items()}
     found = [companions(hdus, hdu, bands.get(id(hdu), "")) for hdu in hdus if is_image(hdu)]
@@ -90,7 +110,7 @@ def unused(hdus, images):
     ]  # fmt: skip
 
 
-def warn_of_unused(path, names, without):
+def warn_of_unused(path: str | Path, names: Sequence[str], without: Sequence[str]) -> None:
     """Say that bands have no noise though there are noise maps, by name, that nothing ties to them."""
     if without and names:
         what = f"{path}: {', '.join(names)} belongs to no band, and {', '.join(without)} has no noise"

@@ -1,5 +1,7 @@
 """Fetch cut-outs of Euclid's MER mosaics from an archive; nothing here is called unless a user asks."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import re
@@ -7,7 +9,9 @@ import shutil
 import urllib.error
 import urllib.parse
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -44,9 +48,18 @@ _SPARE = 2**28  # bytes: a raster of PSFs is not cut
 
 
 def fetch(
-    ra, dec, radius, *, bands=EUCLID_BANDS, service="irsa", folder=None, timeout=60.0, refresh=False,
-    session=None, allow=(),
-):  # fmt: skip
+    ra: float | u.Quantity,
+    dec: float | u.Quantity,
+    radius: float | u.Quantity,
+    *,
+    bands: Sequence[str] = EUCLID_BANDS,
+    service: str = "irsa",
+    folder: str | Path | None = None,
+    timeout: float = 60.0,
+    refresh: bool = False,
+    session: Any = None,
+    allow: Sequence[str] = (),
+) -> Path:
     """Fetch cut-outs around a position, of every tile that reaches it.
 
     Parameters
@@ -100,20 +113,20 @@ def fetch(
     if service not in ("irsa", "esa"):
         raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
     bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
-    folder = _folder(folder, service, position, radius)
+    place = _folder(folder, service, position, radius)
     timeout = check_positive("timeout", timeout)
     origins = (*ORIGINS, *check_origins(allow))
     archive = _Irsa(session, timeout, origins) if service == "irsa" else _Esa(session)
     most = int(_SPARE + 2 * 4 * (2 * radius.to_value(u.arcsec) / _PIXEL) ** 2)
-    listing = _listing(folder / f"{service}_listing.ecsv", archive, position, radius, refresh)
+    listing = _listing(place / f"{service}_listing.ecsv", archive, position, radius, refresh)
     wanted = _choose(listing, bands, service, position)
     for name in wanted:
-        path = folder / name
+        path = place / name
         if refresh or not _is_whole(path, most):
             with atomic_path(path, overwrite=True) as temporary:
                 archive.download(listing[name], position, radius, temporary, most)
                 check_fits(temporary, name, most)
-    return folder
+    return place
 
 
 def _is_whole(path, most):

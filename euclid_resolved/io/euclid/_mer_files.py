@@ -1,6 +1,9 @@
 """The names of the MER products: which files belong to a tile, and which version is the newest."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from euclid_resolved.errors import ImageFileError
@@ -13,13 +16,13 @@ PRODUCT = re.compile(
 KINDS = {"BGSUB-MOSAIC": "", "BGMOD": "BGMOD", "GRID-PSF": "PSF", "FINAL-SEGMAP": "SEGMAP"}
 
 
-def band_of(name):
+def band_of(name: str) -> str | None:
     """The band that the name of a mosaic says, or None."""
     match = PRODUCT.fullmatch(name)
     return None if match is None or not match["band"] else band_name(match["band"])
 
 
-def newest(names):
+def newest(names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
     """Of files of MER products, the newest version of each.
 
     Parameters
@@ -34,7 +37,8 @@ def newest(names):
         ``FLAG``, ``BGMOD`` or ``PSF``; the segmentation map of a tile is under the band ``""``, kind
         ``SEGMAP``.
     """
-    found, times = {}, {}
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    times: dict[tuple[str, ...], str] = {}
     for name in sorted(names):
         match = PRODUCT.fullmatch(Path(name).name)
         if match is None or (match["what"] == "MOSAIC") != bool(match["kind"]):
@@ -48,7 +52,7 @@ def newest(names):
     return found
 
 
-def siblings(path):
+def siblings(path: str | Path) -> dict[str, Path]:
     """The newest files of other kinds beside a mosaic, by kind; none beside a file of another name.
 
     Parameters
@@ -69,7 +73,7 @@ def siblings(path):
     return {kind: Path(other) for kind, other in kinds.items() if kind in ("RMS", "FLAG")}
 
 
-def list_tiles(folder):
+def list_tiles(folder: str | Path) -> dict[str, dict[str, dict[str, Path]]]:
     """The newest files of every tile in a folder and the folders in it.
 
     Parameters

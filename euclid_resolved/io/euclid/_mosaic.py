@@ -1,6 +1,10 @@
 """Cut a field out of MER mosaics on disk: only the window that is needed is read, tiles are stitched."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -28,6 +32,9 @@ from euclid_resolved.io.euclid._window import (
     target_grid,
 )
 
+if TYPE_CHECKING:
+    from euclid_resolved.maps._region_shapes import RegionLike
+
 __all__ = ["read_mosaics", "read_segmentation"]
 
 
@@ -35,9 +42,17 @@ _KEYWORDS = (*ZERO_POINTS, "FILTER", "BUNIT")
 
 
 def read_mosaics(
-    folder, position=None, size=None, *, region=None, bands=None, add_background=False, zero_point=None,
-    flag_bits=None, name=None,
-):  # fmt: skip
+    folder: str | Path,
+    position: SkyCoord | None = None,
+    size: u.Quantity | None = None,
+    *,
+    region: RegionLike | None = None,
+    bands: Sequence[str] | None = None,
+    add_background: bool = False,
+    zero_point: float | Mapping[str, float] | None = None,
+    flag_bits: int | None = None,
+    name: str | None = None,
+) -> MultiBandImage:
     """Cut a field out of a folder of MER mosaics.
 
     Only the pixels of the field are read, so that memory does not depend on the size of the mosaics.
@@ -142,7 +157,7 @@ def read_mosaics(
     return MultiBandImage(planes, name=f"TILE{first}" if name is None else name, meta=meta)
 
 
-def read_segmentation(folder, image):
+def read_segmentation(folder: str | Path, image: MultiBandImage) -> np.ndarray:
     """MER's segmentation map on the grid of an image.
 
     Parameters
@@ -269,7 +284,7 @@ def _cards(headers):
     return fits.Header({key: value for key, value in cards.items() if value is not None})
 
 
-def read_psf_grid(path, position):
+def read_psf_grid(path: str | Path, position: SkyCoord) -> np.ndarray:
     """The PSF nearest to a position, from a file of stamps.
 
     Parameters
@@ -307,7 +322,7 @@ def read_psf_grid(path, position):
         image = next((h for h in hdus if h.is_image and len(h.shape) == 2 and "STMPSIZE" in h.header), None)
         table = next((h for h in hdus if isinstance(h, fits.BinTableHDU) and not h.is_image), None)
         names = {} if table is None else {n.lower(): n for n in table.columns.names}
-        if image is None or not {"x_center", "y_center", "ra", "dec"} <= set(names):
+        if image is None or table is None or not {"x_center", "y_center", "ra", "dec"} <= set(names):
             raise ImageFileError(path, "holds no grid of PSFs: an image with STMPSIZE and a table of places")
         column = {
             key: np.asarray(table.data[names[key]], float) for key in ("x_center", "y_center", "ra", "dec")

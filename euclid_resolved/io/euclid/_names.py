@@ -1,9 +1,16 @@
 """How files name what they hold: which extension shows which band, and which are its companions."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from euclid_resolved.images._bands import BANDS, band_name
+
+if TYPE_CHECKING:
+    from euclid_resolved.io._fits_read import ImageExtension
 
 IMAGE, FLAG, PSF, OTHER = "IMAGE", "FLAG", "PSF", "OTHER"
 NOISE = ("RMS", "VAR", "IVAR", "WHT")
@@ -72,7 +79,7 @@ class Named:
     band: bool
 
 
-def name_parts(name):
+def name_parts(name: str) -> Named | None:
     """Take the name of an extension apart.
 
     Parameters
@@ -114,7 +121,9 @@ def name_parts(name):
     return Named(known, kind, known in BANDS or "band" in found and bool(of))
 
 
-def companions(hdus, image, band=""):
+def companions(
+    hdus: Iterable[ImageExtension], image: ImageExtension, band: str = ""
+) -> dict[str, ImageExtension]:
     """The extensions that belong to an image.
 
     Parameters
@@ -130,12 +139,13 @@ def companions(hdus, image, band=""):
         Extension by kind. A band's own stand above those that name no band; these belong to an image only
         if there is no other (flags: to every image).
     """
-    own = name_parts(image.name)
-    own = "" if own is None else own.of
+    parts = name_parts(image.name)
+    own = "" if parts is None else parts.of
     # A bare name, such as HSC_G, is that of a band if others are called after it.
     called = {own, image.name.strip().upper(), "" if own else band.upper()}
     alone = sum(map(is_image, hdus)) <= 1
-    found, lone = {}, {}
+    found: dict[str, ImageExtension] = {}
+    lone: dict[str, ImageExtension] = {}
     for hdu in hdus:
         parts = name_parts(hdu.name)
         if hdu is image or not hdu.is_image or parts is None or parts.kind == IMAGE:
@@ -152,7 +162,7 @@ def companions(hdus, image, band=""):
     return {**lone, **found}
 
 
-def is_image(hdu):
+def is_image(hdu: ImageExtension) -> bool:
     """Whether an extension can be the image of a band: its name says nothing else."""
     if not hdu.is_image or not hdu.shape:
         return False

@@ -1,8 +1,12 @@
 """One file of Euclid images: find the bands in it and turn counts into surface brightness."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -25,18 +29,30 @@ from euclid_resolved.io.euclid._extensions import (
 from euclid_resolved.io.euclid._mer_files import band_of
 from euclid_resolved.io.euclid._names import FLAG, NOISE, PSF, is_image, name_parts
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    from euclid_resolved.io._fits_read import ImageExtension
+    from euclid_resolved.io.euclid._calibration import Calibration, NoiseScale
+
 
 @dataclass(frozen=True)
 class Options:
     """What the user said about all files; see `euclid_resolved.io.read_euclid`."""
 
-    zero_points: dict
+    zero_points: dict[str | None, float]
     pixel_scale: u.Quantity | None
     flag_bits: int | None
     hdu: int | str | None
 
 
-def read_file(path, wanted, options, others=None):
+def read_file(
+    path: str | Path,
+    wanted: Sequence[str] | None,
+    options: Options,
+    others: Mapping[str, str | Path] | None = None,
+) -> dict[str, NDData]:
     """Read bands of one file.
 
     Parameters
@@ -69,7 +85,9 @@ def read_file(path, wanted, options, others=None):
     return planes
 
 
-def find_bands(path, hdus, wanted, options):
+def find_bands(
+    path: str | Path, hdus: fits.HDUList, wanted: Sequence[str] | None, options: Options
+) -> dict[str, ImageExtension]:
     """The extensions of a file that hold the images of bands.
 
     Parameters
@@ -139,7 +157,9 @@ def _only_band(path, image, headers, wanted):
     return wanted[0]
 
 
-def read_header(path, hdus, image, band, options):
+def read_header(
+    path: str | Path, hdus: fits.HDUList, image: ImageExtension, band: str, options: Options
+) -> tuple[WCS | None, Calibration, dict[str, Any]]:
     """What the headers say of one band.
 
     Parameters
@@ -201,14 +221,26 @@ def _read_band(path, hdus, image, band, options, others):
     )
 
 
-def check_flags(path, band, dtype):
+def check_flags(path: str | Path, band: str, dtype: np.dtype | None) -> None:
     """Refuse a map of flags that is missing or holds no integers."""
     if dtype is None or dtype.kind not in "iu":
         what = f"has no FLAG map of integers for band {band}"
         raise ImageFileError(path, what, "leave flag_bits= or --flag-bits out")
 
 
-def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *, limit=None, wcs=None):
+def calibrate_plane(
+    data: np.ndarray,
+    sigma: np.ndarray | None,
+    flags: np.ndarray | None,
+    empty: np.ndarray,
+    factor: float,
+    scale: NoiseScale | None,
+    meta: Mapping[str, Any],
+    flag_bits: int | None,
+    *,
+    limit: float | None = None,
+    wcs: WCS | None = None,
+) -> NDData:
     """Pixel values, noise and flags as NDData in MJy/sr.
 
     Parameters
@@ -241,7 +273,7 @@ def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *
         limit = rms_limit(sigma) if limit is None else limit
         bad = ~((sigma <= limit) & (sigma >= limit / ABSURD_RATIO**2))
         with np.errstate(over="ignore", invalid="ignore"):
-            sigma *= np.float32(scale.factor)
+            sigma *= np.float32(cast("NoiseScale", scale).factor)
         sigma[bad] = np.nan
         mask |= bad
     if flags is not None:
@@ -250,12 +282,12 @@ def calibrate_plane(data, sigma, flags, empty, factor, scale, meta, flag_bits, *
     return NDData(data, unit=SURFACE_BRIGHTNESS, mask=mask, wcs=wcs, uncertainty=error, meta=meta)
 
 
-def rms_step(shape):
+def rms_step(shape: tuple[int, ...]) -> int:
     """Of a map of noise, every so many rows and columns give the median of the whole well enough."""
     return max(1, round((shape[0] * shape[1] / 1_000_000) ** 0.5))
 
 
-def rms_limit(sigma):
+def rms_limit(sigma: np.ndarray) -> float:
     """The largest noise that is possible, from the median of the map.
 
     Parameters
@@ -272,7 +304,7 @@ def rms_limit(sigma):
     return limit_of(sigma[::step, ::step])
 
 
-def limit_of(sample):
+def limit_of(sample: np.ndarray) -> float:
     """`rms_limit` from the rows and columns of the map that count."""
     values = sample[np.isfinite(sample)]
     return ABSURD_RATIO * float(np.median(values)) if values.size else np.inf

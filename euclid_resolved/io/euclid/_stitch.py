@@ -1,5 +1,10 @@
 """Put pieces of one field, cut from several tiles, on one grid."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
@@ -7,6 +12,9 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._align import align
 from euclid_resolved.images._grid import pixels_on
 from euclid_resolved.images._noise_record import correlation_of
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 SAME_GRID = 0.01  # pixels; a closer agreement is not worth the blur of an interpolation
 
@@ -47,7 +55,7 @@ def _place(piece, wcs, shape):
     return NDData(data, unit=piece.unit, mask=mask, uncertainty=error, wcs=wcs, meta=piece.meta)
 
 
-def uncovered(pieces, wcs, shape):
+def uncovered(pieces: Iterable[NDData], wcs: WCS, shape: tuple[int, ...]) -> np.ndarray:
     """Where a field has no pixel of any piece, whether good or bad.
 
     Parameters
@@ -75,7 +83,7 @@ def uncovered(pieces, wcs, shape):
     return gap
 
 
-def stitch(pieces, wcs, shape):
+def stitch(pieces: Collection[NDData], wcs: WCS, shape: tuple[int, ...]) -> NDData:
     """One image of several pieces: at each pixel the first that is good there.
 
     Parameters
@@ -111,7 +119,9 @@ def stitch(pieces, wcs, shape):
     return result
 
 
-def nearest(values, wcs, field_wcs, shape):
+def nearest(
+    values: np.ndarray, wcs: WCS, field_wcs: WCS, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Integers of a window on another grid, without interpolation, and where there are any."""
     y, x = np.indices(shape)
     px, py = pixels_on(wcs, field_wcs, x, y)

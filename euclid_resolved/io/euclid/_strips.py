@@ -1,7 +1,12 @@
 """Images too large for the memory: headers are read once, pixels in strips of rows."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -25,6 +30,11 @@ from euclid_resolved.io.euclid._extensions import found_companion, unused, warn_
 from euclid_resolved.io.euclid._names import FLAG, NOISE
 from euclid_resolved.io.euclid._window import file_errors
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from euclid_resolved.io._fits_read import ImageExtension
+
 __all__ = ["open_large"]
 
 
@@ -32,10 +42,10 @@ __all__ = ["open_large"]
 class _Plane:
     """One image in an open file."""
 
-    path: object
-    hdu: object
+    path: str | Path
+    hdu: ImageExtension
 
-    def rows(self, start, stop, dtype=np.float32):
+    def rows(self, start: int, stop: int, dtype: DTypeLike | None = np.float32) -> np.ndarray:
         """Some of its rows as a new array in native byte order."""
         with file_errors(self.path), np.errstate(all="ignore"):
             values = section(self.hdu, (slice(start, stop), slice(None)))
@@ -51,11 +61,11 @@ class _Band:
     flags: _Plane | None
     factor: float
     scale: NoiseScale | None
-    meta: dict
+    meta: dict[str, Any]
 
-    def sigma(self, start, stop):
+    def sigma(self, start: int, stop: int) -> np.ndarray | None:
         """Some rows of the noise as one sigma, not yet in MJy/sr."""
-        if self.noise is None:
+        if self.noise is None or self.scale is None:
             return None
         dtype = np.float32 if self.scale.power == 1 else np.float64
         return self.scale.sigma(self.noise.rows(start, stop, dtype))
@@ -85,20 +95,20 @@ class LargeImage:
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, int]
     wcs: WCS | None
-    files: tuple
-    _bands: dict
+    files: tuple[Path, ...]
+    _bands: dict[str, _Band]
     _flag_bits: int | None
-    _limits: dict = field(default_factory=dict)
-    _blocks: dict = field(default_factory=dict)
+    _limits: dict[str, float] = field(default_factory=dict)
+    _blocks: dict[str, ZeroBlocks] = field(default_factory=dict)
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[str, ...]:
         """The names of the bands, in order."""
         return tuple(self._bands)
 
-    def read(self, start, stop):
+    def read(self, start: int, stop: int) -> dict[str, tuple[Any, ...]]:
         """The numbers of some rows as they are in the files.
 
         Files are read here alone, so that one thread can read and others work.
@@ -134,7 +144,7 @@ class LargeImage:
             )
         return numbers
 
-    def strip(self, numbers):
+    def strip(self, numbers: Mapping[str, tuple[Any, ...]]) -> MultiBandImage:
         """What was read, as an image without WCS.
 
         Parameters
@@ -176,7 +186,13 @@ class LargeImage:
 
 
 @contextmanager
-def open_large(source, bands=None, *, zero_point=None, flag_bits=None):
+def open_large(
+    source: str | Path | Mapping[str, str | Path] | Sequence[str],
+    bands: Sequence[str] | None = None,
+    *,
+    zero_point: float | Mapping[str, float] | None = None,
+    flag_bits: int | None = None,
+) -> Iterator[LargeImage]:
     """Open an image to read it strip by strip.
 
     Checksums, which need the whole file, are not verified.

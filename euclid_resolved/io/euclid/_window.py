@@ -1,7 +1,12 @@
 """Windows of large FITS images: only the pixels that are needed are read."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import astropy.units as u
 import numpy as np
@@ -17,11 +22,18 @@ from euclid_resolved.io.euclid._extensions import choose, headers_of
 from euclid_resolved.io.euclid._names import IMAGE
 from euclid_resolved.maps._region_shapes import field_around
 
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+    from numpy.typing import DTypeLike
+
+    from euclid_resolved.io._fits_read import ImageExtension
+    from euclid_resolved.maps._region_shapes import RegionLike
+
 MAX_SIDE = 20_000  # pixels; no mosaic is larger, and a slip of the unit should not fill the memory
 
 
 @contextmanager
-def file_errors(path):
+def file_errors(path: str | Path) -> Iterator[None]:
     """Whatever fails in the block becomes an `ImageFileError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the wording of headers, on which nobody can act
@@ -37,20 +49,20 @@ def file_errors(path):
 
 
 @contextmanager
-def open_window(path):
+def open_window(path: str | Path) -> Iterator[fits.HDUList]:
     """A FITS file of which parts will be read; whatever fails becomes an `ImageFileError`."""
     with file_errors(path), fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
         yield hdus
 
 
-def grid_of(path):
+def grid_of(path: str | Path) -> tuple[WCS, tuple[int, int]]:
     """WCS and shape of a mosaic."""
     with open_window(path) as hdus:
         image = choose(path, hdus)
         return wcs_of(path, hdus, image), plane_shape(path, image)
 
 
-def wcs_of(path, hdus, image):
+def wcs_of(path: str | Path, hdus: fits.HDUList, image: ImageExtension) -> WCS:
     """The celestial WCS of an image, without distortions."""
     wcs = celestial(path, headers_of(hdus, image), plane_shape(path, image))
     if wcs is None:
@@ -60,14 +72,18 @@ def wcs_of(path, hdus, image):
     return wcs
 
 
-def cut(path, image, window, dtype=np.float32):
+def cut(
+    path: str | Path, image: ImageExtension, window: Sequence[slice], dtype: DTypeLike | None = np.float32
+) -> np.ndarray:
     """The pixels of a window in native byte order."""
     plane_shape(path, image)
     with np.errstate(all="ignore"):
         return to_native(section(image, window), blank_of(image.header), dtype)
 
 
-def overlap(path, hdus, image, wcs, shape):
+def overlap(
+    path: str | Path, hdus: fits.HDUList, image: ImageExtension, wcs: WCS, shape: tuple[int, ...]
+) -> tuple[WCS, tuple[slice, ...] | None]:
     """The WCS of a tile, and the window of it that the field reaches, or None."""
     tile_wcs = wcs_of(path, hdus, image)
     ny, nx = shape
@@ -87,7 +103,9 @@ def overlap(path, hdus, image, wcs, shape):
     return tile_wcs, tuple(window)
 
 
-def cut_companion(path, kind, full, window, dtype):
+def cut_companion(
+    path: str | Path, kind: str, full: tuple[int, ...], window: Sequence[slice], dtype: DTypeLike | None
+) -> tuple[np.ndarray, list[fits.Header]]:
     """The same window of another map of the tile, and the headers that say what its values are."""
     with open_window(path) as hdus:
         images = [h for h in hdus if is_plane(h)]
@@ -99,7 +117,9 @@ def cut_companion(path, kind, full, window, dtype):
         return cut(path, images[0], window, dtype), headers_of(hdus, images[0])
 
 
-def target_grid(folder, grids, position, size):
+def target_grid(
+    folder: str | Path, grids: Mapping[str, tuple[WCS, tuple[int, ...]]], position: SkyCoord, size: u.Quantity
+) -> tuple[str, WCS, tuple[int, int]]:
     """The tile that holds most of the field, and the field's WCS and shape on its grid."""
     best = None
     for tile, (wcs, shape) in grids.items():
@@ -109,7 +129,8 @@ def target_grid(folder, grids, position, size):
         if not np.isfinite(x + y):  # the other half of the sky
             continue
         # The sides of a pixel there, y first: a square of the sky need be none of pixels.
-        steps = np.hypot(*sky_matrix(wcs, shape, (x, y)))[::-1] * u.deg
+        matrix = cast(np.ndarray, sky_matrix(wcs, shape, (x, y)))  # mosaics have a scale
+        steps = np.hypot(*matrix)[::-1] * u.deg
         sides = [max(1, round(float(n))) for n in (size / steps).to_value("")]
         if max(sides) > MAX_SIDE:
             raise InputError(
@@ -120,26 +141,28 @@ def target_grid(folder, grids, position, size):
         centred = 0 <= x < shape[1] and 0 <= y < shape[0]
         covered = (inside[0] * inside[1], centred)
         if covered[0] and (best is None or covered > best[0]):
-            best = covered, tile, low, tuple(sides)
+            best = covered, tile, low, (sides[0], sides[1])
     if best is None:
         raise InputError(
             f"{describe(position)} with a size of {size.to(u.arcsec):.4g} lies off every tile in {folder}: "
             f"{', '.join(grids)}"
         )
-    _, tile, low, sides = best
+    _, tile, low, found = best
     wcs = grids[tile][0].deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix - np.array(low[::-1])
     wcs.wcs.set()
     wcs.array_shape = None
-    return tile, wcs, sides
+    return tile, wcs, found
 
 
-def describe(position):
+def describe(position: SkyCoord) -> str:
     """A position in words."""
     return f"{position.icrs.to_string('hmsdms', precision=1)} (ICRS)"
 
 
-def field_of(position, size, region):
+def field_of(
+    position: SkyCoord | None, size: u.Quantity | None, region: RegionLike | None
+) -> tuple[SkyCoord, u.Quantity]:
     """The centre and the side of a field, from a position and a size, or around a region on the sky.
 
     Parameters
