@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from astropy.units import Quantity
 
 
@@ -227,3 +228,28 @@ def check_whole(what: str, value: object, least: int = 1) -> None:
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise InputError(f"{what} must be a whole number and at least {least}, got {value!r}")
+
+
+def read_only(array: Any) -> np.ndarray:
+    """A view of an array that cannot be written through: what plugins are handed.
+
+    Parameters
+    ----------
+    array : `~numpy.ndarray`
+
+    Returns
+    -------
+    view : `~numpy.ndarray`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved._checks import read_only
+    >>> read_only(np.zeros(3)).flags.writeable
+    False
+    """
+    import numpy as np
+
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -19,6 +19,7 @@ def info(options: Namespace) -> None:
     from euclid_resolved.io._sample import is_sample, read_sample
     from euclid_resolved.io.euclid._cutout import read_euclid
     from euclid_resolved.models._model import Model
+    from euclid_resolved.plugins._offers import BUILTIN, brought
 
     for name in options.file:
         path = Path(name)
@@ -37,7 +38,11 @@ def info(options: Namespace) -> None:
         content = read(path)
         if isinstance(content, Model):
             print(f"{name}: {content!r}")
-            for key, value in {**content.training, "versions": content.versions}.items():
+            others = [p for p in content.plugins if p.distribution != BUILTIN]
+            record = {**content.training, "versions": content.versions}
+            if others:
+                record["plugins"] = ", ".join(f"{p.name} of {brought(p)}" for p in others)
+            for key, value in record.items():
                 text = f"{len(value)} names" if isinstance(value, list) and len(value) > 8 else value
                 print(f"  {key}: {text}")
         elif isinstance(content, dict):
@@ -81,7 +86,7 @@ def plugins(options: Namespace) -> int:
             try:
                 checks[row.kind](row.value)
             except Exception as error:
-                verdict = " ".join(f"{error}".split())
+                verdict = "\n  ".join(" ".join(line.split()) for line in f"{error}".splitlines())
         failed += verdict != "ok"
         print(f"{row.kind or 'plugin'} {row.name}: {verdict}")
     return 1 if failed else 0

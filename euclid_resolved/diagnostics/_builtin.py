@@ -1,8 +1,8 @@
-"""The built-in diagnostics with their figures, and relations, registered as a plugin's would be."""
+"""The built-in diagnostics and relations, registered as a plugin's would be, and what makes one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
 
 from euclid_resolved.diagnostics import (
     _figures,
@@ -13,11 +13,9 @@ from euclid_resolved.diagnostics import (
     _robustness_figures,
 )
 from euclid_resolved.diagnostics._contract import Diagnostic
-from euclid_resolved.diagnostics._relations import PUBLISHED_RELATIONS
-from euclid_resolved.plugins._registry import hookimpl
-
-if TYPE_CHECKING:
-    from euclid_resolved.diagnostics._relations import Relation
+from euclid_resolved.diagnostics._relations import PUBLISHED_RELATIONS, Relation, as_relation
+from euclid_resolved.errors import InputError
+from euclid_resolved.plugins._offers import hookimpl, wrong_with
 
 
 @hookimpl
@@ -73,3 +71,59 @@ def register_diagnostics() -> dict[str, Diagnostic]:
 def register_relations() -> dict[str, Relation]:
     """The relations of the paper's Fig. 8, named and referenced; their values are for the user to supply."""
     return dict(PUBLISHED_RELATIONS)
+
+
+@wrong_with("diagnostics")
+def wrong_diagnostic(value: object) -> str:
+    """Why something is no diagnostic; empty for one.
+
+    Examples
+    --------
+    >>> from euclid_resolved.diagnostics._builtin import wrong_diagnostic
+    >>> wrong_diagnostic(3)
+    '3 cannot be called: a Diagnostic, or a function of model, training and test, is needed'
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__} is offered, an object that can be called is needed"
+    if not callable(value):
+        return (
+            f"{value!r:.80} cannot be called: a Diagnostic, or a function of model, training and test, "
+            "is needed"
+        )
+    if isinstance(value, Diagnostic):
+        if not callable(value.run):
+            return f"its run is {value.run!r:.80}, a function of model, training and test is needed"
+        if not (value.plot is None or callable(value.plot)):
+            return f"its plot is {value.plot!r:.80}, a function of the table, or None, is needed"
+        if not isinstance(value.summary, str) or not value.summary.strip() or "\n" in value.summary:
+            return f"its summary is {value.summary!r:.80}, one line of text is needed"
+        value = value.run
+    try:
+        inspect.signature(value).bind("model", "training", "test")
+    except TypeError as error:
+        return f"it cannot be called as diagnostic(model, training, test): {error}"
+    except ValueError:  # what is compiled may have no signature
+        pass
+    return ""
+
+
+@wrong_with("relations")
+def wrong_relation(value: object) -> str:
+    """Why something is no relation; empty for one.
+
+    Examples
+    --------
+    >>> from euclid_resolved.diagnostics._builtin import wrong_relation
+    >>> wrong_relation(0.5)
+    'float is offered, a Relation, or a table of one, is needed'
+    """
+    from astropy.table import Table
+
+    if not isinstance(value, Relation | Table):
+        what = value.__name__ if isinstance(value, type) else type(value).__name__
+        return f"{what} is offered, a Relation, or a table of one, is needed"
+    try:
+        as_relation("it", value)
+    except InputError as error:
+        return str(error).removeprefix("relation 'it': ")
+    return ""

@@ -10,7 +10,8 @@ from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.maps._properties import get_property
-from euclid_resolved.models._metrics import METRICS, metrics as all_metrics
+from euclid_resolved.models._metrics import METRICS, metrics as all_metrics, with_estimate
+from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.training._evaluate import PIECE, estimate_pixels, finish  # noqa: F401 (PIECE is for other diagnostics)
 from euclid_resolved.training._groups import warn_of_both
@@ -170,16 +171,14 @@ def run_chain(
     warn_of_both(training, test)
     tables = {}
     for name, diagnostic in found.items():
-        try:
-            table = diagnostic(model, training, test, **options.get(name, {}))
-        except InputError:
-            raise
-        except TypeError as error:
-            if "unexpected keyword" in str(error):
-                raise InputError(f"diagnostic {name!r} does not take these options: {error}") from error
-            raise PluginError(f"diagnostic {name!r} failed: TypeError: {error}") from error
-        except Exception as error:  # a plugin may raise anything
-            raise PluginError(f"diagnostic {name!r} failed: {type(error).__name__}: {error}") from error
+        with blamed(f"diagnostic {name!r}"):
+            try:
+                table = diagnostic(model, training, test, **options.get(name, {}))
+            except TypeError as error:
+                if "unexpected keyword" in str(error):
+                    what = f"diagnostic {name!r} does not take these options: {error}"
+                    raise InputError(what) from error
+                raise
         if not isinstance(table, QTable):
             raise PluginError(f"diagnostic {name!r} returned {type(table).__name__}, a QTable is needed")
         tables[name] = table
@@ -268,7 +267,8 @@ def accuracies(model: Model, pixels: Pixels) -> dict[str, dict[str, float]]:
     stellar_age          0.994
     """
     found = estimate_pixels(model, pixels)
-    return {name: all_metrics(to_dex(pixels.truth[name]), dex) for name, dex in found.items()}
+    truth = {name: to_dex(pixels.truth[name]) for name in found}
+    return {name: all_metrics(*with_estimate(truth[name], dex, name)) for name, dex in found.items()}
 
 
 def accuracy_columns(model: Model, pixels: Pixels, name: str) -> dict[str, float]:
@@ -296,4 +296,4 @@ def accuracy_columns(model: Model, pixels: Pixels, name: str) -> dict[str, float
     >>> list(row)
     ['r2', 'rmse', 'nmad', 'bias', 'outlier_fraction', 'pearson']
     """
-    return all_metrics(*estimates(model, pixels, name))
+    return all_metrics(*with_estimate(*estimates(model, pixels, name), name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import numbers
 from collections.abc import Mapping
 from dataclasses import Field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -176,6 +177,9 @@ class Estimator(abc.ABC):
     libraries: tuple[str, ...] = ()
     """The modules that a fit has worked with: a model's record of versions names them."""
 
+    uses: tuple[str, ...] = ()
+    """The registered names of other estimators that it works with: a model's record names their plugins."""
+
     threads: int | None = None
     """How many threads a fit works with, where several fits can run at once; None where they cannot."""
 
@@ -347,3 +351,24 @@ def state_array(state: Mapping[str, Any], name: str, ndim: int, kinds: str = "f"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{name!r} has values that are not finite")
     return array
+
+
+def is_plain(value: object) -> bool:
+    """Whether a setting can be kept in a file: a number, text, None, or a list or tuple of them.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    plain : bool
+
+    Examples
+    --------
+    >>> from euclid_resolved.estimators._contract import is_plain
+    >>> is_plain((64, 32)), is_plain(print)
+    (True, False)
+    """
+    each = value if isinstance(value, list | tuple) else [value]
+    return all(one is None or isinstance(one, str | numbers.Real) for one in each)

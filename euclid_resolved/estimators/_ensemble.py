@@ -116,6 +116,11 @@ class Ensemble(Estimator):
         return [(1 / self.members, member) for member in self._fitted]
 
     @property
+    def uses(self) -> tuple[str, ...]:  # type: ignore[override]  # its member's name
+        """The name of the members' estimator; see `Estimator.uses`."""
+        return (self.member,)
+
+    @property
     def libraries(self) -> tuple[str, ...]:  # type: ignore[override]  # asked of the members
         """Those of the members; see `Estimator.libraries`."""
         return self._fitted[0].libraries

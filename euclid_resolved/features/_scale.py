@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.errors import DataWarning, InputError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Scale:
     def __post_init__(self) -> None:
         for name in ("minimum", "maximum"):
             value = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, read_only(value))
         if self.minimum.ndim != 1 or self.minimum.shape != self.maximum.shape:
             raise InputError("a scale needs as many minima as maxima")
         if not (np.isfinite(self.minimum) & np.isfinite(self.maximum) & (self.minimum <= self.maximum)).all():

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._scale import from_dex, to_dex
 from euclid_resolved.images._values import brightness_of
+from euclid_resolved.plugins._offers import blamed
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -28,8 +30,9 @@ class FeatureSet:
     ----------
     make : callable
         Takes a mapping of band name to log10 of surface brightness in MJy/sr (float32, shape (n,), all
-        finite) and returns a mapping of column name to float32 values of the same shape. Row by row:
-        the value of a pixel must not depend on other pixels. With fewer bands it makes fewer columns.
+        finite, read-only) and returns a mapping of column name to float32 values of the same shape. Row by
+        row: the value of a pixel must not depend on other pixels, which training tries. A pixel with NaN or
+        infinity in a column is not estimated. With fewer bands it makes fewer columns.
     unit : str
         The unit of the columns, in words Astropy understands.
     summary : str
@@ -55,7 +58,7 @@ class FeatureTable:
     Attributes
     ----------
     values : `~numpy.ndarray`
-        float32, shape (n pixels, k columns).
+        float32, shape (n pixels, k columns). NaN or infinite where a set of features has no value.
     columns : tuple of str
         The columns' names, in order.
     units : tuple of str
@@ -161,17 +164,20 @@ def _columns(
     seen = set()
     for name in _names(features):
         feature_set = _feature_set(name)
-        try:
-            made = feature_set.make(dict(dex))
-        except Exception as error:  # a plugin may raise anything
-            raise PluginError(f"features {name!r} failed: {type(error).__name__}: {error}") from error
+        with blamed(f"features {name!r}"):
+            made = feature_set.make({band: read_only(values) for band, values in dex.items()})
         if not isinstance(made, Mapping):
             raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
         for column, values in made.items():
+            if np.ma.isMaskedArray(values):
+                values = np.ma.filled(values.astype(np.float32), np.nan)
             values = np.asarray(values)
-            if values.shape != (n,):
+            if not isinstance(column, str) or not column:
+                raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
+            if values.shape != (n,) or values.dtype.kind not in "fiub":
                 raise PluginError(
-                    f"features {name!r}: column {column!r} has shape {values.shape}, not ({n},)"
+                    f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
+                    f"float32 of shape ({n},) is needed"
                 )
             if column in seen:
                 raise PluginError(f"features {', '.join(_names(features))}: column {column!r} comes twice")
@@ -291,6 +297,46 @@ def make_features(
     if unknown:
         raise InputError(f"no column {', '.join(unknown)}; these features make {', '.join(made)}")
     values = np.empty((len(next(iter(dex.values()))), len(chosen)), np.float32)
-    for i, column in enumerate(chosen):
-        values[:, i] = made[column][1]
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and not estimated
+        for i, column in enumerate(chosen):
+            values[:, i] = made[column][1]
     return FeatureTable(values, chosen, tuple(made[column][0] for column in chosen))
+
+
+def check_pixel_by_pixel(brightness: Mapping[str, np.ndarray], features: str | Sequence[str]) -> None:
+    """Refuse features of a pixel that depend on the pixels beside it: a map would change with its frame.
+
+    Parameters
+    ----------
+    brightness : mapping of str to `~numpy.ndarray`
+        Surface brightness of some pixels in MJy/sr, shape (n,).
+    features : str or sequence of str
+
+    Raises
+    ------
+    PluginError
+        If some of the pixels, or the same in another order, have other features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features._sets import check_pixel_by_pixel
+    >>> check_pixel_by_pixel({"IE": np.array([1.0, 2.0]), "HE": np.array([2.0, 1.0])}, ("bands", "colours"))
+    """
+    n = len(next(iter(brightness.values())))
+    order = np.random.default_rng(n).permutation(n)
+    choices = [np.arange(n), order, order[: n // 2], *(order[i : i + 1] for i in range(min(n, 4)))]
+    for name in _names(features):
+        whole = make_features(brightness, name)
+        room = 1e-5 * np.nanmax(np.abs(whole.values), axis=0, initial=0, where=np.isfinite(whole.values))
+        for rows in choices:
+            part = make_features({band: values[rows] for band, values in brightness.items()}, name)
+            if part.columns != whole.columns:
+                raise PluginError(f"features {name!r}: which columns there are depends on the pixels")
+            for i, column in enumerate(part.columns):
+                once, again = whole.values[rows, i], part.values[:, i]
+                if not np.allclose(once, again, rtol=1e-5, atol=room[i], equal_nan=True):
+                    raise PluginError(
+                        f"features {name!r}: column {column!r} of a pixel depends on the other pixels, so "
+                        "that a map would change with its frame; make it from the bands of that pixel alone"
+                    )

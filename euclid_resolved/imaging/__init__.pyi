@@ -9,8 +9,8 @@ from ._masking import (
     mask_positions as mask_positions,
     mask_saturated as mask_saturated,
 )
+from ._observation import Observation as Observation
 from ._observe import (
-    Observation as Observation,
     observe as observe,
     observe_atlas as observe_atlas,
 )

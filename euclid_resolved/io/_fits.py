@@ -375,7 +375,15 @@ def _maps(hdulist):
         )
     if not maps:
         raise InputError("there is no map in it")
+    if len(maps) > 1:
+        for one in maps.values():
+            _keep_own_bits(one)
     return maps
+
+
+def _keep_own_bits(one):
+    """From the quality of all maps make that of one: where it has a value, it was estimated."""
+    one.quality[np.isfinite(one.data)] &= ~int(Quality.NOT_ESTIMATED)
 
 
 def _native(hdu):

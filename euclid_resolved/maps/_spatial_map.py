@@ -76,6 +76,7 @@ class Quality(enum.IntFlag):
     TILE_GAP = 1024, "no tile of the mosaic has data"
     RESAMPLED = 2048, "too much of a new, larger pixel was masked"
     UNBINNED = 4096, "too faint to belong to a bin"
+    NOT_ESTIMATED = 8192, "a feature or the estimate of the model is not a finite number"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """A bit and what it means, which files repeat in their headers."""

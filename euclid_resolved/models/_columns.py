@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._values import by_name, values_in
@@ -22,7 +23,7 @@ class Columns(Mapping[str, np.ndarray]):
     Parameters
     ----------
     arrays : mapping of str to `~numpy.ndarray`
-        Shape (n,) each; never changed.
+        Shape (n,) each; handed out read-only.
     runs : sequence of (int, int), optional
         First row and the one after the last of each run, in the order in which the rows count; all rows
         without it.
@@ -42,7 +43,7 @@ class Columns(Mapping[str, np.ndarray]):
         if isinstance(arrays, Columns):
             runs = arrays._runs if runs is None or not arrays else arrays._inner(runs)
             arrays = arrays._arrays
-        self._arrays: dict[str, np.ndarray] = dict(arrays)
+        self._arrays: dict[str, np.ndarray] = {name: read_only(array) for name, array in arrays.items()}
         if not self._arrays:
             runs = []
         elif runs is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._values import values_in
 
 if TYPE_CHECKING:
@@ -33,6 +34,35 @@ def _in_dex(what: str, values: ArrayLike) -> np.ndarray:
     if unit is not None and unit != u.dex and not isinstance(unit, u.function.DexUnit):
         raise InputError(f"{what} must be log10 of the property (dex), not values in {unit or 'no unit'}")
     return np.asarray(values_in(what, values, u.dex if unit is None else unit), np.float64)
+
+
+def with_estimate(y_true: np.ndarray, y_pred: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and estimate of the pixels that have an estimate, with a warning about the others.
+
+    Parameters
+    ----------
+    y_true, y_pred : `~numpy.ndarray`
+        Shape (n,).
+    what : str
+        What is estimated.
+
+    Returns
+    -------
+    y_true, y_pred : `~numpy.ndarray`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._metrics import with_estimate
+    >>> with_estimate(np.array([1.0, 2.0]), np.array([1.5, 2.0]), "age")
+    (array([1., 2.]), array([1.5, 2. ]))
+    """
+    known = np.isfinite(y_pred)
+    if known.all():
+        return y_true, y_pred
+    message = f"{what}: {(~known).sum()} of {len(known)} pixels have no finite estimate and do not count"
+    warnings.warn(message, DataWarning, stacklevel=3)
+    return y_true[known], y_pred[known]
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:

@@ -22,10 +22,11 @@ from euclid_resolved.images._noise import common_errors, image_noise, noise_corr
 from euclid_resolved.images._values import brightness_of
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
+from euclid_resolved.models._asking import checked_predict, checked_spread, registered_name
 from euclid_resolved.models._clip import MIN_SN, judge
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
-from euclid_resolved.models._output import append, checked_predict, of_known, plane_of, registered_name
+from euclid_resolved.models._output import append, of_known, plane_of
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
 from euclid_resolved.models._uncertainty import map_errors, noise_scatter
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from euclid_resolved.models._output import Output
+    from euclid_resolved.plugins._offers import Plugin
 
 __all__ = ["Model"]
 
@@ -63,6 +65,11 @@ class Model(HasCard):
         What it was trained on: source, galaxies, test galaxies, seed, pixels, accuracy, ...
     versions : dict
         The versions of the libraries that trained it.
+    golden_brightness : `~numpy.ndarray` or None
+        float32, shape (m, bands): the surface brightness (MJy/sr) that the golden rows were made of. Opened
+        from a file, the features of these pixels are made again and compared.
+    plugins : tuple of `~euclid_resolved.plugins.Plugin`
+        Where its features and estimators came from, with distribution and version, when it was trained.
 
     Examples
     --------
@@ -89,6 +96,8 @@ class Model(HasCard):
     golden_rows: np.ndarray
     training: dict[str, Any]
     versions: dict[str, str]
+    golden_brightness: np.ndarray | None = None
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -100,7 +109,7 @@ class Model(HasCard):
         """A SHA-256 over all it has learned, as hexadecimal text."""
         tree = self.to_tree()
         sha = hashlib.sha256()
-        for key in sorted(set(tree) - {"training", "versions"}):
+        for key in sorted(set(tree) - {"training", "versions", "plugins"}):
             hash_tree(sha, key, tree[key])
         return sha.hexdigest()
 
@@ -130,7 +139,8 @@ class Model(HasCard):
         Returns
         -------
         dex : `~numpy.ndarray`
-            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN.
+            float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN, or a
+            feature or the prediction is not finite.
 
         Raises
         ------
@@ -223,7 +233,8 @@ class Model(HasCard):
         -------
         map : `~euclid_resolved.SpatialMap`
             Linear, float32, with the image's WCS. NaN, masked and flagged where the model may not
-            judge; flagged OUT_OF_DOMAIN where the value is an extrapolation.
+            judge, or has no finite estimate (NOT_ESTIMATED); flagged OUT_OF_DOMAIN where the value is an
+            extrapolation.
 
         Raises
         ------
@@ -322,12 +333,15 @@ class Model(HasCard):
                 scatter.get(output.property), spread, level, common.get(output.property),
             )  # fmt: skip
             planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
+            values = plane_of(from_dex(dex), good)
+            known = np.isfinite(values)
+            values[~known] = np.nan
             maps[output.property] = SpatialMap(
-                plane_of(from_dex(dex), good),
+                values,
                 property=output.property,
                 wcs=image.wcs,
-                mask=~good,
-                quality=quality.copy(),
+                mask=~known,
+                quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
                 planes=planes,
                 uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
                 meta={
@@ -389,7 +403,8 @@ class Model(HasCard):
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""
-        sigma = output.estimator.spread(append(X, [done[name] for name in output.chain]))
+        rows = append(X, [done[name] for name in output.chain])
+        sigma = checked_spread(output.estimator, rows, output.property)
         return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
     def to_tree(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One property that a model estimates, and how its estimator is asked."""
+"""One property that a model estimates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.models._intervals import Interval
-from euclid_resolved.plugins._registry import available
 
 __all__ = ["Output"]
 
@@ -59,29 +57,6 @@ class Output:
 def append(X: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
     """The features with further columns behind them."""
     return np.column_stack([X, *columns]) if columns else X
-
-
-def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
-    """Predict, and hold a plugin to its contract."""
-    try:
-        y = np.asarray(estimator.predict(X))
-    except InputError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        name = registered_name(estimator)
-        raise PluginError(f"{name} failed to predict {what}: {type(error).__name__}: {error}") from error
-    if y.shape != (len(X),) or y.dtype.kind != "f":
-        name = registered_name(estimator)
-        raise PluginError(f"{name} predicted {y.dtype} of shape {y.shape}, float32 ({len(X)},) is needed")
-    return y
-
-
-def registered_name(estimator: Estimator) -> str:
-    """The name under which an estimator's class is registered."""
-    for name, registered in available("estimators").items():
-        if type(estimator) is registered:
-            return name
-    return f"{type(estimator).__name__} (not registered)"
 
 
 def plane_of(values, good):

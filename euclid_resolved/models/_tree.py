@@ -11,10 +11,11 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import feature_columns, make_features
 from euclid_resolved.maps._properties import get_property
+from euclid_resolved.models._asking import CLOSE, checked_predict, registered_name
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import Interval
-from euclid_resolved.models._output import Output, append, checked_predict, registered_name
-from euclid_resolved.plugins._registry import lookup
+from euclid_resolved.models._output import Output, append
+from euclid_resolved.models._provenance import changed_since, look_for, plugins_to_tree, tree_to_plugins
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
@@ -52,6 +53,8 @@ def model_to_tree(model: Model) -> dict[str, Any]:
             for output in model.outputs.values()
         ],
         "golden_rows": model.golden_rows,
+        **({} if model.golden_brightness is None else {"golden_brightness": model.golden_brightness}),
+        **({"plugins": plugins_to_tree(model.plugins)} if model.plugins else {}),
         "training": model.training,
         "versions": model.versions,
     }
@@ -61,6 +64,9 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a model from what `model_to_tree` gave; nothing in it is trusted."""
     columns, features, bands = tuple(tree["columns"]), tuple(tree["features"]), tuple(tree["bands"])
     clip, units = tree["clip"], tuple(tree["column_units"])
+    plugins = tree_to_plugins(tree.get("plugins", ()))
+    for name in features:
+        look_for("features", name, plugins)
     unknown = set(columns) - set(feature_columns(bands, features))
     if unknown or len(set(columns)) != len(columns):
         raise InputError(f"columns {', '.join(columns)} are not what {', '.join(features)} make")
@@ -80,12 +86,17 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("the model's ranges do not fit its columns")
     if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
         raise InputError("the model's golden rows do not fit its columns")
+    if not np.isfinite(rows).all():
+        raise InputError("the model's golden rows contain NaN or infinity")
+    light = _restore_brightness(tree.get("golden_brightness"), bands, rows)
+    if light is not None:
+        _compare_features(light, rows, bands, features, columns, feature_scale, plugins)
     outputs: dict[str, Output] = {}
     for entry in tree["outputs"]:
         prop = get_property(entry["property"])
         if prop.name in outputs or entry["unit"] != prop.unit.to_string():
             raise InputError(f"{prop.name} comes twice, or its unit is not {prop.unit}")
-        outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs)
+        outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs, plugins)
     if not outputs:
         raise InputError("the model estimates nothing")
     return dict(
@@ -99,6 +110,8 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         domain=domain,
         outputs=outputs,
         golden_rows=rows,
+        golden_brightness=light,
+        plugins=plugins,
         training=dict(tree["training"]),
         versions=dict(tree["versions"]),
     )
@@ -111,28 +124,59 @@ def _restore_domain(tree):
     return Domain(tuple(tree["columns"]), box, limit=float(tree.get("limit", np.inf)), **arrays)
 
 
-def _restore_output(name, entry, rows, earlier):
+def _restore_brightness(given, bands, rows):
+    """The surface brightness of the golden rows; None in files that do not have it."""
+    if given is None:
+        return None
+    light = np.ascontiguousarray(given, dtype=np.float32)
+    if light.shape != (len(rows), len(bands)) or not (np.isfinite(light) & (light > 0)).all():
+        raise InputError("the brightness of the model's golden rows does not fit its bands")
+    return light
+
+
+def _compare_features(light, rows, bands, features, columns, scale, plugins):
+    """Make the features of the golden rows again, and refuse others than the model was made with."""
+    made = make_features(dict(zip(bands, light.T, strict=True)), features, columns=columns).values
+    kept = scale.invert(rows)
+    # Logarithms and powers of other libraries differ in their last bits.
+    size = np.maximum(np.abs(scale.minimum), np.abs(scale.maximum)) + scale.maximum - scale.minimum
+    wrong = ~(np.abs(made - kept) <= 1e-5 * size)
+    if wrong.any():
+        worst = int(np.argmax(wrong.sum(axis=0)))
+        pixel = int(np.flatnonzero(wrong[:, worst])[0])
+        raise InputError(
+            f"{', '.join(features)} no longer make the features that the model was made with: "
+            f"{columns[worst]} is {made[pixel, worst]:.4g} where it was {kept[pixel, worst]:.4g}; "
+            + changed_since((("features", name) for name in features), plugins)
+        )
+
+
+def _restore_output(name, entry, rows, earlier, plugins):
     """An output from its entry in a file, after its golden rows gave what they gave before."""
     chain = tuple(entry.get("chain", ()))
     if set(chain) - set(earlier):
         raise InputError(f"{name} is chained to {', '.join(chain)}, which do not come before it")
     rows = append(rows, [earlier[other].golden for other in chain])
-    estimator_class = lookup("estimators", entry["estimator"])
+    estimator_class = look_for("estimators", entry["estimator"], plugins)
     try:
         settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
-        estimator = estimator_class(**settings).restore(entry["state"])
-    except (InputError, MemoryError):
+        fresh = estimator_class(**settings)
+        for other in fresh.uses:
+            look_for("estimators", other, plugins)
+        estimator = fresh.restore(entry["state"])
+    except (InputError, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a plugin's restore may raise anything on a damaged state
+    except BaseException as error:  # a plugin's restore may raise anything on a damaged state
         raise InputError(
             f"{entry['estimator']} refuses its state: {type(error).__name__}: {error}"
         ) from error
     golden = np.asarray(entry["golden"], dtype=np.float32)
     again = checked_predict(estimator, rows, name)
-    if golden.shape != again.shape or not np.allclose(golden, again, rtol=1e-5, atol=1e-6):
+    if golden.shape != again.shape or not np.allclose(golden, again, **CLOSE):
+        kinds = [("estimators", each) for each in (entry["estimator"], *fresh.uses)]
         raise InputError(
             f"{name}: the estimator no longer gives the predictions stored with it; the file is damaged, "
-            f"or {entry['estimator']} has changed"
+            f"or {entry['estimator']} has changed: {changed_since(kinds, plugins)}"
         )
     scale = Scale(entry["scale"]["minimum"], entry["scale"]["maximum"])
     interval = Interval.from_tree(entry["interval"]) if "interval" in entry else None

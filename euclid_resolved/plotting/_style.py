@@ -53,6 +53,7 @@ QUALITY_COLOURS = {
     Quality.BELOW_CLIP: "0.85",
     Quality.NONPOSITIVE: "0.45",
     Quality.NOISE: "0.65",
+    Quality.NOT_ESTIMATED: "#999933",
     Quality.OUT_OF_DOMAIN: ORANGE,
 }
 

@@ -4,11 +4,13 @@ from ._hookspecs import (
     register_features as register_features,
     register_relations as register_relations,
 )
-from ._registry import (
+from ._offers import (
     Plugin as Plugin,
+    hookimpl as hookimpl,
+)
+from ._registry import (
     available as available,
     describe as describe,
-    hookimpl as hookimpl,
     lookup as lookup,
     register as register,
     reload as reload,

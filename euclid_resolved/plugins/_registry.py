@@ -5,122 +5,27 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
-import pluggy
-
 from euclid_resolved._checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
-from euclid_resolved.plugins import _hookspecs
+from euclid_resolved.plugins._offers import BUILTIN, KINDS, SESSION, Plugin, brought, kind_word, offers, said
 
-__all__ = ["Plugin", "available", "describe", "hookimpl", "lookup", "register", "reload", "unregister"]
-
-
-hookimpl = pluggy.HookimplMarker("euclid_resolved")
-"""Marks a function of a plugin as the implementation of the hook of the same name."""
-
-KINDS = ("features", "estimators", "diagnostics", "relations")
-"""What can be registered; the hook for a kind is ``register_<kind>``."""
-
-BUILTIN = "euclid_resolved"
-SESSION = "this session"
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One registered name, or a distribution that failed to register any.
-
-    Attributes
-    ----------
-    kind : str
-        ``features``, ``estimators``, ``diagnostics`` or ``relations``; empty for a plugin that could not be
-        loaded.
-    name : str
-        The registered name, or the entry point's.
-    distribution, version : str
-        Who brought it; ``this session`` and an empty text for what `register` did.
-    status : str
-        ``ok``, or what is wrong.
-    value : object
-        What was registered; None where there is nothing usable.
-
-    Examples
-    --------
-    >>> from euclid_resolved.plugins import describe
-    >>> linear = next(plugin for plugin in describe() if plugin.name == "linear")
-    >>> linear.kind, linear.distribution, linear.status
-    ('estimators', 'euclid_resolved', 'ok')
-    """
-
-    kind: str
-    name: str
-    distribution: str
-    version: str
-    status: str = "ok"
-    value: Any = None
+__all__ = ["available", "describe", "lookup", "register", "reload", "unregister"]
 
 
 _lock = threading.RLock()
 _loaded: list[Plugin] | None = None
+_loading = False
 _session: list[tuple[object, list[Plugin]]] = []  # what register() was given, each with its rows
 
 
 def _complain(plugin):
-    message = f"plugin {plugin.name!r} of {_brought(plugin)}: {plugin.status}"
+    message = f"plugin {plugin.name!r} of {brought(plugin)}: {plugin.status}"
     warnings.warn(message, PluginWarning, stacklevel=2)
-
-
-def _brought(plugin):
-    return f"{plugin.distribution} {plugin.version}".rstrip()
-
-
-def _kind_word(kind):
-    return kind.removesuffix("s") if kind != "features" else "set of features"
-
-
-def _unknown_hooks(manager, module):
-    """What is wrong with the marked functions of a module, in words; empty if nothing is."""
-    hooks = [f"register_{kind}" for kind in KINDS]
-    marked = [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
-    for name in marked:
-        if name not in hooks:
-            return f"unknown hook {name!r}{did_you_mean(name, hooks)}"
-    if not marked:
-        return f"registers nothing: mark one of {', '.join(hooks)} with euclid_resolved.plugins.hookimpl"
-    return ""
-
-
-def _offers(module, name, distribution, version):
-    """Everything one plugin module offers, as rows; a broken one gives one row that says why."""
-    # One manager a plugin: what one of them breaks stays its own.
-    manager = pluggy.PluginManager("euclid_resolved")
-    manager.add_hookspecs(_hookspecs)
-    problem = _unknown_hooks(manager, module)
-    if problem:
-        return [Plugin("", name, distribution, version, problem)]
-    rows = []
-    try:
-        manager.register(module)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        return [Plugin("", name, distribution, version, str(error).replace("\n", " "))]
-    for kind in KINDS:
-        try:
-            for offered in getattr(manager.hook, f"register_{kind}")():
-                if not isinstance(offered, Mapping):
-                    raise TypeError(f"returned {type(offered).__name__}, a mapping is needed")
-                for key, value in offered.items():
-                    if not isinstance(key, str) or not key:
-                        raise TypeError(f"name {key!r} is no text")
-                    rows.append(Plugin(kind, key, distribution, version, value=value))
-        except Exception as error:  # a plugin may raise anything; the others must go on
-            status = f"register_{kind} failed: {type(error).__name__}: {error}"
-            rows.append(Plugin(kind, name, distribution, version, status))
-    return rows
 
 
 def _kind_of_builtin(row):
@@ -148,20 +53,19 @@ def _load():
         version = entry_point.dist.version if entry_point.dist else "?"
         try:
             module = entry_point.load()
-        except (Exception, SystemExit) as error:  # an import may raise anything
-            status = f"cannot be loaded: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an import may raise anything
+            status = f"cannot be loaded: {said(error)}"
             rows.append(Plugin("", name, distribution, version, status))
             continue
-        rows += _offers(module, name, distribution, version)
+        rows += offers(module, name, distribution, version)
     rows.sort(key=_kind_of_builtin)
-    for row in rows:
-        if row.status != "ok":
-            _complain(row)
     return rows
 
 
-def _mark_conflicts(rows):
-    """Names that two plugins claim belong to neither."""
+def _settle(rows):
+    """Names that several claim: what is built in keeps its own, any other belongs to no one."""
     owners = {}
     for row in rows:
         if row.value is not None:
@@ -169,13 +73,19 @@ def _mark_conflicts(rows):
     result = []
     for row in rows:
         claims = owners.get((row.kind, row.name), [])
-        if len(claims) > 1 and row.value is not None:
-            who = " and ".join(map(_brought, claims))
-            status = f"the name is registered by {who}; uninstall one of them"
-            status += " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
-            row = Plugin(row.kind, row.name, row.distribution, row.version, status)
+        builtin = any(claim.distribution == BUILTIN for claim in claims)
+        if len(claims) > 1 and row.value is not None and not (builtin and row.distribution == BUILTIN):
+            row = replace(row, status=_taken(row, claims, builtin), value=None)
         result.append(row)
     return result
+
+
+def _taken(row, claims, builtin):
+    if builtin:
+        return f"{row.name!r} is the name of a built-in {kind_word(row.kind)}: choose another"
+    who = " and ".join(map(brought, claims))
+    undo = " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
+    return f"the name is registered by {who}; uninstall one of them{undo}"
 
 
 def describe() -> list[Plugin]:
@@ -196,10 +106,23 @@ def describe() -> list[Plugin]:
     estimators linear euclid_resolved
     diagnostics lofo euclid_resolved
     """
-    global _loaded
+    global _loaded, _loading
     with _lock:
         if _loaded is None:
-            _loaded = _mark_conflicts(_load() + [row for _, rows in _session for row in rows])
+            if _loading:
+                raise PluginError(
+                    "plugins are being loaded: a hook, or a module on import, must not ask for others; do "
+                    "so where they are used"
+                )
+            _loading = True
+            try:
+                rows = _settle(_load() + [row for _, rows in _session for row in rows])
+                for row in rows:
+                    if row.status != "ok":
+                        _complain(row)
+                _loaded = rows
+            finally:
+                _loading = False
         return list(_loaded)
 
 
@@ -217,7 +140,8 @@ def register(plugin: object) -> None:
     Raises
     ------
     PluginError
-        If a hook is unknown or fails, there is none, or a name is taken. Nothing is registered then.
+        If a hook is unknown or fails, there is none, what it offers is not what its kind has to be, or a
+        name is taken. Nothing is registered then.
 
     Examples
     --------
@@ -237,8 +161,10 @@ def register(plugin: object) -> None:
     """
     name = getattr(plugin, "__name__", type(plugin).__name__)
     hooks = SimpleNamespace(**{name: plugin}) if inspect.isfunction(plugin) else plugin
-    rows = _offers(hooks, name, SESSION, "")
-    problems = [row.status for row in rows if row.status != "ok"]
+    describe()  # the rooms that know what is right come with what is built in
+    rows = offers(hooks, name, SESSION, "")
+    broken = [row for row in rows if row.status != "ok"]
+    problems = [row.status if row.name == name else f"{row.name!r}: {row.status}" for row in broken]
     if problems:
         raise PluginError(f"{name} was not registered: {'; '.join(problems)}")
     with _lock:
@@ -248,7 +174,7 @@ def register(plugin: object) -> None:
             if owner is not None:
                 undo = "unregister() it first" if owner.distribution == SESSION else "choose another name"
                 raise PluginError(
-                    f"{_kind_word(row.kind)} {row.name!r} is registered by {_brought(owner)} already; {undo}"
+                    f"{kind_word(row.kind)} {row.name!r} is registered by {brought(owner)} already; {undo}"
                 )
         _session.append((plugin, rows))
         reload()
@@ -351,7 +277,7 @@ def lookup(kind: str, name: str) -> Any:
     found = available(kind)
     if isinstance(name, str) and name in found:
         return found[name]
-    word = _kind_word(kind)
+    word = kind_word(kind)
     for row in describe():
         if row.kind == kind and row.name == name:
             raise PluginError(f"{word} {name!r}: {row.status}")
@@ -359,3 +285,24 @@ def lookup(kind: str, name: str) -> Any:
     broken = sorted({row.distribution for row in describe() if row.status != "ok"})
     hint += f" (not loaded: {', '.join(broken)})" if broken else ""
     raise PluginError(f"no {word} {name!r}; there are {', '.join(sorted(found)) or 'none'}{hint}")
+
+
+def registered(kind: str, name: str) -> Plugin | None:
+    """The row of a name that can be used; None where there is no such.
+
+    Parameters
+    ----------
+    kind, name : str
+
+    Returns
+    -------
+    row : `Plugin` or None
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins._registry import registered
+    >>> registered("estimators", "linear").distribution
+    'euclid_resolved'
+    """
+    rows = (row for row in describe() if (row.kind, row.name) == (kind, name) and row.value is not None)
+    return next(rows, None)

@@ -21,6 +21,7 @@ from euclid_resolved.io._fits import write_fits
 from euclid_resolved.io._lock import hold
 from euclid_resolved.io._opening import image_files, open_image
 from euclid_resolved.io.asdf._files import read_model
+from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey._tile import count_pixels
 
 
@@ -121,6 +122,7 @@ def _record(model, piece):
     what = {
         "version": __version__,
         "model": model.digest,
+        "plugins": plugins_here(model),
         "image": _fingerprint(json.dumps(piece["source"]), piece["call"]),
         "opening": piece["opening"],
         "predicting": piece["predicting"],

@@ -32,6 +32,7 @@ from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey._journal import Journal
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ class _Work:
         what = {
             "version": __version__,
             "model": self.model.digest,
+            "plugins": plugins_here(self.model),
             "image": fingerprint_files(self.image.files),
             "shape": self.image.shape,
             "options": {**self.options, **reading, "extinction": self.extinction},

@@ -7,8 +7,9 @@ own, parametrise over the lists::
     def test_contract(check):
         check(NearestNeighbours(k=5))
 
-A broken rule raises `AssertionError` with one sentence. The checks run in the test's own process: an
-estimator that crashes on a damaged state takes the test run down with it, which no one overlooks.
+A broken rule raises `AssertionError` with one sentence, several with a line for each. The checks run in the
+test's own process: an estimator that crashes on a damaged state takes the test run down with it, which no one
+overlooks.
 """
 
 from euclid_resolved._lazy import lazy_names

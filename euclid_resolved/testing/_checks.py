@@ -7,8 +7,9 @@ own, parametrise over the lists::
     def test_contract(check):
         check(NearestNeighbours(k=5))
 
-A broken rule raises `AssertionError` with one sentence. The checks run in the test's own process: an
-estimator that crashes on a damaged state takes the test run down with it, which no one overlooks.
+A broken rule raises `AssertionError` with one sentence, several with a line for each. The checks run in the
+test's own process: an estimator that crashes on a damaged state takes the test run down with it, which no one
+overlooks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved.testing._diagnostic_rules import DIAGNOSTIC_CHECKS
 from euclid_resolved.testing._estimator_rules import ESTIMATOR_CHECKS
 from euclid_resolved.testing._feature_rules import FEATURE_CHECKS
+from euclid_resolved.testing._rules import try_all
 
 if TYPE_CHECKING:
     from euclid_resolved.diagnostics._contract import Diagnostic
@@ -39,7 +41,7 @@ def check_estimator(estimator: str | type[Estimator] | Estimator) -> None:
     Raises
     ------
     AssertionError
-        At the first broken rule, in one sentence.
+        With one line for each broken rule.
 
     Examples
     --------
@@ -47,8 +49,7 @@ def check_estimator(estimator: str | type[Estimator] | Estimator) -> None:
     >>> from euclid_resolved.testing import check_estimator
     >>> check_estimator(LinearRegression())
     """
-    for check in ESTIMATOR_CHECKS:
-        check(estimator)
+    try_all(ESTIMATOR_CHECKS, estimator)
 
 
 def check_features(feature_set: str | FeatureSet) -> None:
@@ -61,7 +62,7 @@ def check_features(feature_set: str | FeatureSet) -> None:
     Raises
     ------
     AssertionError
-        At the first broken rule, in one sentence.
+        With one line for each broken rule.
 
     Examples
     --------
@@ -69,8 +70,7 @@ def check_features(feature_set: str | FeatureSet) -> None:
     >>> from euclid_resolved.testing import check_features
     >>> check_features(lookup("features", "colours"))
     """
-    for check in FEATURE_CHECKS:
-        check(feature_set)
+    try_all(FEATURE_CHECKS, feature_set)
 
 
 def check_diagnostic(diagnostic: str | Diagnostic | Callable[..., Any]) -> None:
@@ -83,7 +83,7 @@ def check_diagnostic(diagnostic: str | Diagnostic | Callable[..., Any]) -> None:
     Raises
     ------
     AssertionError
-        At the first broken rule, in one sentence.
+        With one line for each broken rule.
 
     Examples
     --------
@@ -91,5 +91,4 @@ def check_diagnostic(diagnostic: str | Diagnostic | Callable[..., Any]) -> None:
     >>> from euclid_resolved.testing import check_diagnostic
     >>> check_diagnostic(lookup("diagnostics", "sample_bias"))
     """
-    for check in DIAGNOSTIC_CHECKS:
-        check(diagnostic)
+    try_all(DIAGNOSTIC_CHECKS, diagnostic)

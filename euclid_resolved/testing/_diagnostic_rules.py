@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.testing._examples import example_galaxies
-from euclid_resolved.testing._rules import hold, rule, watched
+from euclid_resolved.testing._rules import hold, of_its_kind, rule, watched
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
@@ -37,11 +37,16 @@ def trained() -> tuple[Model, list[Galaxy], list[Galaxy]]:
 
 
 @_diagnostic_rule()
+def check_kind(diagnostic: Callable[..., Any]) -> None:
+    """A diagnostic can be called with a model, training and test galaxies, and nothing else."""
+    of_its_kind("diagnostics", diagnostic, callable(diagnostic))
+
+
+@_diagnostic_rule()
 def check_table(diagnostic: Callable[..., Any]) -> None:
     """A diagnostic takes a model, training and test galaxies, and returns a QTable with rows."""
     from astropy.table import QTable
 
-    hold(callable(diagnostic), "it cannot be called")
     table = diagnostic(*trained())
     hold(isinstance(table, QTable), f"it returned {type(table).__name__}")
     hold(len(table) and table.colnames, "the table is empty")

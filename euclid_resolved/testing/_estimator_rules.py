@@ -5,39 +5,39 @@ from __future__ import annotations
 import functools
 import json
 import random
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators._contract import Estimator
-from euclid_resolved.plugins._registry import available
-from euclid_resolved.testing._damage import (
-    MISSING,
-    damages,
-    frozen,
-    leaves,
-    path_name,
-    replaced,
-    survives,
-)
-from euclid_resolved.testing._examples import Problem, example_galaxies, pixels
+from euclid_resolved.estimators._contract import Estimator, is_plain
+from euclid_resolved.models import _asking as asking
+from euclid_resolved.testing._examples import Problem
 from euclid_resolved.testing._rules import (
     Broken,
     global_random_numbers,
     hold,
+    of_its_kind,
     refuses,
     rule,
     same,
     watched,
 )
+from euclid_resolved.testing._state_rules import STATE_CHECKS
 
 __all__ = ["ESTIMATOR_CHECKS"]
+
+
+def one_a_row(method: str, given: Any, like: np.ndarray) -> None:
+    """Hold an answer to one finite float32 for each row."""
+    what = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+    fits = isinstance(given, np.ndarray) and given.dtype == np.float32 and given.shape == like.shape
+    hold(fits, f"{method} returned {what}, float32 of shape {like.shape} is needed")
+    hold(np.isfinite(given).all(), f"a value that {method} returned is not finite")
 
 
 ESTIMATOR_CHECKS: list[Callable[[Any], None]] = []
@@ -47,20 +47,22 @@ _estimator_rule = functools.partial(rule, ESTIMATOR_CHECKS, "estimators")
 
 
 @_estimator_rule()
+def check_kind(estimator: Estimator) -> None:
+    """An estimator is a dataclass derived from Estimator, usable without any argument."""
+    of_its_kind("estimators", type(estimator), isinstance(estimator, Estimator))
+
+
+@_estimator_rule()
 def check_settings(estimator: Estimator) -> None:
     """Settings are numbers, text and lists of them, and rebuild the estimator."""
-    hold(isinstance(estimator, Estimator), "it is not derived from euclid_resolved.Estimator")
     type(estimator)()
     settings = estimator.settings()
     for name, value in settings.items():
-        plain = all(
-            isinstance(v, str | int | float | type(None))
-            for v in (value if isinstance(value, list) else [value])
-        )
-        hold(plain, f"{name} is {value!r}")
+        hold(is_plain(value), f"{name} is {value!r}")
     again = json.loads(json.dumps(settings))
     again = type(estimator)(**{k: tuple(v) if isinstance(v, list) else v for k, v in again.items()})
     hold(again.settings() == settings, "an estimator made from its settings has others")
+    asking.check_settings(estimator)
 
 
 @_estimator_rule()
@@ -69,10 +71,7 @@ def check_predictions(estimator: Estimator) -> None:
     problem = Problem.make()
     fresh = problem.fresh(estimator)
     hold(fresh.fit(problem.X, problem.y) is fresh, "fit returned something else than self")
-    y = fresh.predict(problem.X)
-    hold(isinstance(y, np.ndarray) and y.dtype == np.float32, f"predict returned {type(y)}")
-    hold(y.shape == problem.y.shape, f"{len(problem.X)} rows gave predictions of shape {y.shape}")
-    hold(np.isfinite(y).all(), "a prediction is not finite")
+    one_a_row("predict", fresh.predict(problem.X), problem.y)
 
 
 @_estimator_rule()
@@ -155,8 +154,7 @@ def check_unfitted(estimator: Estimator) -> None:
 def check_no_rows(estimator: Estimator) -> None:
     """No rows give no predictions: an image without a pixel to judge is no error."""
     problem = Problem.make()
-    y = problem.fit(estimator).predict(problem.X[:0])
-    hold(y.shape == (0,) and y.dtype == np.float32, f"predict returned {y.dtype} of shape {y.shape}")
+    one_a_row("predict", problem.fit(estimator).predict(problem.X[:0]), problem.y[:0])
 
 
 @_estimator_rule()
@@ -270,6 +268,19 @@ def check_importance(estimator: Estimator) -> None:
 
 
 @_estimator_rule()
+def check_spread(estimator: Estimator) -> None:
+    """spread is None, or one finite float32 a row, none of them negative, and none for no rows."""
+    problem = Problem.make()
+    fitted = problem.fit(estimator)
+    for n in (len(problem.X), 0):
+        sigma = fitted.spread(read_only(problem.X[:n]))
+        if sigma is None:
+            return
+        one_a_row("spread", sigma, problem.y[:n])
+        hold((sigma >= 0).all(), f"spread returned {sigma.min(initial=0):.3g}, one sigma is not negative")
+
+
+@_estimator_rule()
 def check_parts(estimator: Estimator) -> None:
     """The parts of an estimator, where it can be taken apart, have its predictions as their mean."""
     problem = Problem.make()
@@ -291,55 +302,4 @@ def check_side_effects(estimator: Estimator) -> None:
     hold(not seen, "; ".join(seen))
 
 
-@_estimator_rule()
-def check_state(estimator: Estimator) -> None:
-    """state gives arrays, numbers and text, and restore makes an equal estimator of them."""
-    problem = Problem.make()
-    fitted = problem.fit(estimator)
-    state = fitted.state()
-    for path, leaf in leaves(state):
-        plain = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiub"
-        hold(plain or isinstance(leaf, str | int | float), f"{path_name(path)} is {type(leaf).__name__}")
-    y, X = fitted.predict(problem.X), problem.X
-    state = frozen(state)
-    restored = replace(estimator).restore(state)
-    same(restored.predict(X), y, "a restored estimator gave other predictions")
-    again = dict((path_name(path), leaf) for path, leaf in leaves(restored.state()))
-    first = dict((path_name(path), leaf) for path, leaf in leaves(state))
-    hold(again.keys() == first.keys(), "a restored estimator has another state")
-    hold(all(np.array_equal(first[k], again[k]) for k in first), "a restored estimator has another state")
-
-
-@_estimator_rule()
-def check_file(estimator: Estimator) -> None:
-    """A model file gives the same predictions after it is closed."""
-    from euclid_resolved.io._read_write import read, write
-    from euclid_resolved.training._train import train
-
-    registered = type(estimator) in available("estimators").values()
-    missing = "it is registered by no installed plugin, so no file with it could be opened; for a session "
-    hold(registered, missing + "plugins.register offers it")
-    model = train(example_galaxies(), "stellar_mass_density", estimator)
-    dex, _, _ = pixels(50, np.random.default_rng(3))
-    brightness = {band: 10**values for band, values in dex.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.asdf"
-        write(path, model)
-        restored: Any = read(path)
-        path.write_bytes(b"")
-    same(restored.estimate(brightness), model.estimate(brightness), "its predictions differ")
-    hold(restored.digest == model.digest, "its digest differs")
-
-
-@_estimator_rule()
-def check_damaged_state(estimator: Estimator) -> None:
-    """A damaged state is refused with InputError or does no harm, and never crashes or hangs."""
-    problem = Problem.make()
-    fitted = problem.fit(estimator)
-    state, X, y = fitted.state(), problem.X[:20], fitted.predict(problem.X[:20])
-    for what, value in (("empty", {}), ("a list", []), ("None", None), ("text", "damage")):
-        refuses(f"a state that is {what}", replace(estimator).restore, value)
-    for path, leaf in leaves(state):
-        for what, value, strict in (("missing", MISSING, True), *damages(leaf)):
-            damaged = replaced(state, path, value)
-            survives(estimator, damaged, X, y, f"{path_name(path)} damaged ({what})", strict)
+ESTIMATOR_CHECKS += STATE_CHECKS

@@ -10,7 +10,7 @@ import numpy as np
 
 from euclid_resolved.testing._damage import frozen
 from euclid_resolved.testing._examples import pixels
-from euclid_resolved.testing._rules import hold, rule, same
+from euclid_resolved.testing._rules import hold, of_its_kind, rule, same
 
 if TYPE_CHECKING:
     from euclid_resolved.features._sets import FeatureSet
@@ -29,13 +29,16 @@ def _make(feature_set: FeatureSet, dex: Mapping[str, np.ndarray]) -> dict[str, n
 
 
 @_feature_rule()
-def check_columns(feature_set: FeatureSet) -> None:
-    """Features are a mapping of text to one finite number a pixel, with a unit and a summary."""
-    from astropy.units import Unit
+def check_kind(feature_set: FeatureSet) -> None:
+    """A set of features is a FeatureSet: a function of the bands, with a unit and a summary."""
+    from euclid_resolved.features._sets import FeatureSet
 
-    Unit(feature_set.unit)
-    summary = feature_set.summary
-    hold(isinstance(summary, str) and summary and "\n" not in summary, "its summary is not one line of text")
+    of_its_kind("features", feature_set, isinstance(feature_set, FeatureSet))
+
+
+@_feature_rule()
+def check_columns(feature_set: FeatureSet) -> None:
+    """Features are a mapping of text to one finite number a pixel."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
     made = feature_set.make(dict(dex))
     hold(
@@ -44,8 +47,10 @@ def check_columns(feature_set: FeatureSet) -> None:
     for name, values in made.items():
         hold(isinstance(name, str) and name, f"column {name!r} has no name")
         values = np.asarray(values)
-        hold(values.shape == (30,), f"column {name!r} has shape {values.shape} for 30 pixels")
-        hold(values.dtype.kind == "f" and np.isfinite(values).all(), f"column {name!r} has no finite numbers")
+        what = f"column {name!r} is {values.dtype} of shape {values.shape}"
+        fits = values.shape == (30,) and values.dtype.kind == "f"
+        hold(fits, f"{what}, float32 of shape (30,) is needed")
+        hold(np.isfinite(values).all(), f"column {name!r} has numbers that are not finite")
 
 
 @_feature_rule()

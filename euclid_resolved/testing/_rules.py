@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.plugins._registry import lookup
+from euclid_resolved.plugins._offers import said, what_is_wrong
+from euclid_resolved.plugins._registry import describe, lookup
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -44,8 +45,8 @@ def rule(
                 subject = subject() if isinstance(subject, type) else subject
                 name = name or _name(subject)
                 function(subject)
-            except Exception as error:  # whatever a plugin raises, the author shall read which rule it broke
-                detail = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+            except (Exception, SystemExit) as error:  # the author shall read which rule it broke
+                detail = str(error) if isinstance(error, Broken) else said(error)
                 raise AssertionError(f"{name or subject} breaks the rule {rule!r}: {detail}") from error
 
         checks.append(check)
@@ -61,7 +62,37 @@ def _name(subject):
 
 
 class Broken(Exception):
-    pass
+    """A rule is broken, in words."""
+
+
+class Unusable(Broken):
+    """It is something else altogether: no other rule can be tried on it."""
+
+
+def try_all(checks: list[Callable[[Any], None]], subject: object) -> None:
+    """Try every check, the one of its kind first, and raise all that was found at once."""
+    found: list[AssertionError] = []
+    for check in checks:
+        try:
+            check(subject)
+        except AssertionError as error:
+            found.append(error)
+            if len(found) == 1 and check is checks[0] and type(error.__cause__) is not Broken:
+                break
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        lines = [f"{len(found)} rules are broken", *(str(error) for error in found)]
+        raise AssertionError("\n".join(lines)) from found[0].__cause__
+
+
+def of_its_kind(kind: str, value: object, usable: bool) -> None:
+    """Hold a thing to what it is looked at for when it is registered."""
+    describe()  # the rooms that know what is right come with what is built in
+    wrong = what_is_wrong(kind, value)
+    if not usable:
+        raise Unusable(wrong or f"it is {type(value).__name__}")
+    hold(not wrong, wrong)
 
 
 def hold(condition: object, otherwise: str) -> None:

@@ -116,8 +116,10 @@ def with_intervals(
     for name, output in model.outputs.items():
         truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
         dex = np.concatenate([each[name] for each in estimates])
-        interval = Interval.of(truth - dex, light, noise, groups, levels)
-        interval = interval.with_shared(truth, dex, light, noise, groups)
+        known = np.isfinite(dex)
+        truth, dex, group = truth[known], dex[known], groups[known]
+        interval = Interval.of(truth - dex, light[known], noise[known], group, levels)
+        interval = interval.with_shared(truth, dex, light[known], noise[known], group)
         outputs[name] = replace(output, interval=interval)
     return replace(model, outputs=outputs)
 

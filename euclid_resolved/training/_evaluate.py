@@ -9,7 +9,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import to_dex
-from euclid_resolved.models._metrics import metrics
+from euclid_resolved.models._metrics import metrics, with_estimate
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -129,13 +129,13 @@ def evaluate(
         if per_galaxy:
             stops = np.cumsum(pixels.counts)
             for galaxy, stop, n in zip(pixels.names, stops, pixels.counts, strict=True):
-                own, counts = slice(stop - n, stop), {"n_pixels": n}
-                rows.append(
-                    {"property": name, "galaxy": galaxy, **metrics(truth[own], estimate[own]), **counts}
-                )
+                own = with_estimate(truth[stop - n : stop], estimate[stop - n : stop], name)
+                counts = {"n_pixels": len(own[0])}
+                rows.append({"property": name, "galaxy": galaxy, **metrics(*own), **counts})
         else:
-            counts = {"n_pixels": len(truth), "n_galaxies": len(set(pixels.groups))}
-            rows.append({"property": name, **metrics(truth, estimate), **counts})
+            own = with_estimate(truth, estimate, name)
+            counts = {"n_pixels": len(own[0]), "n_galaxies": len(set(pixels.groups))}
+            rows.append({"property": name, **metrics(*own), **counts})
     table = QTable(rows=rows)
     for name in ("rmse", "nmad", "bias"):
         table[name] = table[name] * u.dex

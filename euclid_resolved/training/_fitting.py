@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved._checks import read_only
+from euclid_resolved.errors import PluginError
+from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale
-from euclid_resolved.models._metrics import metrics
-from euclid_resolved.models._model import append, checked_predict, registered_name
-from euclid_resolved.models._output import Output
+from euclid_resolved.models._asking import check_fitted, check_settings, checked_predict, registered_name
+from euclid_resolved.models._metrics import metrics, with_estimate
+from euclid_resolved.models._output import Output, append
+from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.training._training_set import TrainingSet
 
 if TYPE_CHECKING:
-    from euclid_resolved.estimators._contract import Estimator
     from euclid_resolved.training._sample import Pixels
 
 _GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
@@ -34,8 +35,10 @@ class Fitted:
         Of the features.
     golden_rows : `~numpy.ndarray`
         float32, shape (m, k): some scaled training features.
-    n_held : int
-        How many pixels were set aside.
+    golden_brightness : `~numpy.ndarray`
+        float32, shape (m, bands): the surface brightness that they were made of, MJy/sr.
+    n_held, n_fit : int
+        How many pixels were set aside, and how many were learned from.
     outputs : dict of str to `~euclid_resolved.models.Output`
         By property.
     accuracy : dict of str to dict
@@ -46,13 +49,16 @@ class Fitted:
     >>> import numpy as np
     >>> from euclid_resolved.training._fitting import Fitted
     >>> from euclid_resolved.features import Scale
-    >>> Fitted(Scale([0.0], [1.0]), np.zeros((32, 1), np.float32), n_held=0).outputs
+    >>> rows = np.zeros((32, 1), np.float32)
+    >>> Fitted(Scale([0.0], [1.0]), rows, 10**rows, n_held=0, n_fit=32).outputs
     {}
     """
 
     scale: Scale
     golden_rows: np.ndarray
+    golden_brightness: np.ndarray
     n_held: int
+    n_fit: int
     outputs: dict[str, Output] = field(default_factory=dict)
     accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -101,9 +107,12 @@ def fit_properties(
     >>> print(fitted.n_held, list(fitted.outputs), f"{fitted.accuracy['stellar_age']['r2']:.2f}")
     153 ['stellar_age'] 0.99
     """
+    check_settings(estimator)
     data = TrainingSet(pixels, bands, features, columns, validation_fraction, seed)
     n_held = data.n_held
-    done = Fitted(data.scale, data.X[n_held : n_held + _GOLDEN].copy(), n_held)
+    golden = data.X[n_held : n_held + _GOLDEN].copy()
+    light = data.brightness(bands, n_held, n_held + len(golden))
+    done = Fitted(data.scale, golden, light, n_held, len(data.X) - n_held)
     inputs, fit = data.X, _Fit(estimator, data, seed)
     together = fit.together(names, columns) if estimator.joint and len(names) > 1 and not chain else None
     for i, name in enumerate(names):
@@ -112,24 +121,13 @@ def fit_properties(
         fit.prepare = (columns + before, data.scale, scale)
         fitted = together[i] if together else fit(inputs, y)
         known = append(done.golden_rows, [done.outputs[n].golden for n in before])
-        done.outputs[name] = Output(name, fitted, scale, checked_predict(fitted, known, name), before)
+        done.outputs[name] = Output(name, fitted, scale, check_fitted(fitted, known, name), before)
         if n_held:
-            done.accuracy[name] = metrics(held, scale.invert(checked_predict(fitted, inputs[:n_held], name)))
+            guess = scale.invert(checked_predict(fitted, inputs[:n_held], name))
+            done.accuracy[name] = metrics(*with_estimate(held, guess, name))
         if chain and i + 1 < len(names):
-            inputs = append(inputs, [fit.out_of_fold(inputs, y)])
+            inputs = append(inputs, [fit.out_of_fold(inputs, y, name)])
     return done
-
-
-@contextmanager
-def _blamed(estimator):
-    """Name the estimator whose fit fails; bad input and a lack of memory are not its fault."""
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # a plugin may raise anything
-        name = registered_name(estimator)
-        raise PluginError(f"{name} failed to fit: {type(error).__name__}: {error}") from error
 
 
 class _Fit:
@@ -141,14 +139,20 @@ class _Fit:
 
     def __call__(self, X, y, keep=None):
         held, rows = slice(None, self.data.n_held), slice(self.data.n_held, None)
-        if keep is not None:
+        # An earlier estimate of a chain may not be finite.
+        finite = np.isfinite(X[:, len(self.data.scale.minimum) :]).all(axis=1)
+        keep = finite if keep is None else keep & finite
+        if not keep.all():
             held, rows = (np.flatnonzero(keep[part]) + (part.start or 0) for part in (held, rows))
-        validation = (X[held], y[held]) if len(y[held]) else None
-        fresh = replace(self.estimator)
-        with _blamed(self.estimator):
+        validation = (read_only(X[held]), read_only(y[held])) if len(y[held]) else None
+        with self._blamed():
+            fresh = replace(self.estimator)
             fresh.prepare(*self.prepare)
-            fresh.fit(X[rows], y[rows], validation=validation)
+            fresh.fit(read_only(X[rows]), read_only(y[rows]), validation=validation)
         return fresh
+
+    def _blamed(self):
+        return blamed(lambda: registered_name(self.estimator), "to fit")
 
     def together(self, names, columns):
         """One fit to all properties: a fitted estimator for each."""
@@ -158,13 +162,19 @@ class _Fit:
             Y[:, i], scale, _ = data.target(name)
             scales.append(scale)
         limits = (np.concatenate([getattr(scale, end) for scale in scales]) for end in ("minimum", "maximum"))
-        fresh = replace(self.estimator)
-        validation = (data.X[:n_held], Y[:n_held]) if n_held else None
-        with _blamed(self.estimator):
+        X, Y = read_only(data.X), read_only(Y)
+        validation = (X[:n_held], Y[:n_held]) if n_held else None
+        with self._blamed():
+            fresh = replace(self.estimator)
             fresh.prepare(columns, data.scale, Scale(*limits))
-            return fresh.fit_together(data.X[n_held:], Y[n_held:], validation=validation)
+            fitted = fresh.fit_together(X[n_held:], Y[n_held:], validation=validation)
+        fits = isinstance(fitted, list | tuple) and len(fitted) == len(names)
+        if not fits or not all(isinstance(each, Estimator) for each in fitted):
+            name, what = registered_name(self.estimator), f"{len(names)} fitted estimators"
+            raise PluginError(f"{name} returned {fitted!r:.60} from fit_together, {what} are needed")
+        return fitted
 
-    def out_of_fold(self, X, y):
+    def out_of_fold(self, X, y, name):
         """Estimates for every pixel from fits to other galaxies."""
         galaxy = self.data.groups()
         present = np.unique(galaxy)
@@ -173,5 +183,6 @@ class _Fit:
         mine = fold[galaxy]
         result = np.empty(len(X), np.float32)
         for i in np.unique(mine):
-            result[mine == i] = self(X, y, keep=mine != i).predict(X[mine == i])
+            fitted = self(X, y, keep=mine != i)
+            result[mine == i] = checked_predict(fitted, X[mine == i], name)
         return result

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._checks import check_type
+from euclid_resolved._checks import check_type, read_only
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.maps._properties import get_property
-from euclid_resolved.models._output import checked_predict
+from euclid_resolved.models._asking import checked_predict, registered_name
+from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.training._evaluate import finish
 from euclid_resolved.training._groups import group_numbers, warn_of_views
 
@@ -127,6 +128,8 @@ def search(
         raise InputError(f"k must lie between 2 and the number of galaxies ({n_galaxies}), got {k}")
     table = make_features({b: v[rows] for b, v in pixels.brightness.items()}, features, columns=columns)
     y = to_dex(pixels.truth[get_property(property).name][rows])
+    known = np.isfinite(table.values).all(axis=1)
+    X, y, number = table.values[known], y[known], number[known]
     for values in candidates:  # refuse a wrong value now, not in the middle of the search
         try:
             replace(estimator, **values)
@@ -139,7 +142,7 @@ def search(
         scoring="r2",
         refit=False,
         error_score="raise",
-    ).fit(table.values, y, groups=number)
+    ).fit(X, y, groups=number)
     scores = found.cv_results_
     results = []
     for i in np.argsort(-scores["mean_test_score"], kind="stable"):
@@ -173,10 +176,12 @@ def _adapter(estimator, columns, name, validation_fraction, seed):
             X, y = X[order], y[order]
             self.scales_ = Scale.of(X[n_held:], columns), Scale.of(y[n_held:], (name,))
             X, y = (scale.apply(values) for scale, values in zip(self.scales_, (X, y), strict=True))
-            self.fitted_ = replace(estimator, **(self.settings or {}))
-            self.fitted_.prepare(columns, *self.scales_)
+            X, y = read_only(X), read_only(y)
             validation = (X[:n_held], y[:n_held]) if n_held else None
-            self.fitted_.fit(X[n_held:], y[n_held:], validation=validation)
+            with blamed(lambda: registered_name(estimator), "to fit"):
+                self.fitted_ = replace(estimator, **(self.settings or {}))
+                self.fitted_.prepare(columns, *self.scales_)
+                self.fitted_.fit(X[n_held:], y[n_held:], validation=validation)
             return self
 
         def predict(self, X):

@@ -19,8 +19,9 @@ from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
 from euclid_resolved.models._domain import Domain
-from euclid_resolved.models._metrics import metrics
+from euclid_resolved.models._metrics import metrics, with_estimate
 from euclid_resolved.models._model import Model
+from euclid_resolved.models._provenance import plugins_used
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._fitting import fit_properties
@@ -167,13 +168,15 @@ def train(
         domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
         outputs=fitted.outputs,
         golden_rows=fitted.golden_rows,
+        golden_brightness=fitted.golden_brightness,
+        plugins=plugins_used(features, (output.estimator for output in fitted.outputs.values())),
         training={
             "source": pixels.source,
             "digest": pixels.digest,
             "galaxies": list(pixels.names),
             "groups": list(pixels.groups),
             **({"atlas": pixels.atlas} if pixels.atlas else {}),
-            "n_pixels": len(pixels) - fitted.n_held,
+            "n_pixels": fitted.n_fit,
             "n_validation_pixels": fitted.n_held,
             "fraction_of_pixels_kept": pixels.kept,
             "seed": seed,
@@ -205,7 +208,8 @@ def _cross_calibrate(model, pixels, n_folds, fit, seed):
     accuracy, estimates = {}, [estimate_pixels(part, own) for part, own in parts]
     for name in model.outputs:
         truth = np.concatenate([to_dex(own.truth[name]) for _, own in parts])
-        accuracy[name] = metrics(truth, np.concatenate([dex[name] for dex in estimates]))
+        guess = np.concatenate([dex[name] for dex in estimates])
+        accuracy[name] = metrics(*with_estimate(truth, guess, name))
     record = {**model.training, "calibration_folds": n_folds, "cross_validation": accuracy}
     return replace(with_intervals(model, parts), training=record)
 

@@ -129,8 +129,11 @@ def test_needed_bands_are_those_the_columns_are_made_of(columns, bands):
     ("make", "message"),
     [
         (lambda dex: [1, 2], "returned list, a mapping is needed"),
-        (lambda dex: {"x": np.zeros(99)}, r"column 'x' has shape \(99,\), not \(1,\)"),
-        (lambda dex: {"x": 0.0}, r"column 'x' has shape \(\)"),
+        (
+            lambda dex: {"x": np.zeros(99)},
+            r"column 'x' has float64 of shape \(99,\), float32 of shape \(1,\)",
+        ),
+        (lambda dex: {"x": 0.0}, r"column 'x' has float64 of shape \(\)"),
     ],
 )
 def test_a_set_that_breaks_its_contract_is_named(monkeypatch, make, message):

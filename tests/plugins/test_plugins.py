@@ -7,6 +7,7 @@ into a folder, and looks at them from a Python of its own.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from doctest import DocTestParser
@@ -20,7 +21,7 @@ from euclid_resolved import plugins, read, train, write
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators import Mean
 from euclid_resolved.plugins import _hookspecs as hookspecs
-from euclid_resolved.plugins._registry import KINDS
+from euclid_resolved.plugins._offers import KINDS
 from euclid_resolved.testing import (
     check_diagnostic,
     check_estimator,
@@ -197,6 +198,77 @@ def test_one_hook_fails_and_the_other_works(install, look):
     assert sorted(s != "ok" for s in status(answer, "mixed_plugin")) == [False, True]
 
 
+def test_a_plugin_may_raise_anything_and_the_rest_works(install, look):
+    body = 'return {"good": Good}'
+    broken = {
+        "leaves": ("raise SystemExit('no licence')", "cannot be loaded: SystemExit: no licence"),
+        "leaps": ("class Leap(BaseException): pass\nraise Leap('up')", "cannot be loaded: Leap: up"),
+        "exits": (
+            GOOD.replace(body, "import sys; sys.exit(3)"),
+            "register_estimators failed: SystemExit: 3",
+        ),
+        "closes": (
+            GOOD.replace(body, "raise GeneratorExit('shut')"),
+            "register_estimators failed: GeneratorExit: shut",
+        ),
+        "mumbles": (
+            GOOD.replace(body, "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})()"),
+            "register_estimators failed: Mute",
+        ),
+        "hides": (
+            GOOD + "\n    def __dir__():\n        raise RuntimeError('nothing to see')",
+            "cannot be looked through: RuntimeError: nothing to see",
+        ),
+        "asks": (
+            GOOD.replace(body, "from euclid_resolved.plugins import lookup; lookup('estimators', 'linear')"),
+            "register_estimators failed: PluginError: plugins are being loaded: a hook, or a module on",
+        ),
+        "lists": (
+            GOOD.replace(body, "from euclid_resolved.plugins import available; available('features')"),
+            "register_estimators failed: PluginError: plugins are being loaded",
+        ),
+        "early": (
+            "from euclid_resolved.plugins import describe\ndescribe()",
+            "cannot be loaded: PluginError: plugins are being loaded",
+        ),
+    }  # fmt: skip
+    for name, (code, _) in broken.items():
+        install(f"{name}_plugin", "0.7", **{name: code})
+    install("good_plugin", good_module=GOOD)
+    answer = look("good")
+    said = {re.search(r"of (\w+)_plugin 0.7: ", text)[1]: text for text in answer["warned"]}
+    assert said.keys() == broken.keys()
+    for name, (_, words) in broken.items():
+        assert words in said[name]
+        assert len(status(answer, f"{name}_plugin")) == 1
+    assert answer["said"]["good"] == "ok"
+
+
+def test_wrong_things_are_listed_with_what_is_wrong(install, look):
+    code = (
+        GOOD
+        + """
+    @hookimpl
+    def register_features():
+        return {"lambda": lambda dex: {}}
+
+    @hookimpl
+    def register_diagnostics():
+        return {"number": 3}
+    """
+    )
+    install("mixed_plugin", mixed=code.replace('{"good": Good}', '{"good": Good, "made": Good()}'))
+    answer = look("good", "made")
+    assert answer["said"]["good"] == "ok"
+    assert answer["said"]["made"] == (
+        "estimator 'made': an object of Good is offered, the class itself is needed"
+    )
+    rows = {row[1]: row[4] for row in answer["rows"] if row[2] == "mixed_plugin"}
+    assert rows["good"] == "ok" and rows.keys() == {"good", "made", "lambda", "number"}
+    assert "a FeatureSet is needed" in rows["lambda"] and "3 cannot be called" in rows["number"]
+    assert len(answer["warned"]) == 3
+
+
 # --- conflicts ----------------------------------------------------------------------------------------
 
 
@@ -207,6 +279,33 @@ def test_two_plugins_with_one_name(install, look):
     answer = look("good", "other")
     assert "registered by first_plugin 1.1 and second_plugin 2.2; uninstall one" in answer["said"]["good"]
     assert answer["said"]["other"] == "ok"
+
+
+def test_built_ins_keep_their_names(install, run, look):
+    run("""
+        from euclid_resolved import LinearRegression, train, write
+        from euclid_resolved.testing import example_galaxies
+        write("before.asdf", train(example_galaxies(), estimator=LinearRegression()))
+    """)
+    more = GOOD.replace('{"good": Good}', '{"good": Good, "linear": Good}')
+    install("greedy_plugin", "1.2", greedy=more)
+    install("other_plugin", "1.3", other=more.replace("good", "fine"))
+    answer = look("good", "fine")
+    assert answer["said"]["good"] == answer["said"]["fine"] == answer["said"]["linear"] == "ok"
+    rows = [row for row in answer["rows"] if row[1] == "linear"]
+    assert [row[2:] for row in rows] == [
+        ["euclid_resolved", rows[0][3], "ok"],
+        ["greedy_plugin", "1.2", "'linear' is the name of a built-in estimator: choose another"],
+        ["other_plugin", "1.3", "'linear' is the name of a built-in estimator: choose another"],
+    ]
+    assert len(answer["warned"]) == 2
+    said = run("""
+        import warnings
+        warnings.simplefilter("ignore")
+        from euclid_resolved import read
+        print(type(read("before.asdf").outputs["stellar_mass_density"].estimator).__module__)
+    """)
+    assert said.stdout.strip() == "euclid_resolved.estimators._linear"
 
 
 def test_two_distributions_with_one_entry_point_name(install, look):
@@ -254,7 +353,7 @@ def test_a_session_registers_and_forgets(session, tmp_path):
     assert read(tmp_path / "middle.asdf").digest == model.digest
     plugins.unregister(session)
     assert plugins.describe() == before
-    with pytest.raises(InputError, match="no estimator 'middle'"):
+    with pytest.raises(InputError, match="needs estimator 'middle', registered for a session only"):
         read(tmp_path / "middle.asdf")
     with pytest.raises(InputError, match=r"Middle \(not registered\).*plugins.register"):
         write(tmp_path / "again.asdf", model)
@@ -377,7 +476,7 @@ def test_predict_breaks_its_contract(install, run):
         try:
             check_estimator(name)
         except AssertionError as error:
-            print(error)
+            print(str(error).splitlines()[1])
     linear = train(galaxies, estimator=lookup("estimators", "linear")())
     print(linear.predict(galaxies[0].image).data.shape)
     """
@@ -416,7 +515,7 @@ def test_features_break_their_contract(install, run):
         """
     ).stdout.splitlines()
     assert said == [
-        "features 'short': column 'half' has shape (2,), not (4,)",
+        "features 'short': column 'half' has float32 of shape (2,), float32 of shape (4,) is needed",
         "features bands, again: column 'HE' comes twice",
         "features 'number' returned float, a mapping is needed",
         "('IE', 'HE', 'IE-HE')",
@@ -451,7 +550,7 @@ def test_model_file_whose_plugin_is_missing(install, run):
     run(WRITE)
     assert run(READ).stdout.splitlines() == ["(16, 16)"] * 2
     missing, linear = run(READ, with_plugins=False).stdout.splitlines()
-    assert missing.startswith("good.asdf: no estimator 'good'; there are ")
+    assert missing == "good.asdf: needs estimator 'good' of good_plugin 1.0: pip install good_plugin"
     assert linear == "(16, 16)"
 
 
@@ -466,6 +565,22 @@ def test_model_file_whose_plugin_has_changed(install, run, tmp_path):
     assert "no longer gives the predictions stored with it" in said
     assert "good has changed" in said
     assert linear == "(16, 16)"
+
+
+def test_a_newer_version_that_predicts_otherwise_is_named_with_what_to_install(install, run, tmp_path):
+    install("my-good", "0.2", good_module=GOOD)
+    run(WRITE)
+    changed = GOOD.replace(
+        "        pass\n", "        def predict(self, X):\n            return super().predict(X) + 1\n"
+    )
+    shutil.rmtree(tmp_path / "site")
+    install("my-good", "0.3", good_module=changed)
+    said, _ = run(READ).stdout.splitlines()
+    assert "good was of my-good 0.2, here it is of my-good 0.3: pip install my-good==0.2" in said
+    shutil.rmtree(tmp_path / "site")
+    install("my-good", "0.4", good_module=GOOD.replace('"good"', '"better"'))
+    said, _ = run(READ).stdout.splitlines()
+    assert "needs estimator 'good' of my-good 0.2, here is 0.4: pip install my-good==0.2" in said
 
 
 # --- every hook, and the guide ------------------------------------------------------------------------

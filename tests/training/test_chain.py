@@ -1,6 +1,6 @@
 """Chained regression: each property's estimate is fed to the next, without learning from fitted values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -56,6 +56,9 @@ class Memory(Mean):
     def predict(self, X):
         return self._y[self._tree.query(check_X(X, self._tree.m))[1]]
 
+    def state(self):
+        return {"X": self._tree.data.copy(), "y": self._y}
+
 
 @pytest.fixture
 def given():
@@ -105,7 +108,8 @@ def test_no_estimate_comes_from_its_own_galaxy(given, n):
     galaxies = example_galaxies(n, side=12)
     pixels = extract(galaxies, (DENSITY, AGE))
     dex = 2.0 ** -np.arange(n)
-    pixels.truth[DENSITY][:] = 10 ** (1.5 + 0.5 * dex[pixels.galaxy])
+    density = 10 ** (1.5 + 0.5 * dex[pixels.galaxy])
+    pixels = replace(pixels, truth={**pixels.truth, DENSITY: density.astype(np.float32)})
     train(pixels, (DENSITY, AGE), Recorder(Mean), chain=True, validation_fraction=0)
     _, _, truth = last_fits(given, 4)
     _, X, _ = last_fits(given, 5)

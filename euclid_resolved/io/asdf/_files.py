@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
 
-from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
+from euclid_resolved.errors import ImageFileError, InputError, ModelFileError, PluginError
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._files import atomic_path, check_file
 from euclid_resolved.io.asdf import _extension as extension
@@ -203,7 +203,10 @@ def _read(path, max_bytes, error):
     except OSError as problem:
         raise error(path, f"it cannot be read: {_brief(problem)}") from problem
     except Exception as problem:  # asdf, its schemas and plugins raise many kinds
-        hint = getattr(problem, "hint", "") or "what is opened are files made by write(), undamaged"
+        hint = (
+            "" if isinstance(problem, PluginError) else "what is opened are files made by write(), undamaged"
+        )
+        hint = getattr(problem, "hint", "") or hint
         raise error(path, _brief(getattr(problem, "what", problem)), hint) from problem
 
 
