@@ -197,7 +197,7 @@ def image_files(source: str | Path | Sequence[str]) -> list[Path]:
 
 
 def input_files(source: str | Path | Sequence[str]) -> list[Path]:
-    """All files that are read for an image, with the noise, flags and PSF that stand beside it.
+    """All files of an image, with the noise and flags that stand beside it, or those of its whole atlas.
 
     Parameters
     ----------
@@ -222,6 +222,13 @@ def input_files(source: str | Path | Sequence[str]) -> list[Path]:
     from euclid_resolved.io.euclid._mer_files import siblings
 
     files = image_files(source)
+    if _is_path(source) and _GALAXY.fullmatch(Path(source).name):
+        from euclid_resolved.io._atlas import _index
+
+        # An atlas is one input: its other galaxies cannot be made again either.
+        folder = Path(source).parent
+        galaxies = _index(folder).values()
+        return [*(path for planes in galaxies for path in planes.values()), *folder.glob("*.txt")]
     return [*files, *(Path(other) for file in files for other in siblings(file).values())]
 
 

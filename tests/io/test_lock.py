@@ -203,6 +203,20 @@ def test_predict_destroys_no_input(model, tile, tmp_path, capsys):
         refused(["predict", model, *source, "-o", new, "--figure", str(picture), "--overwrite"], capsys, vis)
 
 
+def test_predict_replaces_no_other_galaxy_of_an_atlas(model, atlas, capsys):
+    other, table = next(atlas.glob("TNG000002_O5_stellarmass.fits")), next(atlas.glob("*.txt"))
+    link = atlas.parent / "linked.fits"
+    link.symlink_to(table)
+    for output in (other, link):
+        refused(
+            ["predict", model, str(atlas / "TNG000001_O5"), "-o", str(output), "--overwrite"],
+            capsys,
+            other,
+            table,
+        )
+    link.unlink()
+
+
 def test_a_tile_is_not_written_over_itself(linear_model, tile, tmp_path):
     vis = next(tile.glob("*BGSUB*VIS*"))
     before = vis.read_bytes()
