@@ -222,7 +222,7 @@ def input_files(source: str | Path | Sequence[str]) -> list[Path]:
     from euclid_resolved.io.euclid._mer_files import siblings
 
     files = image_files(source)
-    if _is_path(source) and _GALAXY.fullmatch(Path(source).name):
+    if isinstance(source, str | Path) and _GALAXY.fullmatch(Path(source).name):
         from euclid_resolved.io._atlas import _index
 
         # An atlas is one input: its other galaxies cannot be made again either.
