@@ -17,8 +17,7 @@ from . import (
     testing as testing,
     training as training,
 )
-from ._version import __version__ as __version__
-from .citation import __bibtex__ as __bibtex__, __citation__ as __citation__
+from .citation import __bibtex__ as __bibtex__, __citation__ as __citation__, __version__ as __version__
 from .diagnostics import diagnose as diagnose, lofo as lofo
 from .errors import (
     DataWarning as DataWarning,

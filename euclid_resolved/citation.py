@@ -1,8 +1,13 @@
 """How to cite the package: the paper whose method it implements, and the software with its version."""
 
-from euclid_resolved._version import __version__ as _version
+from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["__bibtex__", "__citation__"]
+__all__ = ["__bibtex__", "__citation__", "__version__"]
+
+try:
+    __version__ = version("euclid_resolved")  # its build took it from the tags of the repository
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
 
 __bibtex__ = (
     r"""@article{euclid_resolved_paper,
@@ -21,7 +26,7 @@ __bibtex__ = (
   author = {{The euclid_resolved developers}},
   title = {{euclid_resolved}},
   note = {Software, version """
-    + _version
+    + __version__
     + r"""},
 }
 """

@@ -20,6 +20,32 @@ __all__ = [
 ]
 
 
+def printable(text: object, keep: str = "\n\t") -> str:
+    """A text without what a terminal would obey or cannot show: such letters are written as escapes.
+
+    Parameters
+    ----------
+    text : object
+    keep : str, optional
+        Letters that stay all the same.
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> from euclid_resolved.errors import printable
+    >>> print(printable("red\\x1b[31m.fits"))
+    red\\x1b[31m.fits
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    plain = (c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+    return "".join(plain)
+
+
 class InputError(ValueError):
     """Something given to a function cannot be used; the message says what, and what is possible.
 
@@ -32,6 +58,10 @@ class InputError(ValueError):
     ...     print(error)
     no set of features 'colors'; there are bands, colours, ...; did you mean 'colours'?
     """
+
+    def __str__(self) -> str:
+        # A message quotes names of files and texts out of them; a terminal must not obey them.
+        return printable(super().__str__())
 
 
 class _FileError(InputError):

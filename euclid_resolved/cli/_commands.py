@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved._checks import check_name, did_you_mean
-from euclid_resolved._guard import literal
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._guard import literal
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -108,6 +108,7 @@ def train(options: Namespace) -> None:
     from euclid_resolved.features._sets import feature_columns
     from euclid_resolved.images._bands import EUCLID_BANDS
     from euclid_resolved.io._files import check_target
+    from euclid_resolved.io._lock import check_apart
     from euclid_resolved.io._read_write import write
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.maps._properties import PROPERTIES, get_property
@@ -128,6 +129,7 @@ def train(options: Namespace) -> None:
         possible = feature_columns(bands, options.features)
         for column in options.columns or ():
             check_name(column, possible, "column", "these features make")
+    check_apart([options.output], [options.atlas])
     check_target(options.output, options.overwrite)  # before hours of work, not after
     truth = open_truth(options.atlas, options.observer, bands)
     training, test = split(truth.galaxies, options.test_fraction, options.seed)
@@ -219,6 +221,7 @@ def diagnose(options: Namespace) -> None:
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics._contract import run_chain
     from euclid_resolved.io._files import check_target
+    from euclid_resolved.io._lock import check_apart
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.plugins._registry import lookup
@@ -238,9 +241,10 @@ def diagnose(options: Namespace) -> None:
     if folder and not folder.is_dir():
         check_target(folder)
     if folder and folder.is_dir():
-        for name in names:
-            for ending in (".ecsv", ".png"):
-                check_target(folder / f"{name}{ending}", options.overwrite)
+        outputs = [folder / f"{name}{ending}" for name in names for ending in (".ecsv", ".png")]
+        check_apart(outputs, [options.model, options.atlas])
+        for path in outputs:
+            check_target(path, options.overwrite)
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)
     if model.training.get("atlas") != truth.atlas:
@@ -302,6 +306,7 @@ def fetch(options: Namespace) -> None:
         folder=options.output,
         timeout=options.timeout,
         refresh=options.refresh,
+        allow=options.allow,
     )
     files = sorted(path for path in folder.iterdir() if path.name.startswith("EUC_MER_"))
     print(f"{folder}: {len(files)} files")

@@ -7,16 +7,17 @@ else failed; 130 interrupted. One line says what.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._predict import predict
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import InputError, printable
 
 __all__ = ["main"]
 
@@ -44,6 +45,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     features colours: ok
     0
     """
+    # What is printed quotes names of files and texts out of them; a terminal must not obey them.
+    with (
+        contextlib.redirect_stdout(_Printable(sys.stdout)),
+        contextlib.redirect_stderr(_Printable(sys.stderr, _OF_BARS)),
+    ):
+        return _run(arguments)
+
+
+_OF_BARS = "\r"  # by which a progress bar goes back to the start of its line
+_UP = "\x1b[A"  # and to the bar above
+
+
+class _Printable:
+    """A stream that a terminal obeys in nothing but the end of a line."""
+
+    def __init__(self, stream, keep=""):
+        self._stream, self._keep = stream, "\n\t" + keep
+
+    def write(self, text):
+        # The bars write this as a piece of its own.
+        of_bars = self._keep.endswith(_OF_BARS) and not text.replace(_UP, "").strip("\n")
+        return self._stream.write(text if of_bars else printable(text, self._keep))
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def _run(arguments):
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
@@ -241,6 +270,13 @@ def _fetch(commands):
     new.add_argument("-o", "--output", metavar="FOLDER", help="(a folder in Astropy's cache)")
     new.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(%(default)s)")
     new.add_argument("--refresh", action="store_true", help="fetch again what is there")
+    new.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="take files from there, too, as https://HOST; may be repeated",
+    )
 
 
 def _info(commands):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from euclid_resolved._guard import open_regular
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
+from euclid_resolved.images._guard import open_regular
 from euclid_resolved.io._files import check_target
 from euclid_resolved.plotting._style import check_figure_name
 
@@ -41,9 +44,10 @@ def predict(options: Namespace) -> None:
     output = Path(options.output)
     if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
         raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
-    check_target(output, options.overwrite)
-    if options.figure:
-        check_target(options.figure, options.overwrite)
+    outputs = [output, *([options.figure] if options.figure else [])]
+    _check_apart(outputs, named, sources, options)
+    for path in outputs:
+        check_target(path, options.overwrite)
     if named is None:
         _check_sources(sources)  # before minutes of training
     model = read_model(named) if named else _default_model()
@@ -51,6 +55,22 @@ def predict(options: Namespace) -> None:
         _predict_tile(model, sources[0], options)
     else:
         _predict_one(model, sources[0], options)
+
+
+def _check_apart(outputs, named, sources, options):
+    """Refuse to write over a file that is read, before anything else."""
+    from euclid_resolved.errors import ImageFileError
+    from euclid_resolved.io._lock import check_apart
+    from euclid_resolved.io._opening import input_files
+
+    inputs = [path for path in (named, options.region, options.table) if path]
+    for source in sources:
+        # What cannot be found is said when it is opened.
+        with contextlib.suppress(ImageFileError):
+            inputs += input_files(source)
+    check_apart(outputs, inputs)
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise UsageError("-o and --figure name the same file")
 
 
 def _zero_points(pairs):
@@ -181,22 +201,20 @@ def _predict_many(named, sources, options):
     with _usage():
         name_images(images)
     check_folder(options.output)
+    _check_apart([Path(options.output) / "report.ecsv"], named, sources, options)
     if named is None:
-        from euclid_resolved.mock._default_model import default_path
-
         _check_sources(sources)
-        _default_model()
-        named = default_path()
-    report = predict_many(
-        named,
-        images,
-        options.output,
-        workers=options.workers,
-        scheduler=options.scheduler,
-        overwrite=options.overwrite,
-        **_predicting(options),
-        **{name: value for name, value in _opening(options).items() if value is not None},
-    )
+    with contextlib.nullcontext(named) if named else _default_file() as model:
+        report = predict_many(
+            model,
+            images,
+            options.output,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            overwrite=options.overwrite,
+            **_predicting(options),
+            **{name: value for name, value in _opening(options).items() if value is not None},
+        )
     _print(report)
     failed = int((report["status"] == "failed").sum())
     if failed:
@@ -268,6 +286,22 @@ def _check_sources(sources):
 
                 with open_fits(path):
                     pass
+
+
+@contextlib.contextmanager
+def _default_file():
+    """The file of the default model; one for this command only where it could not be kept."""
+    from euclid_resolved.io._read_write import write
+    from euclid_resolved.mock._default_model import kept_path
+
+    model = _default_model()
+    path = kept_path()
+    if path is not None and path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "default.asdf", model)
+        yield Path(folder) / "default.asdf"
 
 
 def _default_model():

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from euclid_resolved._guard import literal
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator, check_X
+from euclid_resolved.images._guard import literal
 
 if TYPE_CHECKING:
     from euclid_resolved.features._scale import Scale

@@ -12,9 +12,9 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
-from euclid_resolved._guard import read_text
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
+from euclid_resolved.images._guard import read_text
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
 from euclid_resolved.maps._galaxy import Galaxy

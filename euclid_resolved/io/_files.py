@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.io._leftovers import check_length, sweep, temporary_name
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -56,7 +56,8 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     # Through a symbolic link: the link stays, the file behind it is replaced.
     target = check_target(path, overwrite)
     ending = "".join(target.suffixes[-2:])[-32:]
-    temporary = target.with_name(f".euclid-resolved-{secrets.token_hex(6)}{ending}")
+    sweep(target.parent)
+    temporary = target.with_name(temporary_name(ending))
     try:
         yield temporary
         put_in_place(temporary, path, overwrite)
@@ -113,6 +114,7 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
     -------
     target : `~pathlib.Path`
     """
+    check_length(path)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise InputError(f"{path}: there is no folder {target.parent}")

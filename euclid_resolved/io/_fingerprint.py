@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from euclid_resolved._guard import open_regular
 from euclid_resolved.errors import ImageFileError
+from euclid_resolved.images._guard import open_regular
 from euclid_resolved.io._atlas import _index
 
 _PIECE = 4096  # bytes of a file that are read in one place

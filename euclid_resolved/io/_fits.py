@@ -15,7 +15,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io._fits_history import done_cards, done_meta

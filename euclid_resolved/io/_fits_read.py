@@ -14,8 +14,8 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from euclid_resolved._guard import check_file, open_unpacked
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.images._guard import check_file, open_unpacked
 from euclid_resolved.io._fits_walk import MAX_PIXELS, walk
 
 if TYPE_CHECKING:

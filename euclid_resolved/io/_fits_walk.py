@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import IO, NoReturn
 
-from euclid_resolved._guard import Budget, Refusal
+from euclid_resolved.images._guard import Budget, Refusal
 
 BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 MAX_PIXELS = 2**29  # of one image: a MER tile has 2**28.5

@@ -196,5 +196,41 @@ def image_files(source: str | Path | Sequence[str]) -> list[Path]:
     return files
 
 
+def input_files(source: str | Path | Sequence[str]) -> list[Path]:
+    """All files of an image, with the noise and flags that stand beside it, or those of its whole atlas.
+
+    Parameters
+    ----------
+    source : path-like or list of str
+        As for `open_image`.
+
+    Returns
+    -------
+    files : list of `~pathlib.Path`
+
+    Raises
+    ------
+    ImageFileError
+        If there is none.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io._opening import input_files
+    >>> [path.name for path in input_files(["IE=vis.fits", "HE=h.fits"])]
+    ['vis.fits', 'h.fits']
+    """
+    from euclid_resolved.io.euclid._mer_files import siblings
+
+    files = image_files(source)
+    if isinstance(source, str | Path) and _GALAXY.fullmatch(Path(source).name):
+        from euclid_resolved.io._atlas import _index
+
+        # An atlas is one input: its other galaxies cannot be made again either.
+        folder = Path(source).parent
+        galaxies = _index(folder).values()
+        return [*(path for planes in galaxies for path in planes.values()), *folder.glob("*.txt")]
+    return [*files, *(Path(other) for file in files for other in siblings(file).values())]
+
+
 def _is_path(source):
     return isinstance(source, str | Path)

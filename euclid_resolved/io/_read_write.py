@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from euclid_resolved._guard import open_regular
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.images._guard import open_regular
 from euclid_resolved.io._files import as_path
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved._checks import check_names
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS
+from euclid_resolved.io._lock import hold, lock_path
 from euclid_resolved.io._sample_manifest import (
     FORMAT,
     MANIFEST,
@@ -103,7 +104,8 @@ def write_sample(
     Raises
     ------
     InputError
-        If the folder holds something else, or for what `~euclid_resolved.training.extract` refuses.
+        If the folder holds something else or another job writes it, or for what
+        `~euclid_resolved.training.extract` refuses.
 
     Examples
     --------
@@ -136,19 +138,21 @@ def write_sample(
     }
     if len(set(manifest["names"])) < len(galaxies):
         raise InputError("two galaxies of a sample share a name")
-    done = _begin(folder, manifest, overwrite)
-    bar = tqdm(total=len(galaxies), initial=len(done), desc="reading galaxies", unit="galaxy",
-               disable=None if progress else True)  # fmt: skip
-    with bar:
-        for one in galaxies[len(done) :]:
-            part = galaxy_pixels(
-                one, manifest["properties"], manifest["bands"], manifest["clip"], manifest["clip_band"]
-            )
-            done.append(_append(folder, done, part))
-            if len(done) == len(galaxies):
-                _finish(folder, manifest, done)
-            write_manifest(folder, manifest, done)
-            bar.update()
+    _make_folder(folder)
+    with hold(folder / MANIFEST):
+        done = _begin(folder, manifest, overwrite)
+        bar = tqdm(total=len(galaxies), initial=len(done), desc="reading galaxies", unit="galaxy",
+                   disable=None if progress else True)  # fmt: skip
+        with bar:
+            for one in galaxies[len(done) :]:
+                part = galaxy_pixels(
+                    one, manifest["properties"], manifest["bands"], manifest["clip"], manifest["clip_band"]
+                )
+                done.append(_append(folder, done, part))
+                if len(done) == len(galaxies):
+                    _finish(folder, manifest, done)
+                write_manifest(folder, manifest, done)
+                bar.update()
     return read_sample(folder, verify=False)
 
 
@@ -197,6 +201,16 @@ def read_sample(folder: str | Path, *, verify: bool = True) -> Pixels:
     return _pixels(folder, manifest, done)
 
 
+def _make_folder(folder):
+    if folder.is_dir():
+        return
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"{folder}: there is no folder {folder.parent}")
+    if folder.exists():
+        raise InputError(f"{folder} is a file; name a folder for the sample")
+    folder.mkdir(exist_ok=True)
+
+
 def _begin(folder, manifest, overwrite):
     """The galaxies that an earlier run has left, checked; a new sample begins with none."""
     if is_sample(folder) and not overwrite:
@@ -211,20 +225,16 @@ def _begin(folder, manifest, overwrite):
         if len(sound) < len(done):
             write_manifest(folder, manifest, sound)
         return sound
-    if folder.is_dir():
-        others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
-        if set(others) - {MANIFEST}:
-            raise InputError(
-                f"{folder} holds {', '.join(sorted(others)[:3])}; name a folder for the sample alone"
-            )
-        (folder / MANIFEST).unlink(missing_ok=True)  # first: without it nothing reads as a sample
-        for path in folder.iterdir():
+    others = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
+    if set(others) - {MANIFEST}:
+        raise InputError(
+            f"{folder} holds {', '.join(sorted(others)[:3])}; name a folder for the sample alone"
+        )
+    (folder / MANIFEST).unlink(missing_ok=True)  # first: without it nothing reads as a sample
+    lock = lock_path(folder / MANIFEST).name
+    for path in folder.iterdir():
+        if path.name != lock:
             path.unlink()
-    elif not folder.absolute().parent.is_dir():
-        raise InputError(f"{folder}: there is no folder {folder.parent}")
-    elif folder.exists():
-        raise InputError(f"{folder} is a file; name a folder for the sample")
-    folder.mkdir(exist_ok=True)
     write_manifest(folder, manifest, [])
     return []
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from euclid_resolved._guard import read_text
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
 from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.maps._properties import PROPERTIES

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from euclid_resolved._guard import check_content, open_unpacked, refuse_input as refuse
+from euclid_resolved.images._guard import check_content, open_unpacked, refuse_input as refuse
 from euclid_resolved.io._fits_walk import walk
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
-from euclid_resolved._guard import MAX_TEXT, Budget, open_unpacked, refuse_input
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._guard import MAX_TEXT, Budget, open_unpacked, refuse_input
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._files import write_text
+from euclid_resolved.io._lock import hold
 from euclid_resolved.mock._galaxy import build_galaxy
 from euclid_resolved.mock._settings import MockSettings
 
@@ -80,7 +81,8 @@ def make_atlas(
     Raises
     ------
     InputError
-        If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all.
+        If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all;
+        or another job fills it.
 
     Examples
     --------
@@ -103,13 +105,14 @@ def make_atlas(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     digest = _digest(int(seed), pixels, settings)
-    _check_folder(directory, digest, overwrite)
     numbers = range(1, int(n_galaxies) + 1)
     silent = None if progress is None else not progress
-    for number in tqdm(numbers, desc="mock galaxies", unit="galaxy", disable=silent):
-        if overwrite or not _complete(directory, number, observer):
-            _write_galaxy(directory, number, int(seed), pixels, observer, settings, digest)
-    _write_sample(directory)
+    with hold(directory / "sample.txt"):
+        _check_folder(directory, digest, overwrite)
+        for number in tqdm(numbers, desc="mock galaxies", unit="galaxy", disable=silent):
+            if overwrite or not _complete(directory, number, observer):
+                _write_galaxy(directory, number, int(seed), pixels, observer, settings, digest)
+        _write_sample(directory)
     return directory
 
 

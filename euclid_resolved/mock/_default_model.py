@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import warnings
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError
 
 if TYPE_CHECKING:
@@ -101,6 +102,17 @@ def default_path(recipe: Recipe | None = None) -> Path:
     return Path(get_cache_dir()) / "euclid_resolved" / f"default-{digest}.asdf"
 
 
+def kept_path(recipe: Recipe | None = None) -> Path | None:
+    """Where the default model is kept; None where the system has no place for it."""
+    try:
+        return default_path(recipe)
+    except OSError:  # the cache directory cannot be made
+        return None
+
+
+_in_memory: dict[str, Model] = {}
+
+
 def default_model(
     recipe: Recipe | None = None,
     *,
@@ -122,7 +134,13 @@ def default_model(
     -------
     model : `~euclid_resolved.Model`
         Of all three properties, with calibrated intervals; ``model.training["trust"]`` says what it may
-        not be trusted for.
+        not be trusted for. Where it cannot be kept in a file, which is found out first, it is kept in memory
+        until the process ends.
+
+    Raises
+    ------
+    InputError
+        If another process is making it.
 
     Examples
     --------
@@ -132,28 +150,65 @@ def default_model(
     >>> from euclid_resolved.mock import default_model
     >>> maps = default_model().predict_maps(read_euclid("cutout.fits"))  # doctest: +SKIP
     """
+    from euclid_resolved.io._lock import hold
     from euclid_resolved.io._read_write import write
-    from euclid_resolved.io.asdf._files import read_model
 
     recipe = recipe or Recipe()
-    path = default_path(recipe)
-    if path.exists():
+    if recipe.digest in _in_memory:
+        return _in_memory[recipe.digest]
+    path = kept_path(recipe)
+    if path is not None and path.exists():
         try:
-            return read_model(path)
+            return _read(path, recipe)
         except InputError as error:
             warnings.warn(f"the default model is made again: {error}", DataWarning, stacklevel=2)
-    say(
-        f"There is no default model yet: it is trained, once, on {recipe.galaxies} mock galaxies "
-        f"(preset {recipe.preset}) observed as Euclid would."
-    )
-    model = _make(recipe, progress)
+    reason = _why_not(path)
+    on = f"on {recipe.galaxies} mock galaxies (preset {recipe.preset}) observed as Euclid would"
+    if path is None or reason:
+        say(f"There is no default model yet: it is trained {on}, and kept in memory only: {reason}")
+        model = _in_memory[recipe.digest] = _make(recipe, progress)
+        return model
+    say(f"There is no default model yet: it is trained, once, {on}.")
+    with hold(path):
+        model = _make(recipe, progress)
+        try:
+            write(path, model, overwrite=True)
+            say(f"Kept in {path}")
+        except (OSError, InputError) as error:
+            _in_memory[recipe.digest] = model
+            say(f"The default model is kept in memory only: {error}")
+    return model
+
+
+def _read(path, recipe):
+    """The model of a file, if it was made by this recipe: a name alone proves nothing."""
+    from euclid_resolved.io.asdf._files import read_model
+
+    model = read_model(path)
+    if model.training.get("recipe") != recipe.digest:
+        raise InputError(f"{path}: another recipe made it than the one that its name says")
+    return model
+
+
+def _why_not(path):
+    """Why no model can be kept under this path, found out before minutes of training; None where it can."""
+    from euclid_resolved.io._files import atomic_path
+
+    if path is None:
+        return "there is no cache directory that could be written"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, model, overwrite=True)
-        say(f"Kept in {path}")
-    except OSError as error:
-        warnings.warn(f"the default model cannot be kept: {error}", DataWarning, stacklevel=2)
-    return model
+        # Permissions alone do not tell: a disk may be full, or mounted to be read only.
+        with contextlib.suppress(_Tried), atomic_path(path, overwrite=True) as temporary:
+            temporary.write_bytes(bytes(4096))
+            raise _Tried
+    except (OSError, InputError) as error:
+        return f"{path.parent} cannot be written ({error})"
+    return None
+
+
+class _Tried(Exception):
+    """Ends an attempt to write before it replaces anything."""
 
 
 def _make(recipe, progress):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from euclid_resolved._guard import read_text
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._guard import read_text
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.plugins._registry import available, lookup

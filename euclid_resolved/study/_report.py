@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import base64
-import html
+import hashlib
 import sys
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._guard import MAX_TABLE, check_content, read_bytes
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED
+from euclid_resolved.images._guard import MAX_TABLE, check_content, read_bytes
 from euclid_resolved.io._files import write_text
 from euclid_resolved.study._findings import judge_findings
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from euclid_resolved.study._runner import Runner
 
-_STYLE = Path(__file__).parent / "data" / "report.css"
+REPORT = "report.html"
+
+_DATA = Path(__file__).parent / "data"
 _LIBRARIES = (
     "numpy",
     "scipy",
@@ -67,23 +72,52 @@ def write_report(runner: Runner, command: str) -> Path:
     values: dict[str, float] = {}
     for _, entry in parts:
         values = entry["values"] | values  # what the first part says stands: Table 3 has the most runs
-    style = _STYLE.read_text(encoding="utf-8")
-    body = [f"<h1>{_e(d.name)}</h1>", *_head(runner, command), *_findings(values), *_contents(parts)]
-    for part, entry in parts:
-        body += _part(runner, part, entry)
-    body += _provenance(runner, parts)
-    title = f"{_e(d.name)}: {_e(runner.atlas.resolve().name)}"
+    style = (_DATA / "report.css").read_text(encoding="utf-8")
     page = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{style}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+        _environment()
+        .get_template("report.html")
+        .render(
+            name=d.name,
+            atlas=runner.atlas.resolve().name,
+            policy=_policy(style),
+            style=style,
+            missing=runner.missing,
+            mock=_is_mock(runner.atlas),
+            reference=d.reference,
+            facts=_facts(runner),
+            command=command,
+            findings=judge_findings(values),
+            parts=[(part, _content(runner, entry)) for part, entry in parts],
+            settings=_settings(runner, parts),
+            text=d.text,
+        )
     )
-    path = runner.out / "report.html"
+    path = runner.out / REPORT
     write_text(path, page)
     return path
 
 
-def _e(text):
-    return html.escape(str(text))
+@cache
+def _environment() -> Environment:
+    """The templates; whatever is put into them is text, never HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_DATA),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+
+
+def _policy(style):
+    """What a browser may do with the page: show its own figures in its own style, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _is_mock(atlas):
@@ -93,64 +127,27 @@ def _is_mock(atlas):
     return False
 
 
-def _head(runner, command):
+def _facts(runner):
     d = runner.description
-    lines = []
-    for label, reason in runner.missing.items():
-        lines.append(f'<p class="alarm"><b>{_e(label)} was not run: {_e(reason)}.</b> Its cells say so.</p>')
-    if _is_mock(runner.atlas):
-        lines.append(
-            '<p class="alarm"><b>The atlas is a mock</b>: simple models of galaxies, tuned to behave like '
-            "the paper's simulated ones, not a cosmological simulation. Agreement with the published figures "
-            "is a test of the method, not of nature.</p>"
-        )
-    if d.reference:
-        lines.append(f"<p>Compared with: {_e(d.reference)}</p>")
-    rows = {
+    return {
         "Atlas": f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, observer {d.observer}",
         "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, "
         f"seed {d.sample['seed']}, test fraction {d.sample['test_fraction']}",
         "Clip": f"HE brighter than {d.sample['clip']} MJy/sr",
-        "Repeat with": f"<code>{_e(command)}</code>",
     }
-    cells = "".join(f"<tr><th>{k}</th><td>{v if '<code>' in v else _e(v)}</td></tr>" for k, v in rows.items())
-    return [*lines, f'<table class="facts">{cells}</table>']
 
 
-def _findings(values):
-    rows = []
-    for finding in judge_findings(values):
-        mark = finding.verdict.replace(" ", "-")
-        figures = _e(finding.figures).replace("; ", "<br>")
-        rows.append(
-            f"<tr><td>{_e(finding.statement)}<br><small>{_e(finding.where)}</small></td>"
-            f'<td class="verdict {mark}">{_e(finding.verdict)}</td>'
-            f"<td>{figures}<br><small>asked for: {_e(finding.rule)}</small></td></tr>"
-        )
-    head = "<tr><th>the paper says</th><th>on this atlas</th><th>measured</th></tr>"
-    return [f'<h2>Findings</h2><table class="findings">{head}{"".join(rows)}</table>']
-
-
-def _contents(parts):
-    links = "".join(f'<li><a href="#{p.slug}">{_e(p.label)}</a> {_e(p.title)}</li>' for p, _ in parts)
-    return [f"<h2>Contents</h2><ul>{links}</ul>"]
-
-
-def _part(runner, part, entry):
-    lines = [f'<h2 id="{part.slug}">{_e(part.label)}: {_e(part.title or part.run)}</h2>']
-    lines += [f'<p class="note">{_e(note)}</p>' for note in entry["notes"]]
+def _content(runner, entry):
+    """The notes, tables and figures of a part, for the template."""
+    tables, figures = [], []
     for each in entry["tables"]:
         check_content(runner.out / each["file"])
         table = Table.read(runner.out / each["file"], format="ascii.ecsv")
-        lines.append(f"<h3>{_e(each['caption'])}</h3>{render_table(table)}")
+        tables.append((each["caption"], _described(table)))
     for each in entry["figures"]:
         data = base64.b64encode(read_bytes(runner.out / each["file"], most=MAX_TABLE)).decode("ascii")
-        caption = _e(each["caption"])
-        lines.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    return lines
+        figures.append((each["caption"], data))
+    return {"notes": entry["notes"], "tables": tables, "figures": figures}
 
 
 def render_table(table: Table) -> str:
@@ -166,24 +163,17 @@ def render_table(table: Table) -> str:
     -------
     text : str
     """
+    return _environment().get_template("table.html").render(table=_described(table))
+
+
+def _described(table: Table) -> dict[str, Any]:
+    """The columns and cells of a table, for the template."""
     names = table.colnames
     beside = {f"{n}{end}" for n in names for end in ("_scatter", "_error", "_published")} & set(names)
     shown = [n for n in names if n not in beside and n != "status"]
-    upper, lower = [], []
-    for name in shown:
-        if f"{name}_published" in names:
-            upper.append(f'<th colspan="2">{_e(_word(name, table))}</th>')
-            lower.append("<th>here</th><th>paper</th>")
-        else:
-            upper.append(f'<th rowspan="2">{_e(_word(name, table))}</th>')
-    if not lower:
-        upper = [cell.replace(' rowspan="2"', "") for cell in upper]
-    rows = []
-    for row in table:
-        cells = [_cells(row, name, names) for name in shown]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = f"<tr>{''.join(upper)}</tr>" + (f"<tr>{''.join(lower)}</tr>" if lower else "")
-    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+    columns = [{"title": _word(name, table), "pair": f"{name}_published" in names} for name in shown]
+    rows = [[cell for name in shown for cell in _cells(row, name, names)] for row in table]
+    return {"columns": columns, "pairs": any(column["pair"] for column in columns), "rows": rows}
 
 
 def _word(name, table):
@@ -200,14 +190,14 @@ def _cells(row, name, names):
         if f"{name}{end}" in names and measured:
             spread = _plain(row[f"{name}{end}"])
             text += f" ± {_small(spread)}" if np.isfinite(spread) and not status else ""
-    kind = ' class="number"' if measured else ""
+    kind = "number" if measured else ""
     if measured and status:
-        text, kind = status, ' class="missing"'
-    cell = f"<td{kind}>{_e(text)}</td>"
+        text, kind = status, "missing"
+    cells = [{"kind": kind, "text": text}]
     if f"{name}_published" in names:
         paper = str(row[f"{name}_published"])
-        cell += f'<td class="{"missing" if paper == NOT_PUBLISHED else "paper"}">{_e(paper)}</td>'
-    return cell
+        cells.append({"kind": "missing" if paper == NOT_PUBLISHED else "paper", "text": paper})
+    return cells
 
 
 def _text(value):
@@ -232,31 +222,27 @@ def _small(spread):
     return "<0.0001" if 0 < spread < 0.00005 else f"{spread:.3f}" if spread >= 0.0095 else f"{spread:.4f}"
 
 
-def _provenance(runner, parts):
-    d = runner.description
-    lines = ["<h2>Settings, seeds and versions</h2>", '<table class="facts">']
+def _settings(runner, parts):
+    """What the results depend on, as pairs of a label and a text."""
+    d, lines = runner.description, []
     for label, method in d.methods.items():
         if label in runner.missing:
             text = runner.missing[label]
         else:
             settings = asdict(method.make(runner.seed())).items()
             text = f"{method.estimator}: " + ", ".join(f"{k} = {v}" for k, v in settings)
-        lines.append(f"<tr><th>{_e(label)}</th><td>{_e(text)}</td></tr>")
+        lines.append((label, text))
     for name, what in d.inputs.items():
         columns = "all columns" if what.columns is None else ", ".join(what.columns)
-        lines.append(
-            f"<tr><th>input {_e(name)}</th><td>{_e(' + '.join(what.features))}: {_e(columns)}</td></tr>"
-        )
+        lines.append((f"input {name}", f"{' + '.join(what.features)}: {columns}"))
     seeds = f"split, bootstrap and first run {runner.seed()}; run n adds n; {d.runs} runs a case"
-    lines.append(f"<tr><th>seeds</th><td>{_e(seeds)}</td></tr>")
+    lines.append(("seeds", seeds))
     found = [f"euclid_resolved {__version__}", f"Python {sys.version.split()[0]}"]
     for name in _LIBRARIES:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"{name} not installed")
-    lines.append(f"<tr><th>versions</th><td>{_e(', '.join(found))}</td></tr>")
+    lines.append(("versions", ", ".join(found)))
     seconds = ", ".join(f"{p.label} {entry['seconds']:.0f} s" for p, entry in parts)
-    lines.append(f"<tr><th>time</th><td>{_e(seconds)}</td></tr></table>")
-    lines.append(f"<details><summary>The study's file</summary><pre>{_e(d.text)}</pre></details>")
-    return lines
+    return [*lines, ("time", seconds)]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.io._lock import hold
 from euclid_resolved.study._description import read_study
 from euclid_resolved.study._parts import run_part
-from euclid_resolved.study._report import write_report
-from euclid_resolved.study._runner import Runner
+from euclid_resolved.study._report import REPORT, write_report
+from euclid_resolved.study._runner import FOLDERS, MANIFEST, Runner
 
 __all__ = ["reproduce"]
 
@@ -41,6 +42,14 @@ def reproduce(
     -------
     report : `~pathlib.Path`
 
+    Raises
+    ------
+    InputError
+        If the study makes no sense, another job writes to `out`, or the results would replace the study's own
+        file, a table of it or the atlas.
+    ImageFileError
+        If the atlas cannot be read.
+
     Examples
     --------
     >>> from euclid_resolved import ImageFileError
@@ -55,13 +64,31 @@ def reproduce(
     atlas = atlas or description.atlas
     if atlas is None:
         raise InputError("which atlas? Name a folder, or give the study a path under [atlas]")
+    _check_folder(Path(out), Path(atlas), [study, *description.relations.values()])
     runner = Runner(description, Path(atlas), Path(out), say)
     for label, reason in runner.missing.items():
         say(f"{label}: {reason}; its cells will say so")
-    for part in description.parts:
-        runner.step(part, run_part)
-    if not command:
-        command = f"euclid-resolved reproduce {atlas} --study {study} -o {out}"
-    path = write_report(runner, command)
+    with hold(Path(out) / REPORT):
+        for part in description.parts:
+            runner.step(part, run_part)
+        if not command:
+            command = f"euclid-resolved reproduce {atlas} --study {study} -o {out}"
+        path = write_report(runner, command)
     say(f"Written: {path}")
     return path
+
+
+def _check_folder(out, atlas, inputs):
+    """Refuse results where an input lies that they could replace."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder for the study")
+    if out.exists() and atlas.exists() and out.samefile(atlas):
+        raise InputError(f"{out} is the atlas; name another folder for the study")
+    place = out.resolve()
+    ours = [place / name for name in (*FOLDERS, MANIFEST, REPORT)]
+    for path in map(Path, inputs):
+        real = path.resolve()
+        if path.exists() and any(real == each or each in real.parents for each in ours):
+            raise InputError(
+                f"{path} lies where results of the study are written; move it, or choose another folder"
+            )

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._guard import check_content, read_text
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import PluginError
+from euclid_resolved.images._guard import check_content, read_text
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import fingerprint
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from euclid_resolved.training._sample import Pixels
 
 _FORMAT = 1  # raised when a change to this package makes old results of a study wrong
+
+MANIFEST = "manifest.json"
+FOLDERS = ("models", "accuracy", "parts")  # that a study makes in its own
 
 
 class Runner:
@@ -201,8 +204,8 @@ class Runner:
     def manifest(self) -> dict[str, Any]:
         """What is done: for each part its key, files, notes and values."""
         try:
-            return json.loads(read_text(self.out / "manifest.json"))
-        except ValueError:
+            return json.loads(read_text(self.out / MANIFEST))
+        except (OSError, ValueError):
             return {}
 
     def step_key(self, part: Part) -> str:
@@ -238,7 +241,7 @@ class Runner:
         entry = self._keep(part, result)
         entry |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
         manifest = self.manifest | {part.slug: entry}
-        write_text(self.out / "manifest.json", json.dumps(manifest, indent=1))
+        write_text(self.out / MANIFEST, json.dumps(manifest, indent=1))
 
     def _keep(self, part, result):
         from euclid_resolved.plotting._style import save_figure

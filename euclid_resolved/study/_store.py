@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from euclid_resolved._guard import MAX_TABLE, read_bytes
 from euclid_resolved.errors import InputError, ModelFileError
+from euclid_resolved.images._guard import MAX_TABLE, read_bytes
 from euclid_resolved.io._read_write import read
 
 if TYPE_CHECKING:

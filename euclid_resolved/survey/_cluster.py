@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError
 from euclid_resolved.survey._piece import map_piece, row_of
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from euclid_resolved._checks import check_whole
-from euclid_resolved._guard import read_text
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
 
 
@@ -34,6 +35,11 @@ class Journal:
     rows: int = 0
     strips: dict[int, dict[str, Any]] = field(default_factory=dict)
 
+    @staticmethod
+    def beside(part: Path) -> Path:
+        """Where the journal of an unfinished file is."""
+        return part.with_name(part.name + ".json")
+
     @classmethod
     def open(cls, part: Path, identity: dict[str, Any], overwrite: bool) -> Journal:
         """The journal of an unfinished file, or a new one.
@@ -55,11 +61,13 @@ class Journal:
         InputError
             If another call left the file unfinished, unless `overwrite`.
         """
-        path = part.with_name(part.name + ".json")
+        path = cls.beside(part)
         if not (path.exists() and part.exists()):
             return cls(path, identity)
         try:
             known = json.loads(read_text(path))
+            if known.pop("sha256") != _digest(known):
+                raise ValueError("it was changed after it was written")
             found, rows = known["identity"], known["rows"]
             check_whole("rows", rows)
             strips = {int(start): _strip(int(start), rows, kept) for start, kept in known["strips"].items()}
@@ -78,7 +86,13 @@ class Journal:
     def keep(self) -> None:
         """Write it; the older one stays until the new one is whole."""
         entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
-        write_text(self.path, json.dumps(entries))
+        # As it will be read: JSON knows no numbers as keys.
+        entries = json.loads(json.dumps(entries))
+        write_text(self.path, json.dumps({**entries, "sha256": _digest(entries)}))
+
+
+def _digest(entries):
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
 
 def _strip(start, rows, kept):

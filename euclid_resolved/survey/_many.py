@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import secrets
 import sys
 from collections import Counter
@@ -14,15 +16,18 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved._checks import check_whole
-from euclid_resolved.errors import InputError
-from euclid_resolved.io._files import write_table
+from euclid_resolved.errors import ImageFileError, InputError, printable
+from euclid_resolved.io._files import check_target, write_table
+from euclid_resolved.io._leftovers import check_length
+from euclid_resolved.io._lock import check_apart, hold
+from euclid_resolved.io._opening import input_files
 from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._options import check_options
 from euclid_resolved.survey._cluster import spread
-from euclid_resolved.survey._piece import map_piece
+from euclid_resolved.survey._piece import map_piece, maps_path
 
 __all__ = ["fields_of", "predict_many"]
 
@@ -84,8 +89,9 @@ def predict_many(
     Raises
     ------
     InputError
-        If there is no image, two have one name, `folder` is a file, Dask is needed and not installed, no
-        scheduler answers within ten seconds or it has no worker, or a worker lacks a plugin.
+        If there is no image, two have one name, `folder` is a file or another job writes to it, maps or the
+        report would replace an input, Dask is needed and not installed, no scheduler answers within ten
+        seconds or it has no worker, or a worker lacks a plugin.
     ModelFileError
         If the model cannot be read, or a worker finds another one in its place.
 
@@ -126,9 +132,11 @@ def predict_many(
         {**common, "name": name, "source": source, "opening": {**opening, **own}}
         for name, source, own in name_images(images)
     ]
+    _check_outputs(pieces, path, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    check_target(folder / REPORT, overwrite=True)
     bar, tell = _told(len(pieces), progress)
-    with bar:
+    with hold(folder / REPORT), bar:
         if workers is None and scheduler is None:
             rows: dict[str, dict[str, Any]] = {}
             for piece in pieces:
@@ -136,9 +144,22 @@ def predict_many(
                 tell(rows[piece["name"]])
         else:
             rows = spread(pieces, workers, scheduler, tell)
-    report = Table([rows[piece["name"]] for piece in pieces])
-    write_table(folder / REPORT, report)
+        report = Table([rows[piece["name"]] for piece in pieces])
+        write_table(folder / REPORT, report)
     return report
+
+
+def _check_outputs(pieces, model, folder):
+    """Refuse to replace an input, of whichever image, by maps or by the report."""
+    outputs = [path for path in (*map(maps_path, pieces), folder / REPORT) if path.exists()]
+    if not outputs:
+        return
+    inputs = {model}
+    for source in {json.dumps(piece["source"]): piece["source"] for piece in pieces}.values():
+        # What cannot be found is reported when its turn comes.
+        with contextlib.suppress(ImageFileError):
+            inputs.update(input_files(source))
+    check_apart(outputs, inputs)
 
 
 def check_folder(folder: str | Path) -> None:
@@ -264,6 +285,8 @@ def _check_names(names):
     wrong = [name for name in names if not name or "/" in name or "\\" in name or name.startswith(".")]
     if wrong:
         raise InputError(f"{wrong[0]!r} cannot be the name of an image: it names its file")
+    for name in names:
+        check_length(f"{name}_maps.fits")
 
 
 def _absolute(source):
@@ -284,6 +307,7 @@ def _told(n, progress):
         bar.update()
         if progress and bar.disable:
             said = f"{row['judged']} pixels, {row['seconds']:.1f} s" if row["status"] != "failed" else ""
-            print(f"{row['name']}: {row['status']} {said or row['message']}".rstrip(), file=sys.stderr)
+            line = f"{row['name']}: {row['status']} {said or row['message']}".rstrip()
+            print(printable(line), file=sys.stderr)
 
     return bar, tell

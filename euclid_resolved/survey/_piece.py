@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from euclid_resolved._checks import check_whole
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import write_fits
 from euclid_resolved.io._fits_read import opened
+from euclid_resolved.io._lock import hold
 from euclid_resolved.io._opening import image_files, open_image
 from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._provenance import plugins_here
@@ -77,8 +78,18 @@ def _worker():
 
 
 def _mapped(model, piece):
-    name, path = piece["name"], Path(piece["folder"]) / f"{piece['name']}_maps.fits"
-    record = _record(model, piece)
+    path = maps_path(piece)
+    with hold(path):
+        return _written(model, piece, path)
+
+
+def maps_path(piece: dict[str, Any]) -> Path:
+    """The file of maps of a piece."""
+    return Path(piece["folder"]) / f"{piece['name']}_maps.fits"
+
+
+def _written(model, piece, path):
+    name, record = piece["name"], _record(model, piece)
     known = _known(path, record)
     if known is not None:
         return row_of(name, "kept", *known)

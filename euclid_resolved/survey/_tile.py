@@ -16,7 +16,7 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved._checks import check_whole
-from euclid_resolved._version import __version__
+from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
@@ -24,6 +24,8 @@ from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
 from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
+from euclid_resolved.io._leftovers import fitting_name
+from euclid_resolved.io._lock import check_apart, hold
 from euclid_resolved.io._wcs import wcs_to_header
 from euclid_resolved.io.euclid._strips import open_large
 from euclid_resolved.maps._shares import flag_counts
@@ -172,8 +174,8 @@ def predict_tile(
     Raises
     ------
     InputError
-        If the file exists, the disk has no room for it, or an unfinished one is of another model, image or
-        options.
+        If the file exists, is one of the image's own or is being written by another job, the disk has no room
+        for it, or an unfinished one is of another model, image or options.
     ImageFileError
         If the image cannot be read.
 
@@ -198,14 +200,15 @@ def predict_tile(
     if sfd and ebv is None:
         raise InputError("sfd=True says where E(B-V) is from: give ebv=, too (--ebv)")
     target = check_target(path, overwrite)
+    part = target.with_name(fitting_name(target.name, ".part"))
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
     reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits}
-    with open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
+    with hold(path), open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
+        check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.
         warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)
         work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd})
-        part = target.with_name(target.name + ".part")
         file = StripFile.like(part, work.empty(), image.shape)
         journal = Journal.open(part, work.identity(reading), overwrite)
         if not journal.strips:
@@ -215,10 +218,11 @@ def predict_tile(
         file.allocate()
         journal.keep()
         _fill(work, file, journal, workers, progress)
-    count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
-    file.finish([strip["sums"] for strip in journal.strips.values()], share_cards(count.bits, count.pixels))
-    put_in_place(part, path, overwrite)
-    journal.path.unlink()
+        count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
+        sums = [strip["sums"] for strip in journal.strips.values()]
+        file.finish(sums, share_cards(count.bits, count.pixels))
+        put_in_place(part, path, overwrite)
+        journal.path.unlink()
     if not count.judged:
         message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=2)

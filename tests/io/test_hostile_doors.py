@@ -17,7 +17,7 @@ from astropy.io import fits
 from helpers import SHARED, write_tree
 
 from euclid_resolved import ImageFileError, InputError, LinearRegression, read, read_euclid, train
-from euclid_resolved._guard import Budget, literal, open_unpacked, read_text, refuse_input
+from euclid_resolved.images._guard import Budget, literal, open_unpacked, read_text, refuse_input
 from euclid_resolved.io import open_large
 from euclid_resolved.io._fits_walk import MAX_EXTENSIONS, MAX_HEADER, walk
 from euclid_resolved.testing import example_galaxies

@@ -1,5 +1,7 @@
 """The default model: made once, kept, and honest about what it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.config import set_temp_cache
@@ -7,7 +9,8 @@ from astropy.io import fits
 
 from euclid_resolved import read, read_atlas, write
 from euclid_resolved.cli import main
-from euclid_resolved.errors import DataWarning
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.io._lock import hold
 from euclid_resolved.mock import _default_model as module, default_model
 from euclid_resolved.mock._default_model import TRUST, Recipe, default_path
 
@@ -103,9 +106,77 @@ def test_a_model_that_cannot_be_read_is_not_replaced_by_the_default(name, pictur
     assert name in capsys.readouterr().err and not (tmp_path / "maps.fits").exists()
 
 
-def test_a_cache_that_cannot_be_written_does_not_lose_the_model(cache, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "file" / "model.asdf")
-    monkeypatch.setattr(module, "_make", lambda recipe, progress: cache[0])
-    with pytest.warns(DataWarning, match="cannot be kept"):
-        assert default_model(say=lambda line: None) is cache[0]
+class Made:
+    """Stands for minutes of training; counts them."""
+
+    def __init__(self, model):
+        self.model, self.calls = model, 0
+
+    def __call__(self, recipe, progress):
+        self.calls += 1
+        return self.model
+
+
+def read_only(path, *args, **kwargs):
+    raise PermissionError(30, "Read-only file system", str(path))
+
+
+@pytest.fixture
+def made(cache, monkeypatch):
+    """What is made, by nothing in memory yet."""
+    made = Made(cache[0])
+    monkeypatch.setattr(module, "_make", made)
+    monkeypatch.setattr(module, "_in_memory", {})
+    return made
+
+
+@pytest.mark.parametrize("why", ["no folder", "no cache", "read-only home", "full disk"])
+def test_a_cache_that_cannot_be_written_does_not_lose_the_model(made, monkeypatch, tmp_path, why):
+    path = tmp_path / "home" / "model.asdf"
+    monkeypatch.setattr(module, "default_path", lambda recipe=None: path)
+    if why == "no folder":
+        path.parent.write_text("")
+    elif why == "no cache":
+        monkeypatch.setattr(module, "default_path", read_only)
+    elif why == "read-only home":
+        monkeypatch.setattr("pathlib.Path.mkdir", read_only)
+    else:
+        monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: read_only(path))
+    said = []
+    assert default_model(say=said.append) is made.model
+    assert len(said) == 1 and "kept in memory only" in said[0]  # before minutes of training, in one line
+    assert default_model(say=said.append) is made.model
+    assert made.calls == 1 and len(said) == 1
+    assert not list(tmp_path.rglob("*.asdf"))
+
+
+def test_a_cache_that_fills_up_meanwhile_does_not_lose_the_model(made, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
+    monkeypatch.setattr("euclid_resolved.io._read_write.write", lambda path, *_, **__: read_only(path))
+    said = []
+    assert default_model(say=said.append) is default_model(say=said.append) is made.model
+    assert made.calls == 1 and len(said) == 2 and "kept in memory only" in said[1]
+
+
+def test_a_model_of_another_recipe_under_the_name_is_not_taken(made, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
+    write(tmp_path / "model.asdf", replace(made.model, training={**made.model.training, "recipe": "planted"}))
+    with pytest.warns(DataWarning, match="another recipe made it"):
+        assert default_model(say=lambda line: None) is made.model
+    assert read(tmp_path / "model.asdf").training["recipe"] == SMALL.digest
+    assert made.calls == 1 and default_model().training["recipe"] == SMALL.digest
+
+
+def test_only_one_makes_it(made, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
+    with hold(tmp_path / "model.asdf"), pytest.raises(InputError, match="another job is writing it"):
+        default_model(say=lambda line: None)
+    assert made.calls == 0
+
+
+def test_several_images_take_a_model_that_is_only_in_memory(made, picture, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "default_path", read_only)
+    second = tmp_path / "second.asdf"
+    second.write_bytes(picture.read_bytes())
+    assert main(["predict", str(picture), str(second), "-o", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").glob("*_maps.fits"))) == 2 and made.calls == 1

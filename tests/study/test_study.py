@@ -1,5 +1,8 @@
 """Studies: checked before they run, resumed where they stopped, reported part by part."""
 
+import base64
+import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -11,10 +14,11 @@ from euclid_resolved import InputError, make_atlas
 from euclid_resolved.cli import main
 from euclid_resolved.diagnostics import published
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
+from euclid_resolved.io._lock import hold
 from euclid_resolved.study import _runner as runner, read_study, reproduce
 from euclid_resolved.study._description import SHIPPED
 from euclid_resolved.study._findings import judge_findings
-from euclid_resolved.study._report import render_table
+from euclid_resolved.study._report import render_table, write_report
 
 STUDY = """
 runs = 2
@@ -315,3 +319,78 @@ def test_table_cells():
     text = render_table(table)
     assert "&lt;a&gt;" in text and "0.500 ± 0.010" in text and '<td class="paper">0.6</td>' in text
     assert "<td>3</td>" in text and "colspan" in text
+
+
+EVIL = '<script>alert("1")</script><img src=x onerror=alert(1)>&amp;\'"'
+
+
+def test_nothing_in_a_report_is_html_but_its_templates(small_atlas, tmp_path):
+    """Names and texts of the study, of the atlas, of tables and of their columns are shown as they are."""
+    from dataclasses import replace
+
+    atlas = tmp_path / EVIL.replace("/", "|")
+    atlas.symlink_to(small_atlas, target_is_directory=True)
+    study = study_file(tmp_path / "s", {"Fig. 2": PARTS["Fig. 2"]})
+    d = read_study(study)
+    part = replace(d.parts[0], label=EVIL, title=EVIL)
+    d = replace(d, name=EVIL, reference=EVIL, text=EVIL, parts=(part,))
+    worker = runner.Runner(d, atlas, tmp_path / "out", lambda line: None)
+    worker.missing["LR" + EVIL] = EVIL
+    table = Table({EVIL: [EVIL], "r2": [0.5], "r2_published": [EVIL], "status": [EVIL]})
+    table.write(tmp_path / "out" / "t.ecsv", format="ascii.ecsv")
+    (tmp_path / "out" / "f.png").write_bytes(b"png")
+    entry = {
+        "key": "", "seconds": 1.0, "notes": [EVIL], "values": {},
+        "tables": [{"caption": EVIL, "file": "t.ecsv"}],
+        "figures": [{"caption": EVIL, "file": "f.png"}],
+    }  # fmt: skip
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps({part.slug: entry}))
+    page = write_report(worker, EVIL).read_text(encoding="utf-8")
+
+    class Tags(Checker):
+        seen, texts = [], []
+
+        def handle_starttag(self, tag, attrs):
+            super().handle_starttag(tag, attrs)
+            self.seen.append((tag, dict(attrs)))
+
+        def handle_data(self, data):
+            self.texts.append(data)
+
+    checker = Tags()
+    checker.feed(page)
+    assert not checker.open and "script" not in {tag for tag, _ in checker.seen}
+    assert not any(name.startswith("on") for _, attrs in checker.seen for name in attrs)
+    images = [attrs for tag, attrs in checker.seen if tag == "img"]
+    assert images == [{"alt": EVIL, "src": "data:image/png;base64,cG5n"}]
+    assert sum(EVIL in text for text in checker.texts) >= 14
+    assert EVIL in html.unescape(render_table(table)) and "<script" not in render_table(table)
+
+
+def test_a_browser_may_only_show_a_report(done):
+    page = done[0].read_text(encoding="utf-8")
+    policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)[1])
+    style = re.search(r"<style>(.*?)</style>", page, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
+    assert rules == {
+        "default-src": "'none'", "img-src": "data:", "style-src": f"'sha256-{digest}'", "base-uri": "'none'",
+        "form-action": "'none'",
+    }  # fmt: skip
+    assert page.index("Content-Security-Policy") < page.index("<style>") and "style=" not in page
+
+
+def test_one_job_a_study_and_no_result_over_an_input(small_atlas, tmp_path):
+    parts = {"Fig. 2": PARTS["Fig. 2"]}
+    study, out = study_file(tmp_path / "s", parts), tmp_path / "out"
+    out.mkdir()
+    with hold(out / "report.html"), pytest.raises(InputError, match="another job is writing it"):
+        reproduce(small_atlas, out, study=study, say=lambda line: None)
+    with pytest.raises(InputError, match="is the atlas; name another folder"):
+        reproduce(small_atlas, small_atlas, study=study, say=lambda line: None)
+    mine = out / "parts" / "study.toml"
+    mine.parent.mkdir()
+    mine.write_bytes(study.read_bytes())
+    with pytest.raises(InputError, match="lies where results of the study are written"):
+        reproduce(small_atlas, out, study=mine, say=lambda line: None)
+    assert sorted(path.name for path in out.iterdir()) == ["parts"]

@@ -284,7 +284,7 @@ def test_a_worker_without_the_plugin_is_named(images, out, sample, cluster, tmp_
     try:
         mine = plugins.lookup("estimators", "mine")()
         write(tmp_path / "mine.asdf", train(sample, "stellar_age", mine))
-        with pytest.raises(ModelFileError, match=r"on the worker tcp://.*no estimator 'mine'"):
+        with pytest.raises(ModelFileError, match=r"on the worker tcp://.*estimator 'mine'"):
             predict_many(tmp_path / "mine.asdf", images, out, scheduler=cluster)
     finally:
         plugins.unregister(register_estimators)

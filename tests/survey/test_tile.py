@@ -1,5 +1,6 @@
 """Whole tiles by strips: the same maps as in one go, to the last bit, whatever happens on the way."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -219,9 +220,26 @@ def test_nothing_in_a_journal_is_trusted(linear_model, tile, tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             predict_tile(linear_model, tile, path, rows=8)
     journal = json.loads(kept.read_text())
-    change(journal)
+    for resealed in (False, True):
+        change(journal)
+        if resealed:  # with a sum that is right, too
+            del journal["sha256"]
+            journal["sha256"] = hashlib.sha256(json.dumps(journal).encode()).hexdigest()
+        kept.write_text(json.dumps(journal))
+        with pytest.raises(InputError, match="left unfinished by another call.*its journal is damaged"):
+            predict_tile(linear_model, tile, path)
+
+
+def test_the_counts_of_a_journal_are_under_its_sum(linear_model, tile, tmp_path, monkeypatch):
+    path, kept = tmp_path / "maps.fits", tmp_path / "maps.fits.part.json"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            predict_tile(linear_model, tile, path, rows=8)
+    journal = json.loads(kept.read_text())
+    journal["strips"]["0"]["count"]["judged"] += 1  # possible, but not what was counted
     kept.write_text(json.dumps(journal))
-    with pytest.raises(InputError, match="left unfinished by another call.*its journal is damaged"):
+    with pytest.raises(InputError, match="its journal is damaged"):
         predict_tile(linear_model, tile, path)
 
 

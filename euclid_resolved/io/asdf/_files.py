@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
 
-from euclid_resolved._guard import check_file, open_regular
 from euclid_resolved.errors import ImageFileError, InputError, ModelFileError, PluginError
+from euclid_resolved.images._guard import check_file, open_regular
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.asdf import _extension as extension

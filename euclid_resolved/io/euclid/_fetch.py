@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import shutil
 import urllib.error
 import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +17,35 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from euclid_resolved._guard import check_content, open_regular
+from euclid_resolved._checks import check_positive
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._bands import EUCLID_BANDS, band_name
+from euclid_resolved.images._guard import check_content
 from euclid_resolved.io._files import atomic_path
+from euclid_resolved.io.euclid._download import (
+    Web,
+    check_address,
+    check_fits,
+    check_origins,
+    masked,
+    receive,
+)
 from euclid_resolved.io.euclid._mer_files import newest
 
 __all__ = ["fetch"]
 
 
 IRSA = "https://irsa.ipac.caltech.edu/SIA"
+ORIGINS = ("https://irsa.ipac.caltech.edu",)  # that are asked without being allowed
 COLLECTION = "euclid_DpdMerBksMosaic"
 MAX_RADIUS = 0.5 * u.deg  # what the archive of ESA allows; a tile is as large
 KINDS = ("", "RMS", "FLAG", "PSF")
+
+_NAME = re.compile(r"EUC_MER_[A-Za-z0-9][A-Za-z0-9_.+-]{0,180}\.fits(\.gz)?")
+_ESA = re.compile(r"\w{1,20}\|\d{1,12}\|/?[\w+-][\w.+-]*(/[\w+-][\w.+-]*)*")
+_LISTING = 2**24  # bytes of a listing: thousands of files
+_PIXEL = 0.1  # arcsec, of a mosaic
+_SPARE = 2**28  # bytes: a raster of PSFs is not cut
 
 
 def fetch(
@@ -42,6 +59,7 @@ def fetch(
     timeout: float = 60.0,
     refresh: bool = False,
     session: Any = None,
+    allow: Sequence[str] = (),
 ) -> Path:
     """Fetch cut-outs around a position, of every tile that reaches it.
 
@@ -58,12 +76,15 @@ def fetch(
     folder : path-like, optional
         Where to put the files; by default a folder of this field in Astropy's cache directory.
     timeout : float, optional
-        Seconds to wait for an answer.
+        Seconds until an answer must have come as a whole, and one more for each MiB that came. (What
+        astroquery does for the archive of ESA has time-outs of its own.)
     refresh : bool, optional
         Ask again and fetch again what is there already.
     session : optional
-        For IRSA something with ``get(url, timeout) -> bytes``; for ESA something with the methods of
-        `~astroquery.esa.euclid.EuclidClass`. Without it the archive itself.
+        For IRSA something with ``get(url, timeout)`` that returns bytes or gives them in pieces; for ESA
+        something with the methods of `~astroquery.esa.euclid.EuclidClass`. Without it the archive itself.
+    allow : sequence of str, optional
+        Where files may come from beside the archive's own host: ``https://HOST`` or ``http://HOST:PORT``.
 
     Returns
     -------
@@ -75,8 +96,9 @@ def fetch(
     Raises
     ------
     InputError
-        If the position or radius makes no sense, the archive has no image there, does not answer, or
-        answers with something else; or astroquery is not installed.
+        If the position or radius makes no sense, the archive has no image there, does not answer in time, or
+        answers with something else, with too much, with part of a file or with an address elsewhere; or
+        astroquery is not installed.
 
     Examples
     --------
@@ -93,16 +115,28 @@ def fetch(
         raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
     bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
     place = _folder(folder, service, position, radius)
-    archive = _Irsa(session, timeout) if service == "irsa" else _Esa(session)
+    timeout = check_positive("timeout", timeout)
+    origins = (*ORIGINS, *check_origins(allow))
+    archive = _Irsa(session, timeout, origins) if service == "irsa" else _Esa(session)
+    most = int(_SPARE + 2 * 4 * (2 * radius.to_value(u.arcsec) / _PIXEL) ** 2)
     listing = _listing(place / f"{service}_listing.ecsv", archive, position, radius, refresh)
     wanted = _choose(listing, bands, service, position)
     for name in wanted:
         path = place / name
-        if refresh or not path.exists():
-            with atomic_path(path, overwrite=refresh) as temporary:
-                archive.download(listing[name], position, radius, temporary)
-                _check_answer(temporary, name)
+        if refresh or not _is_whole(path, most):
+            with atomic_path(path, overwrite=True) as temporary:
+                archive.download(listing[name], position, radius, temporary, most)
+                check_fits(temporary, name, most)
     return place
+
+
+def _is_whole(path, most):
+    """Whether a file is there and was not cut short."""
+    try:
+        check_fits(path, path.name, most)
+    except (InputError, OSError):
+        return False
+    return True
 
 
 def _field(ra, dec, radius):
@@ -133,16 +167,40 @@ def _listing(path, archive, position, radius, refresh):
     """What the archive has there: name of the file -> what is needed to fetch it; kept in a file."""
     from astropy.table import Table
 
-    if path.exists() and not refresh:
+    found = None if refresh else _kept(path, archive)
+    if found:
+        return found
+    found = {name: address for name, address in archive.search(position, radius).items() if _is_name(name)}
+    if found:  # there may be more tomorrow
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path, overwrite=True) as temporary:
+            table = Table({"name": list(found), "address": list(found.values())}, dtype=(str, str))
+            table.write(temporary, format="ascii.ecsv", overwrite=True)
+    return found
+
+
+def _kept(path, archive):
+    """A listing that an earlier call has left; None where it cannot be one."""
+    from astropy.table import Table
+
+    try:
+        if not path.is_file() or path.stat().st_size > _LISTING:
+            return None
         check_content(path)
         table = Table.read(path, format="ascii.ecsv")
-        return {str(row["name"]): str(row["address"]) for row in table}
-    found = archive.search(position, radius)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path, overwrite=True) as temporary:
-        table = Table({"name": list(found), "address": list(found.values())}, dtype=(str, str))
-        table.write(temporary, format="ascii.ecsv", overwrite=True)
+        found = {str(row["name"]): str(row["address"]) for row in table}
+        for name, address in found.items():
+            archive.check(address)
+            if not _is_name(name):
+                return None
+    except Exception:  # the reader of tables raises many types, and others may have written this file
+        return None
     return found
+
+
+def _is_name(name):
+    """Whether a name that an archive gives can be that of a file here, and of nothing elsewhere."""
+    return _NAME.fullmatch(name) is not None and ".." not in name
 
 
 def _choose(listing, bands, service, position):
@@ -166,38 +224,29 @@ def _choose(listing, bands, service, position):
     return wanted
 
 
-def _check_answer(path, name):
-    with open_regular(path) as file:
-        start = file.read(200)
-    if not start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
-        text = " ".join(start.decode("ascii", "replace").split())
-        raise InputError(f"{name}: the archive did not answer with FITS but with: {text[:120] or 'nothing'}")
-
-
-class _Web:
-    """The network, with one kind of error."""
-
-    def get(self, url, timeout):
-        request = urllib.request.Request(url, headers={"User-Agent": "euclid_resolved"})
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.read()
-
-
 class _Irsa:
     """IRSA: Simple Image Access to search, its cut-out service to fetch."""
 
-    def __init__(self, session, timeout):
-        self._session, self._timeout = session or _Web(), timeout
+    def __init__(self, session, timeout, origins):
+        self._origins = (*origins, "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(IRSA)))
+        self._session, self._timeout = session or Web(self._origins), timeout
 
-    def _get(self, url):
+    def check(self, address):
+        check_address(address, self._origins)
+
+    def _get(self, url, file, most):
+        self.check(url)
+        shown = masked(url)
         try:
-            return self._session.get(url, self._timeout)
+            receive(self._session.get(url, self._timeout), file, most, self._timeout)
+        except InputError as error:
+            raise InputError(f"IRSA: {masked(error)} ({shown})") from error
         except urllib.error.HTTPError as error:
-            raise InputError(f"IRSA refuses {url}: HTTP {error.code} {error.reason}") from error
+            raise InputError(f"IRSA refuses {shown}: HTTP {error.code} {masked(error.reason)}") from error
         except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
-            reason = getattr(error, "reason", error) or type(error).__name__
+            reason = masked(getattr(error, "reason", error) or type(error).__name__)
             raise InputError(
-                f"IRSA cannot be reached within {self._timeout:g} s: {reason} ({url})"
+                f"IRSA cannot be reached within {self._timeout:g} s: {reason} ({shown})"
             ) from error
 
     def search(self, position, radius):
@@ -205,7 +254,9 @@ class _Irsa:
 
         where = f"circle {position.ra.deg:.7f} {position.dec.deg:.7f} {radius.to_value(u.deg):.7f}"
         query = {"COLLECTION": COLLECTION, "POS": where, "RESPONSEFORMAT": "VOTABLE"}
-        answer = self._get(f"{IRSA}?{urllib.parse.urlencode(query)}")
+        file = io.BytesIO()
+        self._get(f"{IRSA}?{urllib.parse.urlencode(query)}", file, _LISTING)
+        answer = file.getvalue()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # archives are not strict about VOTable
@@ -213,17 +264,25 @@ class _Irsa:
             addresses = [str(address) for address in table["access_url"]]
         except Exception as error:  # the parser raises many types on what is no VOTable
             text = " ".join(answer[:200].decode("utf-8", "replace").split())
-            raise InputError(f"IRSA did not answer with a table of images but with: {text[:120]}") from error
-        addresses = [a for a in addresses if urllib.parse.urlsplit(a).scheme == "https"]
-        return {Path(urllib.parse.urlsplit(a).path).name: a for a in addresses}
+            raise InputError(
+                f"IRSA did not answer with a table of images but with: {masked(text[:120])}"
+            ) from error
+        found = {}
+        for address in addresses:
+            name = urllib.parse.urlsplit(address).path.rpartition("/")[2]
+            if _is_name(name):
+                self.check(address)
+                found[name] = address
+        return found
 
-    def download(self, address, position, radius, path):
+    def download(self, address, position, radius, path, most):
         if "GRID-PSF" not in address:  # a raster of stamps has no sky to cut from
             size = 2 * radius.to_value(u.arcsec)
             address += (
                 f"?center={position.ra.deg:.7f},{position.dec.deg:.7f}&size={size:.3f}arcsec&gzip=false"
             )
-        path.write_bytes(self._get(address))
+        with open(path, "wb") as file:
+            self._get(address, file, most)
 
 
 class _Esa:
@@ -258,12 +317,20 @@ class _Esa:
         except InputError:
             raise
         except Exception as error:  # astroquery passes on whatever its transport raises
-            raise InputError(f"the archive of ESA cannot be asked: {error}") from error
+            raise InputError(f"the archive of ESA cannot be asked: {masked(error)}") from error
         keys = ("file_path", "file_name", "instrument_name", "tile_index")
         rows = [[_text(row[key]) for key in keys] for row in table]
-        return {name: f"{instrument}|{tile}|{folder}/{name}" for folder, name, instrument, tile in rows}
+        found = {name: f"{instrument}|{tile}|{folder}/{name}" for folder, name, instrument, tile in rows}
+        for name, address in found.items():
+            if _is_name(name):
+                self.check(address)
+        return found
 
-    def download(self, address, position, radius, path):
+    def check(self, address):
+        if not _ESA.fullmatch(address) or ".." in address:
+            raise InputError(f"the archive of ESA names a file that cannot be one: {masked(address)[:200]}")
+
+    def download(self, address, position, radius, path, most):
         instrument, tile, source = address.split("|")
         files = None
         with contextlib.suppress(OSError):  # it has logged the reason, and gives None
@@ -278,9 +345,12 @@ class _Esa:
         found = [Path(file) for file in np.atleast_1d(files or []) if Path(file).is_file()]
         if not found:
             raise InputError(f"the archive of ESA gives no cut-out of {Path(source).name}")
+        if found[0].stat().st_size > most:
+            raise InputError(
+                f"the archive of ESA gives more than the {most / 2**20:.0f} MiB that can be meant"
+            )
         if found[0] != path:  # it adds an ending, or unpacks into a folder
-            path.write_bytes(found[0].read_bytes())
-            found[0].unlink()
+            shutil.move(found[0], path)
 
 
 def _text(value):

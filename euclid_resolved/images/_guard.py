@@ -65,7 +65,7 @@ class Budget:
 
     Examples
     --------
-    >>> from euclid_resolved._guard import Budget, refuse_input
+    >>> from euclid_resolved.images._guard import Budget, refuse_input
     >>> budget = Budget("a.gz", refuse_input, most=10)
     >>> budget.spend(7)
     >>> try:
@@ -108,7 +108,7 @@ def check_file(path: str | Path, error: Refusal = refuse_input) -> None:
 
     Examples
     --------
-    >>> from euclid_resolved._guard import check_file
+    >>> from euclid_resolved.images._guard import check_file
     >>> try:
     ...     check_file("/dev/zero")
     ... except ValueError as error:
@@ -142,7 +142,7 @@ def open_regular(path: str | Path, error: Refusal = refuse_input) -> IO[bytes]:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from euclid_resolved._guard import open_regular
+    >>> from euclid_resolved.images._guard import open_regular
     >>> _ = Path("notes.txt").write_text("dark")
     >>> with open_regular("notes.txt") as file:
     ...     file.read()
@@ -188,7 +188,7 @@ def open_unpacked(path: str | Path, error: Refusal = refuse_input, *, most: int 
     Examples
     --------
     >>> import gzip
-    >>> from euclid_resolved._guard import open_unpacked
+    >>> from euclid_resolved.images._guard import open_unpacked
     >>> with gzip.open("zeros.gz", "wb") as file:
     ...     _ = file.write(bytes(100_000))
     >>> try:
@@ -301,7 +301,7 @@ def read_text(path: str | Path, error: Refusal = refuse_input, *, most: int = MA
     Examples
     --------
     >>> from pathlib import Path
-    >>> from euclid_resolved._guard import read_text
+    >>> from euclid_resolved.images._guard import read_text
     >>> _ = Path("notes.txt").write_text("dark")
     >>> read_text("notes.txt")
     'dark'
@@ -332,7 +332,7 @@ def literal(text: str) -> Any:
 
     Examples
     --------
-    >>> from euclid_resolved._guard import literal
+    >>> from euclid_resolved.images._guard import literal
     >>> literal("(64, 32)"), literal("auto")
     ((64, 32), 'auto')
     """
