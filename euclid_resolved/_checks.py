@@ -250,6 +250,8 @@ def read_only(array: Any) -> np.ndarray:
     """
     import numpy as np
 
+    if type(array) in (np.ndarray, np.memmap) and not array.flags.writeable:
+        return array
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view
