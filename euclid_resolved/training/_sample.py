@@ -359,15 +359,16 @@ def check_pixels(pixels: Pixels) -> None:
 
     Examples
     --------
+    >>> from dataclasses import replace
     >>> from euclid_resolved import InputError
     >>> from euclid_resolved.training import extract
     >>> from euclid_resolved.training._sample import check_pixels
     >>> from euclid_resolved.testing import example_galaxies
     >>> pixels = extract(example_galaxies(2), ("stellar_mass_density",))
     >>> check_pixels(pixels)
-    >>> pixels.truth["stellar_mass_density"][:] *= 1e6  # Msun/kpc2 taken for Msun/pc2
+    >>> wrong = {"stellar_mass_density": 1e6 * pixels.truth["stellar_mass_density"]}  # Msun/kpc2
     >>> try:
-    ...     check_pixels(pixels)
+    ...     check_pixels(replace(pixels, truth=wrong))
     ... except InputError as error:
     ...     print("refused")
     refused
