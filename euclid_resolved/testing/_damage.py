@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -30,20 +31,30 @@ def survives(estimator: Estimator, state: Any, X: np.ndarray, y: np.ndarray, wha
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # overflows in absurd numbers
                 result.append(replace(estimator).restore(state).predict(X))
-        except Exception as error:
+        except BaseException as error:  # SystemExit is how `_end` ends it
             result.append(error)
 
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(PATIENCE)
+    if thread.is_alive():
+        _end(thread)
     hold(result, f"{what}: no answer within {PATIENCE} s")
     answer = result[0]
     if isinstance(answer, InputError):
         return
-    if isinstance(answer, Exception):
+    if isinstance(answer, BaseException):
         raise Broken(f"{what}: {type(answer).__name__} instead of InputError: {answer}") from answer
     hold(answer.shape == y.shape, f"{what}: predictions of shape {answer.shape} instead of {y.shape}")
     hold(not strict or np.allclose(answer, y, **CLOSE), f"{what}: other predictions, without a word")
+
+
+def _end(thread):
+    """End a thread that loops in Python, so that it takes no time from what comes after.
+
+    One that loops in compiled code cannot be ended; only the end of the process stops it.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
 
 
 def damages(leaf: Any) -> Iterator[tuple[str, Any, bool]]:

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -351,6 +352,17 @@ def test_fault_is_found(faulty, check, words, monkeypatch, tmp_path):
         found(faulty())
     assert str(caught.value).startswith(f"{faulty.__name__} breaks the rule ")
     assert "\n" not in str(caught.value)
+
+
+def test_an_estimator_that_hangs_takes_no_time_from_later_tests(monkeypatch):
+    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.3)
+    before = set(threading.enumerate())
+    with pytest.raises(AssertionError, match="no answer within"):
+        next(one for one in ESTIMATOR_CHECKS if one.__name__ == "check_damaged_state")(Hangs())
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_every_rule_has_a_fault():
