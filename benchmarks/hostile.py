@@ -1,11 +1,15 @@
-"""Damage files at random and open them: whatever happens is counted, class by class.
+"""Damage files and open them, kill what writes them, fill the disk: what happens is counted by class.
 
 Each case runs in a process of its own that may take 4 GiB of memory and 20 s. A file is opened (clean) if
 it is refused with an error of this package, or gives what it gave before, or, where no sums stand guard,
 anything. The columns behind that must be zero; then the exit status is 0.
 
+Then files are written over older ones by processes that are killed at some moment, and by such that may
+write no more than some bytes, as on a full disk. Clean is the older file or the new one, whole, and nothing
+left behind after the next run.
+
     python benchmarks/hostile.py                       # 10,000 damaged files
-    python benchmarks/hostile.py --n 70 --seed 3
+    python benchmarks/hostile.py --n 70 --kills 6 --disks 6 --seed 3
 """
 
 import argparse
@@ -169,9 +173,79 @@ def in_a_child(path, opener, known):
     return "hang"
 
 
+def writer(path, content, before=lambda: None):
+    """A process that writes a file over an older one."""
+    child = os.fork()
+    if child == 0:
+        try:
+            before()
+            write(path, content, overwrite=True)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def written_over(folder, content, spoil, rng):
+    """What is left of a file where writing another one over it was spoilt."""
+    path, old, new = folder / content[0], content[1], content[2]
+    write(path, old, overwrite=True)
+    known = {digest(read(path))}
+    child = writer(path, new, lambda: spoil(None, rng))
+    spoil(child, rng)
+    os.waitpid(child, 0)
+    try:
+        left = digest(read(path))
+        os.waitpid(writer(path, new), 0)  # the next run, which clears away what the spoilt one left
+        known.add(digest(read(path)))
+    except Exception as error:
+        print(f"{path}: {type(error).__name__}: {error}", file=sys.stderr)
+        return "raw exception"
+    strays = [each for each in folder.iterdir() if each != path]
+    if left not in known or strays:
+        print(f"{path}: {'another content' if left not in known else strays}", file=sys.stderr)
+        return "silent change"
+    return "clean"
+
+
+def killed(child, rng):
+    """Kill the process that writes, at some moment."""
+    wait = rng.uniform(0, 0.06)
+    if child is not None:
+        time.sleep(wait)
+        os.kill(child, signal.SIGKILL)
+
+
+def full(child, rng):
+    """Let the process that writes have no more than some bytes in a file."""
+    most = int(rng.integers(1, 60_000))
+    if child is None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def spoilt(folder, spoil, n, seed):
+    """Counts of outcomes for maps and models that are written over."""
+    galaxies = example_galaxies(4, side=64)
+    forests = [train(galaxies, estimator=RandomForest(n_trees=t, n_jobs=1)) for t in (8, 9)]
+    contents = [
+        ("maps.fits", galaxies[0].maps, galaxies[1].maps),
+        ("image.asdf", galaxies[0].image, galaxies[1].image),
+        ("model.asdf", *forests),
+    ]
+    counts = dict.fromkeys(OUTCOMES, 0)
+    for case in range(n):
+        place = folder / f"{spoil.__name__}{case % 3}"
+        place.mkdir(exist_ok=True)
+        counts[written_over(place, contents[case % 3], spoil, np.random.default_rng([seed, case]))] += 1
+    return counts
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--n", type=int, default=10_000, help="damaged files, of all classes together")
+    parser.add_argument("--kills", type=int, default=300, help="writing processes that are killed")
+    parser.add_argument("--disks", type=int, default=30, help="disks that are full")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for the files that were not clean")
     options = parser.parse_args()
@@ -195,6 +269,9 @@ def main():
                         shutil.copy(path, options.keep / f"{case}_{path.name}")
             path.write_bytes(content)
             table[name] = counts
+        (folder / "over").mkdir()
+        table["killed while writing"] = spoilt(folder / "over", killed, options.kills, options.seed)
+        table["disk full while writing"] = spoilt(folder / "over", full, options.disks, options.seed)
     print(f"{'class':26s}{'tried':>7s}" + "".join(f"{word:>15s}" for word in OUTCOMES))
     for name, counts in table.items():
         print(f"{name:26s}{sum(counts.values()):7d}" + "".join(f"{counts[word]:15d}" for word in OUTCOMES))
