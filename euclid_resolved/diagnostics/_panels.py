@@ -27,18 +27,22 @@ METRIC_LABELS = {
 
 
 def numbers(column: Any) -> np.ndarray:
+    """A column as plain floats."""
     return np.asarray(getattr(column, "value", column), float)
 
 
 def symbol(name: str) -> str:
+    """The symbol of a property, for a figure."""
     return f"${get_property(name).symbol}$"
 
 
 def properties_of(table: Table) -> list[str]:
+    """The properties in a table, in the order in which they come."""
     return list(dict.fromkeys(str(name) for name in table["property"]))
 
 
 def rows_of(table: Table, name: str) -> Table:
+    """The rows of one property."""
     return table[np.asarray(table["property"]) == name]
 
 

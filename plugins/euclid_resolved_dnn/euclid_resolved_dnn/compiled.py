@@ -11,8 +11,6 @@ from numba import njit
 
 from euclid_resolved.estimators import kernel
 
-__all__ = ["COLUMNS", "ROWS", "dense"]
-
 ROWS = 8  # neurons that are worked on together: their inputs are fetched once for all of them
 COLUMNS = 4  # inputs that are added at a time: the sums are fetched and put back once for all of them
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 
-__all__ = ["ACTIVATIONS", "Layer", "check_layers", "glorot", "run"]
-
 _BLOCK = 512  # rows that go through all layers together: their values stay in the processor's cache
 _FARTHEST = 1000.0  # features are held within this distance of 0; the training range is [0, 1]
 _LARGEST = 1e37  # no value inside a network may pass this: float32 ends at 3e38

@@ -8,8 +8,6 @@ import numpy as np
 from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved_dnn.network import Layer, glorot, run
 
-__all__ = ["train"]
-
 # Validation pixels that are looked at after each epoch: more would cost time and not change the choice,
 # since it is always the same ones that are compared.
 _WATCHED = 2**18
