@@ -312,8 +312,10 @@ class Model(HasCard):
             message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
             warnings.warn(message, DataWarning, stacklevel=2)
         brightness = {band: image.brightness(band)[good] for band in self.bands}
-        outside = self.domain.outside(brightness, self._noise(image, good))
-        noise = self._noise(image, good, common=False)
+        shared, noise = common_errors(image), self._noise(image, good)
+        outside = self.domain.outside(brightness, noise)
+        if shared:
+            noise = self._noise(image, good, common=False)
         quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
         X, scatter = self._scaled(brightness), {}
         done: dict[str, np.ndarray] = {}
@@ -324,7 +326,7 @@ class Model(HasCard):
         kept = ("pixel_scale", "history", "redshift", "distance", "bins")
         meta.update({key: image.meta[key] for key in kept if key in image.meta})
         meta.update(self._spread_of_noise(image))
-        common = self._common(outputs, brightness, image, good)
+        common = self._common(outputs, brightness, shared, good)
         meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
         maps = {}
         for output in outputs:
@@ -367,10 +369,10 @@ class Model(HasCard):
         growths = [float(noise_correlation(image, band).sum()) for band in self.bands]
         return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
 
-    def _common(self, outputs, brightness, image, good):
+    def _common(self, outputs, brightness, shared, good):
         """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
         result, floor = {}, self._floor()
-        for errors in common_errors(image).values():
+        for errors in shared.values():
             ends = []
             for sign in (1, -1):
                 moved = dict(brightness)
