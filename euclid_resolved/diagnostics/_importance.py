@@ -286,8 +286,8 @@ def permutation_importance(
 
     def lost(case):
         band, within, repeat = case
-        shuffled = _shuffled(pixels, band, within, np.random.default_rng([seed, repeat]))
-        return case, _accuracies_with(model, pixels, band, shuffled)
+        shuffled = _shuffled(model, pixels, band, within, [seed, repeat])
+        return case, _accuracies_with(model, pixels, shuffled)
 
     bands, both = _seen_bands(model), ("", "_within")
     cases = [(band, within, repeat) for band in bands for within in both for repeat in range(repeats)]
@@ -306,22 +306,35 @@ def permutation_importance(
     return finish(rows, metric=metric)
 
 
-def _accuracies_with(model, pixels, band=None, shuffled=None):
-    """The metrics of every property, from sums, with another column in place of a band's."""
-    sums = dict.fromkeys(model.properties, MetricSums.of([], []))
-    light, truth = pixels.brightness.select(model.bands), pixels.truth.select(model.properties)
-    for (start, piece), (_, true) in zip(light.pieces(PIECE), truth.pieces(PIECE), strict=True):
-        if band is not None:
-            piece = {**piece, band: shuffled[start : start + len(piece[band])]}
-        for name, dex in model.estimate_all(piece).items():
+def _accuracies_with(model, pixels, shuffled=None):
+    """The metrics of every property, from sums, with other columns in place of some."""
+    sums, shuffled = dict.fromkeys(model.properties, MetricSums.of([], [])), shuffled or {}
+    pieces = pixels.pieces(model.bands, model.around, PIECE)
+    truth = pixels.truth.select(model.properties).pieces(PIECE)
+    for (start, light, around), (_, true) in zip(pieces, truth, strict=True):
+        rows = slice(start, start + len(light[model.bands[0]]))
+        light, around = (
+            {name: shuffled[name][rows] if name in shuffled else values for name, values in each.items()}
+            for each in (light, around)
+        )
+        for name, dex in model.estimate_all(light, around=around).items():
             sums[name] += MetricSums.of(to_dex(true[name]), dex)
     return {name: each.metrics() for name, each in sums.items()}
 
 
-def _shuffled(pixels, band, within, rng):
-    """A band's brightness shuffled among all pixels, or within galaxies, which follow each other."""
-    values, stop = np.array(pixels.brightness[band]), 0
-    for count in pixels.counts if within else (len(values),):
-        start, stop = stop, stop + count
-        rng.shuffle(values[start:stop])
-    return values
+def _shuffled(model, pixels, band, within, seed):
+    """A band, and what was made of it around, shuffled alike among all pixels, or within galaxies.
+
+    The pixels of a galaxy follow each other.
+    """
+    kept = columns_without(model, band)
+    found = {}
+    for name in (band, *(column for column in model.around if column not in kept)):
+        values = np.array((pixels.brightness if name == band else pixels.around)[name])
+        # The same seed puts every column in the same order.
+        rng, stop = np.random.default_rng(seed), 0
+        for count in pixels.counts if within else (len(values),):
+            start, stop = stop, stop + count
+            rng.shuffle(values[start:stop])
+        found[name] = values
+    return found

@@ -165,8 +165,8 @@ def scatter_of_one_fit(model: Model, unseen: Pixels) -> list[dict[str, Any]]:
         truth, whole = estimates(model, unseen, name)
         row = _jackknife(truth, whole, _estimates_of(parts, model, unseen, name))
         square = 0.0
-        for _, piece in unseen.brightness.select(model.bands).pieces(PIECE):
-            sigma = model.spread(piece, name)
+        for _, piece, around in unseen.pieces(model.bands, model.around, PIECE):
+            sigma = model.spread(piece, name, around=around)
             square += np.nan if sigma is None else float(np.sum(sigma.astype(np.float64) ** 2))
         scatter = float(np.sqrt(square / len(unseen)))
         rows.append({"property": name, **row, "estimate_scatter": scatter})

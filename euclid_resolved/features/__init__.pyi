@@ -1,3 +1,5 @@
+from ._image_sets import ImageFeatureSet as ImageFeatureSet
+from ._planes import ImagePlanes as ImagePlanes
 from ._scale import (
     Scale as Scale,
     from_dex as from_dex,

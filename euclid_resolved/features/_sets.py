@@ -1,4 +1,4 @@
-"""What a model looks at in a pixel: bands, colours, squared colours, flux ratios."""
+"""What a model looks at: bands, colours, squared colours, flux ratios, and columns made of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 
 from euclid_resolved._checks import read_only
 from euclid_resolved.errors import InputError, PluginError
+from euclid_resolved.features._image_sets import ImageFeatureSet, columns_of, image_sets
 from euclid_resolved.features._scale import from_dex, to_dex
+from euclid_resolved.features._seeing import see
+from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._values import brightness_of
 from euclid_resolved.plugins._offers import blamed
 
@@ -142,7 +145,7 @@ def flux_ratios(dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{a}/{b}": from_dex(dex[a] - dex[b]) for a, b in combinations(dex, 2)}
 
 
-def _feature_set(name: str) -> FeatureSet:
+def _feature_set(name: str) -> FeatureSet | ImageFeatureSet:
     from euclid_resolved.plugins._registry import lookup
 
     return lookup("features", name)
@@ -157,32 +160,49 @@ def _names(features: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _columns(
-    dex: Mapping[str, np.ndarray], features: str | Sequence[str]
-) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield (name, unit, values) of every column of the chained feature sets, checked."""
-    n = len(next(iter(dex.values())))
+    dex: Mapping[str, np.ndarray],
+    features: str | Sequence[str],
+    around: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[str, str, np.ndarray | None]]:
+    """Yield (name, unit, values) of every column of the chained feature sets, checked.
+
+    The values of a column that is made of an image are those of `around`; None where that does not have it.
+    """
     seen = set()
     for name in _names(features):
         feature_set = _feature_set(name)
-        with blamed(f"features {name!r}"):
-            made = feature_set.make({band: read_only(values) for band, values in dex.items()})
-        if not isinstance(made, Mapping):
-            raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
+        if isinstance(feature_set, ImageFeatureSet):
+            made = {column: (around or {}).get(column) for column in columns_of(feature_set, tuple(dex), name)}
+        else:
+            made = _made(name, feature_set, dex)
         for column, values in made.items():
-            if np.ma.isMaskedArray(values):
-                values = np.ma.filled(values.astype(np.float32), np.nan)
-            values = np.asarray(values)
-            if not isinstance(column, str) or not column:
-                raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
-            if values.shape != (n,) or values.dtype.kind not in "fiub":
-                raise PluginError(
-                    f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
-                    f"float32 of shape ({n},) is needed"
-                )
             if column in seen:
                 raise PluginError(f"features {', '.join(_names(features))}: column {column!r} comes twice")
             seen.add(column)
             yield column, feature_set.unit, values
+
+
+def _made(name, feature_set, dex):
+    """The columns that one set makes of single pixels, checked."""
+    n = len(next(iter(dex.values())))
+    with blamed(f"features {name!r}"):
+        made = feature_set.make({band: read_only(values) for band, values in dex.items()})
+    if not isinstance(made, Mapping):
+        raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
+    columns = {}
+    for column, values in made.items():
+        if np.ma.isMaskedArray(values):
+            values = np.ma.filled(values.astype(np.float32), np.nan)
+        values = np.asarray(values)
+        if not isinstance(column, str) or not column:
+            raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
+        if values.shape != (n,) or values.dtype.kind not in "fiub":
+            raise PluginError(
+                f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
+                f"float32 of shape ({n},) is needed"
+            )
+        columns[column] = values
+    return columns
 
 
 def feature_columns(band_names: Sequence[str], features: str | Sequence[str]) -> tuple[str, ...]:
@@ -205,8 +225,20 @@ def feature_columns(band_names: Sequence[str], features: str | Sequence[str]) ->
     """
     if not band_names:
         return ()
+    return tuple(column_units(band_names, features))
+
+
+def column_units(band_names: Sequence[str], features: str | Sequence[str]) -> dict[str, str]:
+    """The columns that feature sets make of some bands, in order, with their units.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._sets import column_units
+    >>> column_units(("IE", "HE"), ("bands", "colours"))
+    {'IE': 'dex(MJy / sr)', 'HE': 'dex(MJy / sr)', 'IE-HE': 'mag'}
+    """
     nothing = {band: np.zeros(1, np.float32) for band in band_names}
-    return tuple(column for column, _, _ in _columns(nothing, features))
+    return {column: unit for column, unit, _ in _columns(nothing, features)}
 
 
 def needed_bands(
@@ -247,6 +279,7 @@ def make_features(
     *,
     where: np.ndarray | None = None,
     columns: Sequence[str] | None = None,
+    around: Mapping[str, np.ndarray] | None = None,
 ) -> FeatureTable:
     """Make the features of pixels from their surface brightness.
 
@@ -261,6 +294,10 @@ def make_features(
         Which pixels; all without it. Shape of the image.
     columns : sequence of str, optional
         Keep only these columns, in this order.
+    around : mapping of str to `~numpy.ndarray`, optional
+        The columns of features that look at the surroundings of a pixel, by name, for the same pixels, where
+        the image itself is not at hand (`~euclid_resolved.training.Pixels` keeps them). Of a
+        `~euclid_resolved.MultiBandImage` they are made here.
 
     Returns
     -------
@@ -283,6 +320,11 @@ def make_features(
     >>> print(table.values)
     [[0.  1.  2.5]]
     """
+    if isinstance(image, MultiBandImage) and image_sets(_names(features)):
+        seen = see(image, image.bands, _names(features))
+        image, around = seen.brightness, seen.around
+        if where is not None:
+            around = {column: plane[where] for column, plane in around.items()}
     dex = {}
     for band, values in brightness_of(image).items():
         values = values[where] if where is not None else values.ravel()
@@ -291,15 +333,24 @@ def make_features(
                 f"band {band}: surface brightness must be finite and positive to have a logarithm, not masked"
             )
         dex[band] = to_dex(values)
-    made = {column: (unit, values) for column, unit, values in _columns(dex, features)}
+    made = {column: (unit, values) for column, unit, values in _columns(dex, features, around)}
     chosen = tuple(made) if columns is None else tuple(columns)
     unknown = [column for column in chosen if column not in made]
     if unknown:
         raise InputError(f"no column {', '.join(unknown)}; these features make {', '.join(made)}")
-    values = np.empty((len(next(iter(dex.values()))), len(chosen)), np.float32)
+    n = len(next(iter(dex.values())))
+    values = np.empty((n, len(chosen)), np.float32)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and not estimated
         for i, column in enumerate(chosen):
-            values[:, i] = made[column][1]
+            one = made[column][1]
+            if one is None:
+                raise InputError(
+                    f"the column {column} is made of a pixel and those around it: single pixels are not "
+                    "enough, give the image (Model.predict)"
+                )
+            if np.size(one) != n:
+                raise InputError(f"the column {column} has {np.size(one)} values for {n} pixels")
+            values[:, i] = np.ravel(one)
     return FeatureTable(values, chosen, tuple(made[column][0] for column in chosen))
 
 
@@ -327,6 +378,8 @@ def check_pixel_by_pixel(brightness: Mapping[str, np.ndarray], features: str | S
     order = np.random.default_rng(n).permutation(n)
     choices = [np.arange(n), order, order[: n // 2], *(order[i : i + 1] for i in range(min(n, 4)))]
     for name in _names(features):
+        if isinstance(_feature_set(name), ImageFeatureSet):
+            continue
         whole = make_features(brightness, name)
         room = 1e-5 * np.nanmax(np.abs(whole.values), axis=0, initial=0, where=np.isfinite(whole.values))
         for rows in choices:

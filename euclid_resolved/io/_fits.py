@@ -112,7 +112,7 @@ def maps_to_hdulist(
     header = _header(next(iter(named.values())), "QUALITY", "quality")
     header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
     for bit in Quality:
-        header[f"QUAL{bit.value}"] = f"{bit.name}: {bit.meaning}"
+        header[f"QB{bit.value}"] = f"{bit.name}: {bit.meaning}"
     header.update(share_cards(flag_counts(quality), quality.size))
     hdus.append(fits.ImageHDU(quality.astype(">i4"), header))
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
@@ -142,7 +142,7 @@ def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float
         A card for every flag.
     """
     return {
-        f"QPCT{bit.value}": (
+        f"QP{bit.value}": (
             round(100 * counts.get(str(bit.name), 0) / pixels, 4),
             "% of pixels, as their first flag",
         )

@@ -16,6 +16,7 @@ import numpy as np
 from euclid_resolved._checks import check_names
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.io._lock import hold, lock_path
 from euclid_resolved.io._sample_manifest import (
@@ -28,7 +29,7 @@ from euclid_resolved.io._sample_manifest import (
 from euclid_resolved.maps._galaxy import check_galaxies
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
-from euclid_resolved.training._sample import Pixels, check_pixels
+from euclid_resolved.training._sample import Pixels, check_pixels, made_of_images, try_on
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
@@ -37,7 +38,7 @@ __all__ = ["read_sample", "write_sample"]
 
 
 _TYPE = np.dtype("<f4")
-_OURS = re.compile(r"((brightness|truth|noise)_.+\.f4|\.euclid-resolved-.+)")
+_OURS = re.compile(r"((brightness|truth|noise|around)_.+\.f4|\.euclid-resolved-.+)")
 
 
 def is_sample(path: str | Path) -> bool:
@@ -71,6 +72,7 @@ def write_sample(
     *,
     clip: float | None = DEFAULT_CLIP,
     band: str | None = None,
+    features: str | Sequence[str] = (),
     source: str = "",
     atlas: str = "",
     overwrite: bool = False,
@@ -86,7 +88,7 @@ def write_sample(
     folder : str or `~pathlib.Path`
         Made where it does not exist.
     galaxies : sequence of `~euclid_resolved.Galaxy`
-    properties, bands, clip, band, source
+    properties, bands, clip, band, features, source
         As for `~euclid_resolved.training.extract`.
     atlas : str, optional
         The ``fingerprint`` of the atlas, so that a model trained on the sample
@@ -123,6 +125,10 @@ def write_sample(
     check_clip(clip)
     if not galaxies:
         raise InputError("no galaxies were given")
+    of_images = made_of_images(features)
+    around = feature_columns(bands, of_images) if of_images else ()
+    if of_images:
+        try_on(galaxies[0], bands, of_images)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
@@ -132,6 +138,8 @@ def write_sample(
         "clip_band": band or clip_band(bands),
         "bands": {checked_name(name): str(SURFACE_BRIGHTNESS) for name in bands},
         "properties": {p.name: str(p.unit) for p in map(get_property, properties)},
+        "features": list(made_of_images(features)),
+        "around": list(around),
         "names": [one.name for one in galaxies],
         "star_forming": [None if g.star_forming is None else bool(g.star_forming) for g in galaxies],
         "groups": [one.group for one in galaxies],
@@ -146,8 +154,9 @@ def write_sample(
         with bar:
             for one in galaxies[len(done) :]:
                 part = galaxy_pixels(
-                    one, manifest["properties"], manifest["bands"], manifest["clip"], manifest["clip_band"]
-                )
+                    one, manifest["properties"], manifest["bands"], manifest["clip"], manifest["clip_band"],
+                    of_images,
+                )  # fmt: skip
                 done.append(_append(folder, done, part))
                 if len(done) == len(galaxies):
                     _finish(folder, manifest, done)
@@ -243,6 +252,8 @@ def _files(manifest, noise):
     """The columns and their files, in the order of the checksums."""
     files = [("brightness", band) for band in manifest["bands"]]
     files += [("truth", name) for name in manifest["properties"]]
+    # Columns may have any name: files are numbered.
+    files += [("around", str(number)) for number, _ in enumerate(manifest["around"])]
     return files + ([("noise", band) for band in manifest["bands"]] if noise else [])
 
 
@@ -257,7 +268,9 @@ def _append(folder, done, part):
         zeros = np.zeros(len(part), _TYPE)
         noise = {band: part.noise.get(band, zeros) for band in part.brightness}
     sha = hashlib.sha256()
-    for kind, columns in (("brightness", part.brightness), ("truth", part.truth), ("noise", noise)):
+    around = {str(number): values for number, values in enumerate(part.around.values())}
+    kinds = {"brightness": part.brightness, "truth": part.truth, "around": around, "noise": noise}
+    for kind, columns in kinds.items():
         for name, values in columns.items():
             values = np.ascontiguousarray(values, _TYPE)
             # At its place, whatever an interrupt has left there; noise not known before reads as zero.
@@ -334,6 +347,8 @@ def _pixels(folder, manifest, done):
         brightness=of("brightness"),
         truth=of("truth"),
         noise=of("noise"),
+        around=dict(zip(manifest["around"], of("around").values(), strict=True)),
+        image_features=tuple(manifest["features"]),
         counts=[entry["pixels"] for entry in done],
         names=tuple(manifest["names"]),
         clip=manifest["clip"],

@@ -13,12 +13,11 @@ from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
-from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._clip import check_clip
 
 MANIFEST = "sample.json"
-FORMAT = "euclid_resolved sample 1"
+FORMAT = "euclid_resolved sample 2"
 _LARGEST = 1 << 26  # bytes of a manifest: that of a whole atlas has 300 kB
 _NAME = re.compile(r"\w[\w+-]{0,63}", re.ASCII)  # of a band, because it becomes the name of a file
 _SETTINGS = {
@@ -31,7 +30,10 @@ _SETTINGS = {
     "names": list,
     "star_forming": list,
     "groups": list,
+    "features": list,
+    "around": list,
 }
+_MOST_COLUMNS = 10_000
 _COUNTS = ("pixels", "seen", "without_truth")
 
 
@@ -65,8 +67,6 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if content.pop("sha256", None) != _digest(content):
             raise ValueError("it was changed after it was written")
         done = content.pop("galaxies")
-        if "groups" not in content:  # written before galaxies had groups other than those of their names
-            content["groups"] = [group_name(name) for name in content["names"]]
         _check(content, done)
     except ImageFileError:
         raise
@@ -94,6 +94,12 @@ def _check(content, done):
     for name, unit in content["properties"].items():
         if name not in PROPERTIES or unit != str(PROPERTIES[name].unit):
             raise ValueError(f"property {name!r} in {unit!r}")
+    for key in ("features", "around"):
+        found = content[key]
+        if not all(isinstance(name, str) and name for name in found) or len(set(found)) < len(found):
+            raise ValueError(f"{key} are no different texts")
+    if len(content["around"]) > _MOST_COLUMNS or bool(content["around"]) != bool(content["features"]):
+        raise ValueError(f"{len(content['around'])} columns of surroundings by {content['features']}")
     if not content["bands"] or not content["properties"]:
         raise ValueError("it names no band or no property")
     if not isinstance(done, list) or len(done) > len(names):

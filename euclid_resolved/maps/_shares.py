@@ -20,6 +20,7 @@ FIRST = (
     Quality.NONPOSITIVE,
     Quality.NOISE,
     Quality.OUT_OF_DOMAIN,
+    Quality.FEW_NEIGHBOURS,
 )
 """The order in which one flag is taken for all that a pixel has: why it is empty, then what is odd."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._noise import image_noise
+from euclid_resolved.features._seeing import Seen, chosen, see
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._options import check_min_sn
 
@@ -63,6 +63,7 @@ def judge(
     clip: float | None = DEFAULT_CLIP,
     band: str | None = None,
     min_sn: float | None = MIN_SN,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """Which pixels have a surface brightness that a model can use, and what is wrong with the others.
 
@@ -78,6 +79,9 @@ def judge(
     min_sn : float or None, optional
         Pixels with a lower signal-to-noise in any of the bands get the bit NOISE, where the image knows
         its noise. So do those whose noise is zero, negative or not finite, also without `min_sn`.
+    seen : `~euclid_resolved.features.Seen`, optional
+        What features see of the image, which may be smoothed: its brightness and noise are looked at. Those
+        of the image itself without it.
 
     Returns
     -------
@@ -102,15 +106,17 @@ def judge(
     missing = np.zeros(image.shape, np.int32)
     dark = np.zeros(image.shape, bool)
     band = band or clip_band(bands)
+    seen = see(image, (*bands, band), ()) if seen is None else seen
     for name in dict.fromkeys((*bands, band)):
-        values, masked = image.brightness(name), image.mask(name)
-        finite = np.isfinite(values)
+        values, masked = seen.brightness[name], image.mask(name)
+        # What was smoothed is known where the image's own pixel is not.
+        finite = np.isfinite(values) & np.isfinite(image.brightness(name))
         quality |= _bit(masked, Quality.MASKED) | _bit(~finite & ~masked, Quality.NONFINITE)
         with np.errstate(invalid="ignore"):
             quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
             if clip is not None and name == band:
                 dark = (values <= clip) & finite & ~masked
-            noise = image_noise(image, name)
+            noise = seen.noise.get(name)
             if noise is not None:
                 # A pixel whose noise is not known (NaN) is not worth more than one with too much.
                 enough = noise > 0 if min_sn is None else values >= min_sn * noise
@@ -136,6 +142,8 @@ class GalaxyPixels:
         As in `~euclid_resolved.training.Pixels`.
     noise : dict of str to `~numpy.ndarray`
         One sigma by band, for the bands whose noise the image knows.
+    around : dict of str to `~numpy.ndarray`
+        The columns of features that look at the surroundings.
     seen, without_truth : int
         As in `~euclid_resolved.training.Pixels`.
 
@@ -152,6 +160,7 @@ class GalaxyPixels:
     brightness: dict[str, np.ndarray]
     truth: dict[str, np.ndarray]
     noise: dict[str, np.ndarray]
+    around: dict[str, np.ndarray]
     seen: int
     without_truth: int
 
@@ -185,7 +194,12 @@ def check_clip(clip: float | None) -> None:
 
 
 def galaxy_pixels(
-    galaxy: Galaxy, properties: Sequence[str], bands: Sequence[str], clip: float | None, band: str
+    galaxy: Galaxy,
+    properties: Sequence[str],
+    bands: Sequence[str],
+    clip: float | None,
+    band: str,
+    features: Sequence[str] = (),
 ) -> GalaxyPixels:
     """Gather the pixels of one galaxy.
 
@@ -196,6 +210,8 @@ def galaxy_pixels(
     clip : float or None
     band : str
         The band that `clip` is about.
+    features : sequence of str, optional
+        Sets of features, of which those that look at the surroundings are made here.
 
     Returns
     -------
@@ -220,16 +236,20 @@ def galaxy_pixels(
     missing = [name for name in properties if name not in maps]
     if missing:
         raise InputError(f"{galaxy.name}: no true map of {', '.join(missing)}; it has {', '.join(maps)}")
-    good = judge(image.select(dict.fromkeys((*bands, band))), bands, clip, band) == 0
+    image = image.select(dict.fromkeys((*bands, band)))
+    seen = see(image, image.bands, features)
+    good = judge(image, bands, clip, band, seen=seen) == 0
     truth = {name: _truth(maps[name], good) for name in properties}
     usable = np.ones(int(good.sum()), bool)
     for values in truth.values():
         usable &= np.isfinite(values) & (values > 0)
-    noise = {name: image_noise(image, name) for name in bands}
+    kept = good.copy()
+    kept[good] = usable
     return GalaxyPixels(
-        brightness={name: image.brightness(name)[good][usable] for name in bands},
+        brightness={name: seen.brightness[name][kept] for name in bands},
         truth={name: values[usable] for name, values in truth.items()},
-        noise={name: sigma[good][usable] for name, sigma in noise.items() if sigma is not None},
+        noise={name: seen.noise[name][kept] for name in bands if name in seen.noise},
+        around=chosen(seen.around, kept),
         seen=good.size,
         without_truth=int((~usable).sum()),
     )

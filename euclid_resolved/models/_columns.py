@@ -11,7 +11,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._values import by_name, values_in
 
-_PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
+PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
 
 
 class Columns(Mapping[str, np.ndarray]):
@@ -96,7 +96,7 @@ class Columns(Mapping[str, np.ndarray]):
         """
         return Columns(self, runs)
 
-    def pieces(self, size: int = _PIECE) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def pieces(self, size: int = PIECE) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Look at all rows, some at a time.
 
         Parameters

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved._checks import check_names, check_type
-from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.features._scale import Scale, from_dex
+from euclid_resolved.errors import InputError
+from euclid_resolved.features._image_sets import columns_of, image_sets, reach_of
+from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._noise import common_errors, image_noise, noise_correlation
 from euclid_resolved.images._values import brightness_of
 from euclid_resolved.maps._properties import get_property
-from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._asking import checked_predict, checked_spread, registered_name
-from euclid_resolved.models._clip import MIN_SN, judge
+from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._options import check_options
-from euclid_resolved.models._output import append, of_known, plane_of
+from euclid_resolved.models._output import append, of_known
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
-from euclid_resolved.models._uncertainty import map_errors, noise_scatter
 
 if TYPE_CHECKING:
     from astropy.table import Table
+    from astropy.units import Quantity
     from numpy.typing import ArrayLike
 
+    from euclid_resolved.maps._spatial_map import SpatialMap
     from euclid_resolved.models._output import Output
     from euclid_resolved.plugins._offers import Plugin
 
@@ -69,6 +67,9 @@ class Model(HasCard):
     golden_brightness : `~numpy.ndarray` or None
         float32, shape (m, bands): the surface brightness (MJy/sr) that the golden rows were made of. Opened
         from a file, the features of these pixels are made again and compared.
+    golden_image : `~numpy.ndarray` or None
+        float32, shape (planes, ny, nx): what features that look at surroundings made of a small image, which
+        is made again when the model is opened from a file. None for features of single pixels.
     plugins : tuple of `~euclid_resolved.plugins.Plugin`
         Where its features and estimators came from, with distribution and version, when it was trained.
 
@@ -99,6 +100,7 @@ class Model(HasCard):
     versions: dict[str, str]
     golden_brightness: np.ndarray | None = None
     plugins: tuple[Plugin, ...] = ()
+    golden_image: np.ndarray | None = None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -124,8 +126,38 @@ class Model(HasCard):
             raise InputError(f"the model does not estimate {name}, only {', '.join(self.outputs)}")
         return self.outputs[name]
 
+    def reach(self, pixel_scale: Quantity | None = None) -> int:
+        """How many pixels it looks at to each side of a pixel: 0 for features of single pixels.
+
+        Parameters
+        ----------
+        pixel_scale : `~astropy.units.Quantity`, optional
+            The side of a pixel, for features that look some length around.
+
+        Returns
+        -------
+        reach : int
+
+        Raises
+        ------
+        InputError
+            If such a length cannot be told in pixels.
+        """
+        return reach_of(self.features, pixel_scale)
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """Those of its columns that are made of a pixel and those around it."""
+        made = {column for name, each in image_sets(self.features).items()
+                for column in columns_of(each, self.bands, name)}  # fmt: skip
+        return tuple(column for column in self.columns if column in made)
+
     def estimate(
-        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+        self,
+        brightness: Mapping[str, ArrayLike] | Table | np.ndarray,
+        property: str | None = None,
+        *,
+        around: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray:
         """Estimate a property of single pixels.
 
@@ -136,6 +168,9 @@ class Model(HasCard):
             are left alone.
         property : str, optional
             Needed where the model estimates several.
+        around : mapping of str to `~numpy.ndarray`, optional
+            For a model that looks at surroundings: those columns, shape (n,), as
+            `~euclid_resolved.training.Pixels` keeps them. Single pixels without them are refused.
 
         Returns
         -------
@@ -146,17 +181,25 @@ class Model(HasCard):
         Raises
         ------
         InputError
-            If a band is missing, its unit is none of surface brightness, or a value has no logarithm.
+            If a band is missing, its unit is none of surface brightness, a value has no logarithm, or the
+            model looks at surroundings and they are not given.
         """
         output = self._output(property)
-        return self._of_known(brightness, lambda X: {"dex": self._estimate(X, output, {})})["dex"]
+        return self._of_known(brightness, around, lambda X: {"dex": self._estimate(X, output, {})})["dex"]
 
-    def estimate_all(self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray) -> dict[str, np.ndarray]:
+    def estimate_all(
+        self,
+        brightness: Mapping[str, ArrayLike] | Table | np.ndarray,
+        *,
+        around: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
         """Estimate every property of single pixels; features are made once.
 
         Parameters
         ----------
         brightness : mapping of str to array_like, table or structured array
+            As for `estimate`.
+        around : mapping of str to `~numpy.ndarray`, optional
             As for `estimate`.
 
         Returns
@@ -169,10 +212,14 @@ class Model(HasCard):
             done = {}
             return {name: self._estimate(X, output, done) for name, output in self.outputs.items()}
 
-        return self._of_known(brightness, estimate)
+        return self._of_known(brightness, around, estimate)
 
     def spread(
-        self, brightness: Mapping[str, ArrayLike] | Table | np.ndarray, property: str | None = None
+        self,
+        brightness: Mapping[str, ArrayLike] | Table | np.ndarray,
+        property: str | None = None,
+        *,
+        around: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray | None:
         """How far a fit with another seed would take the estimates of single pixels.
 
@@ -182,6 +229,8 @@ class Model(HasCard):
             As for `estimate`.
         property : str, optional
             Needed where the model estimates several.
+        around : mapping of str to `~numpy.ndarray`, optional
+            As for `estimate`.
 
         Returns
         -------
@@ -197,15 +246,20 @@ class Model(HasCard):
                 self._predict_scaled(X, self.outputs[name], done)
             return {"sigma": self._spread(X, output, done)}
 
-        return self._of_known(brightness, spread)["sigma"]
+        return self._of_known(brightness, around, spread)["sigma"]
 
-    def _of_known(self, brightness, function):
+    def _of_known(self, brightness, around, function):
         """What a function makes of the scaled features; NaN for pixels that are masked in a band."""
         light, nothing = brightness_of(brightness, self.bands), np.zeros((1, len(self.columns)), np.float32)
-        return of_known(light, lambda some: function(self._scaled(some)), lambda: function(nothing))
+        beside = {} if around is None else {name: around[name] for name in self.around if name in around}
 
-    def _scaled(self, brightness):
-        table = make_features(brightness, self.features, columns=self.columns)
+        def of_some(some, where):
+            return function(self._scaled(some, {name: np.ravel(v)[where] for name, v in beside.items()}))
+
+        return of_known(light, of_some, lambda: function(nothing))
+
+    def _scaled(self, brightness, around=None):
+        table = make_features(brightness, self.features, columns=self.columns, around=around)
         return self.feature_scale.apply(table.values)
 
     def _estimate(self, X, output, done):
@@ -255,6 +309,7 @@ class Model(HasCard):
         level: float = LEVELS[0],
         min_sn: float | None = MIN_SN,
         first_row: int = 0,
+        halo: tuple[int, int] = (0, 0),
     ) -> dict[str, SpatialMap]:
         """Map several properties of an image; features are made once.
 
@@ -272,12 +327,16 @@ class Model(HasCard):
             Of the calibrated interval, 0.68 or 0.95, where the model has one.
         min_sn : float or None, optional
             Pixels whose brightness is below this many times their own uncertainty, in any band, are not
-            judged (NOISE). Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66 of
+            judged (NOISE). Where features smooth the image, as ``"neighbourhood"`` does, it is about the
+            smoothed brightness. Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66 of
             it in IE, 0.22 in the others), so that 1 shows fainter parts of a galaxy there, with few specks
             of sky; intervals are calibrated for the default.
         first_row : int, optional
-            Where the image is a strip of a larger one: the number of its first row there. The noise that is
-            drawn is then that of the larger image.
+            Where the image is a strip of a larger one: the number there of the first row that is mapped. The
+            noise that is drawn is then that of the larger image.
+        halo : (int, int), optional
+            How many rows of a strip, at its beginning and at its end, are only there to be looked at by
+            pixels beside them and are not mapped: `reach` of them, or as many as the larger image has.
 
         Returns
         -------
@@ -292,118 +351,16 @@ class Model(HasCard):
             part of the variance of the model's errors that all pixels share, which totals and means use;
             ``meta["correlated_pixels"]`` over how many pixels the image's noise is spread.
         """
+        from euclid_resolved.models._mapping import map_properties
+
         check_type(image, MultiBandImage, "read_euclid opens an image")
         check_options(draws, seed, level, min_sn, first_row)
-        missing = [band for band in self.bands if band not in image]
-        if missing:
-            raise InputError(
-                f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
-                f"that does without: train(..., bands={tuple(b for b in self.bands if b not in missing)})"
-            )
         names = self.properties if properties is None else check_names(properties, "properties")
         outputs = [self._output(name) for name in names]
-        image = image.select(self.bands)
-        quality = judge(image, self.bands, self.clip, self.clip_band, min_sn)
-        good = quality == 0
-        reasons = image.meta.get("mask_reasons")
-        if reasons is not None and np.shape(reasons) == quality.shape:
-            quality[~good] |= np.asarray(reasons)[~good]
-        if not good.any():
-            message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
-            warnings.warn(message, DataWarning, stacklevel=2)
-        brightness = {band: image.brightness(band)[good] for band in self.bands}
-        shared, noise = common_errors(image), self._noise(image, good)
-        outside = self.domain.outside(brightness, noise)
-        if shared:
-            noise = self._noise(image, good, common=False)
-        quality[good] |= np.where(outside, Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
-        X, scatter = self._scaled(brightness), {}
-        done: dict[str, np.ndarray] = {}
-        if draws:
-            pixels = np.flatnonzero(good) + first_row * good.shape[1]
-            scatter = self._scatter(outputs, brightness, noise, draws, seed, pixels)
-        meta = {"model": self.digest, "training_set": str(self.training.get("source", ""))}
-        kept = ("pixel_scale", "history", "redshift", "distance", "bins")
-        meta.update({key: image.meta[key] for key in kept if key in image.meta})
-        meta.update(self._spread_of_noise(image))
-        common = self._common(outputs, brightness, shared, good)
-        meta.update({key: str(self.training[key]) for key in ("trust",) if key in self.training})
-        maps = {}
-        for output in outputs:
-            dex = self._estimate(X, output, done)
-            spread = self._spread(X, output, done) if draws else None
-            errors = map_errors(
-                output, dex, brightness[self.clip_band], noise.get(self.clip_band),
-                scatter.get(output.property), spread, level, common.get(output.property),
-            )  # fmt: skip
-            planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
-            values = plane_of(from_dex(dex), good)
-            known = np.isfinite(values)
-            values[~known] = np.nan
-            maps[output.property] = SpatialMap(
-                values,
-                property=output.property,
-                wcs=image.wcs,
-                mask=~known,
-                quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
-                planes=planes,
-                uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
-                meta={
-                    **meta,
-                    **errors.meta,
-                    "name": image.name,
-                    "estimator": registered_name(output.estimator),
-                },
-            )
-        return maps
-
-    def _noise(self, image, good, common=True):
-        """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
-        noise = {band: image_noise(image, band, common=common) for band in self.bands}
-        if any(sigma is None for sigma in noise.values()):
-            return {}
-        return {band: sigma[good] for band, sigma in noise.items()}
-
-    def _spread_of_noise(self, image):
-        """Over how many pixels, or bins, the noise of one is spread, in the band where it is most."""
-        growths = [float(noise_correlation(image, band).sum()) for band in self.bands]
-        return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
-
-    def _common(self, outputs, brightness, shared, good):
-        """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
-        result, floor = {}, self._floor()
-        for errors in shared.values():
-            ends = []
-            for sign in (1, -1):
-                moved = dict(brightness)
-                for band, sigma in errors.items():
-                    light = brightness[band]
-                    least = np.minimum(floor.get(band, np.finfo(np.float32).tiny), light)
-                    moved[band] = np.maximum(light + sign * sigma[good], least).astype(np.float32)
-                ends.append(self._estimates(moved, outputs))
-            for name, upper in ends[0].items():
-                shift = (upper - ends[1][name]) / 2
-                result[name] = np.hypot(result.get(name, np.float32(0)), shift)
-        return result
-
-    def _estimates(self, brightness, outputs):
-        X, done = self._scaled(brightness), {}
-        return {output.property: self._estimate(X, output, done) for output in outputs}
-
-    def _floor(self):
-        """The faintest brightness of training by band: below it, what is drawn or moved ends there."""
-        lowest = dict(zip(self.domain.columns, self.domain.scale.minimum, strict=True))
-        return {band: float(from_dex(lowest[band])) for band in self.bands if band in lowest}
-
-    def _scatter(self, outputs, brightness, noise, draws, seed, pixels):
-        """What the image's noise does to the estimates, dex by property."""
-        if not noise:
-            raise InputError(
-                "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
-                "the RMS maps)"
-            )
-        options = {"draws": draws, "seed": seed, "floor": self._floor(), "pixels": pixels}
-        return noise_scatter(lambda drawn: self._estimates(drawn, outputs), brightness, noise, **options)
+        return map_properties(
+            self, image, outputs, draws=draws, seed=seed, level=level, min_sn=min_sn, first_row=first_row,
+            halo=halo,
+        )  # fmt: skip
 
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""

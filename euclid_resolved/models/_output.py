@@ -74,7 +74,8 @@ def of_known(brightness, function, form):
     brightness : dict of str to `~numpy.ndarray`
         By band, all of one size, NaN where it is not known.
     function : callable
-        Takes such a dict without NaN, and gives a dict of arrays with a value for each pixel, or of None.
+        Takes such a dict without NaN and which pixels it holds, and gives a dict of arrays with a value for
+        each of them, or of None.
     form : callable
         Gives what `function` would of one pixel: what it makes of none is known without it.
 
@@ -87,15 +88,15 @@ def of_known(brightness, function, form):
     --------
     >>> import numpy as np
     >>> from euclid_resolved.models._output import of_known
-    >>> of_known({"IE": np.array([1.0, np.nan])}, lambda light: {"twice": 2 * light["IE"]}, None)
+    >>> of_known({"IE": np.array([1.0, np.nan])}, lambda light, where: {"twice": 2 * light["IE"]}, None)
     {'twice': array([ 2., nan], dtype=float32)}
     """
     light = {band: np.ravel(values) for band, values in brightness.items()}
     known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
     if known.all():
-        return function(light)
+        return function(light, slice(None))
     if known.any():
-        made = function({band: values[known] for band, values in light.items()})
+        made = function({band: values[known] for band, values in light.items()}, known)
     else:
         made = {name: None if each is None else each[:0] for name, each in form().items()}
     return {name: None if each is None else plane_of(each, known) for name, each in made.items()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import Scale
-from euclid_resolved.features._sets import feature_columns, make_features
+from euclid_resolved.features._image_sets import golden_planes, image_sets
+from euclid_resolved.features._seeing import look
+from euclid_resolved.features._sets import column_units, feature_columns, make_features
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._asking import CLOSE, checked_predict, registered_name
 from euclid_resolved.models._domain import Domain
@@ -54,6 +56,7 @@ def model_to_tree(model: Model) -> dict[str, Any]:
         ],
         "golden_rows": model.golden_rows,
         **({} if model.golden_brightness is None else {"golden_brightness": model.golden_brightness}),
+        **({} if model.golden_image is None else {"golden_image": model.golden_image}),
         **({"plugins": plugins_to_tree(model.plugins)} if model.plugins else {}),
         "training": model.training,
         "versions": model.versions,
@@ -67,10 +70,11 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
     plugins = tree_to_plugins(tree.get("plugins", ()))
     for name in features:
         look_for("features", name, plugins)
-    unknown = set(columns) - set(feature_columns(bands, features))
+    possible = column_units(bands, features) if bands else {}
+    unknown = set(columns) - set(possible)
     if unknown or len(set(columns)) != len(columns):
         raise InputError(f"columns {', '.join(columns)} are not what {', '.join(features)} make")
-    now = make_features({band: np.ones(1) for band in bands}, features, columns=columns).units
+    now = tuple(possible[column] for column in columns)
     if units != now:
         raise InputError(f"its columns have units {units}, but {', '.join(features)} make {now}")
     if clip is not None and not np.isfinite(float(clip)):
@@ -91,6 +95,7 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
     light = _restore_brightness(tree.get("golden_brightness"), bands, rows)
     if light is not None:
         _compare_features(light, rows, bands, features, columns, feature_scale, plugins)
+    golden_image = _restore_image(tree.get("golden_image"), bands, features, plugins)
     outputs: dict[str, Output] = {}
     for entry in tree["outputs"]:
         prop = get_property(entry["property"])
@@ -111,6 +116,7 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         outputs=outputs,
         golden_rows=rows,
         golden_brightness=light,
+        golden_image=golden_image,
         plugins=plugins,
         training=dict(tree["training"]),
         versions=dict(tree["versions"]),
@@ -136,8 +142,16 @@ def _restore_brightness(given, bands, rows):
 
 def _compare_features(light, rows, bands, features, columns, scale, plugins):
     """Make the features of the golden rows again, and refuse others than the model was made with."""
-    made = make_features(dict(zip(bands, light.T, strict=True)), features, columns=columns).values
+    around = {column for name in image_sets(features) for column in feature_columns(bands, name)}
+    own = [column for column in columns if column not in around]
+    if not own:
+        return
+    made = np.full(rows.shape, np.nan, np.float32)
+    which = [columns.index(column) for column in own]
+    made[:, which] = make_features(dict(zip(bands, light.T, strict=True)), features, columns=own).values
     kept = scale.invert(rows)
+    # Those of surroundings are compared on a small image.
+    made = np.where([column in around for column in columns], kept, made)
     # Logarithms and powers of other libraries differ in their last bits.
     size = np.maximum(np.abs(scale.minimum), np.abs(scale.maximum)) + scale.maximum - scale.minimum
     wrong = ~(np.abs(made - kept) <= 1e-5 * size)
@@ -149,6 +163,41 @@ def _compare_features(light, rows, bands, features, columns, scale, plugins):
             f"{columns[worst]} is {made[pixel, worst]:.4g} where it was {kept[pixel, worst]:.4g}; "
             + changed_since((("features", name) for name in features), plugins)
         )
+
+
+def golden_image(bands: Sequence[str], features: Sequence[str]) -> np.ndarray | None:
+    """What features that look at surroundings make of a small image; None where there are none.
+
+    Parameters
+    ----------
+    bands, features : sequence of str
+
+    Returns
+    -------
+    planes : `~numpy.ndarray` or None
+        float32, shape (planes, ny, nx): the light of every band, then every column.
+    """
+    if not image_sets(features):
+        return None
+    light, around = look(golden_planes(bands), features)
+    return np.array([*light.brightness.values(), *around.values()], np.float32)
+
+
+def _restore_image(given, bands, features, plugins):
+    """The golden image of a file, after features made of it what they made before."""
+    now = golden_image(bands, features)
+    if given is None and now is None:
+        return None
+    if given is None or now is None:
+        raise InputError("the model's golden image does not fit its features")
+    kept = np.ascontiguousarray(given, dtype=np.float32)
+    if kept.shape != now.shape or not np.allclose(kept, now, rtol=1e-4, atol=1e-4, equal_nan=True):
+        names = image_sets(features)
+        raise InputError(
+            f"{', '.join(names)} no longer make the features that the model was made with; "
+            + changed_since((("features", name) for name in names), plugins)
+        )
+    return kept
 
 
 def _restore_output(name, entry, rows, earlier, plugins):

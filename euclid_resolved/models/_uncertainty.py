@@ -136,6 +136,107 @@ def noise_scatter(
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
+def plane_scatter(
+    estimate: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    brightness: Mapping[str, np.ndarray],
+    noise: Mapping[str, np.ndarray],
+    kernels: Mapping[str, np.ndarray],
+    *,
+    draws: int,
+    seed: int,
+    first: int = 0,
+) -> dict[str, np.ndarray]:
+    """Scatter of estimates when the noise of a whole image is drawn again, for features of an image.
+
+    Parameters
+    ----------
+    estimate : callable
+        Takes planes of brightness by band, returns estimates in dex by property.
+    brightness, noise : mapping of str to `~numpy.ndarray`
+        Planes of surface brightness and its one sigma, MJy/sr; a pixel with NaN in either is left as it is.
+    kernels : mapping of str to `~numpy.ndarray`
+        What makes white noise correlated as that of the band is (`correlating_kernel`).
+    draws, seed : int
+    first : int, optional
+        The number of the first pixel in the image that this one is a part of.
+
+    Returns
+    -------
+    sigma : dict of str to `~numpy.ndarray`
+        Standard deviation in dex by property, float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._uncertainty import plane_scatter
+    >>> def estimate(light):
+    ...     return {"density": np.log10(light["HE"]).ravel()}
+    >>> light, sigma = {"HE": np.ones((40, 40))}, {"HE": np.full((40, 40), 0.1)}
+    >>> scatter = plane_scatter(estimate, light, sigma, {"HE": np.ones((1, 1))}, draws=50, seed=1)["density"]
+    >>> print(f"{scatter.mean():.3f} dex; to first order 0.1 / ln 10 = {0.1 / np.log(10):.3f}")
+    0.044 dex; to first order 0.1 / ln 10 = 0.043
+    """
+    from scipy.ndimage import correlate
+
+    shape = next(iter(brightness.values())).shape
+    # Rows above a strip's image have no number: their noise reaches nothing that is mapped.
+    pixels = np.arange(first, first + shape[0] * shape[1])
+    mean: dict[str, np.ndarray] = {}
+    square: dict[str, np.ndarray] = {}
+    for draw in range(draws):
+        normal = draw_noise(seed, draw, pixels, len(brightness))
+        drawn = {}
+        for column, (band, light) in zip(normal.T, brightness.items(), strict=True):
+            plane = column.reshape(shape).astype(np.float32)
+            if kernels[band].size > 1:
+                plane = correlate(plane, kernels[band], mode="reflect")
+            change = noise[band] * plane
+            drawn[band] = np.where(np.isfinite(change), light + change, light).astype(np.float32)
+        for name, dex in estimate(drawn).items():
+            dex = dex.astype(np.float64)
+            before = mean.setdefault(name, np.zeros(len(dex)))
+            change = dex - before
+            mean[name] = before + change / (draw + 1)
+            square[name] = square.get(name, 0.0) + change * (dex - mean[name])
+    return {name: np.sqrt(total / (draws - 1)).astype(np.float32) for name, total in square.items()}
+
+
+def correlating_kernel(correlation: np.ndarray | None) -> np.ndarray:
+    """The kernel that gives white noise a correlation, and leaves its variance.
+
+    Parameters
+    ----------
+    correlation : `~numpy.ndarray` or None
+        Both sides odd.
+
+    Returns
+    -------
+    kernel : `~numpy.ndarray`
+        The sum of its squares is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.signal import correlate2d
+    >>> from euclid_resolved.models._uncertainty import correlating_kernel
+    >>> wanted = np.array([[0, 0.2, 0], [0.3, 1, 0.3], [0, 0.2, 0]])
+    >>> kernel = correlating_kernel(wanted)
+    >>> middle = correlate2d(kernel, kernel)[kernel.shape[0] - 2 :, kernel.shape[1] - 2 :][:3, :3]
+    >>> print(middle.round(2))
+    [[0.   0.2  0.  ]
+     [0.3  1.   0.3]
+     [0.   0.2  0.  ]]
+    """
+    if correlation is None or correlation.size == 1:
+        return np.ones((1, 1), np.float32)
+    # Wide enough for the tails of the root.
+    sides = [2 * n + 1 for n in correlation.shape]
+    padded = np.pad(correlation, [((side - n) // 2,) * 2 for side, n in zip(sides, correlation.shape, strict=True)])
+    power = np.clip(np.fft.fft2(np.fft.ifftshift(padded)).real, 0, None)
+    kernel = np.fft.fftshift(np.fft.ifft2(np.sqrt(power)).real)
+    return (kernel / np.sqrt(np.sum(kernel**2))).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class PixelErrors:
     """What is known about the errors of estimates, in the linear unit of the map.

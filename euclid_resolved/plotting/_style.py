@@ -55,6 +55,7 @@ QUALITY_COLOURS = {
     Quality.NOISE: "0.65",
     Quality.NOT_ESTIMATED: "#999933",
     Quality.OUT_OF_DOMAIN: ORANGE,
+    Quality.FEW_NEIGHBOURS: "#CC6677",
 }
 
 _TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}

@@ -250,6 +250,16 @@ class _Work:
         }
         return json.loads(json.dumps(what, default=dict))
 
+    @property
+    def reach(self):
+        """How many rows above and below a strip the model looks at."""
+        return self.model.reach()
+
+    def read(self, start, stop):
+        """The numbers of a strip and of the rows that it looks at, and how many of these there are."""
+        first, last = max(start - self.reach, 0), min(stop + self.reach, self.image.shape[0])
+        return self.image.read(first, last), (start - first, last - stop)
+
     def empty(self):
         """The maps of a single masked pixel: everything about the file but its pixels and their number."""
         wcs = None
@@ -267,10 +277,10 @@ class _Work:
         image = self._prepared(MultiBandImage(planes, name=self.image.name))
         return self.model.predict_maps(image, **self.options)
 
-    def __call__(self, start, numbers):
+    def __call__(self, start, numbers, halo):
         """The planes of a strip, and what its journal keeps."""
         image = self._prepared(self.image.strip(numbers))
-        maps = self.model.predict_maps(image, first_row=start, **self.options)
+        maps = self.model.predict_maps(image, first_row=start, halo=halo, **self.options)
         planes = planes_of(maps)
         return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
 
@@ -315,7 +325,7 @@ def _fill(work, file, journal, workers, progress):
                     journal.strips[start] = done
                     bar.update(stop - start)
                     continue
-                waiting.append((start, pool.submit(work, start, work.image.read(start, stop))))
+                waiting.append((start, pool.submit(work, start, *work.read(start, stop))))
                 if len(waiting) > workers:
                     finish()
             while waiting:

@@ -50,15 +50,16 @@ def above_clip(pixels: Pixels, clip: float | None, band: str) -> Pixels:
         raise other_clip(pixels, clip, band)
     bright = pixels.brightness[band] > np.float32(clip)
     counts = np.bincount(pixels.galaxy[bright], minlength=len(pixels.names))
-    brightness, truth, noise = (
+    brightness, truth, noise, around = (
         Columns({name: values[bright] for name, values in columns.items()})
-        for columns in (pixels.brightness, pixels.truth, pixels.noise)
+        for columns in (pixels.brightness, pixels.truth, pixels.noise, pixels.around)
     )
     return replace(
         pixels,
         brightness=brightness,
         truth=truth,
         noise=noise,
+        around=around,
         counts=tuple(counts.tolist()),
         clip=clip,
         clip_band=band,

@@ -56,11 +56,11 @@ def estimate_pixels(
     (256,)
     """
     found = {name: np.empty(len(pixels), np.float32) for name in properties or model.properties}
-    for start, piece in pixels.brightness.select(model.bands).pieces(PIECE):
+    for start, piece, around in pixels.pieces(model.bands, model.around, PIECE):
         if properties is None:
-            made = model.estimate_all(piece)
+            made = model.estimate_all(piece, around=around)
         else:
-            made = {name: model.estimate(piece, name) for name in properties}
+            made = {name: model.estimate(piece, name, around=around) for name in properties}
         for name, dex in made.items():
             found[name][start : start + len(dex)] = dex
     return found

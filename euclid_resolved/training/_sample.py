@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
 from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._image_sets import check_reach, image_sets
+from euclid_resolved.features._planes import ImagePlanes
+from euclid_resolved.features._sets import column_units
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
-from euclid_resolved.models._columns import Columns, as_columns
+from euclid_resolved.models._columns import PIECE, Columns, as_columns
 from euclid_resolved.training._clipped import above_clip
 from euclid_resolved.training._groups import check_groups
 
@@ -68,6 +72,12 @@ class Pixels(HasCard):
     noise : mapping of str to `~numpy.ndarray`
         One sigma in MJy/sr by band, float32, shape (n,), zero where an image says nothing of its noise;
         empty where none does.
+    around : mapping of str to `~numpy.ndarray`
+        Columns that features made of the surroundings of each pixel, float32, shape (n,), in the units of
+        those features; empty where none did. The brightness is then what these features see, which may be
+        smoothed.
+    image_features : tuple of str
+        The features that made them.
     star_forming : tuple
         Whether each galaxy forms stars, None where that is not known; empty where it never is.
     atlas : str
@@ -96,6 +106,8 @@ class Pixels(HasCard):
     without_truth: int
     source: str = ""
     noise: Columns = field(default_factory=lambda: Columns({}))
+    around: Columns = field(default_factory=lambda: Columns({}))
+    image_features: tuple[str, ...] = ()
     star_forming: tuple[bool | None, ...] = ()
     atlas: str = ""
     groups: tuple[str, ...] = ()
@@ -105,6 +117,8 @@ class Pixels(HasCard):
         object.__setattr__(self, "groups", check_groups(self.names, self.groups))
         for name, unit_of in (("brightness", None), ("truth", _unit_of), ("noise", None)):
             object.__setattr__(self, name, as_columns(getattr(self, name), name, unit_of))
+        object.__setattr__(self, "image_features", tuple(self.image_features))
+        object.__setattr__(self, "around", as_columns(self.around, "around", self._unit_of_column))
 
     def __len__(self) -> int:
         return sum(self.counts)
@@ -144,7 +158,42 @@ class Pixels(HasCard):
         for number, n in enumerate(self.counts):
             sha.update(np.full(n, number, np.int32).data)
         _hash(sha, self.noise)
+        if self.image_features:
+            sha.update(repr(self.image_features).encode())
+            _hash(sha, self.around)
         return sha.hexdigest()
+
+    def _unit_of_column(self, name):
+        units = column_units(tuple(self.brightness), self.image_features) if self.image_features else {}
+        return u.Unit(units.get(name, ""))
+
+    def pieces(
+        self, bands: Sequence[str], columns: Sequence[str] = (), size: int = PIECE
+    ) -> Iterator[tuple[int, dict[str, np.ndarray], dict[str, np.ndarray]]]:
+        """Look at all pixels, some at a time.
+
+        Parameters
+        ----------
+        bands : sequence of str
+        columns : sequence of str, optional
+            Of `around`.
+        size : int, optional
+            The most pixels of a piece.
+
+        Yields
+        ------
+        start : int
+            The number of the piece's first pixel.
+        brightness, around : dict of str to `~numpy.ndarray`
+            Without a copy.
+        """
+        light, beside = self.brightness.select(bands), self.around.select(columns)
+        if not columns:
+            for start, piece in light.pieces(size):
+                yield start, piece, {}
+            return
+        for (start, piece), (_, around) in zip(light.pieces(size), beside.pieces(size), strict=True):
+            yield start, piece, around
 
     def of(self, galaxies: Collection[str | Galaxy]) -> Pixels:
         """The pixels of some of the galaxies, without a copy.
@@ -173,6 +222,7 @@ class Pixels(HasCard):
             brightness=self.brightness.rows(runs),
             truth=self.truth.rows(runs),
             noise=self.noise.rows(runs),
+            around=self.around.rows(runs),
             counts=counts,
             names=tuple(self.names[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen),
@@ -204,6 +254,7 @@ def extract(
     *,
     clip: float | None = DEFAULT_CLIP,
     band: str | None = None,
+    features: str | Sequence[str] = (),
     source: str = "",
     progress: bool = False,
 ) -> Pixels:
@@ -221,6 +272,9 @@ def extract(
         Keep only pixels brighter than this in `band`, MJy/sr.
     band : str, optional
         The band to clip: HE, or the last one where there is no HE.
+    features : str or sequence of str, optional
+        Sets of features that a model will have. Those that look at the surroundings of a pixel need its image
+        and are made now: 4 bytes a pixel and column. Others are made later and need not be named.
     source : str, optional
         A name for the set.
     progress : bool, optional
@@ -253,14 +307,18 @@ def extract(
     properties = [get_property(name).name for name in check_names(properties, "properties")]
     if not galaxies:
         raise InputError("no galaxies were given")
-    band = band or clip_band(bands)
+    band, features = band or clip_band(bands), made_of_images(features)
+    if features:
+        try_on(galaxies[0], bands, features)
     bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)
-    parts = [galaxy_pixels(one, properties, bands, clip, band) for one in bar]
+    parts = [galaxy_pixels(one, properties, bands, clip, band, features) for one in bar]
     counts = [len(part) for part in parts]
     pixels = Pixels(
         brightness=_joined(bands, [part.brightness for part in parts]),
         truth=_joined(properties, [part.truth for part in parts]),
         noise=_joined_noise(bands, parts, counts),
+        around=_joined(tuple(parts[0].around), [part.around for part in parts]),
+        image_features=features,
         counts=tuple(counts),
         names=tuple(one.name for one in galaxies),
         clip=clip,
@@ -320,13 +378,48 @@ def pixels_of(
     properties = model.properties if properties is None else check_names(properties, "properties")
     if not isinstance(galaxies, Pixels):
         return extract(
-            galaxies, properties, model.bands, clip=model.clip, band=model.clip_band, progress=progress
-        )
+            galaxies, properties, model.bands, clip=model.clip, band=model.clip_band,
+            features=model.features, progress=progress,
+        )  # fmt: skip
+    check_made_of(galaxies, model.features)
     lacking = [b for b in model.bands if b not in galaxies.brightness]
     lacking += [name for name in properties if name not in galaxies.truth]
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}")
     return above_clip(galaxies, model.clip, model.clip_band)
+
+
+def made_of_images(features: str | Sequence[str]) -> tuple[str, ...]:
+    """Those of some sets of features that are made of images."""
+    return tuple(image_sets((features,) if isinstance(features, str) else tuple(features)))
+
+
+def try_on(galaxy: Galaxy, bands: Sequence[str], features: Sequence[str]) -> None:
+    """Try features on a galaxy's image before hours of work: whether they look no further than they say."""
+    check_reach(ImagePlanes.of(galaxy.image.select(bands), tuple(bands)), features)
+
+
+def check_made_of(pixels: Pixels, features: str | Sequence[str]) -> None:
+    """Refuse pixels that were gathered for other features than a model has.
+
+    Parameters
+    ----------
+    pixels : `Pixels`
+    features : str or sequence of str
+
+    Raises
+    ------
+    InputError
+        If features look at surroundings that the pixels were gathered without, or the other way round.
+    """
+    wanted = made_of_images(features)
+    if wanted != pixels.image_features:
+        have = f"with {', '.join(pixels.image_features)}" if pixels.image_features else "of single pixels"
+        need = f"features={wanted}" if wanted else "no such features"
+        raise InputError(
+            f"the pixels were gathered {have}: features that look at surroundings need the images, so gather "
+            f"them again with {need} (extract, write_sample)"
+        )
 
 
 def _joined(names, parts):

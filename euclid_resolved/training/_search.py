@@ -18,6 +18,7 @@ from euclid_resolved.models._asking import checked_predict, registered_name
 from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.training._evaluate import finish
 from euclid_resolved.training._groups import group_numbers, warn_of_views
+from euclid_resolved.training._sample import check_made_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -126,7 +127,10 @@ def search(
     n_galaxies = len(np.unique(number))
     if not 2 <= k <= n_galaxies:
         raise InputError(f"k must lie between 2 and the number of galaxies ({n_galaxies}), got {k}")
-    table = make_features({b: v[rows] for b, v in pixels.brightness.items()}, features, columns=columns)
+    check_made_of(pixels, features)
+    around = {column: values[rows] for column, values in pixels.around.items()}
+    light = {band: values[rows] for band, values in pixels.brightness.items()}
+    table = make_features(light, features, columns=columns, around=around)
     y = to_dex(pixels.truth[get_property(property).name][rows])
     known = np.isfinite(table.values).all(axis=1)
     X, y, number = table.values[known], y[known], number[known]

@@ -14,7 +14,7 @@ from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import to_dex
-from euclid_resolved.features._sets import feature_columns, make_features, needed_bands
+from euclid_resolved.features._sets import column_units, feature_columns, needed_bands
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
@@ -22,11 +22,12 @@ from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._metrics import metrics, with_estimate
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._provenance import plugins_used
+from euclid_resolved.models._tree import golden_image
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._fitting import fit_properties
 from euclid_resolved.training._groups import group_numbers
-from euclid_resolved.training._sample import Pixels, extract
+from euclid_resolved.training._sample import Pixels, check_made_of, extract
 from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:
@@ -136,7 +137,10 @@ def train(
     names = tuple(PROPERTIES) if properties == "all" else properties
     names = [get_property(n).name for n in ((names,) if isinstance(names, str) else names)]
     if not isinstance(galaxies, Pixels):
-        galaxies = extract(galaxies, names, bands, clip=clip, source=source, progress=progress)
+        galaxies = extract(
+            galaxies, names, bands, clip=clip, features=features, source=source, progress=progress
+        )
+    check_made_of(galaxies, features)
     lacking = [name for name in names if name not in galaxies.truth]
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}, only {', '.join(galaxies.truth)}")
@@ -156,12 +160,12 @@ def train(
     )
     brightness = pixels.brightness.select(used)
     noise = pixels.noise.select([band for band in used if band in pixels.noise])
-    first = {band: values[:1] for band, values in next(brightness.pieces())[1].items()}
+    units = column_units(used, features)
     model = Model(
         bands=used,
         features=features,
         columns=columns,
-        column_units=make_features(first, features, columns=columns).units,
+        column_units=tuple(units[column] for column in columns),
         clip=pixels.clip,
         clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
         feature_scale=fitted.scale,
@@ -169,6 +173,7 @@ def train(
         outputs=fitted.outputs,
         golden_rows=fitted.golden_rows,
         golden_brightness=fitted.golden_brightness,
+        golden_image=golden_image(used, features),
         plugins=plugins_used(features, (output.estimator for output in fitted.outputs.values())),
         training={
             "source": pixels.source,

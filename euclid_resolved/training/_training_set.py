@@ -79,8 +79,9 @@ class TrainingSet:
         self._place[order] = np.arange(n, dtype=order.dtype)
         del order
         self.X = np.empty((n, len(columns)), np.float32)
-        for start, piece in brightness.pieces():
-            values = make_features(piece, features, columns=columns).values
+        beside = [column for column in columns if column in pixels.around]
+        for start, piece, around in pixels.pieces(bands, beside):
+            values = make_features(piece, features, columns=columns, around=around).values
             self.X[self._place[start : start + len(values)]] = values
         self._kept: np.ndarray | None = None
         self._leave_out(columns)

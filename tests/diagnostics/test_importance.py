@@ -160,19 +160,19 @@ def test_permutation_changes_one_column_and_no_pixels(linear):
     before = pixels.digest
     permutation_importance(model, None, pixels, repeats=1)
     assert replace(pixels).digest == before
-    shuffled = _shuffled(pixels, "HE", True, np.random.default_rng(1))
+    shuffled = _shuffled(model, pixels, "HE", True, 1)["HE"]
     light, stop = pixels.brightness["HE"], 0
     assert not np.array_equal(shuffled, light)
     for n in pixels.counts:
         start, stop = stop, stop + n
         assert np.array_equal(np.sort(shuffled[start:stop]), np.sort(light[start:stop]))
-    everywhere = _shuffled(pixels, "HE", False, np.random.default_rng(1))
+    everywhere = _shuffled(model, pixels, "HE", False, 1)["HE"]
     assert np.array_equal(np.sort(everywhere), np.sort(light))
 
 
 def test_permutation_is_that_of_the_shuffled_pixels_in_every_metric(linear):
     model, _, pixels = linear
-    shuffled = _shuffled(pixels, "IE", False, np.random.default_rng([3, 0]))
+    shuffled = _shuffled(model, pixels, "IE", False, [3, 0])["IE"]
     changed = replace(pixels, brightness={**pixels.brightness, "IE": shuffled})
     name = model.properties[0]
     for metric in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):

@@ -102,7 +102,7 @@ def test_layout(tmp_path):
         assert (header["PROPERTY"], header["MODEL"]) == ("stellar_age", META["model"])
         assert header["TRAINSET"] == "mock atlas"
         for bit in Quality:
-            assert hdulist["QUALITY"].header[f"QUAL{bit.value}"].startswith(f"{bit.name}: ")
+            assert hdulist["QUALITY"].header[f"QB{bit.value}"].startswith(f"{bit.name}: ")
         hdulist.verify("exception")
     assert read(path)["stellar_age"].meta["pixel_scale"] == 100 * u.pc
 
@@ -111,7 +111,7 @@ def test_the_header_explains_quality_bits_as_the_code_does():
     header = maps_to_hdulist(a_map())["QUALITY"].header
     for bit in Quality:
         assert bit.meaning
-        assert header[f"QUAL{bit.value}"] == f"{bit.name}: {bit.meaning}"
+        assert header[f"QB{bit.value}"] == f"{bit.name}: {bit.meaning}"
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=150)

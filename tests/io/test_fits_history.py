@@ -122,9 +122,9 @@ def test_shares_are_the_same_on_screen_in_figure_card_and_header(tmp_path, capsy
     for name, share in SHARES.items():
         assert f"  {name}: {share:.1f} %\n" in screen
         assert any(label.startswith(f"{share:.1f} % {name}:") for label in labels)
-        assert header[f"QPCT{Quality[name].value}"] == share
+        assert header[f"QP{Quality[name].value}"] == share
         assert f"{name}</td>" in card and f"({share:.1f} %)" in card
-    assert "NOISE:" not in screen and header["QPCT64"] == 0
+    assert "NOISE:" not in screen and header["QP64"] == 0
     assert labels[0] == "40.0 % no remark" and "first flag" in card
     assert sum(float(label.split()[0]) for label in labels) == pytest.approx(100)
 

@@ -1,0 +1,125 @@
+"""The surroundings of a pixel: brightness and colours smoothed over a few pixels, as noise allows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from euclid_resolved.features._planes import ImagePlanes, kernel_radius
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCALES = 2.0, 4.0
+"""Sigma in pixels of the Gaussians whose means are columns."""
+
+_LADDER = 0.0, 1.0, 2.0, 4.0  # from a single pixel to the largest mean
+_ENOUGH = 5.0  # signal-to-noise, in every band, at which a pixel is not smoothed any further
+REACH = kernel_radius(_LADDER[-1])
+# AB magnitude per square arcsec of 1 MJy/sr: 8.90 - 2.5 log10(1e6 Jy/sr in Jy/arcsec2).
+_ZERO = 8.90 - 2.5 * np.log10(1e6 * (np.pi / 180 / 3600) ** 2)
+
+
+def neighbourhood(planes: ImagePlanes) -> dict[str, np.ndarray]:
+    """Surface brightness and colours of the surroundings: ``HE~2``, ``IE-HE~2``, ...
+
+    Behind the ``~`` stands the sigma of the Gaussian in pixels. Surface brightness is in AB mag per square
+    arcsec. Masked pixels are left out of the means. Where the smoothed brightness is zero or negative there
+    is no value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import ImagePlanes
+    >>> from euclid_resolved.features._neighbourhood import neighbourhood
+    >>> flat = ImagePlanes({"IE": np.full((3, 3), 1.0, "f4"), "HE": np.full((3, 3), 10.0, "f4")})
+    >>> print({name: f"{plane[1, 1]:.2f}" for name, plane in neighbourhood(flat).items() if "2" in name})
+    {'IE~2': '20.47', 'HE~2': '17.97', 'IE-HE~2': '2.50'}
+    """
+    columns, rung = {}, _rungs(planes)
+    for sigma in SCALES:
+        smooth = _at_least(planes, rung, sigma)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            magnitude = {
+                band: np.where(values > 0, np.float32(_ZERO) - np.float32(2.5) * np.log10(values), np.nan)
+                for band, values in smooth.brightness.items()
+            }
+        for band, values in magnitude.items():
+            columns[f"{band}~{sigma:g}"] = values.astype(np.float32)
+        # Neighbours only: with all bands at hand trees gain nothing from further differences.
+        for a, b in pairwise(magnitude):
+            columns[f"{a}-{b}~{sigma:g}"] = (magnitude[a] - magnitude[b]).astype(np.float32)
+    return columns
+
+
+def steady_light(planes: ImagePlanes) -> ImagePlanes:
+    """The image, smoothed where its pixels are noisy: as little as gives a signal-to-noise of 5 in all bands.
+
+    All bands of a pixel are smoothed alike, so that its colours stay true. An image that does not know its
+    noise is left as it is. A pixel for which the largest mean (sigma of 4 pixels) is not enough has that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import ImagePlanes
+    >>> from euclid_resolved.features._neighbourhood import steady_light
+    >>> rng, noise = np.random.default_rng(1), np.full((64, 64), 1.0, "f4")
+    >>> planes = ImagePlanes({"HE": (2 + rng.normal(size=noise.shape)).astype("f4")}, {"HE": noise})
+    >>> light = steady_light(planes)  # of signal-to-noise 2
+    >>> ratio = light.brightness["HE"] / light.noise["HE"]
+    >>> print(f"median signal-to-noise {np.median(ratio):.0f}; scatter {light.brightness['HE'].std():.1f}")
+    median signal-to-noise 7; scatter 0.3
+    """
+    return _at_least(planes, _rungs(planes), 0.0)
+
+
+def _rungs(planes):
+    """By pixel, the number in the ladder of the smallest mean that has enough signal; None without noise."""
+    if not planes.noise:
+        return None
+    rung = np.full(planes.shape, len(_LADDER) - 1, np.int8)
+    for number in reversed(range(len(_LADDER) - 1)):
+        mean = planes.smoothed(_LADDER[number])
+        enough = np.ones(planes.shape, bool)
+        for band, values in mean.brightness.items():
+            with np.errstate(invalid="ignore"):
+                enough &= values >= _ENOUGH * mean.noise[band]
+        # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
+        rung[enough] = number
+    return rung
+
+
+def _at_least(planes, rung, sigma):
+    """The means over `sigma`, or over more where that has too little signal."""
+    first = _LADDER.index(sigma)
+    base = planes.smoothed(sigma)
+    if rung is None or not (rung > first).any():
+        return base
+    brightness = {band: np.array(values) for band, values in base.brightness.items()}
+    noise = {band: np.array(values) for band, values in base.noise.items()}
+    for number in range(first + 1, len(_LADDER)):
+        where = rung == number
+        if where.any():
+            mean = planes.smoothed(_LADDER[number])
+            for band, values in brightness.items():
+                values[where] = mean.brightness[band][where]
+                noise[band][where] = mean.noise[band][where]
+    return ImagePlanes(brightness, noise, {}, planes.pixel_scale)
+
+
+def scales_of(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Columns by the scale that their name ends in; those of single pixels under ``"pixel"``.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._neighbourhood import scales_of
+    >>> scales_of(("IE", "HE~2", "IE-HE~2", "HE~4"))
+    {'pixel': ('IE',), '2 pix': ('HE~2', 'IE-HE~2'), '4 pix': ('HE~4',)}
+    """
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        _, mark, scale = column.rpartition("~")
+        found.setdefault(f"{scale} pix" if mark else "pixel", []).append(column)
+    return {scale: tuple(names) for scale, names in found.items()}

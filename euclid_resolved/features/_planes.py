@@ -1,0 +1,212 @@
+"""What a feature of an image looks at: planes by band, of which some pixels are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from euclid_resolved._checks import check_positive, read_only
+from euclid_resolved.images._noise import image_noise, noise_correlation
+from euclid_resolved.images._pixels import pixel_scale
+
+if TYPE_CHECKING:
+    import astropy.units as u
+
+    from euclid_resolved.images._image import MultiBandImage
+
+__all__ = ["ImagePlanes"]
+
+_TRUNCATE = 3.0  # sigma at which the smoothing kernel ends
+_LEAST = 1e-4  # of the kernel's weight: with less, nothing near the pixel is known
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlanes:
+    """The planes of an image as features of an image see them.
+
+    Attributes
+    ----------
+    brightness : mapping of str to `~numpy.ndarray`
+        Surface brightness in MJy/sr by band, float32, shape (ny, nx); NaN where a pixel is masked or not
+        finite. It may be zero or negative. Read-only.
+    noise : mapping of str to `~numpy.ndarray`
+        One sigma in MJy/sr by band, float32, shape (ny, nx); NaN where it is not known. Empty where the image
+        does not know its noise in every band.
+    correlation : mapping of str to `~numpy.ndarray`
+        How the noise of neighbouring pixels is correlated (`~euclid_resolved.images.noise_correlation`).
+    pixel_scale : `~astropy.units.Quantity` or None
+        The side of a pixel, a length or an angle; None where it is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features import ImagePlanes
+    >>> light = np.zeros((3, 3), np.float32)
+    >>> light[1, 1], light[0, 0] = 9.0, np.nan
+    >>> planes = ImagePlanes({"HE": light})
+    >>> smooth = planes.smoothed(0.5).brightness["HE"]
+    >>> print(f"the peak of 9 falls to {smooth[1, 1]:.1f}; the hole is filled with {smooth[0, 0]:.1f}")
+    the peak of 9 falls to 5.6; the hole is filled with 0.6
+    """
+
+    brightness: Mapping[str, np.ndarray]
+    noise: Mapping[str, np.ndarray] = field(default_factory=dict)
+    correlation: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pixel_scale: u.Quantity | None = None
+    _smoothed: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(cls, image: MultiBandImage, bands: tuple[str, ...]) -> ImagePlanes:
+        """The planes of some bands of an image.
+
+        Parameters
+        ----------
+        image : `~euclid_resolved.MultiBandImage`
+        bands : tuple of str
+
+        Returns
+        -------
+        planes : `ImagePlanes`
+        """
+        brightness = {}
+        for band in bands:
+            values = image.brightness(band)
+            missing = image.mask(band) | ~np.isfinite(values)
+            if missing.any():
+                values = np.where(missing, np.float32(np.nan), values)
+            brightness[band] = read_only(values)
+        noise = {band: image_noise(image, band, common=False) for band in bands}
+        known = {band: read_only(sigma) for band, sigma in noise.items() if sigma is not None}
+        scale = pixel_scale(image)
+        return cls(
+            brightness,
+            known if len(known) == len(noise) else {},
+            {band: noise_correlation(image, band) for band in bands},
+            None if str(scale.unit) == "pix" else scale,
+        )
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The names of the bands, in order."""
+        return tuple(self.brightness)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of every plane."""
+        return next(iter(self.brightness.values())).shape
+
+    def __repr__(self) -> str:
+        noise = "noise known" if self.noise else "noise not known"
+        return f"<ImagePlanes {', '.join(self.bands)}; shape {self.shape}; {noise}>"
+
+    def with_brightness(self, brightness: Mapping[str, np.ndarray]) -> ImagePlanes:
+        """The same image with other surface brightness.
+
+        Parameters
+        ----------
+        brightness : mapping of str to `~numpy.ndarray`
+
+        Returns
+        -------
+        planes : `ImagePlanes`
+        """
+        return replace(self, brightness={band: read_only(values) for band, values in brightness.items()})
+
+    def smoothed(self, sigma: float) -> ImagePlanes:
+        """The planes, each pixel a weighted mean of those around it that are known.
+
+        The kernel is a Gaussian that ends at three sigma (normalised convolution). The same call gives the
+        same object again.
+
+        Parameters
+        ----------
+        sigma : float
+            Of the Gaussian, in pixels; 0 for the planes as they are.
+
+        Returns
+        -------
+        planes : `ImagePlanes`
+            Brightness as weighted means, NaN where nothing within the kernel is known. Noise as that of the
+            means: pixels count as correlated by `correlation` and no more. Pixels whose own noise is not
+            known do not count where the noise of others is.
+        """
+        sigma = float(check_positive("sigma", sigma, zero=True))
+        if sigma == 0:
+            return self
+        if sigma not in self._smoothed:
+            self._smoothed[sigma] = self._smooth(sigma)
+        return self._smoothed[sigma]
+
+    def _smooth(self, sigma):
+        taps = gaussian_taps(sigma)
+        brightness, noise, known_before, weight = {}, {}, None, np.empty(0)
+        for band, values in self.brightness.items():
+            known = np.isfinite(values)
+            if self.noise:
+                known &= np.isfinite(self.noise[band])
+            if known_before is None or not np.array_equal(known, known_before):
+                weight = _convolved(known.astype(np.float32), taps)
+                weight[weight < _LEAST] = np.nan
+                known_before = known
+            brightness[band] = read_only(_convolved(np.where(known, values, np.float32(0)), taps) / weight)
+            if self.noise:
+                variance = np.where(known, self.noise[band], np.float32(0)) ** 2
+                variance = _convolved(variance, taps * taps) * _growth(taps, self.correlation.get(band))
+                noise[band] = read_only(np.sqrt(variance) / weight)
+        # What is left of the correlation of smoothed pixels is the kernel's: nobody smooths twice.
+        return ImagePlanes(brightness, noise, {}, self.pixel_scale)
+
+
+def gaussian_taps(sigma: float) -> np.ndarray:
+    """The weights of a Gaussian kernel along one axis; their sum is one, their number odd.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._planes import gaussian_taps
+    >>> print(gaussian_taps(0.5).round(2))
+    [0.   0.11 0.79 0.11 0.  ]
+    """
+    radius = kernel_radius(sigma)
+    x = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (x / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def kernel_radius(sigma: float) -> int:
+    """How many pixels the smoothing kernel reaches to each side.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._planes import kernel_radius
+    >>> kernel_radius(4.0)
+    12
+    """
+    return int(np.ceil(_TRUNCATE * sigma))
+
+
+def _convolved(values, taps):
+    """A plane convolved with a symmetric kernel along both axes; there is nothing outside it."""
+    from scipy.ndimage import correlate1d
+
+    # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
+    rows = correlate1d(values, taps, axis=0, mode="constant", output=np.float32)
+    return correlate1d(rows, taps, axis=1, mode="constant", output=np.float32)
+
+
+def _growth(taps, correlation):
+    """The variance of a weighted mean over that of independent pixels."""
+    if correlation is None or correlation.size == 1:
+        return np.float32(1)
+    own = np.correlate(taps, taps, mode="full")
+    along = [_centred(own, n) / own.max() for n in correlation.shape]
+    return np.float32(max(along[0] @ correlation @ along[1], 1e-6))
+
+
+def _centred(values, n):
+    """The n middle values, with zeros around where there are fewer."""
+    values = np.pad(values, n)
+    start = (len(values) - n) // 2
+    return values[start : start + n]

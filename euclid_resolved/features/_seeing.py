@@ -1,0 +1,142 @@
+"""What features see of an image: by pixel the light they are made of, its noise, and what is around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from euclid_resolved.errors import PluginError
+from euclid_resolved.features._image_sets import few_neighbours, image_sets, light_of, made_planes, reach_of
+from euclid_resolved.features._planes import ImagePlanes
+from euclid_resolved.images._noise import image_noise
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What features see of an image; all planes have its shape.
+
+    Attributes
+    ----------
+    brightness : dict of str to `~numpy.ndarray`
+        MJy/sr by band: the image's own, or what a set of features has smoothed.
+    noise : dict of str to `~numpy.ndarray`
+        One sigma of that, for the bands whose noise the image knows.
+    own_noise : dict of str to `~numpy.ndarray`
+        The same without errors that all pixels share.
+    around : dict of str to `~numpy.ndarray`
+        The columns of features that look at the surroundings.
+    few : `~numpy.ndarray` of bool or None
+        Where most of the surroundings are missing; None where features look at single pixels.
+    planes : `ImagePlanes` or None
+        What it was made of; None where features look at single pixels.
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._seeing import see
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> image = example_galaxies(1)[0].image
+    >>> sorted(see(image, ("IE", "HE"), ("bands", "neighbourhood")).around)[:3]
+    ['HE~2', 'HE~4', 'IE-HE~2']
+    """
+
+    brightness: dict[str, np.ndarray]
+    noise: dict[str, np.ndarray]
+    own_noise: dict[str, np.ndarray]
+    around: dict[str, np.ndarray]
+    few: np.ndarray | None = None
+    planes: ImagePlanes | None = None
+
+    def rows(self, where: slice) -> Seen:
+        """Some rows of all planes but those it was made of.
+
+        Parameters
+        ----------
+        where : slice
+
+        Returns
+        -------
+        seen : `Seen`
+        """
+        parts = ({name: plane[where] for name, plane in each.items()} for each in self._all())
+        return Seen(*parts, None if self.few is None else self.few[where], self.planes)
+
+    def _all(self):
+        return self.brightness, self.noise, self.own_noise, self.around
+
+
+def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) -> Seen:
+    """What features see of an image.
+
+    Parameters
+    ----------
+    image : `~euclid_resolved.MultiBandImage`
+    bands : sequence of str
+    features : sequence of str
+
+    Returns
+    -------
+    seen : `Seen`
+
+    Raises
+    ------
+    InputError
+        If features look some length around, and the length of a pixel is not known.
+    PluginError
+        If a set of features breaks its contract.
+    """
+    bands = tuple(dict.fromkeys(bands))
+    if not image_sets(features):
+        light = {band: image.brightness(band) for band in bands}
+        return Seen(light, *(_known_noise(image, bands, common) for common in (True, False)), {})
+    planes = ImagePlanes.of(image, bands)
+    reach = reach_of(features, planes.pixel_scale)
+    light, around = look(planes, features)
+    own = {band: sigma for band, sigma in light.noise.items()} or _known_noise(image, bands, False)
+    noise = dict(own)
+    for band, sigma in _known_noise(image, bands, True).items():
+        if image[band].meta.get("noise", {}).get("common"):
+            shared = np.clip(sigma**2 - image_noise(image, band, common=False) ** 2, 0, None)
+            noise[band] = np.sqrt(own[band] ** 2 + shared)
+    return Seen(dict(light.brightness), noise, own, around, few_neighbours(planes, reach), planes)
+
+
+def _known_noise(image, bands, common):
+    noise = {band: image_noise(image, band, common=common) for band in bands}
+    return {band: sigma for band, sigma in noise.items() if sigma is not None}
+
+
+def look(planes: ImagePlanes, features: Sequence[str]) -> tuple[ImagePlanes, dict[str, np.ndarray]]:
+    """The light that features are made of, and the columns of those that look around.
+
+    Parameters
+    ----------
+    planes : `ImagePlanes`
+    features : sequence of str
+
+    Returns
+    -------
+    light : `ImagePlanes`
+    around : dict of str to `~numpy.ndarray`
+
+    Raises
+    ------
+    PluginError
+        If a column comes twice.
+    """
+    around: dict[str, np.ndarray] = {}
+    for column, _, plane in made_planes(planes, features):
+        if column in around:
+            raise PluginError(f"features {', '.join(features)}: column {column!r} comes twice")
+        around[column] = plane
+    return light_of(planes, features), around
+
+
+def chosen(planes: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, np.ndarray]:
+    """The values of some pixels of every plane: shape (n,)."""
+    return {name: plane[where] for name, plane in planes.items()}

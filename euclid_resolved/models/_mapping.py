@@ -1,0 +1,238 @@
+"""From an image to maps: what is seen of it, which pixels are judged, estimates and their errors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.nddata import StdDevUncertainty
+
+from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._scale import from_dex
+from euclid_resolved.features._seeing import Seen, chosen, look, see
+from euclid_resolved.images._noise import common_errors, noise_correlation
+from euclid_resolved.maps._spatial_map import Quality, SpatialMap
+from euclid_resolved.models._asking import registered_name
+from euclid_resolved.models._clip import judge
+from euclid_resolved.models._output import plane_of
+from euclid_resolved.models._uncertainty import correlating_kernel, map_errors, noise_scatter, plane_scatter
+
+if TYPE_CHECKING:
+    from euclid_resolved.images._image import MultiBandImage
+    from euclid_resolved.models._model import Model
+    from euclid_resolved.models._output import Output
+
+_ROUNDING = 1e-4  # of a column's range: by how much a value may leave it and still be inside
+
+
+def map_properties(
+    model: Model,
+    image: MultiBandImage,
+    outputs: Sequence[Output],
+    *,
+    draws: int,
+    seed: int,
+    level: float,
+    min_sn: float | None,
+    first_row: int,
+    halo: tuple[int, int],
+) -> dict[str, SpatialMap]:
+    """Map some of a model's outputs; see `Model.predict_maps`.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    image : `~euclid_resolved.MultiBandImage`
+    outputs : sequence of `~euclid_resolved.models.Output`
+    draws, seed, level, min_sn, first_row, halo
+        As for `Model.predict_maps`.
+
+    Returns
+    -------
+    maps : dict of str to `~euclid_resolved.SpatialMap`
+
+    Raises
+    ------
+    InputError
+        If a band is missing, or the halo leaves no row.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> galaxies = example_galaxies()
+    >>> model = train(galaxies[:3], estimator=LinearRegression(), features=("bands", "neighbourhood"))
+    >>> whole = model.predict_maps(galaxies[3].image)["stellar_mass_density"]
+    >>> strip = model.predict_maps(galaxies[3].image[:15], halo=(0, 12))["stellar_mass_density"]
+    >>> strip.shape, bool((strip.data == whole.data[:3]).all())
+    ((3, 16), True)
+    """
+    missing = [band for band in model.bands if band not in image]
+    if missing:
+        raise InputError(
+            f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
+            f"that does without: train(..., bands={tuple(b for b in model.bands if b not in missing)})"
+        )
+    if draws and first_row < halo[0]:
+        raise InputError(f"row {first_row} of an image has no {halo[0]} rows above it: say which first_row it is")
+    image = image.select(model.bands)
+    seen, rows = see(image, model.bands, model.features), _rows_of(image, halo)
+    whole = image
+    if rows != slice(0, image.shape[0]):
+        image, seen = image[rows], seen.rows(rows)
+    quality = judge(image, model.bands, model.clip, model.clip_band, min_sn, seen)
+    good = quality == 0
+    reasons = image.meta.get("mask_reasons")
+    if reasons is not None and np.shape(reasons) == quality.shape:
+        quality[~good] |= np.asarray(reasons)[~good]
+    if not good.any():
+        message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+        warnings.warn(message, DataWarning, stacklevel=4)
+    work = _Mapping(model, outputs, seen, good, rows)
+    shared = common_errors(whole)
+    noise = work.noise(seen.noise)
+    outside = model.domain.outside(work.brightness, noise)
+    if shared:
+        noise = work.noise(seen.own_noise)
+    X = model._scaled(work.brightness, work.around)
+    quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
+    if seen.few is not None:
+        quality |= np.where(good & seen.few, Quality.FEW_NEIGHBOURS, 0).astype(np.int32)
+    scatter = work.scatter(noise, draws, seed, first_row) if draws else {}
+    meta = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
+    kept = ("pixel_scale", "history", "redshift", "distance", "bins")
+    meta.update({key: image.meta[key] for key in kept if key in image.meta})
+    meta.update(_spread_of_noise(image, model.bands))
+    common = work.common(shared)
+    meta.update({key: str(model.training[key]) for key in ("trust",) if key in model.training})
+    maps, done = {}, {}
+    for output in outputs:
+        dex = model._estimate(X, output, done)
+        spread = model._spread(X, output, done) if draws else None
+        errors = map_errors(
+            output, dex, work.brightness[model.clip_band], noise.get(model.clip_band),
+            scatter.get(output.property), spread, level, common.get(output.property),
+        )  # fmt: skip
+        planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
+        values = plane_of(from_dex(dex), good)
+        known = np.isfinite(values)
+        values[~known] = np.nan
+        maps[output.property] = SpatialMap(
+            values,
+            property=output.property,
+            wcs=image.wcs,
+            mask=~known,
+            quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
+            planes=planes,
+            uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
+            meta={
+                **meta,
+                **errors.meta,
+                "name": image.name,
+                "estimator": registered_name(output.estimator),
+            },
+        )
+    return maps
+
+
+def _rows_of(image, halo):
+    """The rows of an image that are mapped."""
+    above, below = (int(n) for n in halo)
+    height = image.shape[0]
+    if above < 0 or below < 0 or above + below >= height:
+        raise InputError(f"a halo of {above} and {below} rows leaves none of {height} rows to map")
+    return slice(above, height - below)
+
+
+def _spread_of_noise(image, bands):
+    """Over how many pixels, or bins, the noise of one is spread, in the band where it is most."""
+    growths = [float(noise_correlation(image, band).sum()) for band in bands]
+    return {"correlated_pixels": max(growths)} if max(growths) > 1 else {}
+
+
+class _Mapping:
+    """The pixels of an image that are judged, and what changes of the image do to their estimates."""
+
+    def __init__(self, model, outputs, seen: Seen, good, rows):
+        self.model, self.outputs, self.seen, self.good, self.rows = model, outputs, seen, good, rows
+        self.brightness, self.around = chosen(seen.brightness, good), chosen(seen.around, good)
+
+    def noise(self, planes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
+        bands = self.model.bands
+        return {band: planes[band][self.good] for band in bands} if set(bands) <= set(planes) else {}
+
+    def beyond(self, X: np.ndarray) -> np.ndarray:
+        """Which pixels have surroundings that leave the range of the training set; `X` is scaled."""
+        which = [i for i, column in enumerate(self.model.columns) if column in self.seen.around]
+        around = X[:, which]
+        return ((around < -_ROUNDING) | (around > 1 + _ROUNDING)).any(axis=1)
+
+    def common(self, shared: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
+        """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
+        result: dict[str, Any] = {}
+        for errors in shared.values():
+            upper, lower = (self._moved(errors, sign) for sign in (1, -1))
+            for name, value in upper.items():
+                shift = (value - lower[name]) / 2
+                result[name] = np.hypot(result.get(name, np.float32(0)), shift)
+        return result
+
+    def _moved(self, errors, sign):
+        """The estimates where bands are brighter by so many sigma."""
+        planes = self.seen.planes
+        if planes is not None:
+            moved = dict(planes.brightness)
+            for band, sigma in errors.items():
+                moved[band] = (moved[band] + sign * sigma).astype(np.float32)
+            return self.of_planes(moved)
+        moved = dict(self.brightness)
+        for band, sigma in errors.items():
+            moved[band] = self.brightness[band] + sign * sigma[self.rows][self.good]
+        return self._estimates({band: self._not_below(band, values) for band, values in moved.items()}, {})
+
+    def of_planes(self, brightness: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The estimates of the good pixels where the image has another brightness."""
+        light, around = look(self.seen.planes.with_brightness(brightness), self.model.features)
+        rows = {band: values[self.rows][self.good] for band, values in light.brightness.items()}
+        drawn = {band: self._not_below(band, values) for band, values in rows.items()}
+        return self._estimates(drawn, {name: plane[self.rows][self.good] for name, plane in around.items()})
+
+    def _not_below(self, band, values):
+        """Brightness no fainter than all of training, or than the pixel is: that has no logarithm."""
+        least = np.minimum(self._floor().get(band, np.finfo(np.float32).tiny), self.brightness[band])
+        return np.fmax(values, least).astype(np.float32)
+
+    def _estimates(self, brightness, around):
+        X, done = self.model._scaled(brightness, around), {}
+        # The smoothed brightness of one draw may be negative: the column ends where training does.
+        X = np.where(np.isfinite(X), X, np.float32(1)) if around else X
+        return {output.property: self.model._estimate(X, output, done) for output in self.outputs}
+
+    def _floor(self):
+        """The faintest brightness of training by band: below it, what is drawn or moved ends there."""
+        domain = self.model.domain
+        lowest = dict(zip(domain.columns, domain.scale.minimum, strict=True))
+        return {band: float(from_dex(lowest[band])) for band in self.model.bands if band in lowest}
+
+    def scatter(
+        self, noise: Mapping[str, np.ndarray], draws: int, seed: int, first_row: int
+    ) -> dict[str, np.ndarray]:
+        """What the image's noise does to the estimates, dex by property."""
+        if not noise:
+            raise InputError(
+                "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
+                "the RMS maps)"
+            )
+        planes, width = self.seen.planes, self.good.shape[1]
+        if planes is not None:
+            kernels = {band: correlating_kernel(planes.correlation.get(band)) for band in planes.bands}
+            first = (first_row - self.rows.start) * width
+            return plane_scatter(
+                self.of_planes, planes.brightness, planes.noise, kernels, draws=draws, seed=seed, first=first
+            )
+        pixels = np.flatnonzero(self.good) + first_row * width
+        options = {"draws": draws, "seed": seed, "floor": self._floor(), "pixels": pixels}
+        return noise_scatter(lambda drawn: self._estimates(drawn, {}), self.brightness, noise, **options)
