@@ -188,8 +188,8 @@ def evaluate(options: Namespace) -> None:
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
+    from euclid_resolved.training._extract import pixels_of
     from euclid_resolved.training._groups import record_of
-    from euclid_resolved.training._sample import pixels_of
 
     model = read_model(options.model)
     truth = open_truth(options.atlas, options.observer, model.bands)

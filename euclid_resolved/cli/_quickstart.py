@@ -24,7 +24,7 @@ from euclid_resolved.plotting._comparison import plot_galaxy, plot_predicted_aga
 from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.plotting._style import save_figure
 from euclid_resolved.training._evaluate import estimate_pixels, evaluate
-from euclid_resolved.training._sample import extract
+from euclid_resolved.training._extract import extract
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 

@@ -14,7 +14,7 @@ from euclid_resolved.features._scale import to_dex
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.models._metric_sums import MetricSums
 from euclid_resolved.training._evaluate import PIECE
-from euclid_resolved.training._sample import pixels_of
+from euclid_resolved.training._extract import pixels_of
 from euclid_resolved.training._train import retrain
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from euclid_resolved.features._scale import to_dex
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._columns import Columns
 from euclid_resolved.models._metrics import pearson, r2, rmse
+from euclid_resolved.training._extract import pixels_of
 from euclid_resolved.training._groups import group_numbers
-from euclid_resolved.training._sample import pixels_of
 from euclid_resolved.training._train import retrain
 
 if TYPE_CHECKING:

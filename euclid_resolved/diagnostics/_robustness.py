@@ -20,7 +20,8 @@ from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.maps._galaxy import group_name
 from euclid_resolved.models._metrics import r2, rmse
-from euclid_resolved.training._sample import Pixels, pixels_of
+from euclid_resolved.training._extract import pixels_of
+from euclid_resolved.training._sample import Pixels
 from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:

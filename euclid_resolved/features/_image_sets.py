@@ -44,7 +44,7 @@ class ImageFeatureSet:
     light : callable, optional
         Takes `ImagePlanes` and returns those that every set of the model looks at in place of the image's
         own, smoothed where single pixels are too noisy, for example. Their brightness and noise then decide
-        which pixels are bright enough, and known well enough, to be judged. At most one set of a model has it.
+        which pixels are bright enough, and known well enough, to be judged. One set of a model may have it.
 
     Examples
     --------
@@ -166,7 +166,8 @@ def light_of(planes: ImagePlanes, features: Sequence[str]) -> ImagePlanes:
             light = each.light(planes)
         if not isinstance(light, ImagePlanes) or light.bands != planes.bands or light.shape != planes.shape:
             raise PluginError(
-                f"features {name!r}: its light is {light!r:.80}, ImagePlanes of the same bands and shape needed"
+                f"features {name!r}: its light is {light!r:.80}; ImagePlanes of the same bands and shape "
+                "are needed"
             )
         return light
     return planes
@@ -254,7 +255,7 @@ def few_neighbours(planes: ImagePlanes, reach: int) -> np.ndarray:
     >>> import numpy as np
     >>> from euclid_resolved.features import ImagePlanes
     >>> from euclid_resolved.features._image_sets import few_neighbours
-    >>> few_neighbours(ImagePlanes({"HE": np.ones((3, 3), np.float32)}), 1)[0]  # of 9 pixels 4, 6, 4 are there
+    >>> few_neighbours(ImagePlanes({"HE": np.ones((3, 3), np.float32)}), 1)[0]  # there are 4, 6, 4 of 9
     array([ True, False,  True])
     """
     known = np.logical_and.reduce([np.isfinite(values) for values in planes.brightness.values()])
@@ -310,7 +311,10 @@ def check_reach(planes: ImagePlanes, features: Sequence[str]) -> None:
         If a part of the image with as many rows and columns around as they reach has other features there.
     """
     ny, nx = planes.shape
-    rows, columns = slice(ny // 3, max(2 * ny // 3, ny // 3 + 1)), slice(nx // 3, max(2 * nx // 3, nx // 3 + 1))
+    rows, columns = (
+        slice(ny // 3, max(2 * ny // 3, ny // 3 + 1)),
+        slice(nx // 3, max(2 * nx // 3, nx // 3 + 1)),
+    )
     for name in image_sets(features):
         reach = reach_of((name,), planes.pixel_scale)
         outer = tuple(

@@ -63,11 +63,12 @@ class Seen:
         -------
         seen : `Seen`
         """
-        parts = ({name: plane[where] for name, plane in each.items()} for each in self._all())
-        return Seen(*parts, None if self.few is None else self.few[where], self.planes)
-
-    def _all(self):
-        return self.brightness, self.noise, self.own_noise, self.around
+        every = (self.brightness, self.noise, self.own_noise, self.around)
+        brightness, noise, own, around = (
+            {name: plane[where] for name, plane in each.items()} for each in every
+        )
+        few = None if self.few is None else self.few[where]
+        return Seen(brightness, noise, own, around, few, self.planes)
 
 
 def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) -> Seen:
@@ -92,16 +93,17 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
     """
     bands = tuple(dict.fromkeys(bands))
     if not image_sets(features):
-        light = {band: image.brightness(band) for band in bands}
-        return Seen(light, *(_known_noise(image, bands, common) for common in (True, False)), {})
+        own_light = {band: image.brightness(band) for band in bands}
+        return Seen(own_light, _known_noise(image, bands, True), _known_noise(image, bands, False), {})
     planes = ImagePlanes.of(image, bands)
     reach = reach_of(features, planes.pixel_scale)
     light, around = look(planes, features)
-    own = {band: sigma for band, sigma in light.noise.items()} or _known_noise(image, bands, False)
+    alone = _known_noise(image, bands, False)
+    own = dict(light.noise) or alone
     noise = dict(own)
     for band, sigma in _known_noise(image, bands, True).items():
         if image[band].meta.get("noise", {}).get("common"):
-            shared = np.clip(sigma**2 - image_noise(image, band, common=False) ** 2, 0, None)
+            shared = np.clip(sigma**2 - alone[band] ** 2, 0, None)
             noise[band] = np.sqrt(own[band] ** 2 + shared)
     return Seen(dict(light.brightness), noise, own, around, few_neighbours(planes, reach), planes)
 

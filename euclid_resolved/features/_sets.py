@@ -172,7 +172,9 @@ def _columns(
     for name in _names(features):
         feature_set = _feature_set(name)
         if isinstance(feature_set, ImageFeatureSet):
-            made = {column: (around or {}).get(column) for column in columns_of(feature_set, tuple(dex), name)}
+            made = {
+                column: (around or {}).get(column) for column in columns_of(feature_set, tuple(dex), name)
+            }
         else:
             made = _made(name, feature_set, dex)
         for column, values in made.items():

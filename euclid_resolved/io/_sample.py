@@ -29,7 +29,8 @@ from euclid_resolved.io._sample_manifest import (
 from euclid_resolved.maps._galaxy import check_galaxies
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
-from euclid_resolved.training._sample import Pixels, check_pixels, made_of_images, try_on
+from euclid_resolved.training._extract import made_of_images, try_on
+from euclid_resolved.training._sample import Pixels, check_pixels
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy

@@ -13,7 +13,8 @@ from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.training._clipped import above_clip, other_clip
-from euclid_resolved.training._sample import Pixels, extract
+from euclid_resolved.training._extract import extract
+from euclid_resolved.training._sample import Pixels
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy

@@ -217,7 +217,7 @@ def _make(recipe, progress):
     from euclid_resolved.maps._properties import PROPERTIES
     from euclid_resolved.mock._galaxies import mock_galaxies
     from euclid_resolved.mock._settings import MockSettings
-    from euclid_resolved.training._sample import extract
+    from euclid_resolved.training._extract import extract
     from euclid_resolved.training._train import train
 
     source = f"default: {recipe.galaxies} mock galaxies, preset {recipe.preset}, seed {recipe.seed}"

@@ -76,7 +76,9 @@ def map_properties(
             f"that does without: train(..., bands={tuple(b for b in model.bands if b not in missing)})"
         )
     if draws and first_row < halo[0]:
-        raise InputError(f"row {first_row} of an image has no {halo[0]} rows above it: say which first_row it is")
+        raise InputError(
+            f"row {first_row} of an image has no {halo[0]} rows above it: say which first_row it is"
+        )
     image = image.select(model.bands)
     seen, rows = see(image, model.bands, model.features), _rows_of(image, halo)
     whole = image
@@ -107,7 +109,8 @@ def map_properties(
     meta.update(_spread_of_noise(image, model.bands))
     common = work.common(shared)
     meta.update({key: str(model.training[key]) for key in ("trust",) if key in model.training})
-    maps, done = {}, {}
+    maps: dict[str, SpatialMap] = {}
+    done: dict[str, np.ndarray] = {}
     for output in outputs:
         dex = model._estimate(X, output, done)
         spread = model._spread(X, output, done) if draws else None
@@ -158,6 +161,7 @@ class _Mapping:
     def __init__(self, model, outputs, seen: Seen, good, rows):
         self.model, self.outputs, self.seen, self.good, self.rows = model, outputs, seen, good, rows
         self.brightness, self.around = chosen(seen.brightness, good), chosen(seen.around, good)
+        self.planes: Any = seen.planes
 
     def noise(self, planes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
@@ -168,7 +172,7 @@ class _Mapping:
         """Which pixels have surroundings that leave the range of the training set; `X` is scaled."""
         which = [i for i, column in enumerate(self.model.columns) if column in self.seen.around]
         around = X[:, which]
-        return ((around < -_ROUNDING) | (around > 1 + _ROUNDING)).any(axis=1)
+        return np.any((around < -_ROUNDING) | (around > 1 + _ROUNDING), axis=1)
 
     def common(self, shared: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
         """What errors that all pixels share do to the estimates, dex by property; nothing without any."""
@@ -182,7 +186,7 @@ class _Mapping:
 
     def _moved(self, errors, sign):
         """The estimates where bands are brighter by so many sigma."""
-        planes = self.seen.planes
+        planes = self.planes
         if planes is not None:
             moved = dict(planes.brightness)
             for band, sigma in errors.items():
@@ -195,7 +199,7 @@ class _Mapping:
 
     def of_planes(self, brightness: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The estimates of the good pixels where the image has another brightness."""
-        light, around = look(self.seen.planes.with_brightness(brightness), self.model.features)
+        light, around = look(self.planes.with_brightness(brightness), self.model.features)
         rows = {band: values[self.rows][self.good] for band, values in light.brightness.items()}
         drawn = {band: self._not_below(band, values) for band, values in rows.items()}
         return self._estimates(drawn, {name: plane[self.rows][self.good] for name, plane in around.items()})
@@ -226,7 +230,7 @@ class _Mapping:
                 "to draw its noise again an image has to know it: an uncertainty in every band (for Euclid, "
                 "the RMS maps)"
             )
-        planes, width = self.seen.planes, self.good.shape[1]
+        planes, width = self.planes, self.good.shape[1]
         if planes is not None:
             kernels = {band: correlating_kernel(planes.correlation.get(band)) for band in planes.bands}
             first = (first_row - self.rows.start) * width

@@ -328,8 +328,8 @@ class Model(HasCard):
         min_sn : float or None, optional
             Pixels whose brightness is below this many times their own uncertainty, in any band, are not
             judged (NOISE). Where features smooth the image, as ``"neighbourhood"`` does, it is about the
-            smoothed brightness. Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66 of
-            it in IE, 0.22 in the others), so that 1 shows fainter parts of a galaxy there, with few specks
+            smoothed brightness. Single pixels of Euclid's mosaics scatter less than their rms maps say (0.66
+            of it in IE, 0.22 in the others), so that 1 shows fainter parts of a galaxy there, with few specks
             of sky; intervals are calibrated for the default.
         first_row : int, optional
             Where the image is a strip of a larger one: the number there of the first row that is mapped. The

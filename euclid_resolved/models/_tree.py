@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._image_sets import golden_planes, image_sets
+from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._seeing import look
 from euclid_resolved.features._sets import column_units, feature_columns, make_features
 from euclid_resolved.maps._properties import get_property

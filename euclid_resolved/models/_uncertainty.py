@@ -231,7 +231,9 @@ def correlating_kernel(correlation: np.ndarray | None) -> np.ndarray:
         return np.ones((1, 1), np.float32)
     # Wide enough for the tails of the root.
     sides = [2 * n + 1 for n in correlation.shape]
-    padded = np.pad(correlation, [((side - n) // 2,) * 2 for side, n in zip(sides, correlation.shape, strict=True)])
+    padded = np.pad(
+        correlation, [((side - n) // 2,) * 2 for side, n in zip(sides, correlation.shape, strict=True)]
+    )
     power = np.clip(np.fft.fft2(np.fft.ifftshift(padded)).real, 0, None)
     kernel = np.fft.fftshift(np.fft.ifft2(np.sqrt(power)).real)
     return (kernel / np.sqrt(np.sum(kernel**2))).astype(np.float32)

@@ -19,7 +19,7 @@ from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.study._accuracy import METRICS
 from euclid_resolved.study._result import Result
-from euclid_resolved.training._sample import extract
+from euclid_resolved.training._extract import extract
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part

@@ -17,7 +17,7 @@ from euclid_resolved.diagnostics._robustness_figures import (
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
-from euclid_resolved.training._sample import extract
+from euclid_resolved.training._extract import extract
 from euclid_resolved.training._search import search
 
 if TYPE_CHECKING:

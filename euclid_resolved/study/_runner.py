@@ -21,7 +21,7 @@ from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._read_write import write
 from euclid_resolved.study._store import file_digest, files_of, plain_number, read_model
-from euclid_resolved.training._sample import extract
+from euclid_resolved.training._extract import extract
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 

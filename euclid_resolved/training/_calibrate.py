@@ -13,8 +13,8 @@ from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
 from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._extract import pixels_of
 from euclid_resolved.training._groups import group_numbers, record_of, seen_by, warn_of_seen, warn_of_views
-from euclid_resolved.training._sample import pixels_of
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy

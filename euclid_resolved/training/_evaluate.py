@@ -116,8 +116,8 @@ def evaluate(
     import astropy.units as u
     from astropy.table import QTable
 
+    from euclid_resolved.training._extract import pixels_of
     from euclid_resolved.training._groups import warn_of_seen
-    from euclid_resolved.training._sample import pixels_of
 
     pixels = pixels_of(galaxies, model, progress=progress)
     if not len(pixels):

@@ -17,8 +17,8 @@ from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._asking import checked_predict, registered_name
 from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.training._evaluate import finish
+from euclid_resolved.training._extract import check_made_of
 from euclid_resolved.training._groups import group_numbers, warn_of_views
-from euclid_resolved.training._sample import check_made_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable

@@ -25,9 +25,10 @@ from euclid_resolved.models._provenance import plugins_used
 from euclid_resolved.models._tree import golden_image
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._extract import check_made_of, extract
 from euclid_resolved.training._fitting import fit_properties
 from euclid_resolved.training._groups import group_numbers
-from euclid_resolved.training._sample import Pixels, check_made_of, extract
+from euclid_resolved.training._sample import Pixels
 from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:
