@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
+from euclid_resolved.io._fingerprint import digest_of
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._clip import check_clip
 
@@ -47,11 +47,7 @@ def checked_name(band: str) -> str:
 def write_manifest(folder: Path, manifest: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> None:
     """Replace the manifest at once or not at all."""
     content = {**manifest, "galaxies": done}
-    write_text(folder / MANIFEST, json.dumps({**content, "sha256": _digest(content)}, indent=1))
-
-
-def _digest(content):
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    write_text(folder / MANIFEST, json.dumps({**content, "sha256": digest_of(content)}, indent=1))
 
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -64,7 +60,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         content = json.loads(read_text(path, ImageFileError, most=_LARGEST))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
-        if content.pop("sha256", None) != _digest(content):
+        if content.pop("sha256", None) != digest_of(content):
             raise ValueError("it was changed after it was written")
         done = content.pop("galaxies")
         _check(content, done)

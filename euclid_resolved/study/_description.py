@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from euclid_resolved._checks import did_you_mean
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS
@@ -195,9 +195,8 @@ def _known(what, names, known):
     """Refuse unknown names, with what exists."""
     for name in names:
         if name not in known:
-            guess = difflib.get_close_matches(str(name), [str(k) for k in known], 1)
-            hint = f"; did you mean {guess[0]!r}?" if guess else ""
-            raise InputError(f"no {what} {name!r}; there are {', '.join(map(str, known))}{hint}")
+            there = ", ".join(map(str, known))
+            raise InputError(f"no {what} {name!r}; there are {there}{did_you_mean(name, known)}")
 
 
 def _section(content, key, kind=dict, default=None):

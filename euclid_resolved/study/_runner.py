@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,12 +14,18 @@ import numpy as np
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import PluginError
-from euclid_resolved.images._guard import check_content, read_text
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._files import write_table, write_text
-from euclid_resolved.io._fingerprint import fingerprint
+from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
 from euclid_resolved.io._read_write import write
-from euclid_resolved.study._store import file_digest, files_of, plain_number, read_model
+from euclid_resolved.study._store import (
+    keep_accuracy,
+    kept_accuracy,
+    kept_file,
+    kept_model,
+    kept_parts,
+    plain_number,
+)
 from euclid_resolved.training._extract import extract
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
@@ -97,8 +102,7 @@ class Runner:
 
     def key(self, *parts: object) -> str:
         """A digest of everything that a result depends on, as hexadecimal text."""
-        text = json.dumps([self._base, *parts], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of([self._base, *parts], sort=True, default=str)
 
     # --- models ---
 
@@ -146,13 +150,14 @@ class Runner:
             return self._models[key]
         words = "".join(c if c.isalnum() else "-" for c in f"{label}-{input}").lower()
         path = self.out / "models" / f"{words}-{key[:12]}.asdf"
-        model = read_model(path)
+        model = kept_model(path, key)
         if model is None:
             started = time.perf_counter()
             model = self._train(label, what.features, columns, run)
             self.say(
                 f"  trained {label} on {input}{_left(columns, what)}: {time.perf_counter() - started:.1f} s"
             )
+            model.training["study"] = key
             if run == 0 if keep is None else keep:
                 path.parent.mkdir(exist_ok=True)
                 write(path, model, overwrite=True)
@@ -178,35 +183,25 @@ class Runner:
 
     def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
         """The six metrics on the test galaxies by property, kept in the folder."""
-        from astropy.table import Table
-
         from euclid_resolved.diagnostics._contract import accuracies
 
         input = input or self.description.main
         what, method = self.description.inputs[input], self.description.methods[label]
         key = self.key("accuracy", asdict(method), what.features, what.columns, run)
         path = self.out / "accuracy" / f"{key[:24]}.ecsv"
-        if path.exists():
-            check_content(path)
-            table = Table.read(path, format="ascii.ecsv")
-        else:
-            model = self.model(label, input, run)
-            cases = accuracies(model, self.test_pixels).items()
-            table = Table(rows=[{"property": name, **values} for name, values in cases])
-            table.meta.update(method=label, input=input, run=run)
-            path.parent.mkdir(exist_ok=True)
-            write_table(path, table)
-        return {str(r["property"]): {c: float(r[c]) for c in table.colnames[1:]} for r in table}
+        kept = kept_accuracy(path)
+        if kept is None:
+            found = accuracies(self.model(label, input, run), self.test_pixels)
+            kept = {name: {c: float(v) for c, v in values.items()} for name, values in found.items()}
+            keep_accuracy(path, kept, method=label, input=input, run=run)
+        return kept
 
     # --- steps ---
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What is done: for each part its key, files, notes and values."""
-        try:
-            return json.loads(read_text(self.out / MANIFEST))
-        except (OSError, ValueError):
-            return {}
+        return kept_parts(self.out / MANIFEST)
 
     def step_key(self, part: Part) -> str:
         """The digest of what a part depends on."""
@@ -226,8 +221,7 @@ class Runner:
     def step(self, part: Part, run: Callable[[Runner, Part], Result]) -> None:
         """Run a part, unless its result lies in the folder already."""
         manifest, key = self.manifest, self.step_key(part)
-        done = manifest.get(part.slug, {})
-        if done.get("key") == key and all((self.out / f).exists() for f in files_of(done)):
+        if manifest.get(part.slug, {}).get("key") == key:
             self.say(f"{part.label}: done before")
             return
         self.say(f"{part.label}: {part.title or part.run}")
@@ -253,11 +247,11 @@ class Runner:
         for i, (caption, table) in enumerate(result.tables.items(), 1):
             path = folder / f"table-{i}.ecsv"
             write_table(self.out / path, table)
-            entry["tables"].append({"caption": caption, "file": str(path)})
+            entry["tables"].append(kept_file(self.out, caption, path))
         for i, (caption, figure) in enumerate(result.figures.items(), 1):
             path = folder / f"figure-{i}.png"
             save_figure(figure, self.out / path)
-            entry["figures"].append({"caption": caption, "file": str(path)})
+            entry["figures"].append(kept_file(self.out, caption, path))
         return entry
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
+from euclid_resolved.io._fingerprint import digest_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Journal:
             return cls(path, identity)
         try:
             known = json.loads(read_text(path))
-            if known.pop("sha256") != _digest(known):
+            if known.pop("sha256") != digest_of(known):
                 raise ValueError("it was changed after it was written")
             found, rows = known["identity"], known["rows"]
             check_whole("rows", rows)
@@ -88,11 +88,7 @@ class Journal:
         entries = {"identity": self.identity, "rows": self.rows, "strips": self.strips}
         # As it will be read: JSON knows no numbers as keys.
         entries = json.loads(json.dumps(entries))
-        write_text(self.path, json.dumps({**entries, "sha256": _digest(entries)}))
-
-
-def _digest(entries):
-    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+        write_text(self.path, json.dumps({**entries, "sha256": digest_of(entries)}))
 
 
 def _strip(start, rows, kept):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any
 from euclid_resolved._checks import check_whole
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
-from euclid_resolved.io._fingerprint import fingerprint_files
+from euclid_resolved.io._fingerprint import digest_of, fingerprint_files
 from euclid_resolved.io._fits import write_fits
 from euclid_resolved.io._fits_read import opened
 from euclid_resolved.io._lock import hold
@@ -126,7 +125,7 @@ def _record(model, piece):
         "opening": piece["opening"],
         "predicting": piece["predicting"],
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=dict).encode()).hexdigest()
+    return digest_of(what, sort=True, default=dict)
 
 
 @lru_cache(maxsize=4)

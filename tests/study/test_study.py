@@ -4,13 +4,15 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from astropy.table import Table
 
-from euclid_resolved import InputError, make_atlas
+from euclid_resolved import InputError, LinearRegression, make_atlas, train, write
 from euclid_resolved.cli import main
 from euclid_resolved.diagnostics import published
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
@@ -19,6 +21,8 @@ from euclid_resolved.study import _runner as runner, read_study, reproduce
 from euclid_resolved.study._description import SHIPPED
 from euclid_resolved.study._findings import judge_findings
 from euclid_resolved.study._report import render_table, write_report
+from euclid_resolved.study._store import kept_file
+from euclid_resolved.testing import example_galaxies
 
 STUDY = """
 runs = 2
@@ -212,6 +216,71 @@ def test_a_damaged_model_is_trained_again(small_atlas, tmp_path, monkeypatch):
     assert counted.calls == 1
 
 
+def test_results_that_others_changed_are_made_again(small_atlas, tmp_path, monkeypatch):
+    """A pipe, a map or another model as model; a table, a figure or a sum that is another; secrets."""
+    parts = {
+        "Fig. 3": 'run = "predicted_against_true"\nestimators = ["LR"]',
+        "Table 3": 'run = "accuracy"\nestimators = ["LR"]\ninputs = ["bands"]',
+    }
+    study, out = study_file(tmp_path / "s", parts), tmp_path / "out"
+    (tmp_path / "secret.png").write_bytes(b"secret")
+
+    def again():
+        said = []
+        monkeypatch.setattr(runner, "train", counted := Counted(real))
+        reproduce(small_atlas, out, study=study, say=said.append)
+        return counted.calls, sum("done before" in line for line in said)
+
+    def edit(old, new):
+        text = manifest.read_text()
+        assert old in text
+        manifest.write_text(text.replace(old, new, 1))
+
+    real = runner.train
+    trained, _ = again()
+    assert again() == (0, 2)
+    (model,) = (out / "models").glob("lr-bands-*.asdf")
+    manifest, good = out / "manifest.json", (out / "manifest.json").read_text()
+    other = example_galaxies()
+    model.unlink()
+    os.mkfifo(model)
+    manifest.unlink()
+    with pytest.raises(InputError, match="it exists and is not a regular file"):
+        again()
+    for plant in (
+        lambda: write(model, other[0].maps),
+        lambda: write(model, train(other, estimator=LinearRegression())),
+        lambda: model.write_bytes(b""),
+    ):
+        model.unlink()
+        manifest.unlink(missing_ok=True)
+        plant()
+        assert again() == (1, 0)
+    entries = json.loads(good)
+    (figure,) = entries["fig-3-predicted-against-true"]["figures"]
+    table = entries["table-3-accuracy"]["tables"][0]
+    for spoil in (
+        lambda: (out / table["file"]).write_text("no table"),
+        lambda: (out / figure["file"]).write_bytes(b"png"),
+        lambda: (out / figure["file"]).unlink(),
+        lambda: edit(figure["sha256"], "0" * 64),
+        lambda: edit(figure["file"], "../secret.png"),
+        lambda: edit('"values": {', '"values": {"r2": "1",'),
+    ):
+        spoil()
+        assert again() == (0, 1)
+    for text in ('{"fig-3-predicted-against-true": []}', "[" * 99_999):
+        manifest.write_text(text)
+        assert again() == (0, 0)
+    for accuracy in (out / "accuracy").iterdir():
+        accuracy.write_text(accuracy.read_text().replace("0.", "1."))
+    manifest.unlink()
+    assert again() == (1, 0)  # the model of the second run was not kept
+    new = json.loads(manifest.read_text())
+    assert all(new[slug]["values"] == entry["values"] for slug, entry in entries.items())
+    assert trained > 0 and "secret" not in (out / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -337,12 +406,14 @@ def test_nothing_in_a_report_is_html_but_its_templates(small_atlas, tmp_path):
     worker = runner.Runner(d, atlas, tmp_path / "out", lambda line: None)
     worker.missing["LR" + EVIL] = EVIL
     table = Table({EVIL: [EVIL], "r2": [0.5], "r2_published": [EVIL], "status": [EVIL]})
-    table.write(tmp_path / "out" / "t.ecsv", format="ascii.ecsv")
-    (tmp_path / "out" / "f.png").write_bytes(b"png")
+    place = Path("parts") / part.slug
+    (tmp_path / "out" / place).mkdir(parents=True)
+    table.write(tmp_path / "out" / place / "table-1.ecsv", format="ascii.ecsv")
+    (tmp_path / "out" / place / "figure-1.png").write_bytes(b"png")
     entry = {
         "key": "", "seconds": 1.0, "notes": [EVIL], "values": {},
-        "tables": [{"caption": EVIL, "file": "t.ecsv"}],
-        "figures": [{"caption": EVIL, "file": "f.png"}],
+        "tables": [kept_file(tmp_path / "out", EVIL, place / "table-1.ecsv")],
+        "figures": [kept_file(tmp_path / "out", EVIL, place / "figure-1.png")],
     }  # fmt: skip
     (tmp_path / "out" / "manifest.json").write_text(json.dumps({part.slug: entry}))
     page = write_report(worker, EVIL).read_text(encoding="utf-8")
