@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import threading
+import importlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.testing._rules import CLOSE, Broken, hold
+from euclid_resolved.estimators._contract import is_plain
+from euclid_resolved.testing._alone import Case, found_elsewhere, report, tried
+from euclid_resolved.testing._examples import Problem
+from euclid_resolved.testing._rules import CLOSE
 
 if TYPE_CHECKING:
     from euclid_resolved.estimators._contract import Estimator
@@ -22,39 +26,50 @@ PATIENCE = 60  # seconds after which a prediction from a damaged state counts as
 MISSING = object()
 
 
-def survives(estimator: Estimator, state: Any, X: np.ndarray, y: np.ndarray, what: str, strict: bool) -> None:
-    """Restore and predict with a watch on the time; `strict` allows no other prediction."""
-    result = []
-
-    def attempt():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # overflows in absurd numbers
-                result.append(replace(estimator).restore(state).predict(X))
-        except BaseException as error:  # SystemExit is how `_end` ends it
-            result.append(error)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    if thread.is_alive():
-        _end(thread)
-    hold(result, f"{what}: no answer within {PATIENCE} s")
-    answer = result[0]
-    if isinstance(answer, InputError):
-        return
-    if isinstance(answer, BaseException):
-        raise Broken(f"{what}: {type(answer).__name__} instead of InputError: {answer}") from answer
-    hold(answer.shape == y.shape, f"{what}: predictions of shape {answer.shape} instead of {y.shape}")
-    hold(not strict or np.allclose(answer, y, **CLOSE), f"{what}: other predictions, without a word")
+def survives(estimator: Estimator, state: Any, X: np.ndarray, y: np.ndarray) -> str:
+    """What is wrong with how an estimator takes any damage to its state; empty if nothing is."""
+    return tried(lambda: _cases(estimator, state, X, y), _again(estimator), PATIENCE)
 
 
-def _end(thread):
-    """End a thread that loops in Python, so that it takes no time from what comes after.
+def _cases(estimator, state, X, y) -> Iterator[Case]:
+    """Restore and predict: as it was, and after each damage."""
+    yield "the state as it was", partial(_wrong, estimator, state, X, y, True)
+    for path, leaf in leaves(state):
+        for what, value, strict in (("missing", MISSING, True), *damages(leaf)):
+            damaged = replaced(state, path, value)
+            yield f"{path_name(path)} damaged ({what})", partial(_wrong, estimator, damaged, X, y, strict)
 
-    One that loops in compiled code cannot be ended; only the end of the process stops it.
-    """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+
+def _wrong(estimator, state, X, y, strict):
+    """What is wrong with predictions from a state; `strict` allows no other ones."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # overflows in absurd numbers
+            answer = replace(estimator).restore(state).predict(X)
+    except InputError:
+        return ""
+    except BaseException as error:
+        return f"{type(error).__name__} instead of InputError: {error}"
+    if answer.shape != y.shape:
+        return f"predictions of shape {answer.shape} instead of {y.shape}"
+    return "other predictions, without a word" if strict and not np.allclose(answer, y, **CLOSE) else ""
+
+
+def _again(estimator):
+    """What a new interpreter needs to make such an estimator; None where it cannot."""
+    name, settings = found_elsewhere(type(estimator)), estimator.settings()
+    return [name, settings] if name and all(map(is_plain, settings.values())) else None
+
+
+def in_a_new_process(again: tuple[str, dict[str, Any]]) -> None:
+    """Fit an estimator, and report on the standard output how it takes damage to its state."""
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)  # what libraries print is no report
+        module, _, name = again[0].partition(":")
+        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in again[1].items()}
+        estimator, problem = getattr(importlib.import_module(module), name)(**settings), Problem.make()
+        fitted, X = problem.fit(estimator), problem.X[:20]
+        report(_cases(estimator, fitted.state(), X, fitted.predict(X)), out)
 
 
 def damages(leaf: Any) -> Iterator[tuple[str, Any, bool]]:

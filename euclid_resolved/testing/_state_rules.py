@@ -13,7 +13,7 @@ import numpy as np
 
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.plugins._registry import available
-from euclid_resolved.testing._damage import MISSING, damages, frozen, leaves, path_name, replaced, survives
+from euclid_resolved.testing._damage import frozen, leaves, path_name, survives
 from euclid_resolved.testing._examples import Problem, example_galaxies, pixels
 from euclid_resolved.testing._rules import hold, refuses, rule, same
 
@@ -65,13 +65,17 @@ def check_file(estimator: Estimator) -> None:
 
 @_state_rule()
 def check_damaged_state(estimator: Estimator) -> None:
-    """A damaged state is refused with InputError or does no harm, and never crashes or hangs."""
+    """A damaged state is refused with InputError or does no harm, and never crashes or hangs.
+
+    It is tried in another process, which is killed where it hangs: a fork of this one, or, where a fork
+    cannot restore even the state as it was, or there are none, a new interpreter that finds the class by its
+    name. Without either (a class of a notebook on Windows) it is a thread, in which compiled code that hangs
+    goes on.
+    """
     problem = Problem.make()
     fitted = problem.fit(estimator)
     state, X, y = fitted.state(), problem.X[:20], fitted.predict(problem.X[:20])
     for what, value in (("empty", {}), ("a list", []), ("None", None), ("text", "damage")):
         refuses(f"a state that is {what}", replace(estimator).restore, value)
-    for path, leaf in leaves(state):
-        for what, value, strict in (("missing", MISSING, True), *damages(leaf)):
-            damaged = replaced(state, path, value)
-            survives(estimator, damaged, X, y, f"{path_name(path)} damaged ({what})", strict)
+    wrong = survives(estimator, state, X, y)
+    hold(not wrong, wrong)

@@ -21,8 +21,8 @@ from euclid_resolved import (
 from euclid_resolved.cli import main
 from euclid_resolved.errors import DataWarning, ImageFileError, InputError
 from euclid_resolved.io import _sample as module, read_sample, write_sample
+from euclid_resolved.io._fingerprint import digest_of
 from euclid_resolved.io._sample import is_sample
-from euclid_resolved.io._sample_manifest import _digest
 from euclid_resolved.io._truth import open_truth
 from euclid_resolved.training import extract
 
@@ -278,7 +278,7 @@ def forge(folder, change):
     content = json.loads((folder / "sample.json").read_text())
     del content["sha256"]
     change(content)
-    (folder / "sample.json").write_text(json.dumps({**content, "sha256": _digest(content)}))
+    (folder / "sample.json").write_text(json.dumps({**content, "sha256": digest_of(content)}))
 
 
 def test_a_changed_manifest_is_found(written):

@@ -4,8 +4,11 @@ import logging
 import random
 import re
 import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import hanging
 import numpy as np
 import pytest
 from astropy.table import QTable, Table
@@ -16,6 +19,7 @@ from euclid_resolved.estimators._builtin import register_estimators
 from euclid_resolved.features import FeatureSet
 from euclid_resolved.features._builtin import register_features
 from euclid_resolved.testing import (
+    _alone,
     check_diagnostic,
     check_estimator,
     check_features,
@@ -354,15 +358,68 @@ def test_fault_is_found(faulty, check, words, monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_estimator_that_hangs_takes_no_time_from_later_tests(monkeypatch):
-    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.3)
+def damaged_state(estimator):
+    next(one for one in ESTIMATOR_CHECKS if one.__name__ == "check_damaged_state")(estimator)
+
+
+def children():
+    """The processes that this one has started, dead ones that nobody asked for among them."""
+    found = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    return found.read_text().split() if found.exists() else []
+
+
+@pytest.mark.parametrize("kind", [hanging.Sleeps, hanging.Backtracks, Hangs])
+def test_what_hangs_in_compiled_code_costs_its_limit_and_no_more(kind, monkeypatch):
+    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.5)
+    threads, processes, began = threading.active_count(), children(), time.monotonic()
+    with pytest.raises(AssertionError, match=r"state\['intercept'\] damaged \(-1\): no answer within 0.5 s$"):
+        damaged_state(kind())
+    assert time.monotonic() - began < 5
+    assert threading.active_count() == threads and children() == processes
+
+
+def test_a_class_of_a_function_is_tried_too(monkeypatch):
+    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.5)
+
+    class Local(hanging.Sleeps):
+        pass
+
+    with pytest.raises(AssertionError, match="no answer within 0.5 s$"):
+        damaged_state(Local())
+
+
+def test_what_crashes_takes_nobody_with_it():
+    with pytest.raises(AssertionError, match=r"damaged \(-1\): the process ended with SIGSEGV"):
+        damaged_state(hanging.Crashes())
+
+
+def test_where_a_fork_cannot_do_it_a_new_interpreter_can(monkeypatch):
+    monkeypatch.setattr(_alone, "_FEWEST", 0.5)
+    damaged_state(hanging.NeedsThreads())
+    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.5)
+    monkeypatch.delattr("os.fork")
+    with pytest.raises(AssertionError, match="no answer within 0.5 s$"):
+        damaged_state(hanging.Sleeps())
+
+
+def test_where_no_other_process_can_do_it_a_thread_does(monkeypatch):
+    monkeypatch.setattr("euclid_resolved.testing._damage.PATIENCE", 0.5)
+    monkeypatch.delattr("os.fork")
+
+    class Local(Hangs):
+        pass
+
     before = set(threading.enumerate())
-    with pytest.raises(AssertionError, match="no answer within"):
-        next(one for one in ESTIMATOR_CHECKS if one.__name__ == "check_damaged_state")(Hangs())
-    left = set(threading.enumerate()) - before
-    for thread in left:
+    with pytest.raises(AssertionError, match="no answer within 0.5 s, in a thread"):
+        damaged_state(Local())
+    for thread in set(threading.enumerate()) - before:
         thread.join(10)
-    assert not any(thread.is_alive() for thread in left)
+        assert not thread.is_alive()
+
+    class Sound(LinearRegression):
+        pass
+
+    damaged_state(Sound())
 
 
 def test_every_rule_has_a_fault():

@@ -149,7 +149,7 @@ def test_a_sample_keeps_the_groups_and_wrong_ones_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds another sample \(groups\)"):
         write_sample(tmp_path / "new", changed, NAMES)
 
-    from euclid_resolved.io._sample_manifest import _digest
+    from euclid_resolved.io._fingerprint import digest_of
 
     some = [Galaxy(f"TNG00000{i}_O1", g.image, g.maps) for i, g in enumerate(galaxies(3))]
     write_sample(tmp_path / "old", some, NAMES)
@@ -159,7 +159,7 @@ def test_a_sample_keeps_the_groups_and_wrong_ones_are_refused(tmp_path):
     assert read_sample(tmp_path / "old").groups == ("TNG000000", "TNG000001", "TNG000002")
     for wrong in (["a"], [1, 2, 3], ["", "b", "c"]):
         path.write_text(
-            json.dumps({**content, "groups": wrong, "sha256": _digest({**content, "groups": wrong})})
+            json.dumps({**content, "groups": wrong, "sha256": digest_of({**content, "groups": wrong})})
         )
         with pytest.raises(InputError, match="groups do not go with the names|sample.json cannot be used"):
             read_sample(tmp_path / "old")
