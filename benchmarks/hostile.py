@@ -8,8 +8,11 @@ Then files are written over older ones by processes that are killed at some mome
 write no more than some bytes, as on a full disk. Clean is the older file or the new one, whole, and nothing
 left behind after the next run.
 
+Before all that, cut-outs are fetched from an archive on the loopback address that lies in every way that
+``tests/hostile_answers.py`` knows. Clean is one error of this package, no file left, nothing asked elsewhere.
+
     python benchmarks/hostile.py                       # 10,000 damaged files
-    python benchmarks/hostile.py --n 70 --kills 6 --disks 6 --seed 3
+    python benchmarks/hostile.py --n 70 --kills 6 --disks 6 --answers 6 --seed 3
 """
 
 import argparse
@@ -21,6 +24,7 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.request
 import warnings
 from pathlib import Path
 
@@ -29,9 +33,14 @@ from astropy.io import fits
 
 from euclid_resolved import LinearRegression, RandomForest, read, read_euclid, train, write
 from euclid_resolved.errors import InputError
-from euclid_resolved.io import open_large, read_sample, write_sample
+from euclid_resolved.io import fetch, open_large, read_sample, write_sample
+from euclid_resolved.io.euclid import _fetch
 from euclid_resolved.study import read_study
 from euclid_resolved.testing import example_galaxies
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from archives import DEC, RA
+from hostile_answers import ANSWERS, MOST, Server
 
 MEMORY = 4 * 2**30  # bytes
 SECONDS = 20
@@ -241,16 +250,70 @@ def spoilt(folder, spoil, n, seed):
     return counts
 
 
+def archive():
+    """A process that serves the hostile answers: its number and its address."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            server = Server([*(answer[:2] for answer in ANSWERS.values()), (None, None)])
+            server.ends = float("inf")
+            os.write(write_end, server.origin.encode())
+            os.close(write_end)
+            server.serve_forever()
+        finally:
+            os._exit(1)
+    os.close(write_end)
+    with os.fdopen(read_end) as file:
+        return child, file.read()
+
+
+def downloads(origin, numbers, folder):
+    """Counts of outcomes of answers, by their numbers."""
+    results, honest = {}, len(ANSWERS)
+    for number in [honest, *numbers]:
+        place = folder / str(number)
+
+        def download(place, number=number):
+            _fetch.IRSA, _fetch._SPARE = f"{origin}/{number}/SIA", MOST - 30_000
+            try:
+                fetch(RA, DEC, 3, bands=["IE"], folder=place, timeout=1, allow=[origin])
+            except InputError:
+                if not [path for path in place.rglob("*") if path.suffix != ".ecsv"]:
+                    raise
+            return "something was taken"
+
+        results[number] = in_a_child(place, download, "nothing")
+    if results.pop(honest) != "silent change":  # else the others say nothing
+        raise SystemExit("the honest answer was not taken")
+    with urllib.request.urlopen(f"{origin}/asked") as answer:
+        led = {int(path.split("/")[1]) for path in answer.read().decode().split() if "elsewhere" in path}
+    results |= dict.fromkeys(led & set(results), "silent change")
+    for number, result in results.items():
+        if result != "clean":
+            print(f"{[*ANSWERS][number]}: {result}", file=sys.stderr)
+    return {word: list(results.values()).count(word) for word in OUTCOMES}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--n", type=int, default=10_000, help="damaged files, of all classes together")
     parser.add_argument("--kills", type=int, default=300, help="writing processes that are killed")
     parser.add_argument("--disks", type=int, default=30, help="disks that are full")
+    parser.add_argument("--answers", type=int, default=len(ANSWERS), help="answers of an archive that lies")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for the files that were not clean")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    table = {}
+    os.environ["no_proxy"] = "127.0.0.1,localhost"
+    table, (server, origin) = {}, archive()
+    try:
+        with tempfile.TemporaryDirectory() as made:
+            numbers = np.random.default_rng(options.seed).permutation(len(ANSWERS))[: options.answers]
+            answers = downloads(origin, sorted(map(int, numbers)), Path(made))
+    finally:
+        os.kill(server, signal.SIGKILL)
+        os.waitpid(server, 0)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         for number, (name, (file, opener, guarded)) in enumerate(make_files(folder).items()):
@@ -272,6 +335,7 @@ def main():
         (folder / "over").mkdir()
         table["killed while writing"] = spoilt(folder / "over", killed, options.kills, options.seed)
         table["disk full while writing"] = spoilt(folder / "over", full, options.disks, options.seed)
+    table["download answers"] = answers
     print(f"{'class':26s}{'tried':>7s}" + "".join(f"{word:>15s}" for word in OUTCOMES))
     for name, counts in table.items():
         print(f"{name:26s}{sum(counts.values()):7d}" + "".join(f"{counts[word]:15d}" for word in OUTCOMES))

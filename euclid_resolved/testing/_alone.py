@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 Case = tuple[str, Callable[[], str]]
 """What is tried, and a function that tries it and says what is wrong, or nothing."""
@@ -26,13 +26,6 @@ _CODE = (
     "import json, sys; sys.path[:], again = json.loads(sys.argv[1]); "
     "from euclid_resolved.testing._damage import in_a_new_process; in_a_new_process(again)"
 )
-
-
-class _Process(Protocol):
-    stdout: IO[str]
-
-    def kill(self) -> None: ...
-    def wait(self) -> int: ...
 
 
 def tried(cases: Callable[[], Iterator[Case]], again: dict[str, Any] | None, patience: float) -> str:
@@ -90,11 +83,16 @@ def _say(out, *words):
     out.flush()
 
 
-def _followed(process: _Process, first: float, patience: float) -> str | None:
+def _followed(process: _Fork | subprocess.Popen[str], first: float, patience: float) -> str | None:
     """What is wrong, from what a process reports; None where not even its first case went well."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    # What a crash leaves of a line has no end.
-    reader = threading.Thread(target=lambda: [*map(lines.put, process.stdout), lines.put("")], daemon=True)
+
+    def read(stream):
+        for line in stream:
+            lines.put(line)
+        lines.put("")  # what a crash leaves of a line has no end, either
+
+    reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
     reader.start()
     begun, what = 0, ""
     try:
@@ -110,7 +108,8 @@ def _followed(process: _Process, first: float, patience: float) -> str | None:
         process.kill()
         status = process.wait()
         reader.join(1)
-        if not reader.is_alive():  # what the process has started may live, and hold its output
+        # What the process has started may live, and hold its output.
+        if process.stdout and not reader.is_alive():
             process.stdout.close()
     if words is None:
         return f"{what}: the process ended with {_ending(status)}" if begun > 1 else None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import http.client
-import math
 import re
 import socket
 import threading
@@ -13,23 +11,24 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import xml.parsers.expat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._guard import open_regular, open_unpacked
+from euclid_resolved.io._fits_walk import walk
 
-_BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 _PIECE = 2**16
 _SPEED = 2**20  # bytes a second: who is slower needs another timeout
-_LONGEST_HEADER = 1000  # blocks
 _SECRET = re.compile(
     r"([?&;](?:token|key|secret|password|auth|signature|sig)[^=&\s]*=)[^&\s]+", re.IGNORECASE
 )
 
 
 def masked(text: object) -> str:
-    """A text without what addresses in it may say of users and passwords.
+    """A text, in one line, without what addresses in it may say of users and passwords.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def masked(text: object) -> str:
     >>> masked("https://user:secret@archive.org/a?token=123&b=1")
     'https://***@archive.org/a?token=***&b=1'
     """
-    text = re.sub(r"//[^/\s]*@", "//***@", str(text))
+    text = re.sub(r"//[^/\s]*@", "//***@", " ".join(str(text).split()))
     return _SECRET.sub(r"\1***", text)
 
 
@@ -263,6 +262,80 @@ def receive(answer: bytes | Iterable[bytes], file: IO[bytes], most: int, timeout
             raise TimeoutError(f"it sends {received} bytes and does not finish")
 
 
+def listed(answer: bytes) -> list[str]:
+    """The column ``access_url`` of a VOTable; nothing else in it is looked at.
+
+    A reader of any VOTable would follow addresses in it, make as many rows as it claims, and unpack it.
+
+    Parameters
+    ----------
+    answer : bytes
+
+    Returns
+    -------
+    addresses : list of str
+
+    Raises
+    ------
+    ValueError
+        If it is no VOTable, has no such column, declares entities, or has its rows elsewhere.
+
+    Examples
+    --------
+    >>> from euclid_resolved.io.euclid._download import listed
+    >>> row = "<TR><TD>https://archive.org/a.fits</TD></TR>"
+    >>> listed(f'<TABLE><FIELD name="access_url"/><DATA>{row}</DATA></TABLE>'.encode())
+    ['https://archive.org/a.fits']
+    """
+    found = _Listed()
+    parser = xml.parsers.expat.ParserCreate(namespace_separator="}")
+    parser.StartElementHandler, parser.EndElementHandler = found.start, found.end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = found.data, found.declare
+    try:
+        parser.Parse(answer, True)
+    except xml.parsers.expat.ExpatError as error:
+        raise ValueError(str(error)) from error
+    if not found.known:
+        raise ValueError("it has no column access_url")
+    return found.addresses
+
+
+class _Listed:
+    """What the elements of a VOTable give."""
+
+    def __init__(self):
+        self.addresses, self.known = [], False
+        self._fields, self._cell, self._column, self._text = 0, 0, None, None
+
+    def start(self, tag, attributes):
+        tag = tag.rpartition("}")[2]
+        if tag == "TABLE":
+            self._fields, self._column = 0, None
+        elif tag == "FIELD":
+            if attributes.get("name") == "access_url":
+                self._column, self.known = self._fields, True
+            self._fields += 1
+        elif tag == "TR":
+            self._cell = 0
+        elif tag == "TD":
+            self._text = [] if self._cell == self._column else None
+            self._cell += 1
+        elif tag == "STREAM":
+            raise ValueError("its rows are no text")
+
+    def data(self, text):
+        if self._text is not None:
+            self._text.append(text)
+
+    def end(self, tag):
+        if tag.rpartition("}")[2] == "TD" and self._text is not None:
+            self.addresses.append("".join(self._text).strip())
+            self._text = None
+
+    def declare(self, *_):
+        raise ValueError("it declares a type of document")
+
+
 def check_fits(path: str | Path, name: str, most: int) -> None:
     """Refuse a file that is no FITS file, or not a whole one.
 
@@ -278,59 +351,14 @@ def check_fits(path: str | Path, name: str, most: int) -> None:
     ------
     InputError
     """
-    with open(path, "rb") as file:
+
+    def damaged(_, what, hint=""):
+        return InputError(f"{name}: the archive answered with a damaged file: {what}")
+
+    with open_regular(path, damaged) as file:
         start = file.read(200)
-    packed = start.startswith(b"\x1f\x8b")
-    if not start.startswith(b"SIMPLE  =") and not packed:
+    if not start.startswith((b"SIMPLE  =", b"\x1f\x8b")):
         text = " ".join(start.decode("ascii", "replace").split())
         raise InputError(f"{name}: the archive did not answer with FITS but with: {text[:120] or 'nothing'}")
-    try:
-        with gzip.open(path) if packed else open(path, "rb") as stream:
-            _walk(stream, most)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{name}: the archive answered with a damaged file: {error}") from error
-
-
-def _walk(stream, most):
-    """Go from header to header, and be told that the last image is whole."""
-    number = 0
-    while True:
-        header = _header(stream, number)
-        if header is None:
-            return
-        axes = [header.get(f"NAXIS{i}", -1) for i in range(1, header.get("NAXIS", -1) + 1)]
-        if header.get("NAXIS", -1) < 0 or min(axes, default=0) < 0 or header.get("PCOUNT", 0) < 0:
-            raise ValueError(f"header {number} has no sizes, or impossible ones")
-        count = math.prod(axes) if axes else 0
-        size = abs(header.get("BITPIX", 8)) // 8 * header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + count)
-        size += -size % _BLOCK
-        if not 0 <= size <= most:
-            raise ValueError(f"extension {number} says that it has {size} bytes")
-        while size:
-            piece = stream.read(min(size, 2**20))
-            if not piece:
-                raise ValueError(f"extension {number} is cut short")
-            size -= len(piece)
-        number += 1
-
-
-def _header(stream, number):
-    """The whole numbers of the next header; None where the file ends."""
-    found = {}
-    for _ in range(_LONGEST_HEADER):
-        block = stream.read(_BLOCK)
-        if not block and number and not found:
-            return None
-        if len(block) < _BLOCK:
-            raise ValueError(f"header {number} is cut short")
-        if not found and not block.startswith(b"XTENSION" if number else b"SIMPLE"):
-            raise ValueError(f"there is something that is no header behind extension {number - 1}")
-        for at in range(0, _BLOCK, 80):
-            card = block[at : at + 80]
-            if card.rstrip() == b"END":
-                return found
-            key, value = card[:8].rstrip().decode("ascii", "replace"), card[10:].partition(b"/")[0].strip()
-            found.setdefault("", 0)  # so that the second block is known to be one
-            if re.fullmatch(rb"[+-]?\d{1,18}", value):
-                found.setdefault(key, int(value))
-    raise ValueError(f"header {number} has no end")
+    with open_unpacked(path, damaged, most=most) as file:
+        walk(path, file, damaged)

@@ -27,6 +27,7 @@ from euclid_resolved.io.euclid._download import (
     check_address,
     check_fits,
     check_origins,
+    listed,
     masked,
     receive,
 )
@@ -250,26 +251,21 @@ class _Irsa:
             ) from error
 
     def search(self, position, radius):
-        from astropy.io.votable import parse_single_table
-
         where = f"circle {position.ra.deg:.7f} {position.dec.deg:.7f} {radius.to_value(u.deg):.7f}"
         query = {"COLLECTION": COLLECTION, "POS": where, "RESPONSEFORMAT": "VOTABLE"}
         file = io.BytesIO()
         self._get(f"{IRSA}?{urllib.parse.urlencode(query)}", file, _LISTING)
         answer = file.getvalue()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # archives are not strict about VOTable
-                table = parse_single_table(io.BytesIO(answer)).to_table()
-            addresses = [str(address) for address in table["access_url"]]
-        except Exception as error:  # the parser raises many types on what is no VOTable
+            addresses = listed(answer)
+        except ValueError as error:
             text = " ".join(answer[:200].decode("utf-8", "replace").split())
             raise InputError(
                 f"IRSA did not answer with a table of images but with: {masked(text[:120])}"
             ) from error
         found = {}
         for address in addresses:
-            name = urllib.parse.urlsplit(address).path.rpartition("/")[2]
+            name = re.split("[?#]", address)[0].rpartition("/")[2]
             if _is_name(name):
                 self.check(address)
                 found[name] = address
