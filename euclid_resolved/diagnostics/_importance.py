@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.diagnostics._contract import accuracies, finish, get_metric
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._side_by_side import fits_at_once, side_by_side
@@ -278,8 +279,8 @@ def permutation_importance(
     >>> str(table["band"][table["importance"].argmax()])
     'HE'
     """
-    if repeats < 1:
-        raise InputError(f"repeats must be at least 1, got {repeats}")
+    check_whole("repeats", repeats)
+    check_whole("seed", seed, 0)
     get_metric(metric)
     pixels = pixels_of(test, model)
     reference = _accuracies_with(model, pixels)

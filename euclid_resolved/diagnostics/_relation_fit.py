@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class Binned:
 
     def draws(self, n, seed):
         """How often each galaxy counts, for `n` bootstrap samples of galaxies."""
+        check_whole("seed", seed, 0)
         rng = np.random.default_rng(seed)
         return rng.multinomial(len(self), np.full(len(self), 1 / len(self)), size=n)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.diagnostics._contract import estimates, finish
 from euclid_resolved.diagnostics._relation_fit import (
     FORMS,
@@ -165,6 +166,7 @@ def shuffle_at_fixed_density(pixels: Pixels, seed: int = 1) -> Pixels:
     >>> np.array_equal(np.sort(before), np.sort(after)), bool((before != after).any())
     (True, True)
     """
+    check_whole("seed", seed, 0)
     bins = np.floor(to_dex(pixels.truth[DENSITY]) / _FINE).astype(np.int64)
     order = np.lexsort((np.random.default_rng(seed).random(len(pixels)), bins))
     shuffled = np.empty_like(pixels.truth[METALLICITY])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.diagnostics._contract import accuracies, finish
 from euclid_resolved.diagnostics._seed_scatter import (
     known_or_trained,
@@ -144,6 +145,7 @@ def learning_curve(
                     2 0.0766
                     4 0.0766
     """
+    check_whole("seed", seed, 0)
     pixels, unseen = pixels_of(training, model), pixels_of(test, model)
     groups = sorted(set(pixels.groups))
     order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]

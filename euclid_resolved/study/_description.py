@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from euclid_resolved._checks import did_you_mean
+from euclid_resolved._checks import check_positive, check_whole, did_you_mean
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.maps._properties import PROPERTIES, get_property
-from euclid_resolved.models._clip import DEFAULT_CLIP
+from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip
 from euclid_resolved.plugins._registry import available, lookup
 
 if TYPE_CHECKING:
@@ -191,10 +191,17 @@ def read_study(path: str | Path) -> Description:
         raise InputError(f"{path}: {error}") from error
 
 
+def _texts(what, value):
+    """Names, which in TOML are a list of texts."""
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise InputError(f"{what} must be a list of names, got {value!r}")
+    return tuple(value)
+
+
 def _known(what, names, known):
     """Refuse unknown names, with what exists."""
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             there = ", ".join(map(str, known))
             raise InputError(f"no {what} {name!r}; there are {there}{did_you_mean(name, known)}")
 
@@ -226,7 +233,9 @@ def _check(content, text, path):
     study, atlas = _section(content, "study", default={}), _section(content, "atlas", default={})
     _known("key in [study]", study, ("name", "reference"))
     _known("key in [atlas]", atlas, ("path", "observer"))
-    properties = tuple(get_property(name).name for name in content.get("properties", PROPERTIES))
+    properties = tuple(
+        get_property(name).name for name in _texts("properties", content.get("properties", PROPERTIES))
+    )
     inputs = {name: _input(name, value) for name, value in _section(content, "inputs").items()}
     methods = {label: _method(label, v) for label, v in _section(content, "estimators").items()}
     if not (properties and inputs and methods):
@@ -237,9 +246,13 @@ def _check(content, text, path):
     if len({part.slug for part in parts}) < len(parts):
         raise InputError("two parts share label and name")
     runs = content.get("runs", 1)
-    if not isinstance(runs, int) or runs < 1:
+    if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
         raise InputError(f"runs must be a number from 1, got {runs!r}")
-    relations = {name: str(path.parent / file) for name, file in content.get("relations", {}).items()}
+    tables = _section(content, "relations", default={})
+    for file in [*tables.values(), *([atlas["path"]] if "path" in atlas else [])]:
+        if not isinstance(file, str) or not file or "\0" in file:
+            raise InputError(f"a file or a folder must have a name, got {file!r}")
+    relations = {name: str(path.parent / file) for name, file in tables.items()}
     _known("relation", relations, available("relations"))
     return Description(
         name=str(study.get("name", path.stem)),
@@ -262,8 +275,11 @@ def _sample(sample):
     default = {"test_fraction": 0.1, "seed": 1, "clip": DEFAULT_CLIP, "galaxies": 0}
     _known("key in [sample]", sample, default)
     sample = default | sample
-    if not 0 < sample["test_fraction"] < 1:
+    if check_positive("test_fraction", sample["test_fraction"]) >= 1:
         raise InputError(f"test_fraction must lie between 0 and 1, got {sample['test_fraction']}")
+    check_whole("seed", sample["seed"], 0)
+    check_whole("galaxies", sample["galaxies"], 0)
+    check_clip(sample["clip"])
     return sample
 
 
@@ -271,10 +287,13 @@ def _input(name, value):
     if not isinstance(value, dict) or "features" not in value:
         raise InputError(f"input {name!r} needs 'features'")
     _known(f"key of input {name!r}", value, ("features", "columns"))
-    features = tuple(value["features"])
+    features = _texts(f"features of input {name!r}", value["features"])
     columns = feature_columns(EUCLID_BANDS, features)
-    _known(f"column in input {name!r}", value.get("columns", ()), columns)
-    return Input(features, tuple(value["columns"]) if "columns" in value else None)
+    if "columns" not in value:
+        return Input(features)
+    chosen = _texts(f"columns of input {name!r}", value["columns"])
+    _known(f"column in input {name!r}", chosen, columns)
+    return Input(features, chosen)
 
 
 def _method(label, value):
@@ -298,6 +317,6 @@ def _part(value, inputs, methods):
         raise InputError("each of 'parts' needs 'label' and 'run'")
     _known("part or diagnostic", [value["run"]], [*PARTS, *available("diagnostics")])
     options = {key: v for key, v in value.items() if key not in ("label", "title", "run")}
-    _known("estimator of this study", options.get("estimators", ()), methods)
-    _known("input of this study", options.get("inputs", ()), inputs)
+    _known("estimator of this study", _texts("estimators", options.get("estimators", ())), methods)
+    _known("input of this study", _texts("inputs", options.get("inputs", ())), inputs)
     return Part(str(value["label"]), str(value.get("title", "")), str(value["run"]), options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._checks import check_type, read_only
+from euclid_resolved._checks import check_type, check_whole, read_only
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale, to_dex
@@ -113,6 +113,7 @@ def search(
         raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
     if not 0 < fraction <= 1:
         raise InputError(f"fraction must lie in (0, 1], got {fraction}")
+    check_whole("seed", seed, 0)
     if kind == "grid":
         candidates = list(ParameterGrid(settings))
     elif kind == "random":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._galaxy import check_galaxies, group_name
 from euclid_resolved.training._groups import check_groups, warn_of_views
@@ -123,6 +124,7 @@ def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[
 
 
 def _shuffled_groups(galaxies: Iterable[str | Galaxy], seed: int) -> list[str]:
+    check_whole("seed", seed, 0)
     own = sorted((str(getattr(galaxy, "name", galaxy)), group_name(galaxy)) for galaxy in galaxies)
     names, groups = [name for name, _ in own], [group for _, group in own]
     check_groups(names, groups)

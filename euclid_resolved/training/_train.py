@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._checks import check_names, check_type
+from euclid_resolved._checks import check_names, check_type, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import to_dex
@@ -131,12 +132,14 @@ def train(
 
         estimator = RandomForest()
     check_type(estimator, Estimator, "for example RandomForest() or LinearRegression()")
+    check_whole("seed", seed, 0)
     bands, columns = check_names(bands, "bands"), None if columns is None else check_names(columns, "columns")
-    if not 0 <= validation_fraction < 1:
+    if not isinstance(validation_fraction, Real) or not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
-    features = (features,) if isinstance(features, str) else tuple(features)
+    features = (features,) if isinstance(features, str) else check_names(features, "features")
     names = tuple(PROPERTIES) if properties == "all" else properties
-    names = [get_property(n).name for n in ((names,) if isinstance(names, str) else names)]
+    names = (names,) if isinstance(names, str) else check_names(names, "properties")
+    names = [get_property(name).name for name in names]
     if not isinstance(galaxies, Pixels):
         galaxies = extract(
             galaxies, names, bands, clip=clip, features=features, source=source, progress=progress

@@ -303,6 +303,21 @@ def test_results_that_others_changed_are_made_again(small_atlas, tmp_path, monke
         ("[study]", "[stdy]", "no key 'stdy'; there are study.*did you mean 'study'"),
         ("test_fraction = 0.4", "test_fraction = 4", "test_fraction must lie between 0 and 1"),
         ("runs = 2", "runs = ", "this is no TOML"),
+        ("runs = 2", "runs = 2\nmain = []", "no input"),
+        ("runs = 2", "runs = true", "runs must be a number from 1"),
+        ("runs = 2", "runs = 2\natlas = { path = 3 }", "a file or a folder must have a name, got 3"),
+        ("runs = 2", "runs = 2\nrelations = { rmzr = [] }", "a file or a folder must have a name"),
+        ('["stellar_mass_density", "stellar_metallicity"]', "3", "properties must be a list of names, got 3"),
+        ("test_fraction = 0.4", 'test_fraction = "x"', "test_fraction must be a number above 0, got 'x'"),
+        ("test_fraction = 0.4", "seed = 1.5", "seed must be a whole number"),
+        ("test_fraction = 0.4", "galaxies = -1", "galaxies must be a whole number"),
+        ("test_fraction = 0.4", "clip = nan", "the clip is a number"),
+        ('columns = ["HE"]', "columns = 3", "columns of input 'HE' must be a list of names, got 3"),
+        (
+            'features = ["bands"], c',
+            'features = "bands", c',
+            "features of input 'HE' must be a list of names",
+        ),
     ],
 )
 def test_names_and_values_are_checked_with_what_exists(tmp_path, old, new, message):
