@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
@@ -11,7 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
-from euclid_resolved._checks import check_positive
+from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
@@ -85,6 +86,7 @@ def observe(
     >>> seen.shape, seen["HE"].uncertainty.uncertainty_type
     ((25, 25), 'std')
     """
+    check_whole("seed", seed, 0)
     distance, redshift = _distance(distance, redshift)
     observation = Observation(
         distance=distance,
@@ -153,6 +155,7 @@ def observe_atlas(
     TNG000002_O5: 85 Mpc
     """
     observed = []
+    check_whole("seed", seed, 0)
     for galaxy in check_galaxies(galaxies):
         own = [int(seed), crc32(galaxy.name.encode())]
         rng = np.random.default_rng(own)
@@ -176,6 +179,8 @@ def _draw(rng, value):
     part = rng.random()  # drawn always: one fixed value must not change the others
     if value is None or np.ndim(value) == 0:
         return value
+    if np.shape(value) != (2,):
+        raise InputError(f"a range is two values, (low, high), got {value!r}")
     low, high = value
     return low * (high / low) ** part
 
@@ -186,13 +191,13 @@ def _distance(distance, redshift):
     if distance is None and redshift is None:
         raise InputError("to observe a galaxy its distance or redshift is needed")
     if distance is not None:
-        distance = u.Quantity(distance)
+        distance = _quantity("distance", distance, None)
         farthest = (3000 if redshift is None else np.inf) * u.Mpc
         if not (distance.unit.is_equivalent(u.Mpc) and 0.1 * u.Mpc < distance < farthest):
             raise InputError(f"distance must lie between 0.1 and 3000 Mpc, got {distance}")
     if redshift is None:
         redshift = float(z_at_value(Planck18.luminosity_distance, distance, zmin=1e-6, zmax=1.0))
-    if not 0 <= redshift <= 1:
+    if not isinstance(redshift, Real) or not 0 <= redshift <= 1:
         raise InputError(f"redshift must lie between 0 and 1, got {redshift}")
     if distance is None:
         if redshift == 0:
@@ -202,7 +207,18 @@ def _distance(distance, redshift):
 
 
 def _arcsec(value):
-    return u.Quantity(value, u.arcsec).to_value(u.arcsec)
+    return float(_quantity("an angle", value, u.arcsec).to_value(u.arcsec))
+
+
+def _quantity(what, value, unit):
+    try:
+        quantity = u.Quantity(value, unit)
+    except (TypeError, ValueError):  # errors of units are among them
+        quantity = None
+    if quantity is None or quantity.ndim:
+        number = f" or a number of {unit}" if unit else ""
+        raise InputError(f"{what} must be one Quantity{number}, got {value!r}")
+    return quantity
 
 
 def _fwhm(value):

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.io import fits
 from tqdm import tqdm
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._lock import hold
@@ -94,13 +95,11 @@ def make_atlas(
     ('IE', 'YE', 'JE', 'HE')
     """
     settings = MockSettings() if settings is None else settings
-    pixels = 128 if pixels is None else int(pixels)
-    if int(n_galaxies) < 1 or pixels < 8 or int(seed) < 0:
-        raise InputError(
-            "a mock atlas needs n_galaxies >= 1, pixels >= 8 and seed >= 0, "
-            f"not {n_galaxies}, {pixels} and {seed}"
-        )
-    if not re.fullmatch("O[1-5]", observer):
+    pixels = 128 if pixels is None else pixels
+    for what, value, least in (("n_galaxies", n_galaxies, 1), ("pixels", pixels, 8), ("seed", seed, 0)):
+        check_whole(what, value, least)
+    pixels = int(pixels)  # its digest is of the text
+    if not isinstance(observer, str) or not re.fullmatch("O[1-5]", observer):
         raise InputError(f"the observer is one of O1, O2, O3, O4, O5, not {observer!r}")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

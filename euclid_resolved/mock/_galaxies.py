@@ -7,7 +7,7 @@ import numpy as np
 from astropy.nddata import NDData
 from tqdm import tqdm
 
-from euclid_resolved.errors import InputError
+from euclid_resolved._checks import check_whole
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.maps._galaxy import Galaxy
@@ -54,11 +54,8 @@ def mock_galaxies(
     >>> galaxies[1].name, galaxies[1].image.shape
     ('TNG000002_O5', (16, 16))
     """
-    if int(n_galaxies) < 1 or int(pixels) < 8 or int(seed) < 0:
-        raise InputError(
-            "mock galaxies need n_galaxies >= 1, pixels >= 8 and seed >= 0, "
-            f"not {n_galaxies}, {pixels} and {seed}"
-        )
+    for what, value, least in (("n_galaxies", n_galaxies, 1), ("pixels", pixels, 8), ("seed", seed, 0)):
+        check_whole(what, value, least)
     settings = MockSettings() if settings is None else settings
     silent = None if progress is None else not progress
     numbers = tqdm(range(1, int(n_galaxies) + 1), desc="mock galaxies", unit="galaxy", disable=silent)

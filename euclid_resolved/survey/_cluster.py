@@ -112,7 +112,7 @@ def _client(workers, scheduler, most) -> Iterator[Any]:
             return
         try:
             client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
-        except (OSError, ValueError) as error:  # a refused address, or none at all
+        except (OSError, ValueError, TypeError) as error:  # a refused address, or none at all
             raise InputError(
                 f"no Dask scheduler answers at {scheduler!r} within {PATIENCE:.0f} s: {error or 'time-out'}; "
                 "an address looks like tcp://host:8786"

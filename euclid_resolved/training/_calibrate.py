@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import check_positive
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
@@ -64,6 +65,7 @@ def calibrate(
     >>> density.meta["interval"], bool((low < high).all())
     (0.68, True)
     """
+    levels = _levels(levels)  # before anything slow begins
     pixels = pixels_of(galaxies, model, progress=progress)
     _check_unseen(model, pixels, "calibrate it on others")
     n_galaxies = len(set(pixels.groups))
@@ -111,7 +113,7 @@ def with_intervals(
     objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
     groups = np.repeat(group_numbers(objects), counts)
     # The first is what a map's uncertainty is made of.
-    levels = sorted({LEVELS[0], *levels})
+    levels = sorted({LEVELS[0], *_levels(levels)})
     outputs, estimates = {}, [estimate_pixels(m, p) for m, p in parts]
     for name, output in model.outputs.items():
         truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
@@ -237,3 +239,15 @@ def _check_unseen(model, pixels, advice):
         raise InputError(f"the model was trained on {', '.join(sorted(seen)[:3])}: {advice}")
     names, groups = record_of(model)
     warn_of_views([*names, *pixels.names], [*groups, *pixels.groups], stacklevel=3)
+
+
+def _levels(levels):
+    """Probabilities between 0 and 1."""
+    try:
+        levels = [float(check_positive("a level", level)) for level in levels]
+    except TypeError:
+        what = f"levels are several numbers between 0 and 1, as (0.68, 0.95), got {levels!r}"
+        raise InputError(what) from None
+    if levels and max(levels) >= 1:
+        raise InputError(f"levels must lie between 0 and 1, got {max(levels)}")
+    return levels

@@ -109,6 +109,7 @@ def folds(galaxies: Sequence[_Named], k: int = 10, seed: int = 1) -> list[tuple[
     4 ['example 3', 'example 4']
     """
     galaxies = list(galaxies)
+    check_whole("k", k, 2)
     groups = _shuffled_groups(galaxies, seed)
     if not 2 <= k <= len(groups):
         raise InputError(f"k must lie between 2 and the number of galaxies ({len(groups)}), got {k}")

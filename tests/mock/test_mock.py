@@ -181,7 +181,7 @@ def test_galaxies_in_memory_are_those_of_the_atlas(atlas):
             assert truth.unit == other.maps[name].unit
         for name, value in one.meta.items():
             assert other.meta[name].to_value(value.unit) == pytest.approx(value.value, rel=1e-5)
-    with pytest.raises(InputError, match="n_galaxies >= 1"):
+    with pytest.raises(InputError, match="n_galaxies must be a whole number and at least 1"):
         mock_galaxies(0)
 
 
@@ -245,10 +245,20 @@ def test_observers_see_the_same_galaxy_from_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [dict(n_galaxies=0), dict(pixels=4), dict(seed=-1), dict(observer="5"), dict(observer="O6")]
+    "wrong",
+    [
+        dict(n_galaxies=0),
+        dict(pixels=4),
+        dict(seed=-1),
+        dict(seed=None),
+        dict(pixels="x"),
+        dict(observer="5"),
+        dict(observer="O6"),
+        dict(observer=5),
+    ],
 )
 def test_bad_arguments(tmp_path, wrong):
-    with pytest.raises(InputError, match="mock atlas needs|observer is one of"):
+    with pytest.raises(InputError, match="must be a whole number and at least|observer is one of"):
         make_atlas(tmp_path, **(dict(n_galaxies=1) | wrong))
 
 

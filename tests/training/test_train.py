@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 
+import astropy.units as u
 import numpy as np
 import pytest
 from helpers import NAMES, brightness, galaxies, galaxy, image_of, true_dex
@@ -17,7 +18,8 @@ from euclid_resolved import (
 )
 from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved.features import Scale, make_features, to_dex
-from euclid_resolved.training import extract, retrain
+from euclid_resolved.imaging import observe_atlas
+from euclid_resolved.training import calibrate, extract, folds, retrain, split
 
 FOREST = RandomForest(n_trees=3, n_jobs=1)
 DENSITY = "stellar_mass_density"
@@ -253,3 +255,25 @@ def test_training_again_changes_what_is_said_and_nothing_else(sample):
     assert more.columns == ("IE", "HE", "IE-HE") and isinstance(
         more.outputs["stellar_age"].estimator, LinearRegression
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g, m: train(g, "all", LinearRegression(), seed=None), "seed must be a whole number"),
+        (lambda g, m: train(g, "all", LinearRegression(), features=3), "features are given as a sequence"),
+        (lambda g, m: train(g, 3, LinearRegression()), "properties are given as a sequence"),
+        (lambda g, m: train(g, "all", LinearRegression(), validation_fraction="x"), "validation_fraction"),
+        (lambda g, m: split(g, 0.3, seed="2"), "seed must be a whole number and at least 0, got '2'"),
+        (lambda g, m: folds(g, k=None), "k must be a whole number"),
+        (lambda g, m: calibrate(m, g, levels=None), "levels are several numbers between 0 and 1"),
+        (lambda g, m: calibrate(m, g, levels="x"), "a level must be a number above 0, got 'x'"),
+        (lambda g, m: calibrate(m, g, levels=[1.5]), "levels must lie between 0 and 1, got 1.5"),
+        (lambda g, m: observe_atlas(g, "x"), "distance must be one Quantity, got 'x'"),
+        (lambda g, m: observe_atlas(g, 20 * u.Mpc, depth=[]), "a range is two values"),
+        (lambda g, m: observe_atlas(g, 20 * u.Mpc, seed=None), "seed must be a whole number"),
+    ],
+)  # fmt: skip
+def test_arguments_of_another_type_are_one_error(sample, linear_model, call, message):
+    with pytest.raises(InputError, match=message):
+        call(sample, linear_model)
