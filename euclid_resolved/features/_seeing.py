@@ -35,6 +35,8 @@ class Seen:
         Where most of the surroundings are missing; None where features look at single pixels.
     planes : `ImagePlanes` or None
         What it was made of; None where features look at single pixels.
+    above : int
+        How many rows of `planes` lie above those of the others.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Seen:
     around: dict[str, np.ndarray]
     few: np.ndarray | None = None
     planes: ImagePlanes | None = None
+    above: int = 0
 
     def rows(self, where: slice) -> Seen:
         """Some rows of all planes but those it was made of.
@@ -68,7 +71,7 @@ class Seen:
             {name: plane[where] for name, plane in each.items()} for each in every
         )
         few = None if self.few is None else self.few[where]
-        return Seen(brightness, noise, own, around, few, self.planes)
+        return Seen(brightness, noise, own, around, few, self.planes, self.above + (where.start or 0))
 
 
 def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) -> Seen:

@@ -35,6 +35,9 @@ documentation on uncertainty. Images that say nothing about their noise are not 
 """
 
 
+_SURE = 2.0  # sigma
+
+
 def clip_band(bands: Sequence[str]) -> str:
     """The band whose brightness is clipped: HE, or the last one where there is no HE.
 
@@ -81,7 +84,8 @@ def judge(
         its noise. So do those whose noise is zero, negative or not finite, also without `min_sn`.
     seen : `~euclid_resolved.features.Seen`, optional
         What features see of the image, which may be smoothed: its brightness and noise are looked at. Those
-        of the image itself without it.
+        of the image itself without it. A pixel that is itself fainter than the clip by two sigma is so
+        whatever lies around it.
 
     Returns
     -------
@@ -115,7 +119,7 @@ def judge(
         with np.errstate(invalid="ignore"):
             quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
             if clip is not None and name == band:
-                dark = (values <= clip) & finite & ~masked
+                dark = ((values <= clip) | _surely_below(image, name, seen, clip)) & finite & ~masked
             noise = seen.noise.get(name)
             if noise is not None:
                 # A pixel whose noise is not known (NaN) is not worth more than one with too much.
@@ -125,6 +129,14 @@ def judge(
         missing += masked | ~finite
     some = (missing > 0) & (missing < len(dict.fromkeys((*bands, band))))
     return quality | _bit(dark, Quality.BELOW_CLIP) | _bit(some, Quality.MISSING_BAND)
+
+
+def _surely_below(image, band, seen, clip):
+    """Which pixels of a smoothed image are themselves fainter than the clip, whatever is around them."""
+    if seen.planes is None or band not in seen.planes.noise:
+        return False
+    rows = slice(seen.above, seen.above + image.shape[0])
+    return image.brightness(band) + _SURE * seen.planes.noise[band][rows] < clip
 
 
 def _bit(where, bit):
