@@ -69,6 +69,7 @@ def atlas_extract(options: Namespace) -> None:
         tuple(PROPERTIES),
         bands,
         clip=DEFAULT_CLIP if options.clip is None else options.clip,
+        features=options.features,
         source=str(Path(options.atlas).resolve().name),
         atlas=fingerprint(options.atlas),
         overwrite=options.overwrite,
@@ -133,7 +134,7 @@ def train(options: Namespace) -> None:
     check_target(options.output, options.overwrite)  # before hours of work, not after
     truth = open_truth(options.atlas, options.observer, bands)
     training, test = split(truth.galaxies, options.test_fraction, options.seed)
-    pixels = truth.pixels(properties, bands, options.clip)
+    pixels = truth.pixels(properties, bands, options.clip, options.features)
     print(_described(pixels))
     model = fit(
         pixels.of(training),

@@ -170,6 +170,8 @@ def _atlas(commands):
     new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
     new.add_argument("atlas", metavar="ATLAS", help="its folder")
     new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
+    text = "sets of features that look at surroundings, as neighbourhood; others need not be named"
+    new.add_argument("--features", nargs="+", default=[], metavar="NAME", help=text)
     _bands(new)
     _clip(new)
     _observer(new)
@@ -180,7 +182,8 @@ def _train(commands):
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
     new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
     new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
-    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help="(bands)")
+    text = "sets of features: bands, colours, neighbourhood, ... (bands)"
+    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help=text)
     new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
     _bands(new)
     new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")

@@ -66,7 +66,13 @@ class Truth:
             return galaxies
         return above_clip(self.sample.of(galaxies), clip, band)
 
-    def pixels(self, properties: Sequence[str], bands: Sequence[str], clip: float | None = None) -> Pixels:
+    def pixels(
+        self,
+        properties: Sequence[str],
+        bands: Sequence[str],
+        clip: float | None = None,
+        features: Sequence[str] = (),
+    ) -> Pixels:
         """The pixels of all galaxies.
 
         Parameters
@@ -74,6 +80,9 @@ class Truth:
         properties, bands : sequence of str
         clip : float, optional
             MJy/sr; that of the sample, or the default, without it.
+        features : sequence of str, optional
+            Of which those that look at surroundings are made of the images; a sample has what it was
+            extracted with.
 
         Returns
         -------
@@ -81,7 +90,10 @@ class Truth:
         """
         if self.sample is None:
             clip = DEFAULT_CLIP if clip is None else clip
-            return extract(self.galaxies, properties, bands, clip=clip, source=self.source, progress=True)
+            return extract(
+                self.galaxies, properties, bands, clip=clip, features=features, source=self.source,
+                progress=True,
+            )  # fmt: skip
         if clip not in (None, self.sample.clip):
             # What a model learns from stays in its files: with another clip it would be a copy in memory.
             raise other_clip(self.sample, clip, self.sample.clip_band)

@@ -19,7 +19,7 @@ from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.study._accuracy import METRICS
 from euclid_resolved.study._result import Result
-from euclid_resolved.training._extract import extract
+from euclid_resolved.training._extract import pixels_of
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -67,7 +67,7 @@ def _choose(runner, part, label):
 
 
 def _rows(model, galaxy, label):
-    pixels = extract([galaxy], model.properties, model.bands, clip=model.clip, band=model.clip_band)
+    pixels = pixels_of([galaxy], model)
     rows = []
     for name in model.properties:
         row = {"galaxy": galaxy.name, "property": name, "method": label, "pixels": len(pixels)}
