@@ -115,6 +115,10 @@ class ImagePlanes:
         """
         return replace(self, brightness={band: read_only(values) for band, values in brightness.items()})
 
+    def forgotten(self) -> ImagePlanes:
+        """The same planes without what was smoothed of them, to give its memory back."""
+        return replace(self)
+
     def smoothed(self, sigma: float) -> ImagePlanes:
         """The planes, each pixel a weighted mean of those around it that are known.
 

@@ -101,6 +101,7 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
     planes = ImagePlanes.of(image, bands)
     reach = reach_of(features, planes.pixel_scale)
     light, around = look(planes, features)
+    planes = planes.forgotten()
     alone = _known_noise(image, bands, False)
     own = dict(light.noise) or alone
     noise = dict(own)
