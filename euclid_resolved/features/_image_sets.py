@@ -121,20 +121,24 @@ def reach_of(features: Sequence[str], pixel_scale: u.Quantity | None) -> int:
     >>> reach_of(("bands", "colours"), None), reach_of(("bands", "neighbourhood"), None)
     (0, 12)
     """
+    sets = image_sets(features).items()
+    return max((reach_of_set(each, name, pixel_scale) for name, each in sets), default=0)
+
+
+def reach_of_set(feature_set: ImageFeatureSet, name: str, pixel_scale: u.Quantity | None) -> int:
+    """How many pixels one set looks to each side; errors call it by its name."""
     import astropy.units as u
 
-    most = 0
-    for name, each in image_sets(features).items():
-        reach = u.Quantity(each.reach, u.pix) if np.isscalar(each.reach) else u.Quantity(each.reach)
-        if reach.unit.is_equivalent(u.pc):
-            if pixel_scale is None or not pixel_scale.unit.is_equivalent(u.pc):
-                raise InputError(
-                    f"features {name!r} look {reach} around, and how long a pixel is is not known: give the "
-                    "image a distance (set_distance, --distance), or meta['pixel_scale'] in pc"
-                )
-            reach = (reach / pixel_scale).to(u.dimensionless_unscaled) * u.pix
-        most = max(most, int(np.ceil(reach.to_value(u.pix))))
-    return most
+    reach = feature_set.reach
+    reach = u.Quantity(reach, u.pix) if np.isscalar(reach) else u.Quantity(reach)
+    if reach.unit.is_equivalent(u.pc):
+        if pixel_scale is None or not pixel_scale.unit.is_equivalent(u.pc):
+            raise InputError(
+                f"features {name!r} look {reach} around, and how long a pixel is is not known: give the "
+                "image a distance (set_distance, --distance), or meta['pixel_scale'] in pc"
+            )
+        reach = (reach / pixel_scale).to(u.dimensionless_unscaled) * u.pix
+    return int(np.ceil(reach.to_value(u.pix)))
 
 
 def smoothing_set(features: Sequence[str]) -> ImageFeatureSet | None:

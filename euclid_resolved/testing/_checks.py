@@ -13,6 +13,7 @@ from euclid_resolved.testing._rules import try_all
 if TYPE_CHECKING:
     from euclid_resolved.diagnostics._contract import Diagnostic
     from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
 
 __all__ = ["check_diagnostic", "check_estimator", "check_features"]
@@ -40,12 +41,14 @@ def check_estimator(estimator: str | type[Estimator] | Estimator) -> None:
     try_all(ESTIMATOR_CHECKS, estimator)
 
 
-def check_features(feature_set: str | FeatureSet) -> None:
+def check_features(feature_set: str | FeatureSet | ImageFeatureSet) -> None:
     """Check that a set of features keeps every rule of its contract.
 
     Parameters
     ----------
-    feature_set : str or `~euclid_resolved.features.FeatureSet`
+    feature_set : str, `~euclid_resolved.features.FeatureSet` or `~euclid_resolved.features.ImageFeatureSet`
+        Features of an image are tried on small images: moved, turned, cut, with missing pixels and without
+        noise.
 
     Raises
     ------
@@ -57,6 +60,7 @@ def check_features(feature_set: str | FeatureSet) -> None:
     >>> from euclid_resolved.plugins import lookup
     >>> from euclid_resolved.testing import check_features
     >>> check_features(lookup("features", "colours"))
+    >>> check_features("neighbourhood")
     """
     try_all(FEATURE_CHECKS, feature_set)
 

@@ -10,33 +10,51 @@ import numpy as np
 
 from euclid_resolved.testing._damage import frozen
 from euclid_resolved.testing._examples import pixels
+from euclid_resolved.testing._image_feature_rules import IMAGE_CHECKS
 from euclid_resolved.testing._rules import hold, of_its_kind, rule, same
 
 if TYPE_CHECKING:
+    from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
 
 __all__ = ["FEATURE_CHECKS"]
 
 
 FEATURE_CHECKS: list[Callable[[Any], None]] = []
-"""Single checks of a `~euclid_resolved.features.FeatureSet`; each takes a name or an object."""
+"""Single checks of a `~euclid_resolved.features.FeatureSet`, or of an
+`~euclid_resolved.features.ImageFeatureSet`; each takes a name or an object.
 
-_feature_rule = functools.partial(rule, FEATURE_CHECKS, "features")
+A rule of the one kind has nothing to say of the other.
+"""
+
+
+def _pixel_rule(function):
+    """Make a function one of the checks, of features of single pixels alone."""
+
+    @functools.wraps(function)
+    def of_pixels(feature_set):
+        from euclid_resolved.features._image_sets import is_of_image
+
+        if not is_of_image(feature_set):
+            function(feature_set)
+
+    return rule(FEATURE_CHECKS, "features")(of_pixels)
 
 
 def _make(feature_set: FeatureSet, dex: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(values) for name, values in feature_set.make(dict(dex)).items()}
 
 
-@_feature_rule()
-def check_kind(feature_set: FeatureSet) -> None:
-    """A set of features is a FeatureSet: a function of the bands, with a unit and a summary."""
+@rule(FEATURE_CHECKS, "features")
+def check_kind(feature_set: FeatureSet | ImageFeatureSet) -> None:
+    """A set of features is a FeatureSet or an ImageFeatureSet: a function, a unit, a summary, and a reach."""
+    from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
 
-    of_its_kind("features", feature_set, isinstance(feature_set, FeatureSet))
+    of_its_kind("features", feature_set, isinstance(feature_set, FeatureSet | ImageFeatureSet))
 
 
-@_feature_rule()
+@_pixel_rule
 def check_columns(feature_set: FeatureSet) -> None:
     """Features are a mapping of text to one finite number a pixel."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
@@ -53,7 +71,7 @@ def check_columns(feature_set: FeatureSet) -> None:
         hold(np.isfinite(values).all(), f"column {name!r} has numbers that are not finite")
 
 
-@_feature_rule()
+@_pixel_rule
 def check_bands_unchanged(feature_set: FeatureSet) -> None:
     """Features take read-only arrays, and leave the bands as they are."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
@@ -65,7 +83,7 @@ def check_bands_unchanged(feature_set: FeatureSet) -> None:
     hold(equal, "a band was changed")
 
 
-@_feature_rule()
+@_pixel_rule
 def check_pixel_by_pixel(feature_set: FeatureSet) -> None:
     """The features of a pixel do not depend on the pixels beside it, and come out the same again."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
@@ -78,7 +96,7 @@ def check_pixel_by_pixel(feature_set: FeatureSet) -> None:
         same(one[name], values[:1], f"column {name!r} depends on other pixels")
 
 
-@_feature_rule()
+@_pixel_rule
 def check_few_bands(feature_set: FeatureSet) -> None:
     """Fewer bands give fewer columns, and no pixels give empty ones; neither is an error."""
     dex, _, _ = pixels(30, np.random.default_rng(1))
@@ -95,3 +113,6 @@ def check_few_bands(feature_set: FeatureSet) -> None:
         _make(feature_set, {band: dex[band]})
     for name, values in _make(feature_set, {b: v[:0] for b, v in dex.items()}).items():
         hold(values.shape == (0,), f"column {name!r} has shape {values.shape} for no pixels")
+
+
+FEATURE_CHECKS += IMAGE_CHECKS
