@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -249,7 +249,11 @@ def galaxy_pixels(
     if missing:
         raise InputError(f"{galaxy.name}: no true map of {', '.join(missing)}; it has {', '.join(maps)}")
     image = image.select(dict.fromkeys((*bands, band)))
-    seen = see(image, image.bands, features)
+    seen = see(image, bands, features)
+    if band not in bands:  # it is only clipped: features do not look at it
+        alone = see(image, (band,), ())
+        light, noise = {**alone.brightness, **seen.brightness}, {**alone.noise, **seen.noise}
+        seen = replace(seen, brightness=light, noise=noise)
     good = judge(image, bands, clip, band, seen=seen) == 0
     truth = {name: _truth(maps[name], good) for name in properties}
     usable = np.ones(int(good.sum()), bool)

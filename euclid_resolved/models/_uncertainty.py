@@ -179,18 +179,21 @@ def plane_scatter(
     from scipy.ndimage import correlate
 
     shape = next(iter(brightness.values())).shape
-    # Rows above a strip's image have no number: their noise reaches nothing that is mapped.
-    pixels = np.arange(first, first + shape[0] * shape[1])
+    # Correlated noise comes from pixels around, above and below the image, too: a strip draws those that it
+    # does not have, which have their numbers in the larger image.
+    above = max(kernel.shape[0] // 2 for kernel in kernels.values())
+    inside, wide = slice(above, above + shape[0]), (shape[0] + 2 * above, shape[1])
+    pixels = np.arange(first, first + wide[0] * wide[1])
     mean: dict[str, np.ndarray] = {}
     square: dict[str, np.ndarray] = {}
     for draw in range(draws):
         normal = draw_noise(seed, draw, pixels, len(brightness))
         drawn = {}
         for column, (band, light) in zip(normal.T, brightness.items(), strict=True):
-            plane = column.reshape(shape).astype(np.float32)
+            plane = column.reshape(wide).astype(np.float32)
             if kernels[band].size > 1:
                 plane = correlate(plane, kernels[band], mode="reflect")
-            change = noise[band] * plane
+            change = noise[band] * plane[inside]
             drawn[band] = np.where(np.isfinite(change), light + change, light).astype(np.float32)
         for name, dex in estimate(drawn).items():
             dex = dex.astype(np.float64)

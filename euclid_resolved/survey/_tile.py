@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
@@ -250,10 +252,10 @@ class _Work:
         }
         return json.loads(json.dumps(what, default=dict))
 
-    @property
+    @cached_property
     def reach(self):
         """How many rows above and below a strip the model looks at."""
-        return self.model.reach()
+        return self.model.reach(pixel_scale(self.image.strip(self.image.read(0, 1))))
 
     def read(self, start, stop):
         """The numbers of a strip and of the rows that it looks at, and how many of these there are."""

@@ -191,7 +191,7 @@ def check_made_of(pixels: Pixels, features: str | Sequence[str]) -> None:
         If features look at surroundings that the pixels were gathered without, or the other way round.
     """
     wanted = made_of_images(features)
-    if wanted != pixels.image_features:
+    if sorted(wanted) != sorted(pixels.image_features):
         have = f"with {', '.join(pixels.image_features)}" if pixels.image_features else "of single pixels"
         need = f"features={wanted}" if wanted else "no such features"
         raise InputError(

@@ -14,6 +14,7 @@ import numpy as np
 from euclid_resolved._checks import check_names, check_type, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator
+from euclid_resolved.features._image_sets import image_sets
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.features._sets import column_units, feature_columns, needed_bands
 from euclid_resolved.images._bands import EUCLID_BANDS
@@ -330,8 +331,15 @@ def _choose_columns(
     if unknown or not columns:
         what = ", ".join(unknown) or "chosen"
         raise InputError(f"no column {what}; these features make {', '.join(possible)}")
-    used = needed_bands(bands, features, columns)
+    # How far an image is smoothed depends on all its bands: a model that looks around needs each of them.
+    used = tuple(bands) if image_sets(features) else needed_bands(bands, features, columns)
     if pixels.clip is not None:
+        if pixels.clip_band not in bands:
+            raise InputError(
+                f"the pixels were clipped in {pixels.clip_band}, which is none of their bands "
+                f"({', '.join(bands)}), and an image is clipped as they were: extract them with that band, or "
+                "clip another one"
+            )
         # The clip is repeated on every image, so its band is needed even where no feature uses it.
         used = tuple(band for band in bands if band in used or band == pixels.clip_band)
     return columns, used
