@@ -14,8 +14,8 @@ from ._figures import (
 from ._importance import (
     impurity_importance as impurity_importance,
     lofo as lofo,
-    permutation_importance as permutation_importance,
 )
+from ._permutation import permutation_importance as permutation_importance
 from ._profiles import radial_profiles as radial_profiles
 from ._published import published as published, published_r2 as published_r2
 from ._relation_fit import fit_relation as fit_relation

@@ -7,6 +7,7 @@ import inspect
 from euclid_resolved.diagnostics import (
     _figures,
     _importance,
+    _permutation,
     _profiles,
     _rmzr,
     _robustness,
@@ -22,12 +23,16 @@ from euclid_resolved.plugins._offers import hookimpl, wrong_with
 def register_diagnostics() -> dict[str, Diagnostic]:
     """The paper's own ways of looking at a model, and a few that it lacks."""
     return {
-        "lofo": Diagnostic(_importance.lofo, _figures.plot_lofo, "leave one band out, train again"),
+        "lofo": Diagnostic(
+            _importance.lofo, _figures.plot_lofo, "leave a band, column or scale out, train again"
+        ),
         "impurity_importance": Diagnostic(
             _importance.impurity_importance, _figures.plot_importance, "what the splits of the trees use"
         ),
         "permutation_importance": Diagnostic(
-            _importance.permutation_importance, _figures.plot_permutation, "shuffle a band, estimate again"
+            _permutation.permutation_importance,
+            _figures.plot_permutation,
+            "shuffle a band, column or scale, estimate again",
         ),
         "rmzr": Diagnostic(_rmzr.rmzr, _figures.plot_rmzr, "fits to the resolved mass-metallicity relation"),
         "rmzr_shuffle": Diagnostic(

@@ -69,7 +69,7 @@ def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) 
     >>> figure = plot_importance(impurity_importance(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("importance.png")
     """
-    figure, each = by_property(table, figure)
+    figure, each = by_property(table, figure, height=_height(table))
     for axis, _, part in each:
         part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
         values = 100 * numbers(part["importance"])
@@ -85,8 +85,13 @@ def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) 
     return figure
 
 
+def _height(table):
+    """Of panels with a bar for each row: a model that looks around has many columns."""
+    return max(3.0, 1.0 + 0.18 * len(table) / max(len(set(table["property"])), 1))
+
+
 def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
-    """What is lost without each band, a panel a property (the right of the paper's Fig. 10).
+    """What is lost without each band, column or scale, a panel a property (the right of the paper's Fig. 10).
 
     Parameters
     ----------
@@ -109,18 +114,18 @@ def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Fig
     >>> figure = plot_lofo(lofo(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("lofo.png")
     """
-    metric = table.meta.get("metric", "rmse")
-    figure, each = by_property(table, figure)
+    metric, by = table.meta.get("metric", "rmse"), table.meta.get("by", "band")
+    figure, each = by_property(table, figure, height=_height(table))
     for axis, _, part in each:
         part = part[np.asarray(part["left_out"]) != "none"]
         bars(axis, part["left_out"], 100 * numbers(part["lofo_relative"]))
         label = METRIC_LABELS.get(metric, metric).split(" [")[0]
-        axis.set(xlabel=f"change of {label} without the band [%]", ylabel="left out")
+        axis.set(xlabel=f"change of {label} without the {by} [%]", ylabel="left out")
     return figure
 
 
 def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
-    """What is lost when each band is shuffled, among all pixels and within galaxies.
+    """What is lost when each band, column or scale is shuffled, among all pixels and within galaxies.
 
     Parameters
     ----------
@@ -145,13 +150,14 @@ def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None)
     >>> figure.savefig("permutation.png")
     """
     metric = table.meta.get("metric", "r2")
-    figure, each = by_property(table, figure)
+    by = table.meta.get("by", "band")
+    figure, each = by_property(table, figure, height=_height(table))
     for axis, _, part in each:
-        bars(axis, part["band"], numbers(part["importance"]))
+        bars(axis, part[by], numbers(part["importance"]))
         within = numbers(part["importance_within"])
         axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
         label = METRIC_LABELS.get(metric, metric)
-        axis.set(xlabel=f"loss in {label} when shuffled", ylabel="band")
+        axis.set(xlabel=f"loss in {label} when shuffled", ylabel=by)
     figure.axes[0].legend(frameon=False, fontsize="small")
     return figure
 

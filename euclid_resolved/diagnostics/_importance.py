@@ -1,4 +1,4 @@
-"""Which band a model leans on: leave one out, impurity importance, permutation importance."""
+"""Which bands, columns or scales a model leans on: leave one out, impurity importance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved._checks import check_whole
 from euclid_resolved.diagnostics._contract import accuracies, finish, get_metric
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._side_by_side import fits_at_once, side_by_side
-from euclid_resolved.features._scale import to_dex
+from euclid_resolved.features._neighbourhood import scales_of
 from euclid_resolved.features._sets import feature_columns
-from euclid_resolved.models._metric_sums import MetricSums
-from euclid_resolved.training._evaluate import PIECE
 from euclid_resolved.training._extract import pixels_of
 from euclid_resolved.training._train import retrain
 
@@ -25,10 +22,7 @@ if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
     from euclid_resolved.training._sample import Pixels
 
-__all__ = ["impurity_importance", "lofo", "permutation_importance"]
-
-
-_HIGHER_IS_BETTER = ("r2", "pearson")
+__all__ = ["impurity_importance", "lofo"]
 
 
 def columns_without(model: Model, band: str) -> tuple[str, ...]:
@@ -58,24 +52,70 @@ def columns_without(model: Model, band: str) -> tuple[str, ...]:
     return tuple(column for column in model.columns if column in possible)
 
 
-def _seen_bands(model):
-    """The bands that make a column; the one that is only clipped cannot be left out."""
-    return [band for band in model.bands if len(columns_without(model, band)) < len(model.columns)]
+def columns_left(model: Model, by: str = "band") -> dict[str, tuple[str, ...]]:
+    """The columns of a model without each band, each column, or all columns of a scale.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    by : {"band", "column", "scale"}, optional
+
+    Returns
+    -------
+    left : dict of str to tuple of str
+        By what is left out. A band that is only clipped, and makes no column, cannot be.
+
+    Raises
+    ------
+    InputError
+        For another word.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.diagnostics._importance import columns_left
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> features = ("bands", "neighbourhood")
+    >>> model = train(example_galaxies(), estimator=LinearRegression(), bands=("IE", "HE"), features=features)
+    >>> for scale, columns in columns_left(model, "scale").items():
+    ...     print("without", scale, columns)
+    without pixel ('IE~2', 'HE~2', 'IE-HE~2', 'IE~4', 'HE~4', 'IE-HE~4')
+    without 2 pix ('IE', 'HE', 'IE~4', 'HE~4', 'IE-HE~4')
+    without 4 pix ('IE', 'HE', 'IE~2', 'HE~2', 'IE-HE~2')
+    """
+    if by == "band":
+        left = {band: columns_without(model, band) for band in model.bands}
+        return {band: columns for band, columns in left.items() if len(columns) < len(model.columns)}
+    if by == "column":
+        groups = {column: (column,) for column in model.columns}
+    elif by == "scale":
+        groups = scales_of(model.columns)
+    else:
+        raise InputError(f"by is 'band', 'column' or 'scale', got {by!r}")
+    return {
+        name: tuple(column for column in model.columns if column not in group)
+        for name, group in groups.items()
+    }
 
 
-def _columns_left(model):
-    """The columns without each band that can be left out."""
-    left = {band: columns_without(model, band) for band in _seen_bands(model)}
-    for band, columns in left.items():
+def _some_left(model, by):
+    """The columns without each thing that can be left out; none may be all that there is."""
+    left = columns_left(model, by)
+    for name, columns in left.items():
         if not columns:
-            raise InputError(f"without {band} nothing is left: the model looks at it alone")
+            what = name if by == "band" else f"the {by} {name!r}"
+            raise InputError(f"without {what} nothing is left: the model looks at it alone")
     return left
 
 
 def lofo_models(
-    model: Model, training: Sequence[Galaxy] | Pixels, *, fit: Callable[..., Model] = retrain
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    *,
+    by: str = "band",
+    fit: Callable[..., Model] = retrain,
 ) -> Iterator[tuple[str, Model]]:
-    """Train models as `model` was, each without one band, one after the other.
+    """Train models as `model` was, each without one band, column or scale, one after the other.
 
     A generator, because forests are large: what is not kept is forgotten. The pixels stay the same, those
     above the clip, even where the clipped band is the one left out.
@@ -84,13 +124,15 @@ def lofo_models(
     ----------
     model : `~euclid_resolved.Model`
     training : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+    by : {"band", "column", "scale"}, optional
+        What to leave out, as for `lofo`.
     fit : callable, optional
         ``fit(model, pixels, columns=...)``, for whoever keeps trained models.
 
     Yields
     ------
-    band : str
-        The one left out.
+    name : str
+        What was left out.
     model : `~euclid_resolved.Model`
 
     Examples
@@ -108,8 +150,8 @@ def lofo_models(
     HE ('IE', 'YE', 'JE')
     """
     pixels = pixels_of(training, model)
-    for band, columns in _columns_left(model).items():
-        yield band, fit(model, pixels, columns=columns)
+    for name, columns in _some_left(model, by).items():
+        yield name, fit(model, pixels, columns=columns)
 
 
 def lofo(
@@ -118,11 +160,13 @@ def lofo(
     test: Sequence[Galaxy] | Pixels,
     *,
     metric: str = "rmse",
+    by: str = "band",
     models: Iterable[tuple[str, Model]] | None = None,
 ) -> QTable:
-    """Leave one feature out: how much worse a model trained without a band is (the paper's Eq. 11).
+    """Leave one feature out: how much worse a model trained without it is (the paper's Eq. 11).
 
-    All columns that cannot be made without the band go, so that a colour does not bring it back. The fits
+    All columns that cannot be made without the band go, so that a colour does not bring it back. Where a
+    model looks around pixels, how far noisy ones are smoothed still depends on all bands. The fits
     share the pixels, and run side by side where one of them leaves cores idle; a model is forgotten as
     soon as its accuracy is known. A forest for several properties takes a third of the time with
     ``RandomForest(joint=True)``.
@@ -133,18 +177,25 @@ def lofo(
     training, test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
     metric : str, optional
         Any of the six.
+    by : {"band", "column", "scale"}, optional
+        What to leave out: a band with all that is made of it, a single column, or all columns that look as
+        far around: ``"pixel"`` and, for features ``"neighbourhood"``, ``"2 pix"`` and ``"4 pix"``.
     models : iterable of (str, `~euclid_resolved.Model`), optional
-        Each band, or name of what is left out, with the model that was trained without it, for whoever keeps
-        trained models; trained here without it.
+        Each name of what is left out, with the model that was trained without it, for whoever keeps trained
+        models; trained here without it.
 
     Returns
     -------
     table : `~astropy.table.QTable`
-        A row for each property and band left out (``none`` first), with the six metrics of the model
-        without it; ``lofo`` is the metric without the band minus that with all, and
-        ``lofo_relative`` that difference divided by the metric with all. For ``rmse``, ``nmad`` and
-        ``outlier_fraction`` a band that matters has a positive value, for ``r2`` and ``pearson`` a
-        negative one.
+        A row for each property and thing left out (``none`` first), with the six metrics of the model
+        without it; ``lofo`` is the metric without it minus that with all, and ``lofo_relative`` that
+        difference divided by the metric with all. For ``rmse``, ``nmad`` and ``outlier_fraction`` what
+        matters has a positive value, for ``r2`` and ``pearson`` a negative one.
+
+    Raises
+    ------
+    InputError
+        If something cannot be left out, since nothing else is there.
 
     Examples
     --------
@@ -166,31 +217,31 @@ def lofo(
     get_metric(metric)
     unseen = pixels_of(test, model)
     if models is None:
-        cases = _without_each(model, pixels_of(training, model), unseen)
+        cases = _without_each(model, pixels_of(training, model), unseen, by)
     else:
-        cases = ((band, accuracies(other, unseen)) for band, other in models)
+        cases = ((name, accuracies(other, unseen)) for name, other in models)
     found = {"none": accuracies(model, unseen), **dict(cases)}
     rows = []
     for name in model.properties:
         reference = found["none"][name][metric]
-        for band, each in found.items():
+        for left_out, each in found.items():
             values = each[name]
             difference = values[metric] - reference
             relative = difference / reference if reference else np.nan
             extra = {"lofo": difference, "lofo_relative": relative}
-            rows.append({"property": name, "left_out": band, **values, **extra})
-    return finish(rows, metric=metric)
+            rows.append({"property": name, "left_out": left_out, **values, **extra})
+    return finish(rows, metric=metric, by=by)
 
 
-def _without_each(model, pixels, unseen):
-    """Yield each band and the accuracy of a model trained without it."""
-    left = _columns_left(model)
+def _without_each(model, pixels, unseen, by):
+    """Yield each thing left out and the accuracy of a model trained without it."""
+    left = _some_left(model, by)
 
-    def case(band):
-        return band, accuracies(retrain(model, pixels, columns=left[band]), unseen)
+    def case(name):
+        return name, accuracies(retrain(model, pixels, columns=left[name]), unseen)
 
     at_once = fits_at_once(model, len(pixels) + len(unseen))
-    return side_by_side(case, left, at_once, what="leaving out bands")
+    return side_by_side(case, left, at_once, what=f"leaving out {by}s")
 
 
 def impurity_importance(model: Model, training: object, test: object) -> QTable:
@@ -230,112 +281,3 @@ def impurity_importance(model: Model, training: object, test: object) -> QTable:
         for column, value in zip(columns, found, strict=True):
             rows.append({"property": name, "column": column, "importance": float(value)})
     return finish(rows)
-
-
-def permutation_importance(
-    model: Model,
-    training: object,
-    test: Sequence[Galaxy] | Pixels,
-    *,
-    metric: str = "r2",
-    repeats: int = 5,
-    seed: int = 1,
-) -> QTable:
-    """How much worse the estimates are when a band is shuffled among the test pixels.
-
-    The band is shuffled with everything that is made of it. Shuffled among all pixels it carries nothing;
-    shuffled among the pixels of each galaxy it still says which galaxy it is, and what is lost is what it
-    tells within galaxies. Nothing is trained. Memory: one column of the pixels at a time, 4 bytes a pixel;
-    accuracies are sums over pixels (``MetricSums``, so that an ``nmad`` is good
-    to 7.5e-5 dex).
-
-    Parameters
-    ----------
-    model : `~euclid_resolved.Model`
-    training
-        Not looked at.
-    test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
-    metric : str, optional
-        Any of the six.
-    repeats : int, optional
-        How often each band is shuffled.
-    seed : int, optional
-
-    Returns
-    -------
-    table : `~astropy.table.QTable`
-        ``property``, ``band``, ``importance`` (the loss in the metric, positive where the band matters;
-        for ``bias`` the change), ``importance_error`` (its standard deviation over the repeats), and both
-        again ``within`` galaxies.
-
-    Examples
-    --------
-    >>> from euclid_resolved import LinearRegression, train
-    >>> from euclid_resolved.diagnostics import permutation_importance
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> galaxies = example_galaxies()
-    >>> model = train(galaxies[:3], estimator=LinearRegression())
-    >>> table = permutation_importance(model, galaxies[:3], galaxies[3:], repeats=2)
-    >>> str(table["band"][table["importance"].argmax()])
-    'HE'
-    """
-    check_whole("repeats", repeats)
-    check_whole("seed", seed, 0)
-    get_metric(metric)
-    pixels = pixels_of(test, model)
-    reference = _accuracies_with(model, pixels)
-
-    def lost(case):
-        band, within, repeat = case
-        shuffled = _shuffled(model, pixels, band, within, [seed, repeat])
-        return case, _accuracies_with(model, pixels, shuffled)
-
-    bands, both = _seen_bands(model), ("", "_within")
-    cases = [(band, within, repeat) for band in bands for within in both for repeat in range(repeats)]
-    at_once = fits_at_once(model, len(pixels))
-    found = dict(side_by_side(lost, cases, at_once, what="shuffling bands", unit="shuffle"))
-    sign, rows = -1 if metric in _HIGHER_IS_BETTER else 1, []
-    for name in model.properties:
-        for band in bands:
-            row = {"property": name, "band": band}
-            for within in both:
-                values = [found[band, within, repeat][name][metric] for repeat in range(repeats)]
-                loss = [sign * (value - reference[name][metric]) for value in values]
-                row[f"importance{within}"] = float(np.mean(loss))
-                row[f"importance{within}_error"] = float(np.std(loss, ddof=1)) if repeats > 1 else np.nan
-            rows.append(row)
-    return finish(rows, metric=metric)
-
-
-def _accuracies_with(model, pixels, shuffled=None):
-    """The metrics of every property, from sums, with other columns in place of some."""
-    sums, shuffled = dict.fromkeys(model.properties, MetricSums.of([], [])), shuffled or {}
-    pieces = pixels.pieces(model.bands, model.around, PIECE)
-    truth = pixels.truth.select(model.properties).pieces(PIECE)
-    for (start, light, around), (_, true) in zip(pieces, truth, strict=True):
-        rows = slice(start, start + len(light[model.bands[0]]))
-        light, around = (
-            {name: shuffled[name][rows] if name in shuffled else values for name, values in each.items()}
-            for each in (light, around)
-        )
-        for name, dex in model.estimate_all(light, around=around).items():
-            sums[name] += MetricSums.of(to_dex(true[name]), dex)
-    return {name: each.metrics() for name, each in sums.items()}
-
-
-def _shuffled(model, pixels, band, within, seed):
-    """A band, and what was made of it around, shuffled alike among all pixels, or within galaxies.
-
-    The pixels of a galaxy follow each other.
-    """
-    kept = columns_without(model, band)
-    found = {}
-    for name in (band, *(column for column in model.around if column not in kept)):
-        values = np.array((pixels.brightness if name == band else pixels.around)[name])
-        # The same seed puts every column in the same order.
-        rng, stop = np.random.default_rng(seed), 0
-        for count in pixels.counts if within else (len(values),):
-            start, stop = stop, stop + count
-            rng.shuffle(values[start:stop])
-        found[name] = values
-    return found

@@ -107,7 +107,7 @@ def _changed(planes: ImagePlanes, change: Callable[[np.ndarray], np.ndarray]) ->
 
 @_image_rule
 def check_planes(feature_set: ImageFeatureSet) -> None:
-    """Features of an image are a mapping of text to planes of floating-point numbers, of the image's shape."""
+    """Features of an image are a mapping of text to planes of numbers, of the image's shape."""
     for planes, _ in _tries(feature_set, noise=False, holes=False):
         with np.errstate(all="ignore"):
             made = feature_set.make(planes)
@@ -125,7 +125,7 @@ def check_planes(feature_set: ImageFeatureSet) -> None:
 
 @_image_rule
 def check_light(feature_set: ImageFeatureSet) -> None:
-    """The light of features of an image is ImagePlanes of the same bands and shape, with what noise it has."""
+    """The light of features is ImagePlanes of the same bands and shape, and its noise is known."""
     if feature_set.light is None:
         return
     for planes, _ in _tries(feature_set):
@@ -287,7 +287,7 @@ def check_small_images(feature_set: ImageFeatureSet) -> None:
 
 @_image_rule
 def check_fewer_bands(feature_set: ImageFeatureSet) -> None:
-    """Fewer bands are no error, and give a column of the same name the same values, on an image without noise."""
+    """Fewer bands are no error; on an image without noise, a column of the same name is the same."""
     for planes, _ in _tries(feature_set, noise=False):
         full = _planes(feature_set, planes)
         for chosen in [
@@ -303,7 +303,7 @@ def check_fewer_bands(feature_set: ImageFeatureSet) -> None:
 
 @_image_rule
 def check_pixel_scale(feature_set: ImageFeatureSet) -> None:
-    """Features of an image work without its noise, and on pixels of any size; a reach in pixels needs none."""
+    """Features work without an image's noise, and on pixels of any size; a reach in pixels needs none."""
     import astropy.units as u
 
     scales = _scales(feature_set)

@@ -337,8 +337,8 @@ def _choose_columns(
         if pixels.clip_band not in bands:
             raise InputError(
                 f"the pixels were clipped in {pixels.clip_band}, which is none of their bands "
-                f"({', '.join(bands)}), and an image is clipped as they were: extract them with that band, or "
-                "clip another one"
+                f"({', '.join(bands)}), and an image is clipped as they were: extract them with that band, "
+                "or clip another one"
             )
         # The clip is repeated on every image, so its band is needed even where no feature uses it.
         used = tuple(band for band in bands if band in used or band == pixels.clip_band)

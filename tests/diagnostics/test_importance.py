@@ -9,8 +9,11 @@ import pytest
 from euclid_resolved import InputError, LinearRegression, RandomForest, train
 from euclid_resolved.diagnostics import impurity_importance, lofo, permutation_importance
 from euclid_resolved.diagnostics._contract import accuracies, accuracy_columns
-from euclid_resolved.diagnostics._importance import _shuffled, columns_without
+from euclid_resolved.diagnostics._importance import columns_without
+from euclid_resolved.diagnostics._permutation import _shuffled, _shuffler
+from euclid_resolved.features import feature_columns
 from euclid_resolved.models._columns import Columns
+from euclid_resolved.plugins import lookup
 from euclid_resolved.training import Pixels
 
 SLOPES = {"IE": -0.3, "YE": 0.0, "JE": 0.1, "HE": 1.0}
@@ -160,19 +163,19 @@ def test_permutation_changes_one_column_and_no_pixels(linear):
     before = pixels.digest
     permutation_importance(model, None, pixels, repeats=1)
     assert replace(pixels).digest == before
-    shuffled = _shuffled(model, pixels, "HE", True, 1)["HE"]
+    shuffled = _shuffled(model, pixels, "HE", _shuffler(pixels, True, 1))["HE"]
     light, stop = pixels.brightness["HE"], 0
     assert not np.array_equal(shuffled, light)
     for n in pixels.counts:
         start, stop = stop, stop + n
         assert np.array_equal(np.sort(shuffled[start:stop]), np.sort(light[start:stop]))
-    everywhere = _shuffled(model, pixels, "HE", False, 1)["HE"]
+    everywhere = _shuffled(model, pixels, "HE", _shuffler(pixels, False, 1))["HE"]
     assert np.array_equal(np.sort(everywhere), np.sort(light))
 
 
 def test_permutation_is_that_of_the_shuffled_pixels_in_every_metric(linear):
     model, _, pixels = linear
-    shuffled = _shuffled(model, pixels, "IE", False, [3, 0])["IE"]
+    shuffled = _shuffled(model, pixels, "IE", _shuffler(pixels, False, [3, 0]))["IE"]
     changed = replace(pixels, brightness={**pixels.brightness, "IE": shuffled})
     name = model.properties[0]
     for metric in ("r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"):
@@ -191,3 +194,110 @@ def test_pixels_in_runs_give_what_a_copy_gives(linear):
     tables = [permutation_importance(model, None, each, repeats=1) for each in (some, copied)]
     assert np.allclose(tables[0]["importance"], tables[1]["importance"], rtol=1e-9)
     assert accuracies(model, some) == accuracies(model, copied)
+
+
+# --- by column and by scale ---------------------------------------------------------------------------
+
+
+def looking_around(n=8_000, seed=1):
+    """Pixels with columns of their surroundings, of which one at each scale matters as much as is said."""
+    pixels = constructed(n, seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    columns = feature_columns(tuple(SLOPES), "neighbourhood")
+    around = {column: rng.normal(20, SPREAD, n).astype(np.float32) for column in columns}
+    dex = np.log10(pixels.truth["stellar_mass_density"])
+    dex = dex + 0.6 * around["HE~2"] + 0.3 * around["IE~4"] - 0.9 * 20
+    return replace(
+        pixels,
+        truth={"stellar_mass_density": (10**dex).astype(np.float32)},
+        around=around,
+        image_features=("neighbourhood",),
+    )
+
+
+@pytest.fixture(scope="module")
+def around():
+    pixels, test = looking_around(), looking_around(seed=2)
+    model = train(pixels, "stellar_mass_density", LinearRegression(), features=("bands", "neighbourhood"))
+    return model, pixels, test
+
+
+EXPLAINED = {
+    "pixel": np.sqrt(sum(slope**2 for slope in SLOPES.values())),
+    "2 pix": 0.6,
+    "4 pix": 0.3,
+}
+
+
+def test_lofo_by_scale_leaves_all_columns_of_a_scale_out(around):
+    table = lofo(*around, by="scale")
+    assert list(table["left_out"]) == ["none", "pixel", "2 pix", "4 pix"] and table.meta["by"] == "scale"
+    for row in table[1:]:
+        expected = np.hypot(NOISE, EXPLAINED[row["left_out"]] * SPREAD)
+        assert abs(row["rmse"].value - expected) < 0.02 * expected
+
+
+def test_permutation_by_scale_of_known_slopes(around):
+    table = permutation_importance(*around, by="scale", repeats=2)
+    variance = sum((slope * SPREAD) ** 2 for slope in EXPLAINED.values()) + NOISE**2
+    assert list(table["scale"]) == list(EXPLAINED)
+    for row in table:
+        expected = 2 * (EXPLAINED[row["scale"]] * SPREAD) ** 2 / variance
+        assert abs(row["importance"] - expected) < 0.04
+        assert abs(row["importance_within"] - expected) < 0.04
+
+
+def test_importance_by_column_finds_the_columns_that_matter(around):
+    table = permutation_importance(*around, by="column", repeats=2)
+    assert list(table["column"]) == list(around[0].columns)
+    best = table["column"][np.argsort(-table["importance"])][:4]
+    assert set(best) == {"HE", "HE~2", "IE", "IE~4"}
+    small = table["importance"][[c not in (*SLOPES, "HE~2", "IE~4") for c in table["column"]]]
+    assert abs(small).max() < 0.01
+
+
+def test_by_band_takes_what_is_around_along(around):
+    model, _, test = around
+    assert not [column for column in columns_without(model, "HE") if "HE" in column]
+    table = permutation_importance(model, None, test, repeats=2)
+    found = dict(zip(table["band"], table["importance"], strict=True))
+    variance = sum((slope * SPREAD) ** 2 for slope in EXPLAINED.values()) + NOISE**2
+    assert abs(found["HE"] - 2 * (1 + 0.6**2) * SPREAD**2 / variance) < 0.04
+
+
+def test_by_column_of_bands_alone_is_by_band(linear):
+    by_band, by_column = (lofo(*linear, by=by) for by in ("band", "column"))
+    assert list(by_band["left_out"]) == list(by_column["left_out"])
+    assert (by_band["rmse"] == by_column["rmse"]).all()
+    shuffled = [permutation_importance(*linear, by=by, repeats=2) for by in ("band", "column")]
+    assert np.allclose(shuffled[0]["importance"], shuffled[1]["importance"], atol=1e-5)
+
+
+def test_a_model_without_one_scale_keeps_every_band(around):
+    """How far an image is smoothed depends on all bands: maps and training must agree."""
+    from euclid_resolved.diagnostics._importance import lofo_models
+
+    model, pixels, _ = around
+    for name, other in lofo_models(model, pixels, by="scale"):
+        assert other.bands == model.bands
+        assert len(other.columns) < len(model.columns), name
+
+
+def test_wrong_ways_to_leave_out_are_refused(linear, around):
+    for diagnostic in lofo, permutation_importance:
+        with pytest.raises(InputError, match="by is 'band', 'column' or 'scale', got 'galaxy'"):
+            diagnostic(*linear, by="galaxy")
+    with pytest.raises(InputError, match="without the scale 'pixel' nothing is left"):
+        lofo(*linear, by="scale")
+
+
+@pytest.mark.parametrize("by", ["band", "column", "scale"])
+def test_figures_of_every_kind_of_importance(around, by):
+    for name, options in (("lofo", {}), ("permutation_importance", {"repeats": 2})):
+        diagnostic = lookup("diagnostics", name)
+        table = diagnostic(*around, by=by, **options)
+        figure = diagnostic.plot(table)
+        labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        key = "left_out" if name == "lofo" else by
+        assert labels == [str(value) for value in table[key] if value != "none"]
+        assert by in figure.axes[0].get_xlabel() + figure.axes[0].get_ylabel()
