@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from euclid_resolved.diagnostics._contract import Diagnostic
     from euclid_resolved.diagnostics._relations import Relation
     from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
 
 __all__ = ["register_features", "register_estimators", "register_diagnostics", "register_relations"]
@@ -33,22 +34,28 @@ hookspec = pluggy.HookspecMarker("euclid_resolved")
 
 
 @hookspec
-def register_features() -> Mapping[str, FeatureSet]:
-    """Offer sets of features.
+def register_features() -> Mapping[str, FeatureSet | ImageFeatureSet]:
+    """Offer sets of features, of single pixels or of an image.
 
     Returns
     -------
-    features : mapping of str to `~euclid_resolved.features.FeatureSet`
+    features : mapping of str to `~euclid_resolved.features.FeatureSet` or `ImageFeatureSet`
 
     Examples
     --------
-    >>> from euclid_resolved.features import FeatureSet
+    >>> from euclid_resolved.features import FeatureSet, ImageFeatureSet
     >>> from euclid_resolved.plugins import hookimpl
     >>> @hookimpl
     ... def register_features():
     ...     def slope(dex):
     ...         return {"slope": dex["HE"] - dex["YE"]} if {"HE", "YE"} <= set(dex) else {}
-    ...     return {"slope": FeatureSet(slope, "dex", "near-infrared slope")}
+    ...     def around(planes):
+    ...         smooth = planes.smoothed(2).brightness
+    ...         return {f"{band} excess~2": planes.brightness[band] / smooth[band] for band in smooth}
+    ...     return {
+    ...         "slope": FeatureSet(slope, "dex", "near-infrared slope"),
+    ...         "excess": ImageFeatureSet(around, "", "brightness over that of a mean", reach=6),
+    ...     }
     >>> register_features()["slope"].make({"YE": 0.5, "HE": 0.75})
     {'slope': 0.25}
     """

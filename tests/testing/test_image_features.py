@@ -1,12 +1,17 @@
 """The rules of features of an image: what keeps them passes, and each fault is found and named."""
 
+import importlib.util
 import warnings
 from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
 import pytest
+from helpers import ROOT
+from surroundings import PAIR, disc_galaxies
 
+from euclid_resolved import plugins
+from euclid_resolved.errors import DataWarning
 from euclid_resolved.features import ImageFeatureSet, ImagePlanes
 from euclid_resolved.features._neighbourhood import REACH, neighbourhood, steady_light
 from euclid_resolved.testing import check_features
@@ -184,3 +189,45 @@ def test_a_warning_is_found():
 def test_other_rules_than_those_of_its_kind_say_nothing():
     for check in IMAGE_CHECKS:
         check("colours")
+
+
+@pytest.fixture
+def local_scatter():
+    """The module that the documentation shows, registered for a test."""
+    spec = importlib.util.spec_from_file_location("local_scatter", ROOT / "docs" / "local_scatter.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    plugins.register(module)
+    yield module
+    plugins.unregister()
+
+
+def test_the_set_of_the_documentation_keeps_the_rules(local_scatter):
+    check_features("local_scatter")
+    names = list(local_scatter.register_features()["local_scatter"].make(observed_planes(0.0)))
+    assert names == ["IE scatter~2", "YE scatter~2", "JE scatter~2", "HE scatter~2"]
+
+
+def observed_planes(noise, scatter=0.2, seed=1):
+    """Planes of a flat image that scatters by so much, and of which the noise is known."""
+    rng, shape = np.random.default_rng(seed), (150, 150)
+    light = {b: 1 + scatter * rng.standard_normal(shape) for b in ("IE", "YE", "JE", "HE")}
+    drawn = {b: (v + noise * rng.standard_normal(shape)).astype("f4") for b, v in light.items()}
+    return ImagePlanes(drawn, {band: np.full(shape, noise, "f4") for band in light} if noise else {})
+
+
+def test_the_set_of_the_documentation_does_not_learn_the_noise(local_scatter):
+    for noise in (0.0, 0.1, 0.3):
+        made = local_scatter.local_scatter(observed_planes(noise))["HE scatter~2"]
+        assert np.mean(made) == pytest.approx(0.04, abs=0.005)
+
+
+def test_a_model_with_the_set_of_the_documentation(local_scatter):
+    from euclid_resolved import LinearRegression, train
+
+    galaxies, features = disc_galaxies(4), ("bands", "neighbourhood", "local_scatter")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # pixels of which a column has no value
+        model = train(galaxies, PAIR[1], LinearRegression(), features=features, clip=0.02)
+        map_ = model.predict(galaxies[0].image, PAIR[1])
+    assert model.columns[-1] == "HE scatter~2" and np.isfinite(map_.data).mean() > 0.5
