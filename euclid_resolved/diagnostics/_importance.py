@@ -87,7 +87,7 @@ def columns_left(model: Model, by: str = "band") -> dict[str, tuple[str, ...]]:
         left = {band: columns_without(model, band) for band in model.bands}
         return {band: columns for band, columns in left.items() if len(columns) < len(model.columns)}
     if by == "column":
-        groups = {column: (column,) for column in model.columns}
+        groups: dict[str, tuple[str, ...]] = {column: (column,) for column in model.columns}
     elif by == "scale":
         groups = scales_of(model.columns)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def permutation_importance(
     sign, rows = -1 if metric in _HIGHER_IS_BETTER else 1, []
     for prop in model.properties:
         for name in left:
-            row = {"property": prop, by: name}
+            row: dict[str, Any] = {"property": prop, by: name}
             for within in both:
                 values = [found[name, within, repeat][prop][metric] for repeat in range(repeats)]
                 loss = [sign * (value - reference[prop][metric]) for value in values]
