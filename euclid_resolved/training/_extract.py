@@ -192,12 +192,16 @@ def check_made_of(pixels: Pixels, features: str | Sequence[str]) -> None:
     """
     wanted = made_of_images(features)
     if sorted(wanted) != sorted(pixels.image_features):
-        have = f"with {', '.join(pixels.image_features)}" if pixels.image_features else "of single pixels"
-        need = f"features={wanted}" if wanted else "no such features"
-        raise InputError(
-            f"the pixels were gathered {have}: features that look at surroundings need the images, so gather "
-            f"them again with {need} (extract, write_sample)"
-        )
+        if pixels.image_features:
+            have = ", ".join(pixels.image_features)
+            what = (
+                f"with {have}, which may smooth them: have {have} among the features, or gather them again "
+            )
+            what += f"with {', '.join(wanted)}" if wanted else "without"
+        else:
+            what = "of single pixels, and features that look at surroundings need the images: gather them "
+            what += f"again with features={wanted}"
+        raise InputError(f"the pixels were gathered {what} (extract, write_sample, atlas extract)")
 
 
 def _joined(names, parts):

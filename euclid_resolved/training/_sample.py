@@ -113,6 +113,10 @@ class Pixels(HasCard):
             object.__setattr__(self, name, as_columns(getattr(self, name), name, unit_of))
         object.__setattr__(self, "image_features", tuple(self.image_features))
         object.__setattr__(self, "around", as_columns(self.around, "around", self._unit_of_column))
+        for name in ("brightness", "truth", "noise", "around"):
+            columns = getattr(self, name)
+            if len(columns) and columns.n_rows != len(self):
+                raise InputError(f"{name}: {columns.n_rows} values for the {len(self)} pixels of counts")
 
     def __len__(self) -> int:
         return sum(self.counts)

@@ -98,7 +98,7 @@ def test_other_features_than_were_gathered_are_refused(some, pixels):
     alone = extract(some, PAIR, clip=0.02)
     for given, features, words in (
         (alone, FEATURES, "gathered of single pixels.*features=\\('neighbourhood',\\)"),
-        (pixels, ("bands",), "gathered with neighbourhood.*no such features"),
+        (pixels, ("bands",), "gathered with neighbourhood.*or gather them again without"),
     ):
         with pytest.raises(InputError, match=words):
             train(given, PAIR[1], LinearRegression(), features=features)
@@ -139,6 +139,26 @@ def test_pixels_above_another_clip(some, pixels):
     assert evaluate(model, low)["rmse"][0] == evaluate(model, test)["rmse"][0]
     with pytest.raises(InputError, match="keeps pixels brighter than 1.0"):
         evaluate(train(pixels, PAIR[1], LinearRegression(), features=FEATURES), above)
+
+
+def test_columns_of_another_length_are_refused(pixels):
+    for kind in ("around", "truth", "brightness", "noise"):
+        short = {name: np.asarray(values)[:-1] for name, values in getattr(pixels, kind).items()}
+        with pytest.raises(InputError, match=f"{kind}: .* values for the"):
+            replace(pixels, **{kind: short})
+
+
+def test_pixels_without_a_column_are_left_out(pixels):
+    model = train(pixels, PAIR[1], LinearRegression(), features=FEATURES)
+    around = {name: np.array(values) for name, values in pixels.around.items()}
+    around["HE~2"][5] = np.nan
+    holes = replace(pixels, around=around)
+    with pytest.warns(DataWarning, match="1 pixels are not learned from: HE~2 is not finite"):
+        train(holes, PAIR[1], LinearRegression(), features=FEATURES)
+    assert np.isnan(model.estimate(holes.brightness, PAIR[1], around=holes.around)).sum() == 1
+    for by in ("band", "column", "scale"):
+        table = permutation_importance(model, None, holes, by=by, repeats=1)
+        assert np.isfinite(table["importance"]).all()
 
 
 # --- samples ------------------------------------------------------------------------------------------
