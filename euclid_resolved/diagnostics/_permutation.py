@@ -43,9 +43,9 @@ def permutation_importance(
 
     A band is shuffled with everything that is made of it. Shuffled among all pixels it carries nothing;
     shuffled among the pixels of each galaxy it still says which galaxy it is, and what is lost is what it
-    tells within galaxies. Nothing is trained. Memory: the columns that are shuffled, 4 bytes a pixel and
-    column; pixels without an estimate do not count; accuracies are sums over pixels (``MetricSums``, so that an ``nmad`` is good
-    to 7.5e-5 dex).
+    tells within galaxies. Nothing is trained, and pixels without an estimate do not count. Memory: the
+    columns that are shuffled, 4 bytes a pixel and column; accuracies are sums over pixels (``MetricSums``,
+    so that an ``nmad`` is good to 7.5e-5 dex).
 
     Parameters
     ----------
