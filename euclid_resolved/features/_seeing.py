@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.errors import PluginError
+from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._image_sets import few_neighbours, image_sets, light_of, made_planes, reach_of
 from euclid_resolved.features._planes import ImagePlanes
 from euclid_resolved.images._noise import image_noise
@@ -90,7 +90,8 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
     Raises
     ------
     InputError
-        If features look some length around, and the length of a pixel is not known.
+        If features look some length around, and the length of a pixel is not known, or if the image is
+        binned.
     PluginError
         If a set of features breaks its contract.
     """
@@ -98,6 +99,12 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
     if not image_sets(features):
         own_light = {band: image.brightness(band) for band in bands}
         return Seen(own_light, _known_noise(image, bands, True), _known_noise(image, bands, False), {})
+    if "bins" in image.meta:
+        raise InputError(
+            f"the image is binned, and {', '.join(image_sets(features))} look at single pixels around each "
+            "other: they smooth noisy pixels themselves, so map the image as it was before (without "
+            "bin_voronoi, --signal-to-noise)"
+        )
     planes = ImagePlanes.of(image, bands)
     reach = reach_of(features, planes.pixel_scale)
     light, around = look(planes, features)

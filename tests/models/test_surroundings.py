@@ -507,3 +507,10 @@ def test_all_properties_of_the_mock_atlas(atlas):
     assert model.properties == NAMES
     for row in evaluate(model, galaxies[9:]):
         assert row["rmse"].value < 0.5
+
+
+def test_a_binned_image_is_refused_in_one_sentence(linear):
+    image = disc_galaxies(1)[0].image
+    binned = MultiBandImage(dict(image), meta={**image.meta, "bins": np.zeros(image.shape, np.int32)})
+    with pytest.raises(InputError, match=r"the image is binned.*neighbourhood.*without bin_voronoi"):
+        linear.predict_maps(binned)
