@@ -41,13 +41,19 @@ def quickstart(options: Namespace) -> None:
 def atlas_make(options: Namespace) -> None:
     """Make a mock atlas."""
     from euclid_resolved.mock._atlas import make_atlas
+    from euclid_resolved.mock._settings import MockSettings
 
+    names = tuple(options.populations)
+    settings = MockSettings(
+        populations=names[0] if len(names) == 1 else names, population_spread=options.population_spread
+    )
     path = make_atlas(
         options.directory,
         options.galaxies,
         seed=options.seed,
         pixels=options.pixels,
         observer=options.observer,
+        settings=settings,
         overwrite=options.overwrite,
     )
     print(f"{options.galaxies} mock galaxies in {path}")

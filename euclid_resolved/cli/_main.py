@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
 from euclid_resolved.cli._info import info, plugins
+from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict import predict
 from euclid_resolved.errors import InputError, printable
 
@@ -117,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info, _plugins,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info,
+        _plugins,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -165,6 +167,20 @@ def _atlas(commands):
     new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
     new.add_argument("--pixels", type=_count, help="side of the images in pixels")
+    new.add_argument(
+        "--populations",
+        nargs="+",
+        default=["bc03"],
+        metavar="NAME",
+        help="library of stellar populations, or a table of one (bc03); of several each galaxy draws one",
+    )
+    new.add_argument(
+        "--population-spread",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="most by which stars of 0.3 to 2 Gyr differ from it in the near infrared (%(default)s)",
+    )
     _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
     new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
@@ -290,6 +306,29 @@ def _info(commands):
 def _plugins(commands):
     new = _command(commands, "plugins", plugins, "list what is registered")
     new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
+
+
+def _populations(commands):
+    text = "list libraries of stellar populations, or make a table of one"
+    new = _command(commands, "populations", lambda options: new.error("say what to do: list or make"), text)
+    kinds = new.add_subparsers(title="commands", metavar="COMMAND")
+    _command(kinds, "list", populations_list, "list what mock galaxies can be made of")
+    text = "make the table of a library that is installed, or lies somewhere"
+    make = _command(kinds, "make", populations_make, text, writes=True)
+    make.add_argument("name", metavar="NAME", help="bc03, bc03-miles, popstar or emiles")
+    make.add_argument("-o", "--output", metavar="FILE.ecsv", help="(NAME.ecsv)")
+    make.add_argument("--library", metavar="PATH", help="its file or folder, where it is not installed")
+    make.add_argument(
+        "--bands", nargs="+", metavar="NAME", help="(IE YE JE HE); others as speclite calls them: lsst2023-g"
+    )
+    make.add_argument(
+        "--passbands", choices=("analytic", "speclite"), default="analytic", help="of NISP (%(default)s)"
+    )
+    make.add_argument(
+        "--fill-young",
+        action="store_true",
+        help="ages younger than the library has, from bc03, scaled to meet",
+    )
 
 
 def _preparation(parser):

@@ -83,7 +83,8 @@ def make_atlas(
     ------
     InputError
         If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all;
-        or another job fills it.
+        or another job fills it; or there are no populations of the name in `settings`, or what is there is
+        damaged or does not cover the mock.
 
     Examples
     --------
@@ -101,9 +102,10 @@ def make_atlas(
     pixels = int(pixels)  # its digest is of the text
     if not isinstance(observer, str) or not re.fullmatch("O[1-5]", observer):
         raise InputError(f"the observer is one of O1, O2, O3, O4, O5, not {observer!r}")
+    # What looks the populations up comes before the folder is made.
+    digest = _digest(int(seed), pixels, settings)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    digest = _digest(int(seed), pixels, settings)
     numbers = range(1, int(n_galaxies) + 1)
     silent = None if progress is None else not progress
     with hold(directory / "sample.txt"):

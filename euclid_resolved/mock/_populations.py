@@ -1,29 +1,16 @@
-"""Light and remaining mass of stellar populations of any age and metallicity, from the shipped table."""
+"""Light and remaining mass of stellar populations of any age and metallicity, from a table."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import ascii as ascii_table
+
+from euclid_resolved.mock._population_tables import Populations, shipped
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-BANDS = ("IE", "YE", "JE", "HE")
-
-
-@cache
-def _table():
-    """Grid of the table: log10 age [yr] (a,), log10 Z (z,), values (a, z, 5): four bands, remaining mass."""
-    with (files(__package__) / "data" / "populations.ecsv").open() as file:
-        table = ascii_table.read(file.read(), format="ecsv")
-    log_age, metallicity = np.unique(table["log_age"]), np.unique(table["metallicity"])
-    values = np.stack([np.asarray(table[name], float) for name in (*BANDS, "remaining_mass")], axis=-1)
-    values = values.reshape(len(metallicity), len(log_age), 5)
-    return log_age, np.log10(metallicity), values.transpose(1, 0, 2)
 
 
 def _position(grid, value):
@@ -32,77 +19,104 @@ def _position(grid, value):
     return index, np.clip((value - grid[index]) / (grid[index + 1] - grid[index]), 0, 1)
 
 
-def _interpolate(age, metallicity):
-    """Values (..., 5) by bilinear interpolation of logarithms in log age and log metallicity."""
+def interpolate(age: ArrayLike, metallicity: ArrayLike, populations: Populations) -> np.ndarray:
+    """Light and remaining mass by bilinear interpolation of logarithms in log age and log metallicity.
+
+    Parameters
+    ----------
+    age : array-like
+        Gyr; held at the ends of the table.
+    metallicity : array-like
+        Mass fraction; held at the ends of the table. Broadcast against `age`.
+    populations : Populations
+
+    Returns
+    -------
+    ndarray, shape (..., bands + 1), float64
+        As in ``populations.values``.
+    """
     age, metallicity = np.broadcast_arrays(np.asarray(age, float), np.asarray(metallicity, float))
-    log_age, log_z, values = _table()
-    values = np.log(values)
-    i, f = _position(log_age, np.log10(np.maximum(age, 1e-6)) + 9)
-    j, g = _position(log_z, np.log10(np.maximum(metallicity, 1e-6)))
+    values = np.log(populations.values)
+    i, f = _position(populations.log_age, np.log10(np.maximum(age, 1e-6)) + 9)
+    j, g = _position(populations.log_metallicity, np.log10(np.maximum(metallicity, 1e-6)))
     f, g = f[..., None], g[..., None]
     low = values[i, j] * (1 - f) + values[i + 1, j] * f
     high = values[i, j + 1] * (1 - f) + values[i + 1, j + 1] * f
     return np.exp(low * (1 - g) + high * g)
 
 
-def luminosity(age: ArrayLike, metallicity: ArrayLike) -> np.ndarray:
+def luminosity(age: ArrayLike, metallicity: ArrayLike, populations: Populations | None = None) -> np.ndarray:
     """Surface brightness of a simple stellar population of one formed solar mass per square parsec.
 
     Parameters
     ----------
     age : array-like
-        Gyr; held at 1 Myr and 14.1 Gyr.
+        Gyr; held at the ends of the table, 1 Myr and 14.1 Gyr in the shipped one.
     metallicity : array-like
-        Mass fraction; held at 0.0001 and 0.05. Broadcast against `age`.
+        Mass fraction; held at the ends, 0.0001 and 0.05. Broadcast against `age`.
+    populations : Populations, optional
+        The shipped ones by default.
 
     Returns
     -------
-    ndarray, shape (..., 4), float64
-        MJy/sr in IE, YE, JE, HE (Bruzual & Charlot 2003, Chabrier 2003; see ``_make_populations``).
+    ndarray, shape (..., bands), float64
+        MJy/sr, in IE, YE, JE, HE for the shipped populations.
     """
-    return _interpolate(age, metallicity)[..., :4]
+    return interpolate(age, metallicity, shipped() if populations is None else populations)[..., :-1]
 
 
-def remaining_mass(age: ArrayLike, metallicity: ArrayLike) -> np.ndarray:
+def remaining_mass(
+    age: ArrayLike, metallicity: ArrayLike, populations: Populations | None = None
+) -> np.ndarray:
     """Fraction of the formed mass left in living stars and remnants.
 
     Parameters
     ----------
-    age, metallicity : array-like
+    age, metallicity, populations
         As in `luminosity`.
 
     Returns
     -------
     ndarray, shape (...), float64
     """
-    return _interpolate(age, metallicity)[..., 4]
+    return interpolate(age, metallicity, shipped() if populations is None else populations)[..., -1]
 
 
-@cache
-def bin_averages(edges: tuple[float, ...]) -> np.ndarray:
+# A few: galaxies whose populations are perturbed each have their own.
+@lru_cache(maxsize=8)
+def _bin_averages(edges, populations):
+    averages = []
+    for young, old in zip(edges[:-1], edges[1:], strict=True):
+        # Midpoints of equal steps in age: equal masses formed in each.
+        ages = young + (old - young) * (np.arange(40) + 0.5) / 40
+        metallicity = 10 ** populations.log_metallicity[None, :]
+        averages.append(interpolate(ages[:, None], metallicity, populations).mean(axis=0))
+    return np.array(averages)
+
+
+def bin_averages(edges: tuple[float, ...], populations: Populations | None = None) -> np.ndarray:
     """Populations of constant star formation within bins of age, on the table's metallicities.
 
     Parameters
     ----------
     edges : tuple of float, length n + 1
         Edges in Gyr, rising.
+    populations : Populations, optional
+        The shipped ones by default.
 
     Returns
     -------
-    ndarray, shape (n, 6, 5), float64
-        Four bands [MJy/sr per formed Msun/pc2] and the remaining mass, one entry per bin and metallicity.
+    ndarray, shape (n, z, bands + 1), float64
+        Light [MJy/sr per formed Msun/pc2] and the remaining mass, one entry per bin and metallicity.
     """
-    _, log_z, _ = _table()
-    averages = []
-    for young, old in zip(edges[:-1], edges[1:], strict=True):
-        # Midpoints of equal steps in age: equal masses formed in each.
-        ages = young + (old - young) * (np.arange(40) + 0.5) / 40
-        averages.append(_interpolate(ages[:, None], 10 ** log_z[None, :]).mean(axis=0))
-    return np.array(averages)
+    return _bin_averages(edges, shipped() if populations is None else populations)
 
 
 def composite(
-    formed: np.ndarray, log_metallicity: np.ndarray, edges: tuple[float, ...]
+    formed: np.ndarray,
+    log_metallicity: np.ndarray,
+    edges: tuple[float, ...],
+    populations: Populations | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Light and current mass of every age bin in a set of pixels.
 
@@ -114,22 +128,24 @@ def composite(
         log10 of the metal mass fraction of the stars in the bin.
     edges : tuple of float, length n_bins + 1
         Edges of the bins of age, Gyr.
+    populations : Populations, optional
+        The shipped ones by default.
 
     Returns
     -------
-    light : ndarray, shape (n_bins, n_pixels, 4)
-        MJy/sr in IE, YE, JE, HE, before dust.
+    light : ndarray, shape (n_bins, n_pixels, bands)
+        MJy/sr, before dust.
     mass : ndarray, shape (n_bins, n_pixels)
         Current mass in Msun/pc2: what `formed` leaves in living stars and remnants.
     """
-    _, log_z, _ = _table()
-    averages = bin_averages(edges)
-    light = np.empty((*formed.shape, 4))
+    populations = shipped() if populations is None else populations
+    averages = bin_averages(edges, populations)
+    light = np.empty((*formed.shape, len(populations.bands)))
     mass = np.empty(formed.shape)
     for k in range(len(edges) - 1):
-        j, g = _position(log_z, log_metallicity[k])
+        j, g = _position(populations.log_metallicity, log_metallicity[k])
         # The table's metallicities are far apart: logarithms are what is close to linear between them.
         grid = np.log(averages[k])
         values = np.exp(grid[j] * (1 - g)[:, None] + grid[j + 1] * g[:, None]) * formed[k][:, None]
-        light[k], mass[k] = values[:, :4], values[:, 4]
+        light[k], mass[k] = values[:, :-1], values[:, -1]
     return light, mass

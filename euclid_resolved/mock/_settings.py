@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 from euclid_resolved.errors import InputError
 
 __all__ = ["MockSettings"]
 
 
-PRESETS: dict[str, dict[str, float]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     "tng50-like": {},
     # Wide on purpose and tuned to nothing.
     "broad": dict(
@@ -89,6 +90,19 @@ class MockSettings:
         Relative Monte Carlo noise of a pixel where I_HE = 0.0234 MJy/sr, and the power it falls with.
     noise_galaxy_scatter, noise_common : float
         Scatter of its level between galaxies, and the fraction of its variance shared by the four bands.
+    populations : str or tuple of str
+        The library of stellar populations: ``'bc03'``, which comes with the package, a name that a plugin
+        registered, or the path of a table that ``euclid-resolved populations make`` wrote. Of several, each
+        galaxy draws one. They are looked up when galaxies are made.
+    population_spread : float
+        The most by which a galaxy's stars of 0.3 to 2 Gyr may be brighter or fainter in the near infrared
+        than the library has them: a factor, drawn for each galaxy and smooth in age and metallicity; 1 is
+        the library as it is, 3 spans the published ones. Mass stays.
+
+    Raises
+    ------
+    InputError
+        If `populations` is no name or `population_spread` is not a number from 1 to 10.
 
     Examples
     --------
@@ -143,6 +157,19 @@ class MockSettings:
     noise_slope: float = 0.576
     noise_galaxy_scatter: float = 0.183
     noise_common: float = 0.782
+    populations: str | tuple[str, ...] = "bc03"
+    population_spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        names = self.populations
+        given = (names,) if isinstance(names, str) else names
+        if not isinstance(given, tuple) or not given or not all(isinstance(n, str) and n for n in given):
+            raise InputError(
+                f"populations is {names!r}: the name or path of a library is needed, or a tuple of several"
+            )
+        spread = self.population_spread
+        if not (isinstance(spread, int | float) and math.isfinite(spread) and 1 <= spread <= 10):
+            raise InputError(f"population_spread is {spread!r}: a factor from 1 (no change) to 10 is needed")
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -173,5 +200,15 @@ class MockSettings:
         Returns
         -------
         str
+            Libraries with a digest of their numbers in place of their folder. What concerns them is left out
+            where it is the default, as in headers written before there was a choice.
         """
-        return ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("populations", "population_spread"):
+            if values[name] == type(self).__dataclass_fields__[name].default:
+                del values[name]
+        if "populations" in values:
+            from euclid_resolved.mock._systematics import labels
+
+            values["populations"] = labels(self)
+        return ", ".join(f"{name}={value!r}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""The hooks through which features, estimators, diagnostics and relations come in.
+"""The hooks through which features, estimators, diagnostics, relations and populations come in.
 
 A plugin is a module with functions of these names, each marked with
 ``euclid_resolved.plugins.hookimpl``, and an entry point of the group ``euclid_resolved`` that names the
@@ -14,6 +14,7 @@ plugins, so the order in which plugins are loaded never matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
     from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
 
-__all__ = ["register_features", "register_estimators", "register_diagnostics", "register_relations"]
+__all__ = [
+    "register_features",
+    "register_estimators",
+    "register_diagnostics",
+    "register_relations",
+    "register_populations",
+]
 
 
 hookspec = pluggy.HookspecMarker("euclid_resolved")
@@ -137,4 +144,34 @@ def register_relations() -> Mapping[str, Relation | Table]:
     ...     return {"me_2026": table}
     >>> len(register_relations()["me_2026"])
     2
+    """
+
+
+@hookspec
+def register_populations() -> Mapping[str, Table | str | Path]:
+    """Offer libraries of stellar populations that mock galaxies can be made of.
+
+    Returns
+    -------
+    populations : mapping of str to `~astropy.table.Table` or path
+        A table, or the path of an ECSV file of one, has the columns ``metallicity`` (mass fraction),
+        ``log_age`` (log10 yr), a column for each band with a unit of surface brightness per formed mass
+        (``MJy pc2 / (sr Msun)``) and ``remaining_mass`` (fraction of the formed mass), a row for every age at
+        every metallicity; and in ``meta`` the keys ``library``, ``license``, ``initial_mass_function`` and
+        ``solar_metallicity`` (mass fraction): the format that ``euclid-resolved populations make`` writes.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_populations():
+    ...     rows = [(z, age, 1e-4, 0.5) for z in (0.004, 0.02) for age in (6.5, 10.2)]
+    ...     table = Table(rows=rows, names=["metallicity", "log_age", "lsst2023-g", "remaining_mass"])
+    ...     table["lsst2023-g"].unit = "MJy pc2 / (sr Msun)"
+    ...     table.meta.update(library="mine", license="BSD", initial_mass_function="Chabrier")
+    ...     table.meta["solar_metallicity"] = 0.02
+    ...     return {"mine": table}
+    >>> len(register_populations()["mine"])
+    4
     """

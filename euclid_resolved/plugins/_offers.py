@@ -19,7 +19,7 @@ __all__ = ["Plugin", "hookimpl"]
 hookimpl = pluggy.HookimplMarker("euclid_resolved")
 """Marks a function of a plugin as the implementation of the hook of the same name."""
 
-KINDS = ("features", "estimators", "diagnostics", "relations")
+KINDS = ("features", "estimators", "diagnostics", "relations", "populations")
 """What can be registered; the hook for a kind is ``register_<kind>``."""
 
 BUILTIN = "euclid_resolved"
@@ -35,8 +35,8 @@ class Plugin:
     Attributes
     ----------
     kind : str
-        ``features``, ``estimators``, ``diagnostics`` or ``relations``; empty for a plugin that could not be
-        loaded.
+        ``features``, ``estimators``, ``diagnostics``, ``relations`` or ``populations``; empty for a plugin
+        that could not be loaded.
     name : str
         The registered name, or the entry point's.
     distribution, version : str
@@ -69,7 +69,8 @@ def brought(plugin: Plugin) -> str:
 
 def kind_word(kind: str) -> str:
     """One thing of a kind, in words."""
-    return kind.removesuffix("s") if kind != "features" else "set of features"
+    several = {"features": "set of features", "populations": "library of populations"}
+    return several.get(kind, kind.removesuffix("s"))
 
 
 def said(error: BaseException) -> str:

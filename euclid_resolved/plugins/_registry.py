@@ -231,7 +231,7 @@ def available(kind: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
 
     Returns
     -------
@@ -251,7 +251,7 @@ def lookup(kind: str, name: str) -> Any:
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
     name : str
 
     Returns

@@ -1,0 +1,121 @@
+"""Which populations a mock galaxy is made of: one library of several, and its light perturbed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from euclid_resolved.images._bands import BANDS as EUCLID
+from euclid_resolved.mock._population_names import find_populations
+from euclid_resolved.mock._population_tables import BANDS, Populations, check_covers, label
+
+if TYPE_CHECKING:
+    from euclid_resolved.mock._settings import MockSettings
+
+# The giants that libraries disagree on (asymptotic giant branch, thermally pulsing) shine between these ages,
+# where the perturbation has half its size in dex, over a range of ages that has none at its ends.
+AGES = (0.2, 0.45, 1.33, 3.0)  # Gyr
+# They are cool: nothing at the first wavelength, everything at the second, in micrometres.
+WAVELENGTHS = (0.71, 1.76)
+# Two amplitudes are drawn, at these metallicities (mass fractions).
+METALLICITIES = (0.002, 0.05)
+
+
+def _libraries(settings):
+    """The libraries of a mock by their name, each looked at."""
+    names = settings.populations
+    found = {name: find_populations(name) for name in ((names,) if isinstance(names, str) else names)}
+    for name, populations in found.items():
+        check_covers(populations, f"the library {name}")
+    return found
+
+
+def labels(settings: MockSettings) -> str:
+    """The libraries of a mock in words that tell their tables apart.
+
+    Parameters
+    ----------
+    settings : MockSettings
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If one of the libraries is not there, is damaged, or lacks a band or ages.
+    """
+    return "+".join(label(name, populations) for name, populations in _libraries(settings).items())
+
+
+def draw_populations(rng: np.random.Generator, settings: MockSettings) -> Populations:
+    """The populations of one galaxy, in the bands of the mock.
+
+    Parameters
+    ----------
+    rng : `numpy.random.Generator`
+        Not touched by the default settings.
+    settings : MockSettings
+
+    Returns
+    -------
+    Populations
+
+    Raises
+    ------
+    InputError
+        If one of the libraries is not there, is damaged, or lacks a band or ages.
+    """
+    several = list(_libraries(settings).values())
+    populations = several[rng.integers(len(several))] if len(several) > 1 else several[0]
+    populations = _in_bands(populations, BANDS)
+    if settings.population_spread == 1:
+        return populations
+    return perturb(populations, *np.log(settings.population_spread) * rng.uniform(-1, 1, 2))
+
+
+def _in_bands(populations, bands):
+    if populations.bands == bands:
+        return populations
+    columns = [*(populations.bands.index(band) for band in bands), -1]
+    return replace(populations, bands=bands, values=populations.values[..., columns])
+
+
+def perturb(populations: Populations, poor: float, rich: float) -> Populations:
+    """Populations whose stars of 0.3 to 2 Gyr are brighter or fainter in the near infrared.
+
+    Parameters
+    ----------
+    populations : Populations
+    poor, rich : float
+        Natural logarithm of the factor in HE at 0.45 to 1.3 Gyr, at Z = 0.002 and below and at Z = 0.05; in
+        between the one goes over into the other.
+
+    Returns
+    -------
+    Populations
+        IE and the remaining mass are those of `populations`; YE and JE change by 0.46 and 0.72 of it, in dex.
+    """
+    young, full, still, old = np.log10(AGES) + 9
+    age = populations.log_age
+    window = _step((age - young) / (full - young)) * _step((old - age) / (old - still))
+    low, high = np.log10(METALLICITIES)
+    amplitude = poor + (rich - poor) * _step((populations.log_metallicity - low) / (high - low))
+    weights = np.array([_weight(band) for band in populations.bands] + [0.0])
+    factor = np.exp(window[:, None, None] * amplitude[:, None] * weights)
+    return replace(populations, values=populations.values * factor)
+
+
+def _step(x):
+    """From 0 to 1 with no kink at either end."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def _weight(band):
+    pivot = EUCLID[band].pivot.to_value("um")
+    blue, red = np.log(WAVELENGTHS)
+    return float(np.clip((np.log(pivot) - blue) / (red - blue), 0, 1)) if band != "IE" else 0.0
