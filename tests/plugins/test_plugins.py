@@ -619,6 +619,14 @@ EVERYTHING = """
         meta = {"reference": "mine", "weighting": "mass", "imf": "Chabrier", "solar_metallicity": 0.02}
         table = Table({"log_density": [1.0, 2.0], "log_metallicity": [-0.1, 0.0]}, meta=meta)
         return {"mine_register_relations": table}
+
+    @hookimpl
+    def register_populations():
+        rows = [(z, age, 1e-4, 0.5) for z in (0.004, 0.02) for age in (6.5, 10.2)]
+        table = Table(rows=rows, names=["metallicity", "log_age", "u", "remaining_mass"])
+        table["u"].unit = "MJy pc2 / (sr Msun)"
+        table.meta.update(library="mine", license="BSD", initial_mass_function="any", solar_metallicity=0.02)
+        return {"mine_register_populations": table}
 """
 
 
@@ -638,6 +646,7 @@ def test_every_hook_is_used(everything):
     from euclid_resolved.diagnostics import diagnose
     from euclid_resolved.plugins import available, hookimpl
     from euclid_resolved.diagnostics._relations import get_relation
+    from euclid_resolved.mock._population_names import find_populations
     from euclid_resolved.testing import (
         check_diagnostic,
         check_estimator,
@@ -646,7 +655,7 @@ def test_every_hook_is_used(everything):
     )
     from euclid_resolved.training import train
 
-    print([n for kind in ("features", "estimators", "diagnostics", "relations")
+    print([n for kind in ("features", "estimators", "diagnostics", "relations", "populations")
              for n in available(kind) if n.startswith("mine")])
     galaxies = example_galaxies()
     estimator = available("estimators")["mine_register_estimators"]()
@@ -654,13 +663,14 @@ def test_every_hook_is_used(everything):
     print(model.columns, model.predict(galaxies[3].image).data.shape)
     print(diagnose("mine_register_diagnostics", model, galaxies[:3], galaxies[3:])["galaxies"][0])
     print(get_relation("mine_register_relations").reference)
+    print(find_populations("mine_register_populations").bands)
     check_estimator("mine_register_estimators")
     check_features("mine_register_features")
     check_diagnostic("mine_register_diagnostics")
     """
     said = everything(code).stdout.splitlines()
     assert said[0] == repr([f"mine_{hook}" for hook in HOOKS])
-    assert said[1:] == ["('twice',) (16, 16)", "4", "mine"]
+    assert said[1:] == ["('twice',) (16, 16)", "4", "mine", "('u',)"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
