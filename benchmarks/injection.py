@@ -14,37 +14,17 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 
 from euclid_resolved import MockSettings, MultiBandImage, Quality, make_atlas, read_atlas
 from euclid_resolved.errors import DataWarning
 from euclid_resolved.imaging import observe, observe_atlas, set_distance
-from euclid_resolved.mock import _populations as populations, default_model
+from euclid_resolved.mock import default_model
 from euclid_resolved.mock._default_model import Recipe
-from euclid_resolved.mock._make_populations import band_luminosity
+from euclid_resolved.mock._make_populations import make_table
 
 PIXEL = 0.5 * u.arcsec  # five by five pixels of the mosaics
 DENSITY = "stellar_mass_density"
-
-
-def rows_of_popstar(path):
-    """The table of populations from PopStar, in the form of `populations._table`."""
-    log_age, _, shipped = populations._table()
-    metallicity, light = [], []
-    with fits.open(path) as hdus:
-        wavelength = np.asarray(hdus[1].data["wavelength"], float)
-        for hdu in hdus[2:]:
-            metallicity.append(float(hdu.name.rsplit("_", 1)[1]))
-            names = [n for n in hdu.columns.names if n.endswith("_stellar")]
-            ages = np.array([float(n.split("_")[2]) for n in names])
-            spectra = np.array([hdu.data[n] for n in names], float)
-            bands = [band_luminosity(wavelength, spectra, band) for band in populations.BANDS]
-            light.append([np.interp(log_age, ages, np.log10(band)) for band in bands])
-    values = 10 ** np.array(light).transpose(2, 0, 1)
-    # Remaining mass depends on age alone, in that table.
-    remaining = np.broadcast_to(shipped[:, :1, 4:], (*values.shape[:2], 1))
-    return log_age, np.log10(metallicity), np.concatenate([values, remaining], axis=2)
 
 
 def placed(image):
@@ -126,28 +106,22 @@ def injection(model, folder):
 
 def foreign(model, folder, popstar):
     """Galaxies that the training set has nothing like, observed like those that it has."""
-    recipe = Recipe()
+    recipe, rows = Recipe(), []
     reversed_gradient = {"metallicity_slope": -0.25, "metallicity_zero": -1.5}
-    kinds = {"broad": ("broad", {}, False), "tng50-like": ("tng50-like", {}, False)}
-    kinds["reversed gradient"] = ("tng50-like", reversed_gradient, False)
+    kinds = {"broad": ("broad", {}), "tng50-like": ("tng50-like", {})}
+    kinds["reversed gradient"] = ("tng50-like", reversed_gradient)
     if popstar:
-        kinds["PopStar"] = ("tng50-like", {}, True)
-        kinds["PopStar, reversed gradient"] = ("tng50-like", reversed_gradient, True)
-    original, rows = populations._table, []
-    for title, (preset, changes, other) in kinds.items():
-        if other:
-            table = rows_of_popstar(popstar)
-            populations._table = lambda table=table: table
-        populations.bin_averages.cache_clear()
-        try:
-            settings = MockSettings(**{**MockSettings.preset(preset).__dict__, **changes})
-            atlas = make_atlas(
-                Path(folder) / title.replace(" ", "_"), 40, seed=62, pixels=recipe.pixels, settings=settings,
-                progress=False,
-            )  # fmt: skip
-        finally:
-            populations._table = original
-            populations.bin_averages.cache_clear()
+        table = Path(folder) / "popstar.ecsv"
+        make_table("popstar", popstar).write(table, format="ascii.ecsv")
+        other = {"populations": str(table)}
+        kinds["PopStar"] = ("tng50-like", other)
+        kinds["PopStar, reversed gradient"] = ("tng50-like", {**reversed_gradient, **other})
+    for title, (preset, changes) in kinds.items():
+        settings = MockSettings(**{**MockSettings.preset(preset).__dict__, **changes})
+        atlas = make_atlas(
+            Path(folder) / title.replace(" ", "_"), 40, seed=62, pixels=recipe.pixels, settings=settings,
+            progress=False,
+        )  # fmt: skip
         seen = observe_atlas(read_atlas(atlas), recipe.distance * u.Mpc, depth=recipe.depth, seed=63)
         rows.append({"galaxies": title, **row(compare(model, seen))})
     show("Density in galaxies of foreign populations", rows)
