@@ -44,9 +44,10 @@ def atlas_make(options: Namespace) -> None:
     from euclid_resolved.mock._settings import MockSettings
 
     names = tuple(options.populations)
-    settings = MockSettings(
-        populations=names[0] if len(names) == 1 else names, population_spread=options.population_spread
-    )
+    with _usage():
+        settings = MockSettings(
+            populations=names[0] if len(names) == 1 else names, population_spread=options.population_spread
+        )
     path = make_atlas(
         options.directory,
         options.galaxies,

@@ -325,6 +325,13 @@ def _populations(commands):
         "--passbands", choices=("analytic", "speclite"), default="analytic", help="of NISP (%(default)s)"
     )
     make.add_argument(
+        "--mass-scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="what a solar mass of the library counts, to convert its initial mass function (%(default)s)",
+    )
+    make.add_argument(
         "--fill-young",
         action="store_true",
         help="ages younger than the library has, from bc03, scaled to meet",

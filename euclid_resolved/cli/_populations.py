@@ -48,6 +48,7 @@ def populations_make(options: Namespace) -> None:
         bands=options.bands or BANDS,
         passbands=options.passbands,
         fill_young=options.fill_young,
+        mass_scale=options.mass_scale,
     )
     populations = from_table(table, f"the table of {options.name}")
     write_table(output, table, options.overwrite)
@@ -58,6 +59,6 @@ def populations_make(options: Namespace) -> None:
     )
     print(f"library: {table.meta['library']}; {table.meta['initial_mass_function']}")
     print(f"licence: {table.meta['license']}")
-    for key in ("youngest", "left_out"):
+    for key in ("youngest", "left_out", "mass_scale"):
         if key in table.meta:
             print(table.meta[key])

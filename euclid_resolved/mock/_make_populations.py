@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import constants as const, units as u
 
-from euclid_resolved._checks import check_name
+from euclid_resolved._checks import check_name, check_positive
 from euclid_resolved.errors import InputError
 from euclid_resolved.mock._libraries import LIBRARIES, Spectra
 from euclid_resolved.mock._passbands import passband
@@ -77,6 +77,7 @@ def make_table(
     bands: Sequence[str] = BANDS,
     passbands: str = "analytic",
     fill_young: bool = False,
+    mass_scale: float = 1.0,
 ) -> Table:
     """The table of populations of a library that the user has.
 
@@ -91,6 +92,9 @@ def make_table(
         For YE, JE and HE; what ships is made with the analytic ones.
     fill_young : bool, optional
         Where the library's youngest age is above 1 Myr, continue it by the shipped table, scaled to meet.
+    mass_scale : float, optional
+        What a solar mass of the library counts: the user's conversion from one initial mass function to
+        another, for formed and remaining mass alike.
 
     Returns
     -------
@@ -103,6 +107,7 @@ def make_table(
         If there is no such library, it is not there, or its file is none of it.
     """
     check_name(name, LIBRARIES, "library of stellar populations")
+    check_positive("mass_scale", mass_scale)
     library = LIBRARIES[name]
     path = library.path() if path is None else Path(path)
     if path is None:
@@ -122,6 +127,10 @@ def make_table(
             f"{path} is not the library {name}, or damaged: {type(error).__name__}: {text}"
         ) from error
     table = tabulate(spectra, bands, passbands, fill_young)
+    if mass_scale != 1:
+        for band in bands:
+            table[band][:] = [float(f"{value / mass_scale:.4g}") for value in table[band]]
+        table.meta["mass_scale"] = f"a solar mass of the library counts {mass_scale:g}"
     table.meta.update(
         library=library.summary,
         license=library.license,

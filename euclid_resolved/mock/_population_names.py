@@ -37,13 +37,12 @@ def find_populations(name: str | Path) -> Populations:
         return shipped()
     path = Path(name)
     if path.is_file():
-        status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_size)
+        return _file(path)
     known = registered()
     if str(name) in known:
         value = known[str(name)]
         if isinstance(value, str | Path):
-            return find_populations(Path(value))
+            return _file(Path(value))
         return from_table(value, f"the table {str(name)!r} of a plugin")
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"{path}: there is no such file of populations")
@@ -69,6 +68,14 @@ def registered() -> dict[str, Any]:
     from euclid_resolved.plugins._registry import available
 
     return {name: value for name, value in available("populations").items() if name != DEFAULT}
+
+
+def _file(path):
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: the file of populations cannot be read: {error.strerror}") from error
+    return _read(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=16)
@@ -105,7 +112,7 @@ def wrong_populations(value: object) -> str:
         elif isinstance(value, str | Path):
             if not Path(value).is_file():
                 return f"there is no file {value}"
-            find_populations(Path(value))
+            _file(Path(value))
         else:
             what = value.__name__ if isinstance(value, type) else type(value).__name__
             return f"{what} is offered, a table of populations, or the path of one, is needed"

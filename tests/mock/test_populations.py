@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -304,6 +305,16 @@ def test_h5py_that_is_missing_is_asked_for(given_away, monkeypatch):
         make_table("bc03", given_away("bc03"))
 
 
+def test_a_solar_mass_that_counts_half_is_twice_as_bright(given_away):
+    library = given_away("popstar")
+    usual, half = make_table("popstar", library), make_table("popstar", library, mass_scale=0.5)
+    np.testing.assert_allclose(half["HE"], 2 * usual["HE"], rtol=1e-3)
+    np.testing.assert_array_equal(half["remaining_mass"], usual["remaining_mass"])
+    assert "counts 0.5" in half.meta["mass_scale"] and "mass_scale" not in usual.meta
+    with pytest.raises(InputError, match="mass_scale"):
+        make_table("popstar", library, mass_scale=0)
+
+
 def test_emiles_counts_metals_from_its_own_sun(given_away):
     np.testing.assert_allclose(read_emiles(given_away("emiles")).metallicity, [0.019 * 10**-0.71, 0.019])
 
@@ -499,6 +510,9 @@ def test_a_plugin_offers_a_library(offered, second):
     plugins.unregister()
     offered(second)
     assert find_populations("mine").meta["library"] == "made up"
+    Path(second).unlink()
+    with pytest.raises(InputError, match="second.ecsv: the file of populations cannot be read: No such file"):
+        find_populations("mine")
 
 
 @pytest.mark.parametrize(
@@ -611,5 +625,8 @@ def test_the_command_knows_what_makes_no_sense(capsys, tmp_path):
     assert stopped.value.code == 2 and "there are bc03" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["populations"])
+    with pytest.raises(SystemExit):
+        main(["atlas", "make", str(tmp_path / "atlas"), "--population-spread", "0.5"])
+    assert "a factor from 1 (no change) to 10" in capsys.readouterr().err
     assert main(["populations", "make", "bc03", "-o", str(tmp_path / "it.fits")]) == 1
     assert "is an ECSV file" in capsys.readouterr().err
