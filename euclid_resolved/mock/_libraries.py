@@ -262,7 +262,7 @@ LIBRARIES: dict[str, Library] = {
         0.019,
         "ppxf",
         "miles_models",
-        "pip download --no-deps --no-binary ppxf ppxf==8.2.6, and unpack it",
+        "the source distribution of ppxf 8.2.6, unpacked",
         read_emiles,
     ),
 }
