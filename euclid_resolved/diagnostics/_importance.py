@@ -154,6 +154,18 @@ def lofo_models(
         yield name, fit(model, pixels, columns=columns)
 
 
+def _pairs(models):
+    """Names and models one after the other, each looked at when it is its turn."""
+    from euclid_resolved.models._model import Model
+
+    if not isinstance(models, Iterable):
+        raise InputError(f"models are pairs of a name and a model, got {models!r}")
+    for pair in models:
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], Model):
+            raise InputError(f"models are pairs of a name and a model; one of them is {pair!r:.80}")
+        yield str(pair[0]), pair[1]
+
+
 def lofo(
     model: Model,
     training: Sequence[Galaxy] | Pixels,
@@ -219,7 +231,7 @@ def lofo(
     if models is None:
         cases = _without_each(model, pixels_of(training, model), unseen, by)
     else:
-        cases = ((name, accuracies(other, unseen)) for name, other in models)
+        cases = ((name, accuracies(other, unseen)) for name, other in _pairs(models))
     found = {"none": accuracies(model, unseen), **dict(cases)}
     rows = []
     for name in model.properties:

@@ -15,6 +15,7 @@ from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._lock import hold
+from euclid_resolved.mock._galaxies import check_number
 from euclid_resolved.mock._galaxy import build_galaxy
 from euclid_resolved.mock._settings import MockSettings
 
@@ -99,6 +100,7 @@ def make_atlas(
     pixels = 128 if pixels is None else pixels
     for what, value, least in (("n_galaxies", n_galaxies, 1), ("pixels", pixels, 8), ("seed", seed, 0)):
         check_whole(what, value, least)
+    check_number(n_galaxies)
     pixels = int(pixels)  # its digest is of the text
     if not isinstance(observer, str) or not re.fullmatch("O[1-5]", observer):
         raise InputError(f"the observer is one of O1, O2, O3, O4, O5, not {observer!r}")

@@ -8,6 +8,7 @@ from astropy.nddata import NDData
 from tqdm import tqdm
 
 from euclid_resolved._checks import check_whole
+from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.maps._galaxy import Galaxy
@@ -17,6 +18,9 @@ from euclid_resolved.mock._galaxy import build_galaxy
 from euclid_resolved.mock._settings import MockSettings
 
 __all__ = ["mock_galaxies"]
+
+
+_MOST = 999_999  # names have six digits
 
 
 def mock_galaxies(
@@ -56,10 +60,19 @@ def mock_galaxies(
     """
     for what, value, least in (("n_galaxies", n_galaxies, 1), ("pixels", pixels, 8), ("seed", seed, 0)):
         check_whole(what, value, least)
+    check_number(n_galaxies)
     settings = MockSettings() if settings is None else settings
     silent = None if progress is None else not progress
     numbers = tqdm(range(1, int(n_galaxies) + 1), desc="mock galaxies", unit="galaxy", disable=silent)
     return [_galaxy(number, int(seed), int(pixels), settings) for number in numbers]
+
+
+def check_number(n_galaxies: int) -> None:
+    """Refuse more galaxies than their names have room for."""
+    if n_galaxies > _MOST:
+        raise InputError(
+            f"n_galaxies is at most {_MOST}, for names have six digits; got {n_galaxies}"
+        )
 
 
 def _galaxy(number, seed, pixels, settings):

@@ -301,3 +301,9 @@ def test_figures_of_every_kind_of_importance(around, by):
         key = "left_out" if name == "lofo" else by
         assert labels == [str(value) for value in table[key] if value != "none"]
         assert by in figure.axes[0].get_xlabel() + figure.axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize("models", [3, ["IE"], [("IE", 3)], ["ab"]])
+def test_what_are_no_models_is_one_error(linear, models):
+    with pytest.raises(InputError, match="pairs of a name and a model"):
+        lofo(*linear, models=models)

@@ -279,3 +279,11 @@ def test_import_needs_no_learning_library():
     code = f"import sys, euclid_resolved.mock; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("make", [make_atlas, mock_galaxies])
+def test_more_galaxies_than_names_have_room_for(make, tmp_path):
+    folder = [tmp_path / "atlas"] if make is make_atlas else []
+    with pytest.raises(InputError, match="at most 999999"):
+        make(*folder, 2**70)
+    assert not (tmp_path / "atlas").exists()
