@@ -132,7 +132,9 @@ def check_layers(layers: Sequence[Layer], inputs: int, widths: Sequence[int], ou
         largest = max(largest, reached)
 
 
-def run(layers: Sequence[Layer], planes: np.ndarray) -> np.ndarray:
+def run(
+    layers: Sequence[Layer], planes: np.ndarray, finish: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
     """What a network makes of an image.
 
     Parameters
@@ -140,26 +142,31 @@ def run(layers: Sequence[Layer], planes: np.ndarray) -> np.ndarray:
     layers : sequence of `Layer`
     planes : `~numpy.ndarray`
         float32, shape (inputs, ny, nx), finite.
+    finish : callable, optional
+        What is made of the planes that come out, piece by piece: planes of the same size.
 
     Returns
     -------
     out : `~numpy.ndarray`
-        float32, shape (outputs, ny, nx).
+        float32, shape (outputs, ny, nx), or what `finish` makes of that.
     """
     levels = (len(layers) + 1) // 4
     size, around = step(levels), reach(levels)
     ny, nx = planes.shape[1:]
     planes = np.pad(planes, ((0, 0), (0, -ny % size), (0, -nx % size)))
     height, width = planes.shape[1:]
-    out = np.empty((len(layers[-1].bias), height, width), np.float32)
+    out = None
     for top in range(0, height, _TILE):
         for left in range(0, width, _TILE):
             bottom, right = min(top + _TILE, height), min(left + _TILE, width)
             # Pieces begin where a pixel of the coarsest level does, so that they see what the whole would.
             y0, x0 = max(top - around, 0), max(left - around, 0)
             piece = planes[:, y0 : bottom + around, x0 : right + around]
-            made = _run_piece(layers, piece)
-            out[:, top:bottom, left:right] = made[:, top - y0 : bottom - y0, left - x0 : right - x0]
+            made = _run_piece(layers, piece)[:, top - y0 : bottom - y0, left - x0 : right - x0]
+            made = made if finish is None else finish(made)
+            if out is None:
+                out = np.empty((len(made), height, width), np.float32)
+            out[:, top:bottom, left:right] = made
     return out[:, :ny, :nx]
 
 

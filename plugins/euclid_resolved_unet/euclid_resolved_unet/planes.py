@@ -46,8 +46,8 @@ class Eyes(NamedTuple):
         Returns
         -------
         planes : `~numpy.ndarray`
-            float32, shape (bands + 1, ny, nx): colours of neighbouring bands, the brightness of the last band,
-            each standardised, and 1 where all bands are there. Zero where one is not.
+            float32, shape (bands + 1, ny, nx): colours of neighbouring bands, the brightness of the last
+            band, each standardised, and 1 where all bands are there. Zero where one is not.
         """
         there = np.isfinite(brightness).all(axis=0)
         planes = _colours(np.where(there, brightness, 0), self.softening)

@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ class UNet:
         Returns
         -------
         dex : `~numpy.ndarray`
-            float32, shape (properties, ny, nx): log10 of each property in its unit, finite, within the range of
-            training.
+            float32, shape (properties, ny, nx): log10 of each property in its unit, finite, within the range
+            of training.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class UNet:
         planes = self.eyes.see(brightness)
         dex = np.zeros((len(self.properties), *planes.shape[1:]), np.float32)
         for way in range(self.ways):
-            made = value_within(run(self.layers, np.ascontiguousarray(turned(planes, way))), self.edges)
+            made = run(self.layers, turned(planes, way), partial(value_within, edges=self.edges))
             dex += turned_back(made, way)
         low, high = (self.edges[:, i].astype(np.float32)[:, None, None] for i in (0, -1))
         return np.clip(dex / np.float32(self.ways), low, high)

@@ -195,9 +195,10 @@ def test_untrue_and_faint_pixels_do_not_count():
     maps["stellar_age"][:4] = np.nan
     lacking = Galaxy(galaxy.name, galaxy.image, maps)
     galaxies = [lacking, darkened(GALAXIES[1], np.s_[:2]), *GALAXIES[2:4]]
-    made = train_unet(galaxies, **{**SMALL, "epochs": 1})
+    with pytest.warns(DataWarning, match="64 pixels above the clip have no usable truth"):
+        made = train_unet(galaxies, **{**SMALL, "epochs": 1})
     assert made.training["n_pixels"] == 4 * 256 - 4 * 16 - 2 * 16
-    bright = train_unet(galaxies, "stellar_age", clip=1.0, **{**SMALL, "epochs": 1})
+    bright = train_unet(GALAXIES[:4], "stellar_age", clip=1.0, **{**SMALL, "epochs": 1})
     assert bright.properties == ("stellar_age",) and bright.training["n_pixels"] < 500
 
 
