@@ -67,8 +67,8 @@ def read_unet(path: str | Path) -> UNet:
     """Open a U-Net that was written by `UNet.write`; Keras is not needed.
 
     A file is not to be trusted: sizes are looked at before anything is read, nothing is unpickled, every
-    array has to have the shape and the finite values that a network needs, the linear model within goes through
-    `euclid_resolved.read`, and the small image kept in the file is mapped again and compared.
+    array has to have the shape and the finite values that a network needs, the linear model within goes
+    through `euclid_resolved.read`, and the small image kept in the file is mapped again and compared.
 
     Parameters
     ----------

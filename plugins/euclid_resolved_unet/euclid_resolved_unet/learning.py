@@ -28,7 +28,7 @@ def train_unet(
     clip: float | None = DEFAULT_CLIP,
     widths: Sequence[int] = (16, 24, 32, 48),
     bins: int = 8,
-    epochs: int = 32,
+    epochs: int = 30,
     batch: int = 8,
     side: int = 48,
     learning_rate: float = 2e-3,
