@@ -10,6 +10,7 @@ from euclid_resolved.study import (
     _accuracy as accuracy,
     _examples as examples,
     _leaning as leaning,
+    _neighbours as neighbours,
     _robust as robust,
 )
 from euclid_resolved.study._result import Result
@@ -32,6 +33,7 @@ PARTS = {
     "sample_bias_test": robust.sample_bias_test,
     "colours_test": robust.colours_test,
     "hyper_parameters": robust.hyper_parameters,
+    "neighbouring_pixels": neighbours.neighbouring_pixels,
 }
 """Functions ``part(runner, part)`` that return a `Result`."""
 

@@ -19,6 +19,7 @@ from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.images._guard import MAX_TABLE, check_content, read_bytes
 from euclid_resolved.io._files import write_text
 from euclid_resolved.study._findings import judge_findings
+from euclid_resolved.study._store import is_mock
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,7 +83,7 @@ def write_report(runner: Runner, command: str) -> Path:
             policy=_policy(style),
             style=style,
             missing=runner.missing,
-            mock=_is_mock(runner.atlas),
+            mock=is_mock(runner.atlas),
             reference=d.reference,
             facts=_facts(runner),
             command=command,
@@ -118,13 +119,6 @@ def _policy(style):
     return (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-
-
-def _is_mock(atlas):
-    """Whether the sample table says that the atlas is a mock."""
-    for path in atlas.glob("*sample*.txt"):
-        return b"mock" in read_bytes(path)[:200].lower()
-    return False
 
 
 def _facts(runner):

@@ -41,6 +41,7 @@ def projections_test(runner: Runner, part: Part) -> Result:
     models = {label: runner.model(label) for label in labels}  # before the atlas is read five times
     one = next(iter(models.values()))
     options: dict[str, Any] = {"clip": one.clip, "band": one.clip_band, "progress": True}
+    options["features"] = one.features
     pixels, unseen = (
         extract(galaxies, one.properties, one.bands, source=runner.source, **options)
         for galaxies in (training, test)

@@ -26,11 +26,12 @@ from euclid_resolved.study._store import (
     kept_parts,
     plain_number,
 )
-from euclid_resolved.training._extract import extract
+from euclid_resolved.training._extract import extract, made_of_images
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
     from euclid_resolved.models._model import Model
     from euclid_resolved.study._description import Description, Part
     from euclid_resolved.study._result import Result
@@ -69,23 +70,47 @@ class Runner:
             if not method.installed
         }
         self._models: dict[str, Model] = {}
+        self._pixels: dict[tuple[str, tuple[str, ...]], Pixels] = {}
 
-    # --- pixels, read once ---
+    # --- pixels, read once for all inputs that look at single pixels, and once for each other one ---
 
-    @cached_property
+    @property
     def training_pixels(self) -> Pixels:
-        """The pixels of the training galaxies."""
-        return self._extract(self.training, "training")
+        """The pixels of the training galaxies, for the main input."""
+        return self.pixels("training")
 
-    @cached_property
+    @property
     def test_pixels(self) -> Pixels:
-        """The pixels of the test galaxies."""
-        return self._extract(self.test, "test")
+        """The pixels of the test galaxies, for the main input."""
+        return self.pixels("test")
 
-    def _extract(self, galaxies, which):
-        self.say(f"Reading {len(galaxies)} {which} galaxies")
-        clip = self.description.sample["clip"]
-        return extract(galaxies, self.description.properties, clip=clip, source=self.source, progress=True)
+    def pixels(self, which: str, input: str | None = None) -> Pixels:
+        """The pixels of the training or test galaxies.
+
+        Parameters
+        ----------
+        which : {"training", "test"}
+        input : str, optional
+            The input that they are for; the main one without it.
+
+        Returns
+        -------
+        pixels : `~euclid_resolved.training.Pixels`
+        """
+        features = made_of_images(self.description.inputs[input or self.description.main].features)
+        key = which, features
+        if key not in self._pixels:
+            galaxies = self.training if which == "training" else self.test
+            beside = f", with {', '.join(features)}" if features else ""
+            self.say(f"Reading {len(galaxies)} {which} galaxies{beside}")
+            self._pixels[key] = self.extract(galaxies, features)
+        return self._pixels[key]
+
+    def extract(self, galaxies: Sequence[Galaxy], features: Sequence[str] = ()) -> Pixels:
+        """The pixels of any galaxies, clipped as the study says; see `euclid_resolved.training.extract`."""
+        d = self.description
+        options = {"clip": d.sample["clip"], "source": self.source, "progress": True}
+        return extract(galaxies, d.properties, features=features, **options)
 
     @property
     def source(self) -> str:
@@ -153,7 +178,7 @@ class Runner:
         model = kept_model(path, key)
         if model is None:
             started = time.perf_counter()
-            model = self._train(label, what.features, columns, run)
+            model = self._train(label, input, columns, run)
             self.say(
                 f"  trained {label} on {input}{_left(columns, what)}: {time.perf_counter() - started:.1f} s"
             )
@@ -166,12 +191,12 @@ class Runner:
         self._models[key] = model
         return model
 
-    def _train(self, label, features, columns, run):
+    def _train(self, label, input, columns, run):
         seed, method = self.seed(run), self.description.methods[label]
-        properties = self.description.properties
+        properties, features = self.description.properties, self.description.inputs[input].features
         options = {"features": features, "columns": columns, "seed": seed}
         try:
-            return train(self.training_pixels, properties, method.make(seed), **options)
+            return train(self.pixels("training", input), properties, method.make(seed), **options)
         except PluginError as error:
             if not method.plugin:
                 raise
@@ -191,7 +216,7 @@ class Runner:
         path = self.out / "accuracy" / f"{key[:24]}.ecsv"
         kept = kept_accuracy(path)
         if kept is None:
-            found = accuracies(self.model(label, input, run), self.test_pixels)
+            found = accuracies(self.model(label, input, run), self.pixels("test", input))
             kept = {name: {c: float(v) for c, v in values.items()} for name, values in found.items()}
             keep_accuracy(path, kept, method=label, input=input, run=run)
         return kept

