@@ -36,8 +36,9 @@ from euclid_resolved.features._neighbourhood import scales_of
 from euclid_resolved.maps import Galaxy
 from euclid_resolved.mock import _populations as populations, mock_galaxies
 from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned, renamed
+from euclid_resolved.study._same_pixels import errors_on_images
 from euclid_resolved.study._totals import PUBLISHED_TOTALS, galaxy_totals, scatter_and_bias
-from euclid_resolved.training import extract
+from euclid_resolved.training import extract, folds
 
 NAMES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 INPUTS = {"pixel": ("bands",), "neighbourhood": ("bands", "neighbourhood")}
@@ -128,33 +129,31 @@ def robustness(atlas, popstar):
     """Both models, trained on two sets, tested on all conditions."""
     training, test = split(read_atlas(atlas), 0.1, seed=1)
     tests = conditions(test, popstar)
-    unseen = {
-        (way, title): extract(galaxies, NAMES, features=features)
-        for title, galaxies in tests.items()
-        for way, features in INPUTS.items()
-    }
     for title, galaxies in (("the atlas", training), ("a broad range", broad_range(training))):
-        found = {}
+        models = {}
         for way, features in INPUTS.items():
             started = time.perf_counter()
             pixels = extract(galaxies, NAMES, features=features)
             read = time.perf_counter() - started
-            model = train(pixels, "all", forest(), features=features)
+            models[way] = train(pixels, "all", forest(), features=features)
             spent = time.perf_counter() - started - read
-            print(
-                f"{title}, {way}: {len(pixels)} pixels, read in {read:.0f} s, trained in {spent:.0f} s",
-                flush=True,
-            )
-            for name in tests:
-                found[way, name] = evaluate(model, unseen[way, name])
+            print(f"{title}, {way}: {len(pixels)} pixels, read in {read:.0f} s, trained in {spent:.0f} s")
         rows = []
-        for name in tests:
+        for name, unseen in tests.items():
+            found = errors_on_images(models, unseen)
             row = {"images": name}
             for way in INPUTS:
-                table = found[way, name]
-                row[way] = " ".join(f"{r['rmse'].value:.3f} ({r['bias'].value:+.3f})" for r in table)
+                row[f"{way}"] = _three(found, way, "")
+            n = [found[way, NAMES[0]]["pixels_all"] for way in INPUTS]
+            row["pixels"], row["more"] = n[0], f"{n[1] / n[0]:.3f}"
+            row["neighbourhood, all"] = _three(found, "neighbourhood", "_all")
             rows.append(row)
         show(f"Trained on {title}: RMSE (bias) of density, metallicity, age in dex", rows)
+
+
+def _three(found, way, end):
+    each = [found[way, name] for name in NAMES]
+    return " ".join(f"{one['rmse' + end]:.3f} ({one['bias' + end]:+.3f})" for one in each)
 
 
 def totals(atlas):
@@ -166,14 +165,26 @@ def totals(atlas):
         for seen, galaxies in (("atlas", test), ("60 Mpc", far(test, seed=5))):
             for plane in (None, "mean"):
                 found = galaxy_totals(model, galaxies, plane=plane)
-                for name, values in scatter_and_bias(found).items():
-                    rows.append({
-                        "input": way, "images": seen, "sums of": plane or "estimates", "galaxies": len(found),
-                        "mapped": f"{np.mean([row['mapped'] for row in found]):.3f}", "of": name,
-                        **{key: f"{value:+.3f}" for key, value in values.items()},
-                        **{f"{key}, network": PUBLISHED_TOTALS.get(name, {}).get(key, "-") for key in values},
-                    })  # fmt: skip
-    show(f"Totals in two half-light radii of {len(test)} galaxies, trained on {len(training)} (dex)", rows)
+                rows += _rows(found, {"input": way, "images": seen, "sums of": plane or "estimates"})
+    show(f"Totals in two half-light radii, trained on {len(training)} galaxies (dex)", rows)
+    rows = []
+    for way, features in INPUTS.items():
+        found = []
+        for fold, unseen in folds(read_atlas(atlas), 5, seed=1):
+            model = train(fold, "all", forest(), features=features)
+            found += galaxy_totals(model, unseen)
+        rows += _rows(found, {"input": way, "images": "atlas", "sums of": "estimates"})
+    show("The same of all galaxies, each by a model of five that has not seen it", rows)
+
+
+def _rows(found, about):
+    mapped = f"{np.mean([row['mapped'] for row in found]):.3f}"
+    rows = []
+    for name, values in scatter_and_bias(found).items():
+        row = {**about, "galaxies": len(found), "mapped": mapped, "of": name}
+        row |= {key: f"{value:+.3f}" for key, value in values.items()}
+        rows.append(row | {f"{key}, network": PUBLISHED_TOTALS.get(name, {}).get(key, "-") for key in values})
+    return rows
 
 
 def scales(atlas):

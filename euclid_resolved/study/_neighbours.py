@@ -8,7 +8,6 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved.diagnostics._contract import accuracies
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
@@ -16,6 +15,7 @@ from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinn
 from euclid_resolved.study._figures import plot_accuracy
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._same_pixels import errors_on_images
 from euclid_resolved.study._store import is_mock
 from euclid_resolved.study._totals import (
     AGE,
@@ -56,7 +56,7 @@ def neighbouring_pixels(runner: Runner, part: Part) -> Result:
     ways = _ways(runner, test)
     cases = [(label, name) for label in labels for name in inputs]
     result.tables["Accuracy on the same test galaxies (dex)"] = _accuracy(runner, cases, result)
-    robust = _robustness(runner, cases, ways)
+    robust = _robustness(runner, labels, inputs, ways)
     result.tables["RMSE and bias (truth minus estimate) on images of other kinds (dex)"] = robust
     shown = Table(robust, copy=True)
     shown.rename_columns(["input", "images"], ["look", "input"])
@@ -100,17 +100,14 @@ def _accuracy(runner, cases, result):
     return Table(rows=sorted(rows, key=lambda row: order[row["property"]]))
 
 
-def _robustness(runner, cases, ways):
+def _robustness(runner, labels, inputs, ways):
     rows = []
-    for kind, galaxies in ways.items():
-        pixels = {}
-        for label, name in cases:
-            features = made_of_images(runner.description.inputs[name].features)
-            if features not in pixels:
-                pixels[features] = runner.extract(galaxies, features)
-            for prop, values in accuracies(runner.model(label, name), pixels[features]).items():
+    for label in labels:
+        models = {name: runner.model(label, name) for name in inputs}
+        for kind, galaxies in ways.items():
+            for (name, prop), values in errors_on_images(models, galaxies).items():
                 row = {"images": kind, "property": prop, "method": label, "input": name}
-                rows.append(row | {"rmse": values["rmse"], "bias": values["bias"]})
+                rows.append(row | values)
     order = {prop: i for i, prop in enumerate(runner.description.properties)}
     return Table(rows=sorted(rows, key=lambda row: order[row["property"]]))
 
@@ -138,7 +135,9 @@ def _notes(runner, n):
     notes = [
         "The paper judges each pixel alone and names its neighbours as the next step. Here the same method "
         "learns from the same galaxies once with and once without them.",
-        f"Images of other kinds, and totals, are of the first {n} test galaxies. Truth is not blurred.",
+        f"Images of other kinds, and totals, are of the first {n} test galaxies. Truth is not blurred. "
+        "RMSE and bias are of the pixels that all inputs judge; 'all' is what an input judges alone, where "
+        "smoothing may give it more pixels than others have.",
         "A total is summed over the pixels that have a value, in a circle of two half-light radii about the "
         "middle of the image; 'mapped' is the part of the true mass there that they hold. Metallicity and "
         "age are means weighted by mass. Published figures are those of a network that sees whole images "

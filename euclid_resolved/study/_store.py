@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._guard import check_content, read_text
+from euclid_resolved.images._guard import check_content, read_bytes, read_text
 from euclid_resolved.io._files import write_table
 from euclid_resolved.io._fingerprint import digest_of, file_digest
 from euclid_resolved.io.asdf._files import read_model
