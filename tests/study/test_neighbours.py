@@ -13,6 +13,7 @@ from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.mock import mock_galaxies
 from euclid_resolved.study import read_study, reproduce
 from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned
+from euclid_resolved.study._same_pixels import errors_on_images
 from euclid_resolved.study._totals import (
     QUANTITIES,
     galaxy_totals,
@@ -164,6 +165,31 @@ def test_noise_free_galaxies_are_smooth_and_in_no_training_set(galaxies):
     assert np.array_equal(quiet[0].maps[NAMES[0]].data, galaxies[0].maps[NAMES[0]].data, equal_nan=True)
 
 
+# --- several models on the same pixels ---
+
+
+def test_models_are_compared_on_the_pixels_that_all_of_them_judge(galaxies):
+    def left_half(shape):
+        hidden = np.zeros(shape, bool)
+        hidden[:, : shape[1] // 2] = True
+        return hidden
+
+    models = {"all": Knows(galaxies, (10.0, 1.0, 1.0)), "half": Knows(galaxies, hide=left_half)}
+    found = errors_on_images(models, galaxies)
+    every, half = found["all", NAMES[0]], found["half", NAMES[0]]
+    assert every["pixels"] == half["pixels"] == half["pixels_all"] < every["pixels_all"]
+    # Ten times too much is a bias of -1 dex, truth minus estimate, without scatter.
+    assert every["bias"] == pytest.approx(-1) and every["rmse_all"] == pytest.approx(1)
+    assert half["rmse"] == pytest.approx(0, abs=1e-9)
+
+
+def test_models_that_share_no_pixel_have_no_error_in_common(galaxies):
+    nothing = Knows(galaxies, hide=lambda shape: np.ones(shape, bool))
+    found = errors_on_images({"all": Knows(galaxies), "none": nothing}, galaxies[:1])
+    assert np.isnan(found["all", NAMES[1]]["rmse"]) and found["all", NAMES[1]]["pixels"] == 0
+    assert found["all", NAMES[1]]["rmse_all"] == pytest.approx(0, abs=1e-9)
+
+
 # --- the part ---
 
 STUDY = """
@@ -179,7 +205,7 @@ around = { features = ["bands", "neighbourhood"] }
 
 [estimators.RF]
 estimator = "random_forest"
-n_trees = 4
+n_trees = 2
 n_jobs = 1
 
 [[parts]]
@@ -189,14 +215,14 @@ run = "accuracy"
 [[parts]]
 label = "Beyond"
 run = "neighbouring_pixels"
-test_galaxies = 2
+test_galaxies = 1
 """
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("neighbours")
-    atlas = make_atlas(folder / "atlas", 8, pixels=40, progress=False)
+    atlas = make_atlas(folder / "atlas", 6, pixels=24, progress=False)
     (folder / "study.toml").write_text(STUDY)
     said = []
     path = reproduce(atlas, folder / "out", study=folder / "study.toml", say=said.append)
@@ -244,7 +270,7 @@ def test_the_part_agrees_with_the_table_of_accuracy(done):
 
 
 def test_inputs_without_neighbours_are_refused(tmp_path, done):
-    wrong = STUDY.replace("test_galaxies = 2", 'inputs = ["bands"]')
+    wrong = STUDY.replace("test_galaxies = 1", 'inputs = ["bands"]')
     (tmp_path / "study.toml").write_text(wrong)
     with pytest.raises(InputError, match="Beyond: none of the inputs bands looks at neighbouring pixels"):
         reproduce(done[2] / "atlas", tmp_path / "out", study=tmp_path / "study.toml", say=lambda line: None)
