@@ -14,12 +14,12 @@ import argparse
 import tempfile
 import time
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
-from injection import rows_of_popstar
 
 from euclid_resolved import (
     MockSettings,
@@ -33,8 +33,10 @@ from euclid_resolved import (
 )
 from euclid_resolved.errors import DataWarning
 from euclid_resolved.features._neighbourhood import scales_of
+from euclid_resolved.images import EUCLID_BANDS
 from euclid_resolved.maps import Galaxy
-from euclid_resolved.mock import _populations as populations, mock_galaxies
+from euclid_resolved.mock import mock_galaxies
+from euclid_resolved.mock._make_populations import make_table
 from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned, renamed
 from euclid_resolved.study._same_pixels import errors_on_images
 from euclid_resolved.study._totals import PUBLISHED_TOTALS, galaxy_totals, scatter_and_bias
@@ -50,34 +52,29 @@ def forest(n_trees=40, max_samples=150_000):
     return RandomForest(n_trees=n_trees, max_samples=max_samples, max_features=0.5, joint=True)
 
 
-def other_populations(n, popstar):
-    """Mock galaxies of another population library, in pixels of the atlas."""
-    original, table = populations._table, rows_of_popstar(popstar)
-    populations._table = lambda: table
-    populations.bin_averages.cache_clear()
-    try:
-        made = mock_galaxies(n, seed=22, progress=False)
-    finally:
-        populations._table = original
-        populations.bin_averages.cache_clear()
-    return named(made, "PopStar")
+def other_populations(n, folder, popstar):
+    """Mock galaxies of another population library."""
+    table = Path(folder) / "popstar.ecsv"
+    make_table("popstar", popstar).write(table, format="ascii.ecsv", overwrite=True)
+    return named(of_populations(n, table), "PopStar")
 
 
-def redder_populations(n, ages=(0.3, 2.0), factors=(1.0, 1.15, 1.3, 1.5)):
+def redder_populations(n, folder, ages=(0.3, 2.0), factors=(1.0, 1.15, 1.3, 1.5)):
     """Mock galaxies whose populations of some ages (Gyr) are brighter in YE, JE and HE by factors."""
-    log_age, log_z, values = populations._table()
-    values = values.copy()
+    table = Table.read(files("euclid_resolved.mock") / "data" / "populations.ecsv", format="ascii.ecsv")
+    log_age = np.asarray(table["log_age"])
     these = (log_age >= 9 + np.log10(ages[0])) & (log_age <= 9 + np.log10(ages[1]))
-    values[these, :, :4] *= np.array(factors)
-    original = populations._table
-    populations._table = lambda: (log_age, log_z, values)
-    populations.bin_averages.cache_clear()
-    try:
-        made = mock_galaxies(n, seed=22, progress=False)
-    finally:
-        populations._table = original
-        populations.bin_averages.cache_clear()
-    return named(made, "redder")
+    for band, factor in zip(EUCLID_BANDS, factors, strict=True):
+        table[band][these] *= factor
+    path = Path(folder) / "redder.ecsv"
+    table.write(path, format="ascii.ecsv", overwrite=True)
+    return named(of_populations(n, path), "redder")
+
+
+def of_populations(n, table):
+    """Mock galaxies with the populations of a table."""
+    settings = MockSettings(populations=str(table))
+    return mock_galaxies(n, seed=22, settings=settings, progress=False)
 
 
 def named(galaxies, word):
@@ -117,7 +114,7 @@ def broad_range(training):
     ]
 
 
-def conditions(test, popstar):
+def conditions(test, folder, popstar):
     """Galaxies to test on, by what is different about their images."""
     broad = mock_galaxies(24, seed=11, settings=MockSettings.preset("broad"), progress=False)
     tests = {
@@ -129,15 +126,17 @@ def conditions(test, popstar):
         "pixels twice as large": [rebinned(one, 2) for one in test],
         "pixels five times finer": named(mock_galaxies(4, seed=13, pixels=640, progress=False), "finest"),
         "other preset (broad)": named(broad, "broad"),
-        "redder at 0.3 to 2 Gyr": redder_populations(24),
+        "redder at 0.3 to 2 Gyr": redder_populations(24, folder),
     }
-    return tests | ({"other populations (PopStar)": other_populations(24, popstar)} if popstar else {})
+    return tests | (
+        {"other populations (PopStar)": other_populations(24, folder, popstar)} if popstar else {}
+    )
 
 
-def robustness(atlas, popstar):
+def robustness(atlas, folder, popstar):
     """Both models, trained on two sets, tested on all conditions."""
     training, test = split(in_memory(read_atlas(atlas)), 0.1, seed=1)
-    tests = conditions(test, popstar)
+    tests = conditions(test, folder, popstar)
     for title, galaxies in (("the atlas", training), ("a broad range", broad_range(training))):
         models = {}
         for way, features in INPUTS.items():
@@ -245,7 +244,7 @@ def main(arguments=None):
         if "totals" in options.only:
             totals(atlas)
         if "robustness" in options.only:
-            robustness(atlas, options.popstar)
+            robustness(atlas, folder, options.popstar)
 
 
 if __name__ == "__main__":
