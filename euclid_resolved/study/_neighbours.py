@@ -8,7 +8,6 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
     from euclid_resolved.study._runner import Runner
 
+_NOT_GIVEN = "not given"  # by the networks that publish totals
 _MOST = 24  # galaxies that are changed and mapped, without another wish
 _NOISE_FREE_SEED = 1618  # of mock galaxies that are in no atlas of a small seed
 
@@ -62,9 +62,10 @@ def neighbouring_pixels(runner: Runner, part: Part) -> Result:
     shown.rename_columns(["input", "images"], ["look", "input"])
     for label in labels:
         own = shown[shown["method"] == label]
-        result.figures[f"RMSE on images of other kinds, {label}"] = plot_accuracy(
-            own, by="look", metric="rmse"
-        )
+        figure = plot_accuracy(own, by="look", metric="rmse")
+        for text in (text for axis in figure.axes for text in axis.get_xticklabels()):
+            text.set(rotation=25, ha="right", rotation_mode="anchor")
+        result.figures[f"RMSE on images of other kinds, {label}"] = figure
     if {DENSITY, METALLICITY, AGE} <= set(runner.description.properties):
         caption = "Totals of galaxies in two half-light radii: log of estimate over truth (dex)"
         result.tables[caption] = _totals(runner, cases, test, result)
@@ -128,7 +129,7 @@ def _totals(runner, cases, test, result):
 
 
 def _published(quantity, key):
-    return PUBLISHED_TOTALS.get(quantity, {}).get(key, NOT_PUBLISHED)
+    return PUBLISHED_TOTALS.get(quantity, {}).get(key, _NOT_GIVEN)
 
 
 def _notes(runner, n):
