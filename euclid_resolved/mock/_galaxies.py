@@ -70,9 +70,7 @@ def mock_galaxies(
 def check_number(n_galaxies: int) -> None:
     """Refuse more galaxies than their names have room for."""
     if n_galaxies > _MOST:
-        raise InputError(
-            f"n_galaxies is at most {_MOST}, for names have six digits; got {n_galaxies}"
-        )
+        raise InputError(f"n_galaxies is at most {_MOST}, for names have six digits; got {n_galaxies}")
 
 
 def _galaxy(number, seed, pixels, settings):

@@ -81,7 +81,7 @@ def test_side_by_side_equals_one_after_the_other_to_the_last_bit(trained, monkey
         most = max(most, fits_at_once(model, n))
         return fits_at_once(model, n)
 
-    for where in ("_importance", "_robustness", "_seed_scatter"):
+    for where in ("_importance", "_permutation", "_robustness", "_seed_scatter"):
         monkeypatch.setattr(f"euclid_resolved.diagnostics.{where}.fits_at_once", watched)
     for cores in (1, 3):
         monkeypatch.setattr(module, "_cores", lambda cores=cores: cores)
