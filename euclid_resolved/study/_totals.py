@@ -51,8 +51,8 @@ def half_light_radius(light: np.ndarray) -> float:
     >>> import numpy as np
     >>> from euclid_resolved.study._totals import half_light_radius, radius_of_pixels
     >>> disc = (radius_of_pixels((101, 101)) < 40).astype(float)
-    >>> print(f"{half_light_radius(disc):.1f}")  # half of the area
-    28.4
+    >>> print(f"{half_light_radius(disc):.0f} of 40 pixels hold half of the area")
+    28 of 40 pixels hold half of the area
     """
     values = np.where(np.isfinite(light), light, 0.0).astype(float).ravel()
     radius = radius_of_pixels(light.shape).ravel()
