@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved._checks import check_positive, read_only
+from euclid_resolved.errors import InputError
 from euclid_resolved.images._noise import image_noise, noise_correlation
 from euclid_resolved.images._pixels import pixel_scale
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ImagePlanes"]
 
 _TRUNCATE = 3.0  # sigma at which the smoothing kernel ends
+_WIDEST = 1000.0  # pixels: a kernel wider than any image takes all memory
 _LEAST = 1e-4  # of the kernel's weight: with less, nothing near the pixel is known
 
 
@@ -128,7 +130,7 @@ class ImagePlanes:
         Parameters
         ----------
         sigma : float
-            Of the Gaussian, in pixels; 0 for the planes as they are.
+            Of the Gaussian, in pixels, at most 1000; 0 for the planes as they are.
 
         Returns
         -------
@@ -138,6 +140,8 @@ class ImagePlanes:
             known do not count where the noise of others is.
         """
         sigma = float(check_positive("sigma", sigma, zero=True))
+        if sigma > _WIDEST:
+            raise InputError(f"sigma must be at most {_WIDEST:g} pixels, got {sigma:g}")
         if sigma == 0:
             return self
         if sigma not in self._smoothed:

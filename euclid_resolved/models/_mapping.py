@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.nddata import StdDevUncertainty
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.features._seeing import Seen, chosen, look, see
@@ -75,12 +76,13 @@ def map_properties(
             f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
             f"that does without: train(..., bands={tuple(b for b in model.bands if b not in missing)})"
         )
-    if draws and first_row < halo[0]:
+    rows = _rows_of(image, halo)
+    if draws and first_row < rows.start:
         raise InputError(
-            f"row {first_row} of an image has no {halo[0]} rows above it: say which first_row it is"
+            f"row {first_row} of an image has no {rows.start} rows above it: say which first_row it is"
         )
     image = image.select(model.bands)
-    seen, rows = see(image, model.bands, model.features), _rows_of(image, halo)
+    seen = see(image, model.bands, model.features)
     whole = image
     if rows != slice(0, image.shape[0]):
         image, seen = image[rows], seen.rows(rows)
@@ -142,9 +144,13 @@ def map_properties(
 
 def _rows_of(image, halo):
     """The rows of an image that are mapped."""
+    if not isinstance(halo, tuple | list) or len(halo) != 2:
+        raise InputError(f"halo is a pair of whole numbers, rows above and below, got {halo!r}")
+    for rows in halo:
+        check_whole("halo", rows, 0)
     above, below = (int(n) for n in halo)
     height = image.shape[0]
-    if above < 0 or below < 0 or above + below >= height:
+    if above + below >= height:
         raise InputError(f"a halo of {above} and {below} rows leaves none of {height} rows to map")
     return slice(above, height - below)
 

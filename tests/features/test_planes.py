@@ -146,7 +146,7 @@ def test_noise_known_in_some_bands_only_is_not_known():
 def test_smoothing_is_kept_and_checked():
     planes = planes_of(np.ones((5, 5)))
     assert planes.smoothed(2) is planes.smoothed(2.0) and planes.smoothed(0) is planes
-    for wrong in (-1, np.nan, "wide"):
+    for wrong in (-1, np.nan, "wide", 1e9):
         with pytest.raises(InputError, match="sigma"):
             planes.smoothed(wrong)
     brighter = planes.with_brightness({"HE": np.full((5, 5), 2.0, "f4")})
