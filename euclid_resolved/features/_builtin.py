@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from euclid_resolved.features import _neighbourhood, _sets
-from euclid_resolved.features._image_sets import ImageFeatureSet
+from euclid_resolved.features._image_sets import ImageFeatureSet, is_of_image, reach_with_unit
 from euclid_resolved.plugins._offers import hookimpl, wrong_with
 
 
@@ -42,7 +42,7 @@ def wrong_features(value: object) -> str:
     if not isinstance(value, _sets.FeatureSet | ImageFeatureSet):
         what = value.__name__ if isinstance(value, type) else type(value).__name__
         return f"{what} is offered, a FeatureSet is needed: FeatureSet(function, unit, summary)"
-    kind, takes = ("planes", "of an image's planes") if _of_image(value) else ("dex", "of the bands")
+    kind, takes = ("planes", "of an image's planes") if is_of_image(value) else ("dex", "of the bands")
     if not callable(value.make) or isinstance(value.make, type):
         return f"its make is {value.make!r}, a function {takes} is needed"
     try:
@@ -64,17 +64,13 @@ def wrong_features(value: object) -> str:
     return ""
 
 
-def _of_image(value):
-    return isinstance(value, ImageFeatureSet)
-
-
 def _wrong_reach(value):
     """Why the reach or the light of a set of features of an image is none; empty if it is."""
     import numpy as np
     from astropy import units as u
 
     try:
-        reach = u.Quantity(value.reach, u.pix) if np.isscalar(value.reach) else u.Quantity(value.reach)
+        reach = reach_with_unit(value)
         good = reach.isscalar and 0 <= reach.value < np.inf
         good = good and (reach.unit.is_equivalent(u.pix) or reach.unit.is_equivalent(u.pc))
     except (TypeError, ValueError):

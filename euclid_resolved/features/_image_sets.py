@@ -129,8 +129,7 @@ def reach_of_set(feature_set: ImageFeatureSet, name: str, pixel_scale: u.Quantit
     """How many pixels one set looks to each side; errors call it by its name."""
     import astropy.units as u
 
-    reach = feature_set.reach
-    reach = u.Quantity(reach, u.pix) if np.isscalar(reach) else u.Quantity(reach)
+    reach = reach_with_unit(feature_set)
     if reach.unit.is_equivalent(u.pc):
         if pixel_scale is None or not pixel_scale.unit.is_equivalent(u.pc):
             raise InputError(
@@ -141,9 +140,12 @@ def reach_of_set(feature_set: ImageFeatureSet, name: str, pixel_scale: u.Quantit
     return int(np.ceil(reach.to_value(u.pix)))
 
 
-def smoothing_set(features: Sequence[str]) -> ImageFeatureSet | None:
-    """The set of features that smooths the image for all of them; None where there is none."""
-    return next((each for each in image_sets(features).values() if each.light is not None), None)
+def reach_with_unit(feature_set: ImageFeatureSet) -> u.Quantity:
+    """The reach of a set; a plain number is one of pixels."""
+    import astropy.units as u
+
+    reach = feature_set.reach
+    return u.Quantity(reach, u.pix) if np.isscalar(reach) else u.Quantity(reach)
 
 
 def light_of(planes: ImagePlanes, features: Sequence[str]) -> ImagePlanes:
@@ -199,21 +201,54 @@ def made_planes(planes: ImagePlanes, features: Sequence[str]) -> Iterator[tuple[
     for name, each in image_sets(features).items():
         with blamed(f"features {name!r}"), np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             made = each.make(planes)
-        if not isinstance(made, Mapping):
-            raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
-        for column, values in made.items():
-            if np.ma.isMaskedArray(values):
-                values = np.ma.filled(values.astype(np.float32), np.nan)
-            values = np.asarray(values)
-            if not isinstance(column, str) or not column:
-                raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
-            if values.shape != planes.shape or values.dtype.kind not in "fiub":
-                raise PluginError(
-                    f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
-                    f"float32 of the image's shape {planes.shape} is needed"
-                )
+        for column, values in checked_columns(name, made, planes.shape, "the image's shape"):
             with np.errstate(over="ignore"):
                 yield column, each.unit, values.astype(np.float32, copy=False)
+
+
+def checked_columns(
+    name: str, made: object, shape: tuple[int, ...], what: str = "shape"
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield what a set of features made, column by column: names that are text, numbers of one shape.
+
+    Parameters
+    ----------
+    name : str
+        Of the set, for messages.
+    made : mapping of str to array_like
+    shape : tuple of int
+    what : str, optional
+        What a message calls it.
+
+    Yields
+    ------
+    column : str
+    values : `~numpy.ndarray`
+        NaN where they were masked.
+
+    Raises
+    ------
+    PluginError
+        If it is something else.
+    """
+    for column, values in _a_mapping(name, made).items():
+        if np.ma.isMaskedArray(values):
+            values = np.ma.filled(values.astype(np.float32), np.nan)
+        values = np.asarray(values)
+        if not isinstance(column, str) or not column:
+            raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
+        if values.shape != shape or values.dtype.kind not in "fiub":
+            raise PluginError(
+                f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
+                f"float32 of {what} {shape} is needed"
+            )
+        yield column, values
+
+
+def _a_mapping(name, made):
+    if not isinstance(made, Mapping):
+        raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
+    return made
 
 
 def columns_of(feature_set: ImageFeatureSet, bands: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -228,9 +263,7 @@ def columns_of(feature_set: ImageFeatureSet, bands: tuple[str, ...], name: str) 
 def _columns_of(feature_set: ImageFeatureSet, bands: tuple[str, ...], name: str) -> tuple[str, ...]:
     with blamed(f"features {name!r}"), np.errstate(all="ignore"):
         made = feature_set.make(_flat(bands))
-    if not isinstance(made, Mapping):
-        raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
-    return tuple(made)
+    return tuple(_a_mapping(name, made))
 
 
 def _flat(bands):
@@ -314,11 +347,7 @@ def check_reach(planes: ImagePlanes, features: Sequence[str]) -> None:
     PluginError
         If a part of the image with as many rows and columns around as they reach has other features there.
     """
-    ny, nx = planes.shape
-    rows, columns = (
-        slice(ny // 3, max(2 * ny // 3, ny // 3 + 1)),
-        slice(nx // 3, max(2 * nx // 3, nx // 3 + 1)),
-    )
+    rows, columns = (slice(n // 3, max(2 * n // 3, n // 3 + 1)) for n in planes.shape)
     for name in image_sets(features):
         reach = reach_of((name,), planes.pixel_scale)
         outer = tuple(

@@ -11,7 +11,7 @@ import numpy as np
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._image_sets import few_neighbours, image_sets, light_of, made_planes, reach_of
 from euclid_resolved.features._planes import ImagePlanes
-from euclid_resolved.images._noise import image_noise
+from euclid_resolved.images._noise import common_errors, image_noise
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -97,8 +97,8 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
     """
     bands = tuple(dict.fromkeys(bands))
     if not image_sets(features):
-        own_light = {band: image.brightness(band) for band in bands}
-        return Seen(own_light, _known_noise(image, bands, True), _known_noise(image, bands, False), {})
+        light, noise = {band: image.brightness(band) for band in bands}, _known_noise(image, bands)
+        return Seen(light, noise, _without_common(image, noise), {})
     if "bins" in image.meta:
         raise InputError(
             f"the image is binned, and {', '.join(image_sets(features))} look at single pixels around each "
@@ -107,21 +107,30 @@ def see(image: MultiBandImage, bands: Sequence[str], features: Sequence[str]) ->
         )
     planes = ImagePlanes.of(image, bands)
     reach = reach_of(features, planes.pixel_scale)
-    light, around = look(planes, features)
-    planes = planes.forgotten()
-    alone = _known_noise(image, bands, False)
-    own = dict(light.noise) or alone
+    seen, around = look(planes, features)
+    planes, known = planes.forgotten(), _known_noise(image, bands)
+    alone = _without_common(image, known)
+    own = dict(seen.noise) or alone
     noise = dict(own)
-    for band, sigma in _known_noise(image, bands, True).items():
-        if image[band].meta.get("noise", {}).get("common"):
+    for band, sigma in known.items():
+        if sigma is not alone[band]:
             shared = np.clip(sigma**2 - alone[band] ** 2, 0, None)
             noise[band] = np.sqrt(own[band] ** 2 + shared)
-    return Seen(dict(light.brightness), noise, own, around, few_neighbours(planes, reach), planes)
+    return Seen(dict(seen.brightness), noise, own, around, few_neighbours(planes, reach), planes)
 
 
-def _known_noise(image, bands, common):
-    noise = {band: image_noise(image, band, common=common) for band in bands}
+def _known_noise(image, bands):
+    noise = {band: image_noise(image, band) for band in bands}
     return {band: sigma for band, sigma in noise.items() if sigma is not None}
+
+
+def _without_common(image, noise):
+    """The noise without errors that all pixels share; made again only for bands that have such."""
+    bands = {band for errors in common_errors(image).values() for band in errors}
+    return {
+        band: image_noise(image, band, common=False) if band in bands else sigma
+        for band, sigma in noise.items()
+    }
 
 
 def look(planes: ImagePlanes, features: Sequence[str]) -> tuple[ImagePlanes, dict[str, np.ndarray]]:

@@ -11,7 +11,12 @@ import numpy as np
 
 from euclid_resolved._checks import read_only
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.features._image_sets import ImageFeatureSet, columns_of, image_sets
+from euclid_resolved.features._image_sets import (
+    ImageFeatureSet,
+    checked_columns,
+    columns_of,
+    image_sets,
+)
 from euclid_resolved.features._scale import from_dex, to_dex
 from euclid_resolved.features._seeing import see
 from euclid_resolved.images._image import MultiBandImage
@@ -189,22 +194,7 @@ def _made(name, feature_set, dex):
     n = len(next(iter(dex.values())))
     with blamed(f"features {name!r}"):
         made = feature_set.make({band: read_only(values) for band, values in dex.items()})
-    if not isinstance(made, Mapping):
-        raise PluginError(f"features {name!r} returned {type(made).__name__}, a mapping is needed")
-    columns = {}
-    for column, values in made.items():
-        if np.ma.isMaskedArray(values):
-            values = np.ma.filled(values.astype(np.float32), np.nan)
-        values = np.asarray(values)
-        if not isinstance(column, str) or not column:
-            raise PluginError(f"features {name!r}: the name {column!r} of a column is no text")
-        if values.shape != (n,) or values.dtype.kind not in "fiub":
-            raise PluginError(
-                f"features {name!r}: column {column!r} has {values.dtype} of shape {values.shape}, "
-                f"float32 of shape ({n},) is needed"
-            )
-        columns[column] = values
-    return columns
+    return dict(checked_columns(name, made, (n,)))
 
 
 def feature_columns(band_names: Sequence[str], features: str | Sequence[str]) -> tuple[str, ...]:

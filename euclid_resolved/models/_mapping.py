@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -212,8 +213,12 @@ class _Mapping:
 
     def _not_below(self, band, values):
         """Brightness no fainter than all of training, or than the pixel is: that has no logarithm."""
-        least = np.minimum(self._floor().get(band, np.finfo(np.float32).tiny), self.brightness[band])
-        return np.fmax(values, least).astype(np.float32)
+        return np.fmax(values, self._least[band]).astype(np.float32)
+
+    @cached_property
+    def _least(self):
+        tiny = np.finfo(np.float32).tiny
+        return {band: np.minimum(self._floor.get(band, tiny), own) for band, own in self.brightness.items()}
 
     def _estimates(self, brightness, around):
         X, done = self.model._scaled(brightness, around), {}
@@ -221,6 +226,7 @@ class _Mapping:
         X = np.where(np.isfinite(X), X, np.float32(1)) if around else X
         return {output.property: self.model._estimate(X, output, done) for output in self.outputs}
 
+    @cached_property
     def _floor(self):
         """The faintest brightness of training by band: below it, what is drawn or moved ends there."""
         domain = self.model.domain
@@ -244,5 +250,5 @@ class _Mapping:
                 self.of_planes, planes.brightness, planes.noise, kernels, draws=draws, seed=seed, first=first
             )
         pixels = np.flatnonzero(self.good) + first_row * width
-        options = {"draws": draws, "seed": seed, "floor": self._floor(), "pixels": pixels}
+        options = {"draws": draws, "seed": seed, "floor": self._floor, "pixels": pixels}
         return noise_scatter(lambda drawn: self._estimates(drawn, {}), self.brightness, noise, **options)

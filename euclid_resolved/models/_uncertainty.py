@@ -115,8 +115,7 @@ def noise_scatter(
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(n, 1), block):
         piece = slice(start, min(start + block, n))
-        mean: dict[str, np.ndarray] = {}
-        square: dict[str, np.ndarray] = {}
+        scatter = _Scatter()
         for draw in range(draws):
             normal = draw_noise(seed, draw, pixels[piece], len(brightness))
             drawn = {}
@@ -124,15 +123,9 @@ def noise_scatter(
                 value = light[piece] + noise[band][piece] * column
                 least = floor.get(band, float(np.finfo(np.float32).tiny))
                 drawn[band] = np.maximum(value, np.minimum(least, light[piece])).astype(np.float32)
-            for name, dex in estimate(drawn).items():
-                # Welford's sums: no draw is kept, and nothing cancels.
-                dex = dex.astype(np.float64)
-                before = mean.setdefault(name, np.zeros(len(dex)))
-                change = dex - before
-                mean[name] = before + change / (draw + 1)
-                square[name] = square.get(name, 0.0) + change * (dex - mean[name])
-        for name, total in square.items():
-            parts.setdefault(name, []).append(np.sqrt(total / (draws - 1)).astype(np.float32))
+            scatter.add(estimate(drawn))
+        for name, sigma in scatter.sigma().items():
+            parts.setdefault(name, []).append(sigma)
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
@@ -184,8 +177,7 @@ def plane_scatter(
     above = max(kernel.shape[0] // 2 for kernel in kernels.values())
     inside, wide = slice(above, above + shape[0]), (shape[0] + 2 * above, shape[1])
     pixels = np.arange(first, first + wide[0] * wide[1])
-    mean: dict[str, np.ndarray] = {}
-    square: dict[str, np.ndarray] = {}
+    scatter = _Scatter()
     for draw in range(draws):
         normal = draw_noise(seed, draw, pixels, len(brightness))
         drawn = {}
@@ -195,13 +187,31 @@ def plane_scatter(
                 plane = correlate(plane, kernels[band], mode="reflect")
             change = noise[band] * plane[inside]
             drawn[band] = np.where(np.isfinite(change), light + change, light).astype(np.float32)
-        for name, dex in estimate(drawn).items():
+        scatter.add(estimate(drawn))
+    return scatter.sigma()
+
+
+class _Scatter:
+    """The standard deviation of estimates over draws by Welford's sums: none is kept, and nothing cancels."""
+
+    def __init__(self):
+        self._n, self._mean, self._square = 0, {}, {}
+
+    def add(self, estimates: Mapping[str, np.ndarray]) -> None:
+        """The estimates of one more draw, by property."""
+        self._n += 1
+        for name, dex in estimates.items():
             dex = dex.astype(np.float64)
-            before = mean.setdefault(name, np.zeros(len(dex)))
+            before = self._mean.setdefault(name, np.zeros(len(dex)))
             change = dex - before
-            mean[name] = before + change / (draw + 1)
-            square[name] = square.get(name, 0.0) + change * (dex - mean[name])
-    return {name: np.sqrt(total / (draws - 1)).astype(np.float32) for name, total in square.items()}
+            self._mean[name] = before + change / self._n
+            self._square[name] = self._square.get(name, 0.0) + change * (dex - self._mean[name])
+
+    def sigma(self) -> dict[str, np.ndarray]:
+        """One sigma by property, float32."""
+        return {
+            name: np.sqrt(total / (self._n - 1)).astype(np.float32) for name, total in self._square.items()
+        }
 
 
 def correlating_kernel(correlation: np.ndarray | None) -> np.ndarray:
