@@ -2,9 +2,10 @@
 Five minutes to a map
 =====================
 
-You train a model on mock galaxies whose stars are known, and map a galaxy that it has
-never seen. At the end you can read such a map, compare it with the truth, and have it
-in a file that any FITS viewer opens.
+This tutorial is for everybody who uses the package for the first time. You train a
+model on mock galaxies, whose true properties are known, and map a galaxy that the model
+has never seen. At the end you can read such a map, compare it with the truth, and write
+it to a file that any FITS viewer opens.
 """
 
 import tempfile
@@ -26,9 +27,9 @@ from euclid_resolved import (
 from euclid_resolved.plotting import plot_galaxy
 
 # %%
-# An atlas is a folder of galaxies with images in the four Euclid bands and true maps of
-# their stars. The mock atlas made here takes a few seconds; a galaxy that lies in the
-# folder already is not made again. Any folder will do.
+# An atlas is a folder of galaxies. It contains images in the four Euclid bands and true
+# maps of the stars. The mock atlas made here takes a few seconds. A galaxy that is
+# already in the folder is not made again. You can use any folder.
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -37,8 +38,8 @@ print(*galaxies[:3])
 # %%
 # What a galaxy looks like
 # ------------------------
-# Nothing was read yet: image and maps are read when they are looked at. Brightness is
-# in MJy/sr.
+# Nothing was read yet: image and maps are read when they are used. Brightness is in
+# MJy/sr.
 
 image = galaxies[21].image
 image
@@ -50,50 +51,52 @@ figure = image.plot()
 # %%
 # Train
 # -----
-# Whole galaxies are kept for the test, never single pixels: the pixels of one galaxy
-# are so alike that a test on them would say nothing.
+# Whole galaxies are set aside for the test, never single pixels. The pixels of one
+# galaxy are so alike that a test on some of them would not measure the accuracy on
+# other galaxies.
 
 training, test = split(galaxies, fraction=0.25, seed=14)
 model = train(training, "all", RandomForest(n_trees=30))
 model
 
 # %%
-# How good is it, on galaxies that it has not seen? ``r2`` is 1 for a perfect estimate
-# and 0 for one that knows no more than the mean; ``rmse``, ``nmad`` and ``bias`` are in
-# dex.
+# How good is the model on galaxies that it has not seen? ``r2`` is 1 for a perfect
+# estimate, and 0 for one that is as good as the mean. ``rmse``, ``nmad`` and ``bias``
+# are in dex.
 
 evaluate(model, test)
 
 # %%
 # Map
 # ---
-# One of the test galaxies. Every map is an `astropy.nddata.NDData`, with unit, mask
-# and, where the image has one, WCS.
+# Now map one of the test galaxies. Every map is an `astropy.nddata.NDData`, with unit,
+# mask and, if the image has one, WCS.
 
 galaxy = test[5]
 maps = model.predict_maps(galaxy.image)
 maps["stellar_mass_density"]
 
 # %%
-# Grey pixels have no value: they are fainter than anything the model was trained on,
-# and a guess there would look like a measurement. ``quality`` says why each pixel is
+# Grey pixels have no value. They are fainter than anything that the model was trained
+# on, and a guess there would look like a measurement. ``quality`` says why a pixel is
 # empty.
 
 # sphinx_gallery_thumbnail_number = 2
 figure = plot_galaxy(galaxy.maps, maps, title=f"{galaxy.name} (mock)")
 
 # %%
-# The columns are not equally good, and this is no accident:
+# The three maps are not equally good, and there are reasons for this:
 #
-# - **Density** is what near-infrared light measures.
-# - **Metallicity** mostly repeats the relation between metallicity and density that the
-#   training galaxies obey. Where a galaxy departs from it, so will the map.
-# - **Age** is hardly recovered from four bands. Its map is a by-product; do not publish
-#   it.
+# - **Density** follows near-infrared light, which Euclid measures.
+# - **Metallicity** mostly repeats the relation between metallicity and density of the
+#   training galaxies. If a galaxy departs from this relation, its map will be wrong.
+# - **Age** can hardly be estimated from four bands. Its map is a by-product; do not
+#   publish it.
 #
 # Keep it
 # -------
-# FITS for viewers, with the density first; ASDF keeps everything, to the last bit.
+# FITS is for viewers, and has the density first. ASDF keeps everything, to the last
+# bit.
 
 with tempfile.TemporaryDirectory() as out:
     write(Path(out) / "maps.fits", maps)
