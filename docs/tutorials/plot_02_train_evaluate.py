@@ -2,9 +2,10 @@
 Train and evaluate on an atlas
 ==============================
 
-You train two estimators on the same pixels, judge them on galaxies held out, by
-galaxy and in folds, and learn where the TNG50-SKIRT Atlas goes. At the end you know
-what an accuracy means and how far it moves by chance.
+This tutorial is for those who want to state the accuracy of a model. You train two
+estimators on the same pixels, and test them on galaxies that were left out, galaxy by
+galaxy and in folds. At the end you know what an accuracy means and how much it varies
+by chance. The last section describes the TNG50-SKIRT Atlas.
 """
 
 import tempfile
@@ -33,8 +34,8 @@ galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 # Gather the pixels once
 # ----------------------
 # `~euclid_resolved.training.extract` reads every galaxy and keeps the pixels that are
-# bright enough to learn from. Several models then share one reading. How many pixels
-# were kept belongs into every paper.
+# bright enough to learn from. Several models can then use the same pixels. State in
+# every paper how many pixels were kept.
 
 training, test = split(galaxies, fraction=0.25, seed=14)
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
@@ -49,16 +50,16 @@ print(f"{100 * pixels.kept:.1f} % of all")
 # %%
 # Two estimators
 # --------------
-# The paper's baseline and its random forest.
+# These are the paper's baseline and its random forest.
 
 linear = train(pixels, names, LinearRegression())
 forest = train(pixels, names, RandomForest(n_trees=30))
 evaluate(forest, unseen)
 
 # %%
-# Blue points are running medians with the 16-84 % range; dashed lines mark 0.3 dex,
-# beyond which an estimate counts as an outlier. A flat cloud is an estimator that says
-# the mean: look at age.
+# Blue points are running medians with the 16-84 % range. Dashed lines mark 0.3 dex; an
+# estimate beyond them counts as an outlier. A flat cloud means that the estimator
+# returns little more than the mean, as it does for age.
 
 panels = {
     name: {
@@ -72,8 +73,8 @@ figure = plot_predicted_against_true(panels)
 # %%
 # By galaxy
 # ---------
-# One number for all pixels hides that galaxies differ, and bright large galaxies own
-# most of the pixels.
+# One number for all pixels hides the differences between galaxies. It also depends
+# mostly on bright, large galaxies, because they have most of the pixels.
 
 table = evaluate(forest, unseen, per_galaxy=True)
 table = table[table["property"] == "stellar_mass_density"]
@@ -84,8 +85,8 @@ table["galaxy", "rmse", "bias", "r2", "n_pixels"]
 # In folds
 # --------
 # Every galaxy is tested once, by a model that has not seen it. The scatter between
-# folds is what one split may be off by chance; differences between estimators that are
-# smaller mean nothing.
+# folds shows how much the result of one split varies by chance. Differences between
+# estimators that are smaller than this scatter mean nothing.
 
 folds = diagnose("cross_validation", forest, pixels, unseen, k=4)
 for name in names:
@@ -98,12 +99,12 @@ plt.show()
 # %%
 # The same on the TNG50-SKIRT Atlas
 # ---------------------------------
-# The mock atlas shows how the method behaves. For science the simulated galaxies of the
-# paper are needed. They are not part of this package, and can only be had with a TNG
-# API key of your own, which goes into the header ``api-key`` of every request. One
-# galaxy is one ``tar.gz`` of about 2 GB, so a download should resume where it broke
-# off, and wait longer after every refusal. With the addresses of the galaxies in
-# ``urls.txt``:
+# The mock atlas shows how the method behaves. For science you need the simulated
+# galaxies of the paper. They are not part of this package. To download them, you need a
+# TNG API key of your own, which goes into the header ``api-key`` of every request. One
+# galaxy is one ``tar.gz`` of about 2 GB. A download should therefore continue after an
+# interruption, and wait longer after every refusal. With the addresses of the galaxies
+# in ``urls.txt``:
 #
 # .. code-block:: sh
 #
@@ -113,15 +114,16 @@ plt.show()
 #    done < urls.txt
 #
 # Unpacked, a galaxy is 240 files such as ``TNG000008_O5_Euclid_VIS.fits`` and
-# ``TNG000008_O5_stellarmass.fits``: five viewing directions ``O1`` to ``O5``, each in
-# 22 bands with and without dust, and four maps. Put all of them in one folder, or in
-# one folder a galaxy, with the sample table beside them; then nothing else changes::
+# ``TNG000008_O5_stellarmass.fits``. There are five viewing directions ``O1`` to ``O5``,
+# each in 22 bands with and without dust, and four maps. Put all of them in one folder,
+# or in one folder for each galaxy, with the sample table beside them. Then nothing else
+# changes::
 #
 #     galaxies = read_atlas("TNG50-SKIRT", observer="O5")
 #
-# Its layout is that of the mock atlas. Should your files differ,
-# `~euclid_resolved.io.read_atlas` says what it expected rather than guessing. On
-# the command line it is one line:
+# The layout is that of the mock atlas. If your files differ,
+# `~euclid_resolved.io.read_atlas` says what it expected; it does not guess. On the
+# command line it is one line:
 #
 # .. code-block:: sh
 #
