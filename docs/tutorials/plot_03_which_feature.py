@@ -2,9 +2,10 @@
 Which band matters: importance against leave-one-out
 ====================================================
 
-You ask a forest in three ways which band it leans on, and get three answers. At the
-end you know which question each of them answers, and why the paper finds HE first in
-one and IE first in another.
+This tutorial is for those who want to know which band matters. You ask a forest in
+three ways which band it depends on, and get three answers. At the end you know which
+question each of them answers, and why the paper finds HE first in one and IE first in
+another.
 """
 
 import tempfile
@@ -26,9 +27,9 @@ pixels, unseen = extract(training, names), extract(test, names)
 model = train(pixels, names, RandomForest(n_trees=15))
 
 # %%
-# Diagnostics are found by name, take a model with its training and test galaxies, and
-# give a table. Several run in one call; leave-one-out trains a new model for every
-# band, so it takes longest.
+# Diagnostics are functions that are found by name. They take a model with its training
+# and test galaxies, and return a table. Several of them run in one call. Leave-one-out
+# takes longest, because it trains a new model for every band.
 
 tables = run_chain(
     ("impurity_importance", "lofo", "permutation_importance"), model, pixels, unseen
@@ -38,8 +39,8 @@ tables = run_chain(
 # What the trees used
 # -------------------
 # *Impurity importance* is the part of the squared error that the splits on a band
-# removed. It is quick and always at hand. Of two bands that say nearly the same, either
-# may get nearly all.
+# removed. It needs no further computation. If two bands contain nearly the same
+# information, either of them may get nearly all of the importance.
 
 figure = lookup("diagnostics", "impurity_importance").plot(
     tables["impurity_importance"]
@@ -48,17 +49,17 @@ figure = lookup("diagnostics", "impurity_importance").plot(
 # %%
 # What cannot be replaced
 # -----------------------
-# *Leave one feature out* trains again without a band. A band that the others can stand
-# in for costs nothing, however important the trees found it.
+# *Leave one feature out* trains again without a band. If the other bands can replace
+# it, nothing is lost, however important the trees found it.
 
 figure = lookup("diagnostics", "lofo").plot(tables["lofo"])
 
 # %%
 # What the trained model relies on
 # --------------------------------
-# *Permutation* shuffles a band among the test pixels and trains nothing. Diamonds
-# shuffle it within each galaxy only: what is then lost is what the band tells inside a
-# galaxy, not which galaxy it is.
+# *Permutation* shuffles a band among the test pixels and trains nothing. Diamonds show
+# the result of shuffling within each galaxy only. The loss is then the information that
+# the band gives within a galaxy, without the differences between galaxies.
 
 figure = lookup("diagnostics", "permutation_importance").plot(
     tables["permutation_importance"]
@@ -67,8 +68,8 @@ figure = lookup("diagnostics", "permutation_importance").plot(
 # %%
 # Side by side
 # ------------
-# Ranks from 1, the most important, for density. For RMSE a band that matters has a
-# positive ``lofo``.
+# These are ranks for density; rank 1 is the most important band. For RMSE a band that
+# matters has a positive ``lofo``.
 
 
 def ranks(table, key, column):
@@ -88,10 +89,10 @@ for band in ("IE", "YE", "JE", "HE"):
 plt.show()
 
 # %%
-# HE carries the mass, so the trees split on it first and fail when it is shuffled; but
-# JE says nearly the same and stands in for it when a model is trained without. IE is
-# the only optical band, and its colours with the others are the only strong ones:
-# nothing replaces it. To say "this band is not needed", look at leave-one-out, never at
-# impurity importance.
+# HE is closest to the mass, so the trees split on it first, and the estimates fail when
+# it is shuffled. But JE contains nearly the same information and replaces HE if a model
+# is trained without it. IE is the only optical band, and its colours with the others
+# are the only strong ones, so nothing replaces it. If you want to say "this band is not
+# needed", use leave-one-out, never impurity importance.
 #
-# With so few galaxies the lower ranks trade places from one split to the next.
+# With so few galaxies the lower ranks change from one split to the next.
