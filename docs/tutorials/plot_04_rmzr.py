@@ -2,10 +2,10 @@
 The resolved mass-metallicity relation
 ======================================
 
-You fit the relation between metallicity and density of the pixels, to the truth and
-to what a model makes of four bands, and ask how much of the estimated metallicity is
-more than that relation. At the end you can put a published relation of your own
-choice beside it.
+This tutorial is for those who study the relation between metallicity and density of
+pixels. You fit this relation to the truth and to the estimates of a model, and ask how
+much of the estimated metallicity is more than the relation. At the end you can plot a
+published relation of your own choice beside it.
 """
 
 import tempfile
@@ -37,15 +37,16 @@ tables = run_chain(("rmzr", "rmzr_shuffle"), model, pixels, unseen)
 # %%
 # The relation
 # ------------
-# Three forms are fitted, each with errors from drawing *galaxies* again: pixels of one
-# galaxy are alike, and errors from drawing pixels would be many times too small.
+# Three forms are fitted. Their errors come from drawing *galaxies* again and again. The
+# pixels of one galaxy are alike, so that errors from drawing pixels would be many times
+# too small.
 
 figure = plot_rmzr(tables["rmzr"])
 
 # %%
 # The estimates follow the relation of the training galaxies more tightly than the truth
-# does. That is what an estimator does which knows the relation and little else: its
-# scatter is too small, its slope about right.
+# does. This is typical of an estimator that has learned the relation and little else:
+# its scatter is too small, and its slope about right.
 
 table = tables["rmzr"]
 rows = (table["form"] == "linear") & np.isin(table["quantity"], ("b", "scatter"))
@@ -55,31 +56,32 @@ table[rows]["metallicity", "quantity", "value", "error"]
 # How much of it is the relation alone?
 # -------------------------------------
 # The shuffle test exchanges metallicity among training pixels of one density. The
-# relation stays and everything else is destroyed; a model is trained on that, and
-# tested on untouched galaxies. What it still reaches, the relation gave.
+# relation remains and everything else is destroyed. A model is trained on these pixels,
+# and tested on unchanged galaxies. The accuracy that it still reaches comes from the
+# relation.
 
 figure = plot_shuffle(tables["rmzr_shuffle"])
 
 # %%
 # Only the difference between the first two bars is metallicity that was seen in the
-# light. The partial correlation says the same in one number: that of true and estimated
-# metallicity at fixed density.
+# light. The partial correlation says the same in one number. It is the correlation of
+# true and estimated metallicity at fixed density.
 
 tables["rmzr_shuffle"]
 
 # %%
 # Published relations
 # -------------------
-# The relations of the paper's Fig. 8 are known by name and reference, without values,
-# since none could be verified:
+# The relations of the paper's Fig. 8 are registered with name and reference. They have
+# no values, because none could be verified:
 
 for relation in PUBLISHED_RELATIONS.values():
     print(f"{relation.name:24s} {relation.sample:28s} values: {relation.supplied}")
 
 # %%
-# Supply a table with ``log_density``, ``log_metallicity`` and the conventions behind
-# them, and it is drawn. For want of a published one, this table holds the median of the
-# training galaxies of the mock atlas.
+# To draw a relation, supply a table with ``log_density``, ``log_metallicity`` and the
+# conventions behind them. This example uses the median of the training galaxies of the
+# mock atlas in place of a published relation.
 
 x = np.log10(pixels.truth["stellar_mass_density"])
 y = np.log10(pixels.truth["stellar_metallicity"] / 0.02)
@@ -101,14 +103,14 @@ with tempfile.TemporaryDirectory() as out:
     relation = read_relation(path)
 
 # %%
-# A relation without values is named below the figure, so that nobody takes it for
-# forgotten.
+# A relation without values is named below the figure, so that its absence is no
+# surprise.
 
 figure = plot_rmzr(tables["rmzr"], [relation, PUBLISHED_RELATIONS["Zibetti+2020"]])
 
 # %%
-# Nothing is converted unless you ask, and what was done is said in the legend. From a
-# solar metallicity of 0.02 to 0.0142:
+# Nothing is converted unless you ask for it, and the legend states what was done. This
+# converts from a solar metallicity of 0.02 to 0.0142:
 
 print(relation.to_solar(0.0142).label)
 plt.show()
