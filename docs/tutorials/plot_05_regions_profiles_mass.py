@@ -2,9 +2,10 @@
 Regions, profiles and the total mass
 ====================================
 
-You measure on a map: the stellar mass in a region with an honest error, the mean
-metallicity weighted by mass, and a profile in inclined annuli. At the end you know
-why a total needs more than the errors of its pixels.
+This tutorial is for those who measure on a map. You measure the stellar mass in a
+region with its error, the mean metallicity weighted by mass, and a profile in inclined
+annuli. At the end you know why the error of a total needs more than the errors of its
+pixels.
 """
 
 import tempfile
@@ -33,9 +34,9 @@ galaxy = next(one for one in test if one.name == "TNG000019_O5")
 # %%
 # A model that knows its errors
 # -----------------------------
-# With ``calibration=4`` every training galaxy is left out of one of four fits. What was
-# wrong there becomes the interval of a pixel; half of the 68 % interval is the map's
-# uncertainty.
+# With ``calibration=4`` every training galaxy is left out of one of four fits. The
+# errors of these fits become the interval of a pixel. Half of the 68 % interval is the
+# uncertainty of the map.
 
 names = ("stellar_mass_density", "stellar_metallicity")
 model = train(training, names, RandomForest(n_trees=12), calibration=4)
@@ -47,9 +48,9 @@ print("one sigma is", density.meta["uncertainty"])
 # Regions
 # -------
 # A region is a DS9 file or its text, a region of the package ``regions``, an aperture
-# of ``photutils``, or an array of bool. On the sky it needs a map with WCS; this mock
-# galaxy has none, so the regions are in pixels, or in kpc. The orientation of the disc
-# comes from its light; angles without a unit are in degrees.
+# of ``photutils``, or an array of bool. A region on the sky needs a map with WCS. This
+# mock galaxy has none, so the regions are in pixels or in kpc. The orientation of the
+# disc is measured from its light. Angles without a unit are in degrees.
 
 angle, ratio = orientation(galaxy.image, clip=model.clip)
 tilt = {"position_angle": angle, "inclination": np.degrees(np.arccos(ratio))}
@@ -67,21 +68,21 @@ axes.add_patch(plt.Circle((39, 43), 4, fill=False, color="lime", lw=1.5))
 #
 # The mass
 # --------
-# Only a density has a total. An estimate is right in the mean of its logarithm, and a
-# sum of such numbers would be low; a calibrated map knows by how much, and totals and
-# means take it into account. Masked pixels are left out unless ``fill`` says otherwise,
-# and the printed line says how much of the region that is.
+# Only a density has a total. The logarithm of an estimate is right on average, so that
+# a sum of estimates would be too low. A calibrated map has a correction for this, and
+# totals and means use it. Masked pixels are left out unless ``fill`` says otherwise.
+# The printed line says which part of the region that is.
 
 for region in (inner, outer, edge):
     print(total(density, region))
 print(total(density, edge, fill="radial", **tilt, centre=(31.5, 31.5)))
 
 # %%
-# The pixels of one galaxy err together: its dust, its history and its distance are the
-# same everywhere. The calibration has measured on sums over galaxies which part of the
-# variance they share, the map keeps it, and the errors above hold it. (Two dozen
-# galaxies give no more than its order of size.) As if pixels were independent the
-# error would be far too small:
+# The errors of the pixels of one galaxy are correlated, because its dust, its history
+# and its distance are the same everywhere. The calibration measures which part of the
+# variance they share, on sums over galaxies. The map keeps this part, and the errors
+# above include it. (Two dozen galaxies give no more than its order of magnitude.) With
+# independent pixels the error would be far too small:
 
 print(f"{density.meta['shared_variance']:.2f} of the variance is shared in a galaxy")
 mass = total(density, outer)
@@ -89,7 +90,7 @@ print(f"{mass.error:.1e}; independent:", end=" ")
 print(f"{total(density, outer, correlated_fraction=0).error:.1e}")
 
 # %%
-# Against the truth, on the same pixels:
+# Compare with the truth, on the same pixels:
 
 known = np.where(density.mask, np.nan, galaxy.maps["stellar_mass_density"].data)
 true_mass = (
@@ -102,9 +103,9 @@ print(
 # %%
 # Means
 # -----
-# The mean metallicity of the stars is weighted by their mass; by area it is that of the
-# pixels. Of a calibrated map the shift between them is real, the absolute value leans
-# on the relation that the training galaxies obey.
+# The mean metallicity of the stars is weighted by their mass. A mean by area is that of
+# the pixels. In a calibrated map the difference between the two is real. The absolute
+# value depends on the relation that holds in the training galaxies.
 
 print(mean(metallicity, inner, weights=density))
 print(mean(metallicity, inner))
@@ -113,9 +114,10 @@ print(median(metallicity, inner))
 # %%
 # Profiles
 # --------
-# Medians in the same inclined annuli, of the map and of the truth where the map has a
-# value. A profile ends where the map does: beyond it only the brightest pixels are
-# left, and a median of those is no profile.
+# These are medians in the same inclined annuli, of the map and of the truth. The truth
+# is used only where the map has a value. A profile ends where the map ends. Further
+# out, only the brightest pixels have a value, and their median would not represent the
+# annulus.
 
 figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
 truth = galaxy.maps["stellar_mass_density"]
