@@ -2,9 +2,10 @@
 A Euclid cut-out, from the archive to the map
 =============================================
 
-You take a cut-out as the archive gives it through sky, stars, PSF, dust and distance
-to a map that a model can be asked for. At the end you know what each step is for, and
-how to see whether it did what it should.
+This tutorial is for those who have a Euclid image. You take a cut-out in the form in
+which the archive gives it, and prepare it: sky, stars, PSF, dust and distance. Then you
+map it. At the end you know what each step is for, and how to see whether it did what it
+should.
 """
 
 import tempfile
@@ -45,10 +46,10 @@ folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 #     tile = fetch(59.1, -49.3, 30)                       # degrees, degrees, arcsec
 #     image = read_mosaics(tile, SkyCoord(59.1, -49.3, unit="deg"), 1 * u.arcmin)
 #
-# In its place a made-up cut-out: a mock galaxy at 300 Mpc behind stars and a little
-# sky, written the way the mosaics have it. Pixel values are counts, with the zero point
-# in ``MAGZERO``; the RMS map and the PSF lie beside each image, without a WCS of their
-# own.
+# This page uses a made-up cut-out in its place. It shows a mock galaxy at 300 Mpc
+# behind stars and a little sky, and is written in the form of the mosaics. Pixel values
+# are counts, with the zero point in ``MAGZERO``. The RMS map and the PSF are beside
+# each image, without a WCS of their own.
 
 distance, redshift, ebv = 300 * u.Mpc, 0.065, 0.03
 galaxy = read_atlas(make_atlas(folder / "spiral", 1, seed=5, pixels=128))[0]
@@ -100,8 +101,8 @@ fits.HDUList(hdus).writeto(cutout)
 # %%
 # Read
 # ----
-# Counts become MJy/sr; a file without zero point would be refused. What to look at
-# first: the unit, the bands, and that the centre is where you think it is.
+# Counts become MJy/sr; a file without zero point would be refused. First check the
+# unit, the bands, and that the centre is where you think it is.
 
 image = read_euclid(cutout)
 image
@@ -113,8 +114,8 @@ figure = image.plot()
 # %%
 # Sky
 # ---
-# The level comes from the sky around the galaxy, its error from patches and not from
-# pixels, since the noise of mosaics is correlated.
+# The level is measured in the sky around the galaxy. Its error comes from patches and
+# not from pixels, since the noise of mosaics is correlated.
 
 image = imaging.subtract_background(image)
 for band, found in imaging.history(image)[-1]["measured"].items():
@@ -127,7 +128,7 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # Stars and neighbours
 # --------------------
 # Everything but the source in the centre is masked. A galaxy of bright clumps may be
-# taken apart, so look at it: with ``deblend=False`` and
+# divided into several sources, so look at the result. With ``deblend=False`` and
 # `~euclid_resolved.imaging.mask_positions` you mask by hand.
 
 image = imaging.mask_saturated(image)
@@ -137,7 +138,7 @@ print(describe_history(image)[-1])
 # %%
 # One PSF for all bands
 # ---------------------
-# A colour means something only where all bands see the same piece of the galaxy. IE is
+# A colour is meaningful only if all bands show the same piece of the galaxy. IE is
 # sharper than the others by a factor of two.
 
 image = imaging.match_psf(image)
@@ -148,9 +149,10 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # %%
 # Dust, distance, pixels
 # ----------------------
-# The Milky Way's dust is undone, then the dimming by redshift; a pixel gets a length,
-# and 0.1 arcsec pixels are averaged until the outer disc rises above the noise. Where a
-# model looks at pixels of about that size the noise is best spent.
+# First the extinction by the dust of the Milky Way is corrected, then the dimming by
+# redshift. The distance gives a pixel its length. Then pixels of 0.1 arcsec are
+# averaged until the outer disc is brighter than the noise. Use pixels of about the size
+# of those that the model was trained on.
 
 image = imaging.correct_extinction(image, ebv)
 image = imaging.set_distance(
@@ -160,16 +162,16 @@ image = imaging.resample(image, 1 * u.kpc)
 print(*describe_history(image), sep="\n")
 
 # %%
-# ``imaging.prepare`` does all of it in one call, and so does ``euclid-resolved
-# predict`` with ``--background constant --mask-stars --match-psf --ebv 0.03 --redshift
-# 0.065 --distance 264.5 --scale 1000``.
+# ``imaging.prepare`` does all of it in one call. So does ``euclid-resolved predict``
+# with ``--background constant --mask-stars --match-psf --ebv 0.03 --redshift 0.065
+# --distance 264.5 --scale 1000``.
 #
 # A model for images with noise
 # -----------------------------
 # The images of an atlas have no sky noise. A model for the sky is trained on galaxies
-# observed as Euclid would, at about the distance of the galaxy, with its PSF.
-# ``redshift=0`` leaves them undimmed, because
-# `~euclid_resolved.imaging.set_distance` has undone the dimming of the image.
+# observed as Euclid would observe them, at about the distance of the galaxy, with its
+# PSF. ``redshift=0`` leaves them undimmed, because
+# `~euclid_resolved.imaging.set_distance` has corrected the dimming of the image.
 
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 seen = observe_atlas(
@@ -181,16 +183,17 @@ maps = model.predict_maps(image)
 # %%
 # The quick look
 # --------------
-# Bands, maps, errors, and the reason of every pixel without a value, in one figure: the
-# first thing to look at, and to keep beside every map.
+# This figure shows bands, maps, errors, and the reason of every pixel without a value.
+# Look at it first, and keep it beside every map.
 
 # sphinx_gallery_thumbnail_number = 2
 figure = quicklook(image, maps, title="a made-up cut-out")
 
 # %%
-# Believe the density; take the metallicity as "what a galaxy of this density mostly
-# has"; leave the age alone. Pixels under stars and below the clip have no value, so the
-# mass on the map is a lower limit. The galaxy is a mock, so that its mass is known:
+# You can believe the density. Take the metallicity as that of a typical galaxy of this
+# density, and ignore the age. Pixels under stars and below the limit of surface
+# brightness (the clip) have no value, so the mass on the map is a lower limit. The
+# galaxy is a mock, so that its mass is known:
 
 print(total(maps["stellar_mass_density"]))
 print(total(galaxy.maps["stellar_mass_density"]))
