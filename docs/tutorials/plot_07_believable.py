@@ -2,9 +2,10 @@
 Is this pixel believable?
 =========================
 
-You calibrate intervals, check that they hold what they say, and see how pixels unlike
-the training set are flagged, and which are not. At the end you can say for any pixel
-of a map why to believe it or not.
+This tutorial is for those who need an error for every pixel. You calibrate intervals,
+check that they hold the stated fraction of pixels, and see which pixels unlike the
+training set are flagged, and which are not. At the end you can say for any pixel of a
+map why to believe it or not.
 """
 
 import tempfile
@@ -32,8 +33,8 @@ from euclid_resolved.plotting import plot_map, plot_uncertainty
 from euclid_resolved.training import coverage, extract
 
 # %%
-# Galaxies as Euclid would see them: at 30 to 100 Mpc, blurred, with the noise of the
-# Wide Survey.
+# The galaxies are observed as Euclid would observe them: at 30 to 100 Mpc, blurred,
+# with the noise of the Wide Survey.
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = observe_atlas(
@@ -44,18 +45,20 @@ training, test = split(galaxies, fraction=0.25, seed=14)
 # %%
 # Calibrate
 # ---------
-# Between an image and the truth lie noise, the choice of one fit, and what four bands
-# cannot tell. Only galaxies that a fit has not seen know all of it: four fits leave a
-# quarter of the galaxies out each.
+# An estimate differs from the truth for three reasons: noise, the choice of one fit,
+# and properties that four bands cannot distinguish. Only galaxies that a fit has not
+# seen show all three. Four fits are therefore made, each without a quarter of the
+# galaxies.
 
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 pixels, unseen = extract(training, names), extract(test, names)
 model = train(pixels, names, RandomForest(n_trees=12), calibration=4)
 
 # %%
-# Does it hold? Of test pixels 68 % should have their truth inside. The bars show each
-# test galaxy: a few galaxies can be far off, since the pixels of a galaxy err together.
-# That is why galaxies, not pixels, decide how sharp the fractions are.
+# Now check the intervals. In the test, 68 % of the pixels should have their truth
+# inside. The bars show each test galaxy. A few galaxies can be far off, since the
+# errors of the pixels of a galaxy are correlated. The number of galaxies, not of
+# pixels, therefore decides how precise the fractions are.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for axis, (name, inside) in zip(axes, coverage(model, unseen).items(), strict=True):
@@ -72,9 +75,9 @@ axes[0].set_ylabel("fraction inside the 68 % interval")
 # %%
 # The error of a pixel
 # --------------------
-# A calibrated map has an interval, and half of it as one sigma. With ``draws`` the
-# noise of the image is drawn again: the plane ``noise`` is the part of the error that a
-# deeper image would cure.
+# A calibrated map has an interval, and half of its width as one sigma. With ``draws``
+# the noise of the image is drawn again. The plane ``noise`` is the part of the error
+# that a deeper image would remove.
 
 galaxy = next(one for one in test if one.name == "TNG000019_O5")
 image, truth = galaxy.load()
@@ -94,13 +97,14 @@ low, high = (plane.flat[brightest] for plane in density.interval)
 print(f"68 % for the brightest pixel: {low:.0f} to {high:.0f} {density.unit}")
 
 # %%
-# Nearly all of the error is no noise: it is what four bands do not tell.
+# Nearly none of the error is noise. Nearly all of it is what four bands cannot
+# distinguish.
 #
 # Unlike the training set
 # -----------------------
-# ``OUT_OF_DOMAIN`` leaves the value and says that it is an extrapolation. Let the halo
-# of a bright blue star lie over the galaxy, from the upper right, as no mask catches
-# it:
+# ``OUT_OF_DOMAIN`` keeps the value and says that it is an extrapolation. As an example,
+# the halo of a bright blue star is added to the upper right of the galaxy, where no
+# mask removes it:
 
 y, x = np.indices(image.shape)
 halo = 100 / ((x - 66) ** 2 + (y - 58) ** 2 + 50) ** 1.3
@@ -149,18 +153,19 @@ for label, these in (("flagged", good & flagged), ("not flagged", good & ~flagge
     print(f"{label:12s} {these.sum():5d} pixels, median error {middle:+.2f} dex")
 
 # %%
-# The flag takes the light of the star itself, which would be mass from nothing. It does
-# not take the rim of the galaxy nearest to it: a galaxy under a little blue light looks
-# like a younger galaxy, which weighs less. Stars have to be masked before, the flag is
-# no substitute.
+# The flag marks the light of the star itself, which would otherwise become mass. It
+# does not mark the nearest rim of the galaxy. A galaxy with a little additional blue
+# light looks like a younger galaxy, which has less mass. Stars have to be masked
+# before; the flag cannot replace this.
 #
 # Unlike, and yet not flagged
 # ---------------------------
 # Another population of stars can have the colours of the training set. The preset
-# ``broad`` is wide in age, metallicity and dust, with little relation between
-# metallicity and density. The flag hardly notices; the metallicity is wrong all the
-# same. Every mock atlas calls its galaxies alike, so these get names of their own: else
-# they would be taken for the training galaxies.
+# ``broad`` of the mock galaxies has a wide range of age, metallicity and dust, and
+# little relation between metallicity and density. The flag marks hardly any of their
+# pixels, but their metallicity is wrong. Every mock atlas uses the same names for its
+# galaxies. These galaxies therefore get other names; otherwise they would be taken for
+# the training galaxies.
 
 others = [
     Galaxy(f"broad {one.name}", one.image, one.maps, meta=one.meta)
@@ -181,12 +186,13 @@ for label, these in (("like training", unseen), ("foreign", foreign)):
 plt.show()
 
 # %%
-# So, for a pixel:
+# For a pixel you can now conclude:
 #
 # 1. It has a value: it was bright and clean enough (otherwise ``quality`` says what was
 #    wrong).
-# 2. Its interval holds for galaxies like those of the training set, observed alike.
-# 3. ``OUT_OF_DOMAIN`` means extrapolation. No flag does not mean that the galaxy is of
-#    the training set's kind.
-# 4. Density survives a foreign population best. Metallicity does not, and age was never
-#    there.
+# 2. Its interval holds for galaxies like those of the training set that were observed
+#    in the same way.
+# 3. ``OUT_OF_DOMAIN`` means extrapolation. A pixel without the flag may still belong to
+#    a galaxy that is unlike the training set.
+# 4. Density is least affected by a different population. Metallicity is strongly
+#    affected, and age was never reliable.
