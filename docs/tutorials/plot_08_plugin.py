@@ -2,9 +2,10 @@
 Your own estimator as a plugin
 ==============================
 
-You write an estimator, offer it by name, test it against the contract, train it beside
-the built-in ones, and see the two files that make it a distribution of its own. At the
-end anybody can ``pip install`` it, and nothing in this package had to change.
+This tutorial is for those who want to add an estimator of their own. You write it,
+offer it by name, test it against the contract, train it beside the built-in ones, and
+see the two files that make it a distribution. At the end anybody can ``pip install``
+it, without a change in this package.
 """
 
 import tempfile
@@ -35,9 +36,9 @@ from euclid_resolved.training import extract
 # %%
 # The class
 # ---------
-# A parabola in all columns at once: least squares on the columns, their squares and
-# their products. The features come scaled to [0, 1], and so does the target; settings
-# are the fields of the dataclass.
+# The example is a parabola in all columns at once: least squares on the columns, their
+# squares and their products. The features are scaled to [0, 1], and so is the target.
+# Settings are the fields of the dataclass.
 
 
 @dataclass
@@ -86,15 +87,17 @@ class Parabola(Estimator):
 
 
 # %%
-# Four methods. ``fit`` learns, ``predict`` estimates, ``state`` gives what was learned
-# as plain arrays, which is what a model file holds, and ``restore`` takes it back from
-# a file that no one vouches for, so that it checks everything that could crash.
+# The class has four methods. ``fit`` learns, and ``predict`` estimates. ``state``
+# returns what was learned as plain arrays, which a model file stores. ``restore`` takes
+# it back from a file that may be damaged or made to do harm, so it checks everything
+# that could cause a crash.
 #
 # Offer it by name
 # ----------------
 # A model file needs a name for its estimator. The hook is a function that returns names
-# and classes; there are others for features, diagnostics and published relations.
-# ``plugins.register`` makes it known until Python ends: good for a notebook.
+# and classes. There are other hooks for features, diagnostics and published relations.
+# ``plugins.register`` makes the name known until Python ends, which is enough for a
+# notebook.
 
 
 @plugins.hookimpl
@@ -108,14 +111,14 @@ print(*[row for row in plugins.describe() if row.name == "parabola"])
 # %%
 # Does it keep the contract?
 # --------------------------
-# The contract comes with its tests: batches, order, seeds, NaN, constant columns,
-# damaged states, side effects. A broken rule is one sentence. This prints nothing,
-# because none is broken.
+# The contract is a set of rules, and the package has a test for each: batches, order,
+# seeds, NaN, constant columns, damaged states, side effects. A broken rule gives an
+# error of one sentence. This call prints nothing, because no rule is broken.
 
 check_estimator(Parabola())
 
 # %%
-# What a broken rule looks like: an estimator that forgets to refuse NaN.
+# The next estimator breaks a rule: it does not refuse NaN.
 
 
 class Careless(Parabola):
@@ -133,8 +136,8 @@ except AssertionError as broken:
 # %%
 # Use it
 # ------
-# An estimator is an object; `~euclid_resolved.training.train` takes it as it is. Only a
-# file needs its name.
+# An estimator is an object, and `~euclid_resolved.training.train` takes it as it is.
+# Only a file needs its name.
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(
@@ -157,12 +160,12 @@ panels = {
 figure = plot_predicted_against_true(panels)
 
 # %%
-# The bend is worth something: the ratio of mass to light is no power law of four
-# brightnesses.
+# The parabola is better than the straight line, because the ratio of mass to light is
+# not a power law of four brightnesses.
 #
 # Save and open
 # -------------
-# The file keeps the name and the state, no code.
+# The file has the name and the state, but no code.
 
 out = tempfile.TemporaryDirectory()
 path = Path(out.name) / "parabola.asdf"
@@ -170,8 +173,8 @@ write(path, bent)
 evaluate(read(path), unseen)
 
 # %%
-# Whoever opens it needs the plugin, and is told so otherwise. This is what a colleague
-# sees who has only the file:
+# Everybody who opens the file needs the plugin. Without it there is a message. A
+# colleague who has only the file sees this:
 
 plugins.unregister(register_estimators)
 try:
@@ -184,9 +187,9 @@ plt.show()
 # %%
 # Give it to others
 # -----------------
-# So make it a distribution. The class, the hook and what they import are the module:
-# copy them into ``euclid_resolved_parabola.py``, in a folder of its own, without the
-# line ``plugins.register(...)``. It begins with
+# To give the estimator to others, make it a distribution. The class, the hook and their
+# imports become a module. Copy them into ``euclid_resolved_parabola.py``, in a folder
+# of its own, without the line ``plugins.register(...)``. The module begins with
 #
 # .. code-block:: python
 #
@@ -200,8 +203,8 @@ plt.show()
 #    from euclid_resolved.errors import InputError
 #    from euclid_resolved.estimators import Estimator, check_X, check_X_y, state_array
 #
-# Two more files beside it. ``setup.cfg`` names the distribution, and names the module
-# in the entry-point group ``euclid_resolved``:
+# You need two more files beside it. ``setup.cfg`` names the distribution, and names the
+# module in the entry-point group ``euclid_resolved``:
 #
 # .. code-block:: ini
 #
@@ -217,7 +220,7 @@ plt.show()
 #    euclid_resolved =
 #        parabola = euclid_resolved_parabola
 #
-# and ``pyproject.toml`` says what builds it:
+# ``pyproject.toml`` says what builds it:
 #
 # .. code-block:: toml
 #
@@ -225,7 +228,7 @@ plt.show()
 #    requires = ["setuptools>=77"]
 #    build-backend = "setuptools.build_meta"
 #
-# Then, in that folder,
+# Then run in that folder
 #
 # .. code-block:: sh
 #
@@ -233,5 +236,5 @@ plt.show()
 #    euclid-resolved plugins --check parabola
 #    euclid-resolved train ATLAS -o model.asdf --estimator parabola --set strength=0.01
 #
-# (``--no-deps`` because ``euclid_resolved`` is there already.) From now on the file
+# (``--no-deps`` because ``euclid_resolved`` is installed already.) From now on the file
 # opens in every Python that has the plugin.
