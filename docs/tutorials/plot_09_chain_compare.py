@@ -2,9 +2,10 @@
 Chain and compare estimators
 ============================
 
-You run several estimators and sets of features over the same pixels, feed one
-property to the next, and put the paper's figures beside your own. At the end you know
-which choices matter (leaving the straight line) and which hardly do.
+This tutorial is for those who compare methods. You run several estimators and sets of
+features on the same pixels, use one property as an input for the next, and compare the
+results with the paper's. At the end you know which choices matter (a non-linear
+estimator) and which hardly do.
 """
 
 import tempfile
@@ -37,14 +38,14 @@ pixels, unseen = extract(training, names), extract(test, names)
 # %%
 # Estimators
 # ----------
-# All that are registered, the built-in ones and those of plugins, go by name:
+# All registered estimators, the built-in ones and those of plugins, are found by name:
 
 print(", ".join(available("estimators")))
 
 # %%
-# Any of them can stand in any line of this documentation. Two straight lines, two kinds
-# of trees, and what the field does with colours (for density only), all on the same
-# pixels:
+# You can use any of them in any example of this documentation. Here are two straight
+# lines, two kinds of trees, and the usual estimates from colours (for density only),
+# all on the same pixels:
 
 settings = {"random_forest": {"n_trees": 25}, "extra_trees": {"n_trees": 25}}
 r2 = {}
@@ -62,8 +63,8 @@ for kind in (
     r2[kind] = dict(zip(table["property"], np.array(table["r2"]), strict=True))
 
 # %%
-# Diamonds are what the paper prints for TNG50-SKIRT: not the same galaxies, so compare
-# differences, not heights.
+# Diamonds show what the paper prints for TNG50-SKIRT. Those are other galaxies, so
+# compare differences, not heights.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
 for axis, name in zip(axes, names, strict=True):
@@ -96,14 +97,15 @@ axes[0].invert_yaxis()
 axes[1].legend(loc="lower right", frameon=False)
 
 # %%
-# The step that counts is from the straight line to anything that bends. Between the
-# kinds of trees there is less than one split of the galaxies moves.
+# The step that matters is that from the straight line to any non-linear estimator. The
+# kinds of trees differ by less than the result changes from one split of the galaxies
+# to another.
 #
 # Features
 # --------
-# Sets of features are chained by name, and estimators need not see all columns. Colours
-# in magnitudes are differences of what a linear regression has already, so they change
-# nothing for it; ratios of flux do.
+# Sets of features are combined by name, and estimators need not use all columns.
+# Colours in magnitudes are differences of inputs that a linear regression already has,
+# so they change nothing for it. Ratios of flux do.
 
 for features in (("bands",), ("bands", "colours"), ("bands", "flux_ratios")):
     for estimator in (LinearRegression(), RandomForest(n_trees=25)):
@@ -115,9 +117,10 @@ for features in (("bands",), ("bands", "colours"), ("bands", "flux_ratios")):
 # %%
 # Chain the properties
 # --------------------
-# ``chain=True`` feeds the density to metallicity, and both to age. While training, a
-# galaxy's density comes from a fit to other galaxies, so that the chain does not learn
-# from values fitted to the same pixels.
+# With ``chain=True`` the estimate of density is an input for metallicity, and both are
+# inputs for age. During training, a galaxy's density comes from a fit to other
+# galaxies. The chain therefore does not learn from values that were fitted to the same
+# pixels.
 
 alone = evaluate(train(pixels, names, RandomForest(n_trees=25)), unseen)
 chained = evaluate(train(pixels, names, RandomForest(n_trees=25), chain=True), unseen)
@@ -125,21 +128,22 @@ for name, before, after in zip(names, alone["r2"], chained["r2"], strict=True):
     print(f"{name:21s} R2 alone {before:.3f}, chained {after:.3f}")
 
 # %%
-# What the chain adds is made of the same four bands, so there is nothing to gain, and
-# indeed nothing is gained. It is the right tool where another property is better known
+# The estimates that the chain adds contain nothing but the same four bands, so nothing
+# can be gained, and nothing is. A chain is useful if another property is known better
 # than its light.
 #
 # Chain estimators
 # ----------------
-# ``Ensemble`` is an estimator made of others that differ in their seeds alone. Its
+# ``Ensemble`` is an estimator made of others that differ only in their seeds. Its
 # estimate is their mean:
 
 several = train(pixels, names[0], Ensemble("mlp", members=3, options=("epochs=20",)))
 print(f"three networks together: R2 {float(evaluate(several, unseen)['r2'][0]):.3f}")
 
 # %%
-# How far such fits are apart is the part of the error that another seed would change.
-# It is small beside what four bands do not tell, the ``rmse``:
+# The scatter between such fits is the part of the error that another seed would change.
+# It is small compared with the ``rmse``, which contains everything that four bands
+# cannot distinguish:
 
 forest = train(pixels, names, RandomForest(n_trees=25))
 runs = diagnose("epistemic_scatter", forest, pixels, unseen, runs=3)
