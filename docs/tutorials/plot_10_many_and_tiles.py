@@ -2,9 +2,10 @@
 Many galaxies and whole tiles
 =============================
 
-You keep the pixels of an atlas in files, map a list of images in one call that can be
-interrupted, and map a tile that need not fit into memory. At the end you have the
-masses of all galaxies of a tile, beside the true ones.
+This tutorial is for those who have many images or large ones. You keep the pixels of an
+atlas in files, map a list of images in one call that can be interrupted, and map a tile
+that need not fit into memory. At the end you have the masses of all galaxies of a tile,
+beside the true ones.
 """
 
 import tempfile
@@ -43,9 +44,10 @@ training, test = split(galaxies, fraction=0.25, seed=14)
 # %%
 # The pixels of an atlas, kept
 # ----------------------------
-# An atlas of terabytes is read once. Its pixels above the clip stay in files, a column
-# a file, and a training looks at them without having them all in memory. An interrupted
-# call goes on with the next galaxy.
+# An atlas of terabytes is read only once. Its pixels above the clip, a limit of surface
+# brightness, stay in files, with one file for each column. A training uses them without
+# having all of them in memory. If the call is interrupted, it continues with the next
+# galaxy.
 
 write_sample(out / "sample", observe_atlas(training, (50, 150) * u.Mpc, seed=1))
 pixels = read_sample(out / "sample")
@@ -54,13 +56,14 @@ model = train(pixels, "stellar_mass_density", RandomForest(n_trees=15), calibrat
 write(out / "model.asdf", model)
 
 # %%
-# On the command line: ``euclid-resolved atlas extract ATLAS -o SAMPLE``, and then
-# ``SAMPLE`` wherever ``ATLAS`` is asked for.
+# On the command line this is ``euclid-resolved atlas extract ATLAS -o SAMPLE``. Then
+# use ``SAMPLE`` wherever ``ATLAS`` is asked for.
 #
 # Many images
 # -----------
-# `~euclid_resolved.survey.predict_many` takes what can be opened: cut-outs, folders,
-# galaxies of an atlas. Here the test galaxies, and one file that is not there.
+# `~euclid_resolved.survey.predict_many` takes everything that can be opened: cut-outs,
+# folders, galaxies of an atlas. Here it maps the test galaxies, and one file that does
+# not exist.
 
 (out / "images").mkdir()
 (out / "maps").mkdir()
@@ -74,23 +77,24 @@ report["message"] = [text.replace(work.name, "...") for text in report["message"
 report["name", "status", "judged", "flagged", "message"]
 
 # %%
-# One bad image does not stop the others. What is done stays done: the same call again,
-# with one image added or after an interrupt, does only what is missing. A file made by
-# another model, image or option is refused, not replaced.
+# One bad image does not stop the others, and finished maps are kept. If you make the
+# same call again, with one image added or after an interruption, it makes only the
+# missing maps. A file that was made by another model, image or option is refused, not
+# replaced.
 
 report = predict_many(out / "model.asdf", images, out / "maps")
 print(*report["status"])
 
 # %%
-# ``workers=8`` spreads the images over processes, ``scheduler="tcp://..."`` over the
-# machines of a Dask cluster (``pip install 'euclid_resolved[dask]'``). The maps are the
-# same, to the last bit.
+# ``workers=8`` uses several processes, and ``scheduler="tcp://..."`` uses the machines
+# of a Dask cluster (``pip install 'euclid_resolved[dask]'``). The maps are the same, to
+# the last bit.
 #
 # A tile
 # ------
 # A tile of MER has 19200 x 19200 pixels in each of four bands. This one is a miniature,
-# with pixels of 2 arcsec and the eight test galaxies at 100 Mpc, under the names that
-# the archive gives.
+# with pixels of 2 arcsec and the eight test galaxies at 100 Mpc. Its files have the
+# names that the archive gives.
 
 canvas = {band: np.zeros((170, 300), "f4") for band in model.bands}
 corners = [(8 + 90 * (i // 4), 4 + 76 * (i % 4)) for i in range(len(test))]
@@ -136,8 +140,8 @@ for band, (name, zero_point) in files.items():
         )
 
 # %%
-# Strip by strip into one file. Memory depends on ``rows``, the result does not; after
-# an interrupt the same call goes on.
+# The tile is mapped strip by strip into one file. The memory depends on ``rows``, the
+# result does not. After an interruption the same call continues.
 
 count = predict_tile(model, mosaics, out / "tile_maps.fits", rows=50)
 print(f"{count.judged} of {count.pixels} pixels have a value,", end=" ")
@@ -147,10 +151,10 @@ density = read(out / "tile_maps.fits")["stellar_mass_density"]
 # %%
 # Galaxies of a tile
 # ------------------
-# A table of positions, say of a catalogue, makes fields of the same tile, each mapped
-# into a file of its own. Around galaxies that are cut out, sky, stars, dust and
-# distance can be dealt with one by one: the options of ``imaging.prepare`` go into the
-# same call.
+# A table of positions, for example a catalogue, defines fields of the same tile. Each
+# field is mapped into a file of its own. Around single galaxies, you can correct sky,
+# stars, dust and distance one by one: the same call takes the options of
+# ``imaging.prepare``.
 
 centres = sky.pixel_to_world(
     *np.array([(column + 31.5, row + 31.5) for row, column in corners]).T
@@ -164,7 +168,7 @@ report = predict_many(out / "model.asdf", fields_of(mosaics, table), out / "fiel
 report["name", "status", "judged", "flagged"]
 
 # %%
-# The map of the tile, and the fields on it.
+# This is the map of the tile, with the fields on it.
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(
@@ -195,8 +199,8 @@ figure.colorbar(
 )
 
 # %%
-# Their masses. The files keep which part of the variance all pixels of a galaxy share;
-# the distance gives a pixel its area.
+# Now compare the masses with the true ones. The files contain the part of the variance
+# that all pixels of a galaxy share. The distance gives a pixel its area.
 
 true, found, error = [], [], []
 distance = tile.meta["distance"] / (1 + tile.meta["redshift"]) ** 2
@@ -227,10 +231,10 @@ work.cleanup()
 plt.show()
 
 # %%
-# Up to a tenth of the mass lies below the clip and under stars. The rest of the
-# difference is the model, which errs alike in all pixels of a galaxy: with independent
-# pixels the bars would be smaller than the points.
+# Up to a tenth of the mass is below the clip and under stars. The rest of the
+# difference comes from the model, whose error is similar in all pixels of a galaxy.
+# With independent pixels the bars would be smaller than the points.
 #
-# On the sky every galaxy of a tile has its own redshift, whose dimming a map of the
-# whole tile cannot undo: up to z = 0.02 it is 6 per cent, beyond that map fields, with
-# ``redshift=`` and ``distance=``.
+# On the sky every galaxy of a tile has its own redshift, and a map of the whole tile
+# cannot correct the dimming of each. Up to z = 0.02 it is 6 per cent. Beyond that, map
+# fields, with ``redshift=`` and ``distance=``.
