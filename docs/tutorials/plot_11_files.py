@@ -2,9 +2,10 @@
 What is in a model file, and opening it in five years
 =====================================================
 
-You look into a model file with a text editor's eyes, damage one on purpose, and see
-what is checked when it is opened. At the end you can say where a map came from, and
-hand a model to somebody who trusts neither you nor your libraries.
+This tutorial is for those who keep models, or pass them on. You look into a model file,
+damage one on purpose, and see what is checked when it is opened. At the end you can say
+where a map came from, and give a model to somebody who trusts neither you nor your
+libraries.
 """
 
 import re
@@ -47,9 +48,9 @@ print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
 # %%
 # What it says of itself
 # ----------------------
-# ``euclid-resolved info model.asdf`` prints the record: what it was trained on, with
-# which seed, how accurate it was on pixels set aside, with which libraries. From Python
-# it is two mappings:
+# ``euclid-resolved info model.asdf`` prints the record of a model: its training set,
+# the seed, its accuracy on pixels that were set aside, and the libraries. In Python the
+# record is in two mappings:
 
 print(model)
 for key in (
@@ -67,8 +68,8 @@ print(f"versions: {model.versions}")
 # %%
 # What is in it
 # -------------
-# ASDF is a text, the tree, and behind it the arrays as they lie in memory, each with
-# its checksum. The text can be read with any editor, in fifty years too. Its first
+# An ASDF file begins with a text, the tree. The arrays follow as they are in memory,
+# each with its checksum. You can read the text with any editor. These are its first
 # lines, and the branches of the model:
 
 text = path.read_bytes().split(b"\n...\n")[0].decode().splitlines()
@@ -76,7 +77,7 @@ print("\n".join(text[:4]))
 print("\n".join(line[:90] for line in text if re.match("  [a-z]|[a-z]", line)))
 
 # %%
-# How much of the file each part takes: nearly all of it is trees.
+# The figure shows how much of the file each part takes. Nearly all of it is trees.
 
 
 def sizes(tree, name=""):
@@ -112,16 +113,16 @@ axes.set(xscale="log", xlabel="size of the arrays [kB]", xlim=(0.05, 2e4))
 axes.invert_yaxis()
 
 # %%
-# - The **trees** are compact arrays of nodes, no pickle: nothing in the file can run,
-#   and no version of scikit-learn is needed.
-# - The **domain** is what the training set covered, for ``OUT_OF_DOMAIN``.
-# - The **golden rows** are pixels whose predictions are stored with them. They are
-#   repeated whenever the file is opened. If a library, a plugin or this package comes
-#   to predict something else, the file does not open quietly.
+# - The **trees** are compact arrays of nodes. There is no pickle, so nothing in the
+#   file can run, and no version of scikit-learn is needed.
+# - The **domain** is what the training set covered. It is needed for ``OUT_OF_DOMAIN``.
+# - The **golden rows** are pixels whose predictions are stored in the file. They are
+#   predicted again whenever the file is opened. If a library, a plugin or this package
+#   now predicts something else, the file is refused with a message.
 #
 # A file is untrusted data
 # ------------------------
-# One byte of it flipped, in the middle of a tree:
+# Here one byte of the file is changed, in the middle of a tree:
 
 damaged = bytearray(path.read_bytes())
 damaged[len(damaged) // 2] ^= 1
@@ -133,7 +134,7 @@ except InputError as error:
     print(str(error).replace(out.name, "..."))
 
 # %%
-# A file cut short, as after a full disk:
+# Here the file is cut short, as after a full disk:
 
 broken.write_bytes(path.read_bytes()[:100_000])
 try:
@@ -142,7 +143,7 @@ except InputError as error:
     print(str(error).replace(out.name, "..."))
 
 # %%
-# And a pickle under the name of a model is not even looked at:
+# Here a pickle has the name of a model. It is refused without being loaded:
 
 broken.write_bytes(b"\x80\x04\x95 whatever a pickle would do")
 try:
@@ -151,9 +152,9 @@ except InputError as error:
     print(str(error).replace(out.name, "..."))
 
 # %%
-# The undamaged one gives the same to the last digit. ``digest`` is a sum over all that
-# was learned; every map carries that of the model that made it, so a map can be traced
-# to its model years later.
+# The undamaged file gives the same values to the last digit. ``digest`` is a checksum
+# over all that was learned. Every map has the digest of its model, so that you can find
+# the model of a map years later.
 
 again = read(path)
 galaxy = test[5]
@@ -166,12 +167,12 @@ evaluate(again, test)
 # In five years
 # -------------
 # Keep three things together: the model file, the maps with their digest, and the
-# version of this package, which the file names. The tags in a file carry a version of
+# version of this package, which the file names. The tags in a file have a version of
 # their own (``model-1.0.0``), and a schema for every released version stays in the
-# package. The trees run in scikit-learn while it can take them and in plain NumPy when
-# it no longer can.
+# package. The trees run in scikit-learn as long as it accepts them, and in plain NumPy
+# when it no longer does.
 #
-# Maps in ASDF keep everything, in FITS what a header can hold:
+# Maps in ASDF keep everything. Maps in FITS keep what a header can hold:
 
 maps = again.predict_maps(galaxy.image)
 for name in ("maps.asdf", "maps.fits"):
