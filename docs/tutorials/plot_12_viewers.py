@@ -2,9 +2,9 @@
 Maps in DS9, glue and jdaviz
 ============================
 
-You write maps as FITS and find every plane, unit, position and flag where a viewer
-finds it. Each step is checked here with ``astropy`` alone; at the end you know what
-to type in DS9, glue and jdaviz.
+This tutorial is for those who look at maps with a viewer. You write maps as FITS, and
+find every plane, unit, position and flag where a viewer finds it. Each step is checked
+here with ``astropy`` alone. At the end you know what to type in DS9, glue and jdaviz.
 """
 
 import tempfile
@@ -38,8 +38,8 @@ training, test = split(
 model = train(training, "all", RandomForest(n_trees=10), calibration=3)
 
 # %%
-# Images of Euclid have a WCS. Those of an atlas do not, so this galaxy is put on the
-# sky, at 100 Mpc.
+# Images of Euclid have a WCS. Those of an atlas do not, so this galaxy gets a position
+# on the sky, at 100 Mpc.
 
 image = test[5].image
 scale = (image.meta["pixel_scale"] / (100 * u.Mpc)).to(u.deg, u.dimensionless_angles())
@@ -63,7 +63,8 @@ write(path, maps)
 # %%
 # What is in the file
 # -------------------
-# One HDU a plane; the density first and in the primary HDU, where every viewer looks.
+# Each plane is one HDU. The density comes first, in the primary HDU, which every viewer
+# shows.
 
 with fits.open(path) as hdus:
     for i, hdu in enumerate(hdus):
@@ -72,8 +73,8 @@ with fits.open(path) as hdus:
     density, quality = hdus[0].data.astype(float), hdus["QUALITY"].data
 
 # %%
-# Values are linear: in DS9 choose a logarithmic scale. Pixels without a value are NaN,
-# which viewers show in the colour of blanks.
+# Values are linear, so choose a logarithmic scale in DS9. Pixels without a value are
+# NaN. Viewers show them in the colour of blanks.
 #
 # Where it is
 # -----------
@@ -89,23 +90,23 @@ print(
 # %%
 # What the flags are
 # ------------------
-# ``QUALITY`` adds up bits. Its header says what each means, so that nobody has to look
-# them up:
+# ``QUALITY`` is a sum of bits. Its header says what each bit means, so that you need
+# not look them up:
 
 with fits.open(path) as hdus:
     for key, meaning in hdus["QUALITY"].header["QUAL*"].items():
         print(f"{key:9s} {meaning}")
 
 # %%
-# In any viewer that can calculate, ``QUALITY & 8`` are the pixels fainter than the
-# training set. Here by name:
+# In any viewer that can calculate, ``QUALITY & 8`` selects the pixels that are fainter
+# than the training set. Here the bits are listed by name:
 
 for bit in Quality:
     if (quality & bit).any():
         print(f"{bit.name:14s} {((quality & bit) > 0).mean():.1%} of the pixels")
 
 # %%
-# This is what a viewer should show: the map on the sky, grey where there is no value.
+# A viewer should show this: the map on the sky, grey where there is no value.
 
 axes = maps["stellar_mass_density"].plot()
 
@@ -118,17 +119,17 @@ axes = maps["stellar_mass_density"].plot()
 #    ds9 "maps.fits[STELLAR_METALLICITY]" "maps.fits[QUALITY]" -lock frame wcs
 #    ds9 -multiframe maps.fits
 #
-# Draw a region, save it in ``fk5`` as ``galaxy.reg``, and its mass is
-# ``total(maps["stellar_mass_density"], "galaxy.reg")``. The text of a region does as
-# well as its file. The side of a pixel came with the map, so no distance has to be
-# given:
+# Draw a region and save it in ``fk5`` as ``galaxy.reg``. Its mass is
+# ``total(maps["stellar_mass_density"], "galaxy.reg")``. You can also give the text of a
+# region in place of its file. The map contains the side of a pixel, so you need not
+# give a distance:
 
 region = 'fk5; ellipse(59.1, -49.3, 12", 20", 15)'
 print(total(maps["stellar_mass_density"], region))
 
 # %%
-# Whether the region lies where DS9 draws it, can be seen with the package ``regions``,
-# which reads the same file:
+# The package ``regions`` reads the same file. With it you can check whether the region
+# is where DS9 draws it:
 
 axes = plot_map(maps["stellar_mass_density"], title="and a region of DS9")
 read_region(region)[0].to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1.5)
@@ -140,9 +141,9 @@ read_region(region)[0].to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1
 #
 #    glue maps.fits
 #
-# makes one data set of the HDUs, since all have one shape. Selecting in a scatter plot
-# of ``STELLAR_METALLICITY`` against ``STELLAR_MASS_DENSITY`` then shows where in the
-# galaxy those pixels are. What that plot is, without glue:
+# glue makes one data set of the HDUs, since all have one shape. If you select points in
+# a scatter plot of ``STELLAR_METALLICITY`` against ``STELLAR_MASS_DENSITY``, glue shows
+# where in the galaxy those pixels are. This is the same plot without glue:
 
 good = quality == 0
 with fits.open(path) as hdus:
@@ -167,8 +168,8 @@ axes[1].set(title="and see where they are", xticks=[], yticks=[])
 # %%
 # jdaviz
 # ------
-# Imviz takes `~astropy.nddata.NDData`, and a map is one; no file is needed in a
-# notebook::
+# Imviz takes `~astropy.nddata.NDData`, and a map is one. In a notebook you need no
+# file::
 #
 #     from jdaviz import Imviz
 #
@@ -177,7 +178,7 @@ axes[1].set(title="and see where they are", xticks=[], yticks=[])
 #         imviz.load_data(map_, data_label=name)
 #     imviz.show()
 #
-# What it relies on, checked: unit, WCS, mask and uncertainty are those of
+# Imviz uses unit, WCS, mask and uncertainty. This checks that they are those of
 # `~astropy.nddata.NDData`.
 
 map_ = maps["stellar_mass_density"]
