@@ -2,9 +2,10 @@
 Look around the pixel
 =====================
 
-You train a model that sees the surroundings of a pixel beside one that does not, map a
-faint galaxy with both, and compare what they say with the truth. At the end you know
-what neighbours bring, and where a map owes its values to them.
+This tutorial is for those who have faint galaxies. You train a model that uses the
+surroundings of a pixel and one that does not, map a faint galaxy with both, and compare
+the maps with the truth. At the end you know what neighbouring pixels add, and where a
+map has values only because of them.
 """
 
 import tempfile
@@ -39,8 +40,8 @@ training = observe_atlas(training, (20, 100) * u.Mpc, depth=(0.01, 1.0), seed=3)
 # Two models of the same galaxies
 # -------------------------------
 # ``neighbourhood`` adds surface brightness and colours, smoothed over a few pixels, to
-# the four bands of the pixel itself. Behind the ``~`` stands the sigma of the Gaussian
-# in pixels. All else stays the same.
+# the four bands of the pixel itself. The number behind the ``~`` is the sigma of the
+# Gaussian in pixels. Everything else is the same.
 
 forest = RandomForest(n_trees=20, max_features=0.5, joint=True)
 alone = train(training, "all", forest, features="bands")
@@ -48,8 +49,8 @@ around = train(training, "all", forest, features=("bands", "neighbourhood"))
 print(", ".join(around.columns))
 
 # %%
-# On galaxies that neither has seen, in images without the noise of an observation, so
-# that both judge the same pixels:
+# First compare them on galaxies that neither has seen, in images without the noise of
+# an observation, so that both give a value to the same pixels:
 
 for label, model in (("single pixels", alone), ("with neighbours", around)):
     print(label)
@@ -58,10 +59,11 @@ for label, model in (("single pixels", alone), ("with neighbours", around)):
 # %%
 # A faint galaxy
 # --------------
-# One of the test galaxies, at 60 Mpc, in a fiftieth of the Wide Survey's exposure: much
-# of it drowns in noise. A model judges a pixel where what it looks at has a
-# signal-to-noise of 3 in every band. For single pixels that is the pixel. The other
-# model smooths noisy pixels first, as little as gives 5, so that the mean counts.
+# This is one of the test galaxies, at 60 Mpc, in a fiftieth of the exposure of the Wide
+# Survey. In much of it the noise is stronger than the light. A model gives a value
+# where the light that it uses has a signal-to-noise of 3 in every band. For the model
+# of single pixels this is the light of the pixel. The other model first smooths noisy
+# pixels, as little as is needed for 5, and uses the smoothed light.
 
 
 def look(galaxy):
@@ -83,7 +85,8 @@ for label, map_ in maps.items():
     print(f"{label}: {np.sum(~map_.mask)} pixels have a value")
 
 # %%
-# Side by side, and below how far each is from the truth.
+# The upper row has the maps side by side, and the lower row their differences from the
+# truth.
 
 # sphinx_gallery_thumbnail_number = 1
 limits, window = (0.5, 2.7), (slice(8, 88), slice(8, 88))
@@ -118,7 +121,8 @@ axes[1, 0].set_title("the image in HE", size="medium")
 figure.colorbar(picture, ax=axes[1, 1:], label="log estimate / truth [dex]")
 
 # %%
-# In numbers: on the pixels that both can judge, and on those that only the second can.
+# These are the numbers for the pixels to which both models give a value, and for those
+# to which only the second does.
 
 
 def errors(truth, maps):
@@ -142,16 +146,16 @@ errors(truth, maps)
 # %%
 # What to mind
 # ------------
-# A value that was gained is a mean over neighbours: it cannot show what is smaller. A
-# galaxy seen edge-on is thinner than that mean. Its light is spread over its rim, where
-# there is little mass:
+# A value that became possible by smoothing is a mean over neighbours. It cannot show
+# anything smaller. A galaxy seen edge-on is thinner than the area of that mean. Its
+# light is spread over its rim, where there is little mass:
 
 _, thin, thin_maps = look(by_name["TNG000010_O5"])
 errors(thin, thin_maps)
 
 # %%
-# Where most of the surroundings are missing, a pixel is flagged ``FEW_NEIGHBOURS``; its
-# value stands, made of less. Here nothing is masked.
+# A pixel of which most surroundings are missing is flagged ``FEW_NEIGHBOURS``. It keeps
+# its value, which was made from fewer pixels. Here nothing is masked.
 
 density = maps["with neighbours"]
 few = (density.quality & Quality.FEW_NEIGHBOURS) > 0
@@ -160,5 +164,5 @@ print(f"few neighbours: {few.sum()} pixels; unlike training: {outside.sum()}")
 plt.show()
 
 # %%
-# The page on neighbouring pixels of this documentation has the figures for images that
-# are blurred, noisy, or of other pixels than those of training.
+# The page on neighbouring pixels in this documentation has the figures for images that
+# are blurred, noisy, or have other pixels than those of the training.
