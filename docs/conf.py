@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from sphinx.ext import autosummary
 from sphinx.pycode import ModuleAnalyzer
 
 import euclid_resolved
@@ -39,8 +38,6 @@ if os.environ.get("EUCLID_RESOLVED_DOCS_LINKS"):
 # Classes get pages that list their members; numpydoc's own member tables would name each twice.
 numpydoc_show_class_members = False
 autosummary_generate = True
-# Where a summary ends is guessed; it does not end here.
-autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Fig.", "Sect.", "Sects.")
 autodoc_default_options = {"members": True, "show-inheritance": True}
 default_role = "py:obj"
 html_theme = "pydata_sphinx_theme"

@@ -74,7 +74,7 @@ def register_diagnostics() -> dict[str, Diagnostic]:
 
 @hookimpl
 def register_relations() -> dict[str, Relation]:
-    """The relations of the paper's Fig. 8, named and referenced; their values are for the user to supply."""
+    """The relations of the paper's figure 8, named and referenced; their values are for the user to give."""
     return dict(PUBLISHED_RELATIONS)
 
 

@@ -45,7 +45,7 @@ _LINES = ("-", "--", "-.", ":")
 
 
 def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
-    """Impurity importance of each column, a panel a property (the paper's Fig. 9).
+    """Impurity importance of each column, a panel a property (the paper's figure 9).
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _height(table):
 
 
 def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
-    """What is lost without each band, column or scale, a panel a property (the right of the paper's Fig. 10).
+    """What is lost without each band, column or scale, a panel a property (the paper's figure 10, right).
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
 def plot_rmzr(
     table: QTable, relations: Sequence[Relation] = (), *, figure: Figure | SubFigure | None = None
 ) -> Figure:
-    """Density plots of metallicity against density, with running medians and fits (the paper's Fig. 8).
+    """Density plots of metallicity against density, with running medians and fits (the paper's figure 8).
 
     Parameters
     ----------

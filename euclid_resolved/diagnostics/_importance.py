@@ -175,7 +175,7 @@ def lofo(
     by: str = "band",
     models: Iterable[tuple[str, Model]] | None = None,
 ) -> QTable:
-    """Leave one feature out: how much worse a model trained without it is (the paper's Eq. 11).
+    """Leave one feature out: how much worse a model trained without it is (the paper's equation 11).
 
     All columns that cannot be made without the band go, so that a colour does not bring it back. Where a
     model looks around pixels, how far noisy ones are smoothed still depends on all bands. The fits

@@ -33,7 +33,7 @@ def radial_profiles(
     position_angle: u.Quantity | float | str = 0.0,
     region: Region | str | Path | None = None,
 ) -> QTable:
-    """True and estimated radial profiles of the test galaxies (the paper's Figs. 5 and 6).
+    """True and estimated radial profiles of the test galaxies (the paper's figures 5 and 6).
 
     Parameters
     ----------

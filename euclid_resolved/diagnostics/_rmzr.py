@@ -63,7 +63,7 @@ def rmzr(
     bootstrap: int = 200,
     seed: int = 1,
 ) -> QTable:
-    """Fit the resolved mass-metallicity relation, and ask what an estimate knows beyond it (Fig. 8).
+    """Fit the resolved mass-metallicity relation, and ask what an estimate knows beyond it (figure 8).
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def _rows_of(model, cases, n, what):
 def cross_validation(
     model: Model, training: Sequence[Galaxy] | Pixels, test: object, *, k: int = 10, seed: int = 1
 ) -> QTable:
-    """Cross-validation by galaxy on the training set (the paper's Sect. 3.1).
+    """Cross-validation by galaxy on the training set (the paper's section 3.1).
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def epistemic_scatter(
     runs: int | None = 10,
     seed: int = 1,
 ) -> QTable:
-    """How far the accuracy changes when only seeds do (the paper's Sect. 3.4: ten runs).
+    """How far the accuracy changes when only seeds do (the paper's section 3.4: ten runs).
 
     Each run sets other pixels aside for validation and gives the estimator another seed. A forest tells
     the same, but for the choice of those pixels, from one fit (``runs=None``), because its trees differ in

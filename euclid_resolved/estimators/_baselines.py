@@ -132,7 +132,7 @@ class ConstantMassToLight(LinearRegression):
         return self._line(X.shape[1], ratio, [1.0])
 
     def _line(self, n_columns, constant, weights):
-        """The line constant + weights . (dex of the bands), in terms of the scaled columns."""
+        """The line of a constant and weights times the dex of the bands, in terms of the scaled columns."""
         columns = self._columns
         self._coefficients = np.zeros(n_columns)
         self._coefficients[columns.at] = np.array(weights) * columns.width / columns.target_width

@@ -23,7 +23,7 @@ _MOST = 100
 
 @dataclass
 class Ensemble(Estimator):
-    """The mean of fits with different seeds; their scatter is the epistemic error (the paper's Sect. 3.4).
+    """The mean of fits with different seeds; their scatter is the epistemic error (the paper's section 3.4).
 
     A forest knows that of itself, from its trees; this is for estimators that do not.
 

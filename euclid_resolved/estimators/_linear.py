@@ -18,7 +18,7 @@ _BLOCK = 65536  # rows that are summed at a time: the sums of a block stay in ca
 
 @dataclass
 class LinearRegression(Estimator):
-    """Ordinary least squares (the paper's Eq. 10).
+    """Ordinary least squares (the paper's equation 10).
 
     Columns that are combinations of others, such as colours beside their bands, are allowed: the
     solution of smallest norm is taken.

@@ -1,4 +1,4 @@
-"""What the paper tried before it chose (Sect. 5.4), trained by scikit-learn and kept as plain arrays."""
+"""What the paper tried before it chose (section 5.4), trained by scikit-learn and kept as plain arrays."""
 
 from __future__ import annotations
 

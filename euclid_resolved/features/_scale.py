@@ -65,7 +65,7 @@ def from_dex(dex: ArrayLike) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Min-max scaling to [0, 1] with the range of the training set (the paper's Eq. 1).
+    """Min-max scaling to [0, 1] with the range of the training set (the paper's equation 1).
 
     Attributes
     ----------

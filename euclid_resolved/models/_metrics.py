@@ -18,7 +18,7 @@ __all__ = ["bias", "metrics", "nmad", "outlier_fraction", "pearson", "r2", "rmse
 
 
 OUTLIER = 0.3
-"""The difference, in dex, beyond which an estimate counts as an outlier (the paper's Eq. 8)."""
+"""The difference, in dex, beyond which an estimate counts as an outlier (the paper's equation 8)."""
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +66,7 @@ def with_estimate(y_true: np.ndarray, y_pred: np.ndarray, what: str) -> tuple[np
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Coefficient of determination (Eq. 3): 1 is perfect, 0 as good as the mean of the truth.
+    """Coefficient of determination (equation 3): 1 is perfect, 0 as good as the mean of the truth.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def rmse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Root-mean-square error in dex (Eq. 5); NaN for no values.
+    """Root-mean-square error in dex (equation 5); NaN for no values.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def rmse(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def nmad(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Normalised median absolute deviation in dex, ``1.4826 median |d - median d|`` (Eq. 6).
+    """Normalised median absolute deviation in dex, ``1.4826 median |d - median d|`` (equation 6).
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def nmad(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def bias(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mean of truth minus prediction in dex (Eq. 7): positive where the model underestimates.
+    """Mean of truth minus prediction in dex (equation 7): positive where the model underestimates.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def bias(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def outlier_fraction(y_true: ArrayLike, y_pred: ArrayLike, limit: float = OUTLIER) -> float:
-    """The fraction of values off by more than `limit` dex (Eq. 8).
+    """The fraction of values off by more than `limit` dex (equation 8).
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def outlier_fraction(y_true: ArrayLike, y_pred: ArrayLike, limit: float = OUTLIE
 
 
 def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Pearson correlation coefficient (Eq. 9).
+    """Pearson correlation coefficient (equation 9).
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def plot_predicted_against_true(
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Density of predicted against true values, a row a property, a column a model (the paper's Fig. 3).
+    """Density of predicted against true values, a row a property, a column a model (the paper's figure 3).
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def plot_galaxy(
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """True map, predicted map, residual and radial profile of each property (the paper's Fig. 5).
+    """True map, predicted map, residual and radial profile of each property (the paper's figure 5).
 
     Parameters
     ----------

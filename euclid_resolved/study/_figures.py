@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Mapping[str, str]) -> Figure:
-    """Normalised distributions of global properties of sets of galaxies (the paper's Fig. 2).
+    """Normalised distributions of global properties of sets of galaxies (the paper's figure 2).
 
     Parameters
     ----------

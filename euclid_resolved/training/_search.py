@@ -43,7 +43,7 @@ def search(
     seed: int = 1,
     validation_fraction: float = 0.2,
 ) -> QTable:
-    """Search settings of an estimator on a fraction of the training pixels (the paper's Sect. 3.1).
+    """Search settings of an estimator on a fraction of the training pixels (the paper's section 3.1).
 
     Every fit goes as one of `~euclid_resolved.train` would: to the galaxies of the other folds alone, with
     their range as scale, and with some of their pixels set aside for estimators that stop early.

@@ -24,7 +24,7 @@ _Named = TypeVar("_Named", bound="Galaxy | str")
 def split(
     galaxies: Sequence[Galaxy], fraction: float = 0.1, seed: int = 1
 ) -> tuple[list[Galaxy], list[Galaxy]]:
-    """Split galaxies into training and test; whole galaxies, never pixels (the paper's Sect. 2.3).
+    """Split galaxies into training and test; whole galaxies, never pixels (the paper's section 2.3).
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def train(
     source: str = "",
     progress: bool = False,
 ) -> Model:
-    """Train a model, pixel by pixel, on galaxies whose truth is known (the paper's Sects. 2.3 and 3).
+    """Train a model, pixel by pixel, on galaxies whose truth is known (the paper's sections 2.3 and 3).
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ _HELD = 0.2  # of the pixels, where no validation pixels are given
 
 @dataclass
 class DeepNetwork(Estimator):
-    """The deep neural network of Euclid preparation LXVIII (Sect. 3.1): dense layers, trained by Adam.
+    """The deep neural network of Euclid preparation LXVIII (section 3.1): dense layers, trained by Adam.
 
     Keras trains it, and is imported only then; code compiled by Numba runs it.
 

@@ -78,7 +78,7 @@ def build(layers: Sequence[Layer]) -> tuple[Any, list[Any]]:
 
 
 def first_layers(inputs: int, widths: Sequence[int], outputs: int, rng: np.random.Generator) -> list[Layer]:
-    """Weights to begin with: normal, with the variance of He et al. (2015); biases are zero."""
+    """Weights to begin with: normal, with the variance of He and others (2015); biases are zero."""
     layers = []
     for shape in shapes(inputs, widths, outputs):
         sigma = np.sqrt((2 if shape[0] > 1 else 0.1) / np.prod(shape[:3]))
