@@ -175,3 +175,69 @@ def test_no_public_name_speaks_of_a_private_module(room):
         members = vars(value).values() if inspect.isclass(value) else ()
         text = "\n".join(inspect.getdoc(thing) or "" for thing in (value, *members))
         assert not re.findall(r"\beuclid_resolved\.[a-z_.]*\b_\w+", text), name
+
+
+def prose(path):
+    """The sentences of a page or tutorial: without code, tables of numbers, names and addresses."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":  # the docstring at the start, and comments behind "# %%"
+        cells = re.findall(r"^# %%\n((?:#.*\n)*)", text, re.M)
+        text = "\n".join([text.split('"""')[1], *(re.sub("^# ?", "", cell, flags=re.M) for cell in cells)])
+    head = r"^( *)(?:\.\. (?:code-block|literalinclude|math|include|argparse)::.*|(?!\.\. ).*::)\n"
+    text = re.sub(head + r"(?:\s*\n|\1 +.*\n)+", "\n", text + "\n", flags=re.M)
+    text = re.sub(r"``[^`]+``", "CODE", text)
+    return re.sub(r":(?:doc|ref|func|class|term):`[^`]+`|`[^`]+`_*", "NAME", text)
+
+
+# What a reader who does not know the package stumbles over, and words to put in its place.
+AVOID = {
+    r"judg\w+": "estimate, compare, give a value",
+    r"lean(?:s|ed|ing)? on": "depend on",
+    r"held against": "compared with",
+    r"(?:follow|keep)s? the letter": "uses the value as printed",
+    r"stands? guard": "is checked",
+    r"Mondrian": "bins of brightness",
+    r"(?:lose|loses) it both": "neither is used",
+    r"colors?|neighbors?|neighborhoods?|neighboring|behaviors?|favors?": "-our",
+    r"centers?|centered|fibers?|meters": "-re",
+    r"gray\w*|catalogs?|modeling|labeled|analyz\w+|artifacts?": "British spelling",
+}
+STUMBLE = re.compile("|".join(rf"(\b(?:{words})\b)" for words in AVOID), re.I)
+# They keep their words until they are revised.
+UNREVISED = {"architecture", "command_line", "populations", "reproduce", "scale", "uncertainty"}
+REVISED = [path for path in [*PAGES, *DOCS.glob("tutorials/plot_*.py")] if path.stem not in UNREVISED]
+
+
+@pytest.mark.parametrize("path", REVISED, ids=lambda path: str(path.relative_to(DOCS)))
+def test_sentences_use_words_that_a_stranger_knows(path):
+    for found in STUMBLE.finditer(prose(path)):
+        better = [*AVOID.values()][found.lastindex - 1]
+        raise AssertionError(f"{found[0]!r}: better {better}")
+
+
+@pytest.mark.parametrize("term", ["clip", "golden rows", "observer", "preset", "rMZR", "LOFO"])
+def test_a_page_that_uses_a_term_links_to_the_glossary(term):
+    for path in REVISED:
+        if path.suffix == ".rst" and path.parent == DOCS and path.stem not in {"glossary", "troubleshooting"}:
+            linked = re.search(rf":term:`(?:[^`<]*<)?{term}>?`", path.read_text(encoding="utf-8"))
+            assert linked or not re.search(rf"\b{term}s?\b", prose(path)), path.stem
+
+
+def test_the_page_on_help_quotes_messages_that_the_package_has():
+    source = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    quoted = re.findall(r"^``(.+)``$", page("troubleshooting"), re.M)
+    foreign = [text for text in quoted if text not in source]
+    assert len(quoted) > 20
+    assert foreign == ["No matching distribution found for euclid_resolved_dnn"]  # pip's
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "errors"])
+def test_no_summary_in_a_table_of_names_ends_in_the_middle(room):
+    module = importlib.import_module(f"euclid_resolved.{room}")
+    for name in module.__all__:
+        value = getattr(module, name)
+        members = vars(value).values() if inspect.isclass(value) else ()
+        for thing in (value, *members):
+            summary = (inspect.getdoc(thing) or "").partition("\n\n")[0]
+            found = re.search(r"\b(?:Sects?|Eqs?|Figs?|Tabs?|Refs?|cf|vs|e\.g|i\.e|et al)\.", summary)
+            assert not found, f"{name}: {found[0]}"
