@@ -11,20 +11,7 @@ it to a file that any FITS viewer opens.
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from euclid_resolved import (
-    RandomForest,
-    evaluate,
-    make_atlas,
-    read,
-    read_atlas,
-    split,
-    train,
-    write,
-)
-from euclid_resolved.plotting import plot_galaxy
+from euclid_resolved import make_atlas, read_atlas
 
 # %%
 # An atlas is a folder of galaxies. It contains images in the four Euclid bands and true
@@ -55,6 +42,8 @@ figure = image.plot()
 # galaxy are so alike that a test on some of them would not measure the accuracy on
 # other galaxies.
 
+from euclid_resolved import RandomForest, split, train
+
 training, test = split(galaxies, fraction=0.25, seed=14)
 model = train(training, "all", RandomForest(n_trees=30))
 model
@@ -63,6 +52,8 @@ model
 # How good is the model on galaxies that it has not seen? ``r2`` is 1 for a perfect
 # estimate, and 0 for one that is as good as the mean. ``rmse``, ``nmad`` and ``bias``
 # are in dex.
+
+from euclid_resolved import evaluate
 
 evaluate(model, test)
 
@@ -81,6 +72,8 @@ maps["stellar_mass_density"]
 # on, and a guess there would look like a measurement. ``quality`` says why a pixel is
 # empty.
 
+from euclid_resolved.plotting import plot_galaxy
+
 # sphinx_gallery_thumbnail_number = 2
 figure = plot_galaxy(galaxy.maps, maps, title=f"{galaxy.name} (mock)")
 
@@ -97,6 +90,11 @@ figure = plot_galaxy(galaxy.maps, maps, title=f"{galaxy.name} (mock)")
 # -------
 # FITS is for viewers, and has the density first. ASDF keeps everything, to the last
 # bit.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from euclid_resolved import read, write
 
 with tempfile.TemporaryDirectory() as out:
     write(Path(out) / "maps.fits", maps)

@@ -11,21 +11,7 @@ by chance. The last section describes the TNG50-SKIRT Atlas.
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from euclid_resolved import (
-    LinearRegression,
-    RandomForest,
-    evaluate,
-    make_atlas,
-    read_atlas,
-    split,
-    train,
-)
-from euclid_resolved.diagnostics import diagnose, estimates
-from euclid_resolved.plotting import plot_predicted_against_true
-from euclid_resolved.training import extract
+from euclid_resolved import make_atlas, read_atlas
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -36,6 +22,9 @@ galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 # `~euclid_resolved.training.extract` reads every galaxy and keeps the pixels that are
 # bright enough to learn from. Several models can then use the same pixels. State in
 # every paper how many pixels were kept.
+
+from euclid_resolved import split
+from euclid_resolved.training import extract
 
 training, test = split(galaxies, fraction=0.25, seed=14)
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
@@ -52,6 +41,8 @@ print(f"{100 * pixels.kept:.1f} % of all")
 # --------------
 # These are the paper's baseline and its random forest.
 
+from euclid_resolved import LinearRegression, RandomForest, evaluate, train
+
 linear = train(pixels, names, LinearRegression())
 forest = train(pixels, names, RandomForest(n_trees=30))
 evaluate(forest, unseen)
@@ -60,6 +51,9 @@ evaluate(forest, unseen)
 # Blue points are running medians with the 16-84 % range. Dashed lines mark 0.3 dex; an
 # estimate beyond them counts as an outlier. A flat cloud means that the estimator
 # returns little more than the mean, as it does for age.
+
+from euclid_resolved.diagnostics import estimates
+from euclid_resolved.plotting import plot_predicted_against_true
 
 panels = {
     name: {
@@ -87,6 +81,11 @@ table["galaxy", "rmse", "bias", "r2", "n_pixels"]
 # Every galaxy is tested once, by a model that has not seen it. The scatter between
 # folds shows how much the result of one split varies by chance. Differences between
 # estimators that are smaller than this scatter mean nothing.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from euclid_resolved.diagnostics import diagnose
 
 folds = diagnose("cross_validation", forest, pixels, unseen, k=4)
 for name in names:

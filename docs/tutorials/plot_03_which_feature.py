@@ -11,12 +11,7 @@ another.
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.diagnostics import run_chain
-from euclid_resolved.plugins import lookup
 from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
@@ -31,6 +26,8 @@ model = train(pixels, names, RandomForest(n_trees=15))
 # and test galaxies, and return a table. Several of them run in one call. Leave-one-out
 # takes longest, because it trains a new model for every band.
 
+from euclid_resolved.diagnostics import run_chain
+
 tables = run_chain(
     ("impurity_importance", "lofo", "permutation_importance"), model, pixels, unseen
 )
@@ -41,6 +38,8 @@ tables = run_chain(
 # *Impurity importance* is the part of the squared error that the splits on a band
 # removed. It needs no further computation. If two bands contain nearly the same
 # information, either of them may get nearly all of the importance.
+
+from euclid_resolved.plugins import lookup
 
 figure = lookup("diagnostics", "impurity_importance").plot(
     tables["impurity_importance"]
@@ -70,6 +69,9 @@ figure = lookup("diagnostics", "permutation_importance").plot(
 # ------------
 # These are ranks for density; rank 1 is the most important band. For RMSE a band that
 # matters has a positive ``lofo``.
+
+import matplotlib.pyplot as plt
+import numpy as np
 
 
 def ranks(table, key, column):

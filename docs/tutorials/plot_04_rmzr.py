@@ -11,19 +11,8 @@ published relation of your own choice beside it.
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.diagnostics import (
-    PUBLISHED_RELATIONS,
-    Relation,
-    plot_rmzr,
-    plot_shuffle,
-    read_relation,
-    run_chain,
-    write_relation,
-)
+from euclid_resolved.diagnostics import run_chain
 from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
@@ -41,12 +30,16 @@ tables = run_chain(("rmzr", "rmzr_shuffle"), model, pixels, unseen)
 # pixels of one galaxy are alike, so that errors from drawing pixels would be many times
 # too small.
 
+from euclid_resolved.diagnostics import plot_rmzr
+
 figure = plot_rmzr(tables["rmzr"])
 
 # %%
 # The estimates follow the relation of the training galaxies more tightly than the truth
 # does. This is typical of an estimator that has learned the relation and little else:
 # its scatter is too small, and its slope about right.
+
+import numpy as np
 
 table = tables["rmzr"]
 rows = (table["form"] == "linear") & np.isin(table["quantity"], ("b", "scatter"))
@@ -59,6 +52,8 @@ table[rows]["metallicity", "quantity", "value", "error"]
 # relation remains and everything else is destroyed. A model is trained on these pixels,
 # and tested on unchanged galaxies. The accuracy that it still reaches comes from the
 # relation.
+
+from euclid_resolved.diagnostics import plot_shuffle
 
 figure = plot_shuffle(tables["rmzr_shuffle"])
 
@@ -75,6 +70,8 @@ tables["rmzr_shuffle"]
 # The relations of the paper's Fig. 8 are registered with name and reference. They have
 # no values, because none could be verified:
 
+from euclid_resolved.diagnostics import PUBLISHED_RELATIONS
+
 for relation in PUBLISHED_RELATIONS.values():
     print(f"{relation.name:24s} {relation.sample:28s} values: {relation.supplied}")
 
@@ -82,6 +79,8 @@ for relation in PUBLISHED_RELATIONS.values():
 # To draw a relation, supply a table with ``log_density``, ``log_metallicity`` and the
 # conventions behind them. This example uses the median of the training galaxies of the
 # mock atlas in place of a published relation.
+
+from euclid_resolved.diagnostics import Relation, read_relation, write_relation
 
 x = np.log10(pixels.truth["stellar_mass_density"])
 y = np.log10(pixels.truth["stellar_metallicity"] / 0.02)
@@ -111,6 +110,8 @@ figure = plot_rmzr(tables["rmzr"], [relation, PUBLISHED_RELATIONS["Zibetti+2020"
 # %%
 # Nothing is converted unless you ask for it, and the legend states what was done. This
 # converts from a solar metallicity of 0.02 to 0.0142:
+
+import matplotlib.pyplot as plt
 
 print(relation.to_solar(0.0142).label)
 plt.show()

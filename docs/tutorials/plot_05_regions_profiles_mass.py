@@ -11,20 +11,7 @@ pixels.
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
-
-from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.maps import (
-    annulus,
-    mean,
-    median,
-    orientation,
-    region_weights,
-    total,
-)
-from euclid_resolved.plotting import plot_map
+from euclid_resolved import make_atlas, read_atlas, split
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
@@ -37,6 +24,8 @@ galaxy = next(one for one in test if one.name == "TNG000019_O5")
 # With ``calibration=4`` every training galaxy is left out of one of four fits. The
 # errors of these fits become the interval of a pixel. Half of the 68 % interval is the
 # uncertainty of the map.
+
+from euclid_resolved import RandomForest, train
 
 names = ("stellar_mass_density", "stellar_metallicity")
 model = train(training, names, RandomForest(n_trees=12), calibration=4)
@@ -51,6 +40,13 @@ print("one sigma is", density.meta["uncertainty"])
 # of ``photutils``, or an array of bool. A region on the sky needs a map with WCS. This
 # mock galaxy has none, so the regions are in pixels or in kpc. The orientation of the
 # disc is measured from its light. Angles without a unit are in degrees.
+
+import astropy.units as u
+import matplotlib.pyplot as plt
+import numpy as np
+
+from euclid_resolved.maps import annulus, orientation
+from euclid_resolved.plotting import plot_map
 
 angle, ratio = orientation(galaxy.image, clip=model.clip)
 tilt = {"position_angle": angle, "inclination": np.degrees(np.arccos(ratio))}
@@ -73,6 +69,8 @@ axes.add_patch(plt.Circle((39, 43), 4, fill=False, color="lime", lw=1.5))
 # totals and means use it. Masked pixels are left out unless ``fill`` says otherwise.
 # The printed line says which part of the region that is.
 
+from euclid_resolved.maps import total
+
 for region in (inner, outer, edge):
     print(total(density, region))
 print(total(density, edge, fill="radial", **tilt, centre=(31.5, 31.5)))
@@ -92,6 +90,8 @@ print(f"{total(density, outer, correlated_fraction=0).error:.1e}")
 # %%
 # Compare with the truth, on the same pixels:
 
+from euclid_resolved.maps import region_weights
+
 known = np.where(density.mask, np.nan, galaxy.maps["stellar_mass_density"].data)
 true_mass = (
     np.nansum(known * region_weights(density, outer)) * density.unit * (1 * u.kpc) ** 2
@@ -106,6 +106,8 @@ print(
 # The mean metallicity of the stars is weighted by their mass. A mean by area is that of
 # the pixels. In a calibrated map the difference between the two is real. The absolute
 # value depends on the relation that holds in the training galaxies.
+
+from euclid_resolved.maps import mean, median
 
 print(mean(metallicity, inner, weights=density))
 print(mean(metallicity, inner))

@@ -11,26 +11,6 @@ should.
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS
-
-from euclid_resolved import (
-    RandomForest,
-    imaging,
-    make_atlas,
-    observe_atlas,
-    quicklook,
-    read_atlas,
-    read_euclid,
-    train,
-)
-from euclid_resolved.images import BANDS
-from euclid_resolved.imaging import describe_history, observe
-from euclid_resolved.maps import total
-
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 
 # %%
@@ -50,6 +30,15 @@ folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 # behind stars and a little sky, and is written in the form of the mosaics. Pixel values
 # are counts, with the zero point in ``MAGZERO``. The RMS map and the PSF are beside
 # each image, without a WCS of their own.
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from euclid_resolved import make_atlas, read_atlas
+from euclid_resolved.images import BANDS
+from euclid_resolved.imaging import observe
 
 distance, redshift, ebv = 300 * u.Mpc, 0.065, 0.03
 galaxy = read_atlas(make_atlas(folder / "spiral", 1, seed=5, pixels=128))[0]
@@ -104,6 +93,8 @@ fits.HDUList(hdus).writeto(cutout)
 # Counts become MJy/sr; a file without zero point would be refused. First check the
 # unit, the bands, and that the centre is where you think it is.
 
+from euclid_resolved import read_euclid
+
 image = read_euclid(cutout)
 image
 
@@ -116,6 +107,8 @@ figure = image.plot()
 # ---
 # The level is measured in the sky around the galaxy. Its error comes from patches and
 # not from pixels, since the noise of mosaics is correlated.
+
+from euclid_resolved import imaging
 
 image = imaging.subtract_background(image)
 for band, found in imaging.history(image)[-1]["measured"].items():
@@ -130,6 +123,8 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # Everything but the source in the centre is masked. A galaxy of bright clumps may be
 # divided into several sources, so look at the result. With ``deblend=False`` and
 # `~euclid_resolved.imaging.mask_positions` you mask by hand.
+
+from euclid_resolved.imaging import describe_history
 
 image = imaging.mask_saturated(image)
 image = imaging.mask_neighbours(image, contrast=0.1)
@@ -173,6 +168,8 @@ print(*describe_history(image), sep="\n")
 # PSF. ``redshift=0`` leaves them undimmed, because
 # `~euclid_resolved.imaging.set_distance` has corrected the dimming of the image.
 
+from euclid_resolved import RandomForest, observe_atlas, train
+
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 seen = observe_atlas(
     galaxies, (200, 400) * u.Mpc, redshift=0, psf_fwhm=0.4 * u.arcsec, seed=1
@@ -186,6 +183,8 @@ maps = model.predict_maps(image)
 # This figure shows bands, maps, errors, and the reason of every pixel without a value.
 # Look at it first, and keep it beside every map.
 
+from euclid_resolved import quicklook
+
 # sphinx_gallery_thumbnail_number = 2
 figure = quicklook(image, maps, title="a made-up cut-out")
 
@@ -194,6 +193,10 @@ figure = quicklook(image, maps, title="a made-up cut-out")
 # density, and ignore the age. Pixels under stars and below the limit of surface
 # brightness (the clip) have no value, so the mass on the map is a lower limit. The
 # galaxy is a mock, so that its mass is known:
+
+import matplotlib.pyplot as plt
+
+from euclid_resolved.maps import total
 
 print(total(maps["stellar_mass_density"]))
 print(total(galaxy.maps["stellar_mass_density"]))

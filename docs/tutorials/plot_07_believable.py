@@ -12,25 +12,8 @@ import tempfile
 from pathlib import Path
 
 import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
-from astropy.nddata import NDData
 
-from euclid_resolved import (
-    Galaxy,
-    MockSettings,
-    MultiBandImage,
-    Quality,
-    RandomForest,
-    make_atlas,
-    observe_atlas,
-    read_atlas,
-    split,
-    train,
-)
-from euclid_resolved.diagnostics import estimates
-from euclid_resolved.plotting import plot_map, plot_uncertainty
-from euclid_resolved.training import coverage, extract
+from euclid_resolved import make_atlas, observe_atlas, read_atlas, split
 
 # %%
 # The galaxies are observed as Euclid would observe them: at 30 to 100 Mpc, blurred,
@@ -50,6 +33,9 @@ training, test = split(galaxies, fraction=0.25, seed=14)
 # seen show all three. Four fits are therefore made, each without a quarter of the
 # galaxies.
 
+from euclid_resolved import RandomForest, train
+from euclid_resolved.training import extract
+
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 pixels, unseen = extract(training, names), extract(test, names)
 model = train(pixels, names, RandomForest(n_trees=12), calibration=4)
@@ -59,6 +45,11 @@ model = train(pixels, names, RandomForest(n_trees=12), calibration=4)
 # inside. The bars show each test galaxy. A few galaxies can be far off, since the
 # errors of the pixels of a galaxy are correlated. The number of galaxies, not of
 # pixels, therefore decides how precise the fractions are.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from euclid_resolved.training import coverage
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
 for axis, (name, inside) in zip(axes, coverage(model, unseen).items(), strict=True):
@@ -78,6 +69,8 @@ axes[0].set_ylabel("fraction inside the 68 % interval")
 # A calibrated map has an interval, and half of its width as one sigma. With ``draws``
 # the noise of the image is drawn again. The plane ``noise`` is the part of the error
 # that a deeper image would remove.
+
+from euclid_resolved.plotting import plot_map, plot_uncertainty
 
 galaxy = next(one for one in test if one.name == "TNG000019_O5")
 image, truth = galaxy.load()
@@ -105,6 +98,10 @@ print(f"68 % for the brightest pixel: {low:.0f} to {high:.0f} {density.unit}")
 # ``OUT_OF_DOMAIN`` keeps the value and says that it is an extrapolation. As an example,
 # the halo of a bright blue star is added to the upper right of the galaxy, where no
 # mask removes it:
+
+from astropy.nddata import NDData
+
+from euclid_resolved import MultiBandImage, Quality
 
 y, x = np.indices(image.shape)
 halo = 100 / ((x - 66) ** 2 + (y - 58) ** 2 + 50) ** 1.3
@@ -166,6 +163,9 @@ for label, these in (("flagged", good & flagged), ("not flagged", good & ~flagge
 # pixels, but their metallicity is wrong. Every mock atlas uses the same names for its
 # galaxies. These galaxies therefore get other names; otherwise they would be taken for
 # the training galaxies.
+
+from euclid_resolved import Galaxy, MockSettings
+from euclid_resolved.diagnostics import estimates
 
 others = [
     Galaxy(f"broad {one.name}", one.image, one.maps, meta=one.meta)

@@ -8,30 +8,12 @@ see the two files that make it a distribution. At the end anybody can ``pip inst
 it, without a change in this package.
 """
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from euclid_resolved import (
-    LinearRegression,
-    evaluate,
-    make_atlas,
-    plugins,
-    read,
-    read_atlas,
-    split,
-    train,
-    write,
-)
-from euclid_resolved.diagnostics import estimates
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators import Estimator, check_X, check_X_y, state_array
-from euclid_resolved.plotting import plot_predicted_against_true
-from euclid_resolved.testing import check_estimator
-from euclid_resolved.training import extract
 
 # %%
 # The class
@@ -99,6 +81,8 @@ class Parabola(Estimator):
 # ``plugins.register`` makes the name known until Python ends, which is enough for a
 # notebook.
 
+from euclid_resolved import plugins
+
 
 @plugins.hookimpl
 def register_estimators():
@@ -114,6 +98,8 @@ print(*[row for row in plugins.describe() if row.name == "parabola"])
 # The contract is a set of rules, and the package has a test for each: batches, order,
 # seeds, NaN, constant columns, damaged states, side effects. A broken rule gives an
 # error of one sentence. This call prints nothing, because no rule is broken.
+
+from euclid_resolved.testing import check_estimator
 
 check_estimator(Parabola())
 
@@ -138,6 +124,14 @@ except AssertionError as broken:
 # ------
 # An estimator is an object, and `~euclid_resolved.training.train` takes it as it is.
 # Only a file needs its name.
+
+import tempfile
+from pathlib import Path
+
+from euclid_resolved import LinearRegression, make_atlas, read_atlas, split, train
+from euclid_resolved.diagnostics import estimates
+from euclid_resolved.plotting import plot_predicted_against_true
+from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(
@@ -167,6 +161,8 @@ figure = plot_predicted_against_true(panels)
 # -------------
 # The file has the name and the state, but no code.
 
+from euclid_resolved import evaluate, read, write
+
 out = tempfile.TemporaryDirectory()
 path = Path(out.name) / "parabola.asdf"
 write(path, bent)
@@ -175,6 +171,8 @@ evaluate(read(path), unseen)
 # %%
 # Everybody who opens the file needs the plugin. Without it there is a message. A
 # colleague who has only the file sees this:
+
+import matplotlib.pyplot as plt
 
 plugins.unregister(register_estimators)
 try:

@@ -11,21 +11,7 @@ estimator) and which hardly do.
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from euclid_resolved import (
-    Ensemble,
-    LinearRegression,
-    RandomForest,
-    evaluate,
-    make_atlas,
-    read_atlas,
-    split,
-    train,
-)
-from euclid_resolved.diagnostics import diagnose, published_r2
-from euclid_resolved.plugins import available, lookup
+from euclid_resolved import make_atlas, read_atlas, split
 from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
@@ -40,12 +26,19 @@ pixels, unseen = extract(training, names), extract(test, names)
 # ----------
 # All registered estimators, the built-in ones and those of plugins, are found by name:
 
+from euclid_resolved.plugins import available
+
 print(", ".join(available("estimators")))
 
 # %%
 # You can use any of them in any example of this documentation. Here are two straight
 # lines, two kinds of trees, and the usual estimates from colours (for density only),
 # all on the same pixels:
+
+import numpy as np
+
+from euclid_resolved import evaluate, train
+from euclid_resolved.plugins import lookup
 
 settings = {"random_forest": {"n_trees": 25}, "extra_trees": {"n_trees": 25}}
 r2 = {}
@@ -65,6 +58,10 @@ for kind in (
 # %%
 # Diamonds show what the paper prints for TNG50-SKIRT. Those are other galaxies, so
 # compare differences, not heights.
+
+import matplotlib.pyplot as plt
+
+from euclid_resolved.diagnostics import published_r2
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
 for axis, name in zip(axes, names, strict=True):
@@ -107,6 +104,8 @@ axes[1].legend(loc="lower right", frameon=False)
 # Colours in magnitudes are differences of inputs that a linear regression already has,
 # so they change nothing for it. Ratios of flux do.
 
+from euclid_resolved import LinearRegression, RandomForest
+
 for features in (("bands",), ("bands", "colours"), ("bands", "flux_ratios")):
     for estimator in (LinearRegression(), RandomForest(n_trees=25)):
         model = train(pixels, names[0], estimator, features=features)
@@ -137,6 +136,8 @@ for name, before, after in zip(names, alone["r2"], chained["r2"], strict=True):
 # ``Ensemble`` is an estimator made of others that differ only in their seeds. Its
 # estimate is their mean:
 
+from euclid_resolved import Ensemble
+
 several = train(pixels, names[0], Ensemble("mlp", members=3, options=("epochs=20",)))
 print(f"three networks together: R2 {float(evaluate(several, unseen)['r2'][0]):.3f}")
 
@@ -144,6 +145,8 @@ print(f"three networks together: R2 {float(evaluate(several, unseen)['r2'][0]):.
 # The scatter between such fits is the part of the error that another seed would change.
 # It is small compared with the ``rmse``, which contains everything that four bands
 # cannot distinguish:
+
+from euclid_resolved.diagnostics import diagnose
 
 forest = train(pixels, names, RandomForest(n_trees=25))
 runs = diagnose("epistemic_scatter", forest, pixels, unseen, runs=3)

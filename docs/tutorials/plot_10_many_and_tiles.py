@@ -11,29 +11,7 @@ beside the true ones.
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
-from astropy.io import fits
-from astropy.nddata import NDData
-from astropy.table import Table
-from astropy.wcs import WCS
-
-from euclid_resolved import (
-    MultiBandImage,
-    RandomForest,
-    make_atlas,
-    observe_atlas,
-    read,
-    read_atlas,
-    split,
-    train,
-    write,
-)
-from euclid_resolved.imaging import observe
-from euclid_resolved.io import read_sample, write_sample
-from euclid_resolved.maps import total
-from euclid_resolved.survey import fields_of, predict_many, predict_tile
+from euclid_resolved import make_atlas, read_atlas, split
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 work = tempfile.TemporaryDirectory()
@@ -48,6 +26,11 @@ training, test = split(galaxies, fraction=0.25, seed=14)
 # brightness, stay in files, with one file for each column. A training uses them without
 # having all of them in memory. If the call is interrupted, it continues with the next
 # galaxy.
+
+import astropy.units as u
+
+from euclid_resolved import RandomForest, observe_atlas, train, write
+from euclid_resolved.io import read_sample, write_sample
 
 write_sample(out / "sample", observe_atlas(training, (50, 150) * u.Mpc, seed=1))
 pixels = read_sample(out / "sample")
@@ -64,6 +47,8 @@ write(out / "model.asdf", model)
 # `~euclid_resolved.survey.predict_many` takes everything that can be opened: cut-outs,
 # folders, galaxies of an atlas. Here it maps the test galaxies, and one file that does
 # not exist.
+
+from euclid_resolved.survey import predict_many
 
 (out / "images").mkdir()
 (out / "maps").mkdir()
@@ -95,6 +80,14 @@ print(*report["status"])
 # A tile of MER has 19200 x 19200 pixels in each of four bands. This one is a miniature,
 # with pixels of 2 arcsec and the eight test galaxies at 100 Mpc. Its files have the
 # names that the archive gives.
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import NDData
+from astropy.wcs import WCS
+
+from euclid_resolved import MultiBandImage
+from euclid_resolved.imaging import observe
 
 canvas = {band: np.zeros((170, 300), "f4") for band in model.bands}
 corners = [(8 + 90 * (i // 4), 4 + 76 * (i % 4)) for i in range(len(test))]
@@ -143,6 +136,9 @@ for band, (name, zero_point) in files.items():
 # The tile is mapped strip by strip into one file. The memory depends on ``rows``, the
 # result does not. After an interruption the same call continues.
 
+from euclid_resolved import read
+from euclid_resolved.survey import predict_tile
+
 count = predict_tile(model, mosaics, out / "tile_maps.fits", rows=50)
 print(f"{count.judged} of {count.pixels} pixels have a value,", end=" ")
 print(f"{count.extrapolated} of them flagged")
@@ -155,6 +151,10 @@ density = read(out / "tile_maps.fits")["stellar_mass_density"]
 # field is mapped into a file of its own. Around single galaxies, you can correct sky,
 # stars, dust and distance one by one: the same call takes the options of
 # ``imaging.prepare``.
+
+from astropy.table import Table
+
+from euclid_resolved.survey import fields_of
 
 centres = sky.pixel_to_world(
     *np.array([(column + 31.5, row + 31.5) for row, column in corners]).T
@@ -169,6 +169,8 @@ report["name", "status", "judged", "flagged"]
 
 # %%
 # This is the map of the tile, with the fields on it.
+
+import matplotlib.pyplot as plt
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(
@@ -201,6 +203,8 @@ figure.colorbar(
 # %%
 # Now compare the masses with the true ones. The files contain the part of the variance
 # that all pixels of a galaxy share. The distance gives a pixel its area.
+
+from euclid_resolved.maps import total
 
 true, found, error = [], [], []
 distance = tile.meta["distance"] / (1 + tile.meta["redshift"]) ** 2

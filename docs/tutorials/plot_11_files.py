@@ -8,24 +8,10 @@ where a map came from, and give a model to somebody who trusts neither you nor y
 libraries.
 """
 
-import re
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from euclid_resolved import (
-    RandomForest,
-    evaluate,
-    make_atlas,
-    read,
-    read_atlas,
-    split,
-    train,
-    write,
-)
-from euclid_resolved.errors import InputError
+from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train, write
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(
@@ -72,12 +58,17 @@ print(f"versions: {model.versions}")
 # each with its checksum. You can read the text with any editor. These are its first
 # lines, and the branches of the model:
 
+import re
+
 text = path.read_bytes().split(b"\n...\n")[0].decode().splitlines()
 print("\n".join(text[:4]))
 print("\n".join(line[:90] for line in text if re.match("  [a-z]|[a-z]", line)))
 
 # %%
 # The figure shows how much of the file each part takes. Nearly all of it is trees.
+
+import matplotlib.pyplot as plt
+import numpy as np
 
 
 def sizes(tree, name=""):
@@ -124,6 +115,9 @@ axes.invert_yaxis()
 # ------------------------
 # Here one byte of the file is changed, in the middle of a tree:
 
+from euclid_resolved import read
+from euclid_resolved.errors import InputError
+
 damaged = bytearray(path.read_bytes())
 damaged[len(damaged) // 2] ^= 1
 broken = Path(out.name) / "broken.asdf"
@@ -155,6 +149,8 @@ except InputError as error:
 # The undamaged file gives the same values to the last digit. ``digest`` is a checksum
 # over all that was learned. Every map has the digest of its model, so that you can find
 # the model of a map years later.
+
+from euclid_resolved import evaluate
 
 again = read(path)
 galaxy = test[5]

@@ -10,26 +10,7 @@ here with ``astropy`` alone. At the end you know what to type in DS9, glue and j
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.io import fits
-from astropy.nddata import NDData
-from astropy.wcs import WCS
-
-from euclid_resolved import (
-    MultiBandImage,
-    Quality,
-    RandomForest,
-    make_atlas,
-    read_atlas,
-    split,
-    train,
-    write,
-)
-from euclid_resolved.maps import read_region, total
-from euclid_resolved.plotting import plot_map
+from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(
@@ -40,6 +21,12 @@ model = train(training, "all", RandomForest(n_trees=10), calibration=3)
 # %%
 # Images of Euclid have a WCS. Those of an atlas do not, so this galaxy gets a position
 # on the sky, at 100 Mpc.
+
+import astropy.units as u
+from astropy.nddata import NDData
+from astropy.wcs import WCS
+
+from euclid_resolved import MultiBandImage, write
 
 image = test[5].image
 scale = (image.meta["pixel_scale"] / (100 * u.Mpc)).to(u.deg, u.dimensionless_angles())
@@ -66,6 +53,8 @@ write(path, maps)
 # Each plane is one HDU. The density comes first, in the primary HDU, which every viewer
 # shows.
 
+from astropy.io import fits
+
 with fits.open(path) as hdus:
     for i, hdu in enumerate(hdus):
         print(f"{i:2d} {hdu.name:25s} {hdu.data.dtype} {hdu.header.get('BUNIT', '')}")
@@ -79,6 +68,8 @@ with fits.open(path) as hdus:
 # Where it is
 # -----------
 # Every HDU has the WCS of the image, so that viewers can lock frames to each other:
+
+from astropy.coordinates import SkyCoord
 
 position = WCS(header).pixel_to_world(31.5, 31.5)
 offset = position.separation(SkyCoord(59.1, -49.3, unit="deg"))
@@ -100,6 +91,8 @@ with fits.open(path) as hdus:
 # %%
 # In any viewer that can calculate, ``QUALITY & 8`` selects the pixels that are fainter
 # than the training set. Here the bits are listed by name:
+
+from euclid_resolved import Quality
 
 for bit in Quality:
     if (quality & bit).any():
@@ -124,12 +117,17 @@ axes = maps["stellar_mass_density"].plot()
 # region in place of its file. The map contains the side of a pixel, so you need not
 # give a distance:
 
+from euclid_resolved.maps import total
+
 region = 'fk5; ellipse(59.1, -49.3, 12", 20", 15)'
 print(total(maps["stellar_mass_density"], region))
 
 # %%
 # The package ``regions`` reads the same file. With it you can check whether the region
 # is where DS9 draws it:
+
+from euclid_resolved.maps import read_region
+from euclid_resolved.plotting import plot_map
 
 axes = plot_map(maps["stellar_mass_density"], title="and a region of DS9")
 read_region(region)[0].to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1.5)
@@ -144,6 +142,9 @@ read_region(region)[0].to_pixel(sky).plot(ax=axes, edgecolor="deepskyblue", lw=1
 # glue makes one data set of the HDUs, since all have one shape. If you select points in
 # a scatter plot of ``STELLAR_METALLICITY`` against ``STELLAR_MASS_DENSITY``, glue shows
 # where in the galaxy those pixels are. This is the same plot without glue:
+
+import matplotlib.pyplot as plt
+import numpy as np
 
 good = quality == 0
 with fits.open(path) as hdus:

@@ -12,21 +12,8 @@ import tempfile
 from pathlib import Path
 
 import astropy.units as u
-import matplotlib.pyplot as plt
-import numpy as np
 
-from euclid_resolved import (
-    Quality,
-    RandomForest,
-    evaluate,
-    make_atlas,
-    observe_atlas,
-    read_atlas,
-    split,
-    train,
-)
-from euclid_resolved.imaging import observe
-from euclid_resolved.plotting import plot_map
+from euclid_resolved import make_atlas, observe_atlas, read_atlas, split
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "around", 32, pixels=96))
@@ -43,6 +30,8 @@ training = observe_atlas(training, (20, 100) * u.Mpc, depth=(0.01, 1.0), seed=3)
 # the four bands of the pixel itself. The number behind the ``~`` is the sigma of the
 # Gaussian in pixels. Everything else is the same.
 
+from euclid_resolved import RandomForest, train
+
 forest = RandomForest(n_trees=20, max_features=0.5, joint=True)
 alone = train(training, "all", forest, features="bands")
 around = train(training, "all", forest, features=("bands", "neighbourhood"))
@@ -51,6 +40,8 @@ print(", ".join(around.columns))
 # %%
 # First compare them on galaxies that neither has seen, in images without the noise of
 # an observation, so that both give a value to the same pixels:
+
+from euclid_resolved import evaluate
 
 for label, model in (("single pixels", alone), ("with neighbours", around)):
     print(label)
@@ -64,6 +55,10 @@ for label, model in (("single pixels", alone), ("with neighbours", around)):
 # where the light that it uses has a signal-to-noise of 3 in every band. For the model
 # of single pixels this is the light of the pixel. The other model first smooths noisy
 # pixels, as little as is needed for 5, and uses the smoothed light.
+
+import numpy as np
+
+from euclid_resolved.imaging import observe
 
 
 def look(galaxy):
@@ -87,6 +82,10 @@ for label, map_ in maps.items():
 # %%
 # The upper row has the maps side by side, and the lower row their differences from the
 # truth.
+
+import matplotlib.pyplot as plt
+
+from euclid_resolved.plotting import plot_map
 
 # sphinx_gallery_thumbnail_number = 1
 limits, window = (0.5, 2.7), (slice(8, 88), slice(8, 88))
@@ -156,6 +155,8 @@ errors(thin, thin_maps)
 # %%
 # A pixel of which most surroundings are missing is flagged ``FEW_NEIGHBOURS``. It keeps
 # its value, which was made from fewer pixels. Here nothing is masked.
+
+from euclid_resolved import Quality
 
 density = maps["with neighbours"]
 few = (density.quality & Quality.FEW_NEIGHBOURS) > 0
