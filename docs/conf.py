@@ -44,7 +44,11 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["custom.css", "tutorials.css"]
 html_title = f"euclid_resolved {release}"
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 7,
+}
 linkcheck_anchors = False  # many pages make theirs by a script
 linkcheck_timeout = 30
 linkcheck_retries = 3
