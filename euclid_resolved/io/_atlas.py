@@ -93,12 +93,12 @@ def read_atlas(
     (16, 16)
     """
     directory = Path(directory)
-    bands = _band_files(bands, nodust)
+    planes = band_files(bands, nodust)
     galaxies = _index(directory)
     there = _of_observer(directory, galaxies, observer)
-    _check_bands(directory, bands, there)
+    _check_bands(directory, planes, there)
     sample = _read_sample(directory)
-    return [_galaxy(number, observer, files, bands, sample) for number, files in there.items()]
+    return [_galaxy(number, observer, files, planes, sample) for number, files in there.items()]
 
 
 def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False) -> Galaxy:
@@ -137,17 +137,17 @@ def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust
     if not match:
         raise ImageFileError(path, "is no galaxy of an atlas", "a path such as atlas/TNG000008_O5 is needed")
     directory, number, observer = path.parent, int(match["number"]), match["observer"]
-    bands = _band_files(bands, nodust)
+    planes = band_files(bands, nodust)
     galaxies = {key: files for key, files in _index(directory).items() if key[0] == number}
     if not galaxies:
         raise ImageFileError(directory, f"holds no files of galaxy TNG{number:06d}")
     there = _of_observer(directory, galaxies, observer)
-    _check_bands(directory, bands, there)
-    return _galaxy(number, observer, there[number], bands, _read_sample(directory))
+    _check_bands(directory, planes, there)
+    return _galaxy(number, observer, there[number], planes, _read_sample(directory))
 
 
-def _band_files(bands, nodust):
-    """Band name -> the part of the file name that stands for it."""
+def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, str]:
+    """The part of the names of files that stands for each band, by the band's name."""
     names = [band_name(str(band)) for band in ([bands] if isinstance(bands, str) else bands)]
     if not names or len(set(names)) != len(names):
         raise InputError(f"bands must be named once each, got {', '.join(names) or 'none'}")

@@ -19,7 +19,7 @@ from euclid_resolved.mock._libraries import LIBRARIES, Spectra, read_emiles
 from euclid_resolved.mock._make_populations import AGES, band_luminosity, make_table, tabulate
 from euclid_resolved.mock._passbands import analytic, passband
 from euclid_resolved.mock._population_names import find_populations
-from euclid_resolved.mock._population_tables import BANDS, from_table, shipped
+from euclid_resolved.mock._population_tables import BANDS, from_table, in_bands, shipped
 from euclid_resolved.mock._populations import luminosity, remaining_mass
 from euclid_resolved.mock._systematics import draw_populations, perturb
 
@@ -533,7 +533,8 @@ def test_what_a_plugin_offers_is_looked_at(offered, thing, words):
 
 
 def test_a_perturbation_concerns_stars_of_some_ages_in_the_near_infrared():
-    usual, changed = shipped(), perturb(shipped(), np.log(3), np.log(3))
+    usual = in_bands(shipped(), BANDS)
+    changed = perturb(usual, np.log(3), np.log(3))
     np.testing.assert_array_equal(changed.values[..., 0], usual.values[..., 0])
     np.testing.assert_array_equal(changed.values[..., 4], usual.values[..., 4])
     age = 10 ** (usual.log_age - 9)

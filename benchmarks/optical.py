@@ -1,0 +1,146 @@
+"""What ground-based optical bands add to the four of Euclid, and what stands in the way.
+
+    python benchmarks/optical.py [--atlas ATLAS] [--only PART ...]
+
+``accuracy``: a forest with IE, YE, JE, HE, and with u, g, r, i, z of LSST beside them, on galaxies that it
+has not seen. ``why``: the same on mocks without noise, without dust, and with other things left out one by one:
+what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most, left out
+of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7, is made,
+in ten bands. Takes some forty minutes on one core.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved import MockSettings, RandomForest, evaluate, make_atlas, read_atlas, split, train
+from euclid_resolved.diagnostics import lofo, permutation_importance
+from euclid_resolved.images import EUCLID_BANDS
+from euclid_resolved.mock import mock_galaxies
+from euclid_resolved.training import extract
+
+NAMES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
+# From blue to red, for the bluer band of a colour is the first.
+TEN = ("LSST_u", "LSST_g", "LSST_r", "IE", "LSST_i", "LSST_z", "LSST_y", "YE", "JE", "HE")
+NINE = tuple(band for band in TEN if band != "LSST_y")
+FEATURES = (("bands",), ("bands", "colours"), ("bands", "neighbourhood"))
+PARTS = ("accuracy", "why", "lofo")
+NO_DUST = {"dust_to_stars": 0.0, "birth_cloud_depth": 0.0}
+NO_NOISE = {"noise_at_clip": 1e-4}
+MOCKS = {
+    "as it is": {},
+    "no noise": NO_NOISE,
+    "noise common to all bands": {"noise_common": 0.9999},
+    "no dust": NO_DUST,
+    "no noise, no dust": NO_NOISE | NO_DUST,
+    "no bursts": {"young_scatter": 0.0},
+    "no noise, no dust, no bursts": NO_NOISE | NO_DUST | {"young_scatter": 0.0},
+}
+
+
+def forest(n_trees=40, max_samples=150_000):
+    """Smaller than the default, as in neighbourhood.py."""
+    return RandomForest(n_trees=n_trees, max_samples=max_samples, max_features=0.5, joint=True)
+
+
+def fitted(pixels, features, bands, estimator=None):
+    """A model of all three properties on some of the bands of pixels."""
+    return train(pixels, "all", estimator or forest(), features=features, bands=bands)
+
+
+def row(model, test, **about):
+    """What a model reaches, R2 and RMSE by property."""
+    table = evaluate(model, test)
+    found = dict(about)
+    for each in table:
+        name = str(each["property"]).removeprefix("stellar_").removeprefix("mass_")
+        found[f"R2 {name}"] = f"{float(each['r2']):.3f}"
+        found[f"RMSE {name}"] = f"{each['rmse'].value:.3f}"
+    return found
+
+
+def accuracy(atlas):
+    """Four bands and nine, with single pixels and with their surroundings."""
+    rows = []
+    for features in FEATURES:
+        around = [name for name in features if name == "neighbourhood"]
+        for bands in (EUCLID_BANDS, NINE):
+            training, test = split(read_atlas(atlas, bands=bands), 0.1, seed=1)
+            started = time.perf_counter()
+            pixels, unseen = (extract(g, NAMES, bands, features=around) for g in (training, test))
+            model = fitted(pixels, features, bands)
+            about = {"features": "+".join(features), "bands": len(bands), "columns": len(model.columns)}
+            rows.append(row(model, unseen, **about))
+            print(f"{about}: {len(pixels)} pixels, {time.perf_counter() - started:.0f} s", flush=True)
+    show("Accuracy on 24 galaxies, trained on 216", rows)
+
+
+def why(n_galaxies=240, pixels=64):
+    """The same forests on mocks that lack something."""
+    rows = []
+    for title, changes in MOCKS.items():
+        settings = MockSettings(**changes)
+        options = {"seed": 7, "pixels": pixels, "settings": settings, "bands": NINE}
+        training, test = split(mock_galaxies(n_galaxies, progress=False, **options), 0.25, seed=1)
+        pixels_of, unseen = (extract(galaxies, NAMES, NINE) for galaxies in (training, test))
+        for bands in (EUCLID_BANDS, NINE):
+            model = fitted(pixels_of, ("bands", "colours"), bands)
+            rows.append(row(model, unseen, mock=title, bands=len(bands)))
+            print(rows[-1], flush=True)
+    show(f"{n_galaxies} galaxies of {pixels} pixels, a quarter held out, bands and colours", rows)
+
+
+def leave_out(atlas):
+    """LOFO and permutation importance over ten bands."""
+    training, test = split(read_atlas(atlas, bands=TEN), 0.1, seed=1)
+    training, test = (extract(galaxies, NAMES, TEN) for galaxies in (training, test))
+    model = fitted(training, ("bands", "colours"), TEN)
+    show("Ten bands", [row(model, test, bands=len(TEN))])
+    table = lofo(model, training, test)
+    rows = {}
+    for each in table:
+        key = str(each["left_out"])
+        name = str(each["property"]).removeprefix("stellar_").removeprefix("mass_")
+        rows.setdefault(key, {"left out": key})[f"LOFO {name} [%]"] = f"{100 * each['lofo_relative']:+.1f}"
+    for each in permutation_importance(model, training, test):
+        key = str(each[next(name for name in ("band", "permuted", "left_out") if name in each.colnames)])
+        name = str(each["property"]).removeprefix("stellar_").removeprefix("mass_")
+        value = np.asarray(each["importance"]).item()
+        rows.setdefault(key, {"left out": key})[f"shuffled {name}"] = f"{value:.3f}"
+    show("RMSE without a band relative to that with all, and the rise of RMSE where it is shuffled", [
+        {**dict.fromkeys(rows[TEN[0]], ""), **rows[band]} for band in rows
+    ])  # fmt: skip
+
+
+def show(title, rows):
+    """Print rows as a table."""
+    print(f"\n{title}")
+    print("\n".join(Table(rows=rows).pformat(max_width=-1, max_lines=-1)), flush=True)
+
+
+def main(arguments=None):
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--atlas", help="an atlas in ten bands that is there already, instead of a mock")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        if "why" in options.only:
+            why()
+        if set(options.only) == {"why"}:
+            return
+        atlas = options.atlas or make_atlas(Path(folder) / "atlas", 240, seed=7, bands=TEN, progress=False)
+        if "accuracy" in options.only:
+            accuracy(atlas)
+        if "lofo" in options.only:
+            leave_out(atlas)
+
+
+if __name__ == "__main__":
+    main()
