@@ -1,106 +1,116 @@
-"""The Euclid bands: pivot wavelength, width, PSF, extinction coefficient and the names files use."""
+"""The bands by name: the built-in ones and those that plugins bring."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 import astropy.units as u
 
-__all__ = ["BANDS", "Band", "EUCLID_BANDS", "SURFACE_BRIGHTNESS"]
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._band import Band, all_names, filter_names, plain
+from euclid_resolved.images._euclid import EUCLID
+from euclid_resolved.images._ground import DECAM, HSC, MEGACAM, PANSTARRS
+from euclid_resolved.images._rubin import LSST
+
+__all__ = ["BANDS", "EUCLID_BANDS", "SURFACE_BRIGHTNESS"]
 
 SURFACE_BRIGHTNESS = u.MJy / u.sr
 """The unit of surface brightness inside the package."""
 
+INSTRUMENTS = {
+    "euclid": EUCLID,
+    "megacam": MEGACAM,
+    "hsc": HSC,
+    "panstarrs": PANSTARRS,
+    "decam": DECAM,
+    "lsst": LSST,
+}
+"""The built-in instruments, each with its bands from blue to red."""
 
-@dataclass(frozen=True)
-class Band:
-    """One photometric band of Euclid.
-
-    Attributes
-    ----------
-    name : str
-        The short name: ``IE``, ``YE``, ``JE`` or ``HE``.
-    pivot : `~astropy.units.Quantity`
-        Pivot wavelength (NISP: ESA filter curves V1; VIS: SVO filter profile service).
-    edges : `~astropy.units.Quantity`
-        The two wavelengths of 50 % transmission.
-    psf_fwhm : `~astropy.units.Quantity`
-        Typical full width at half maximum of the PSF in the mosaics.
-    extinction : float
-        A / E(B-V) for Fitzpatrick (1999), R_V = 3.1, and a flat f_nu. With E(B-V) from the SFD maps
-        multiply by 0.86.
-    atlas : str
-        The band's name in TNG50-SKIRT Atlas files.
-    mer : str
-        Its name in the file names of the MER mosaics.
-    aliases : tuple of str
-        Other names that are understood, in lower case; blanks and hyphens count as underscores.
-
-    Examples
-    --------
-    >>> from euclid_resolved import BANDS
-    >>> for name, band in BANDS.items():
-    ...     print(f"{name} {band.pivot:.0f}, PSF {band.psf_fwhm}, A/E(B-V) {band.extinction}")
-    IE 7103 Angstrom, PSF 0.16 arcsec, A/E(B-V) 2.191
-    YE 10785 Angstrom, PSF 0.35 arcsec, A/E(B-V) 1.041
-    JE 13621 Angstrom, PSF 0.34 arcsec, A/E(B-V) 0.707
-    HE 17649 Angstrom, PSF 0.35 arcsec, A/E(B-V) 0.472
-    """
-
-    name: str
-    pivot: u.Quantity
-    edges: u.Quantity
-    psf_fwhm: u.Quantity
-    extinction: float
-    atlas: str
-    mer: str
-    aliases: tuple[str, ...]
-
-
-def _band(name, pivot, blue, red, fwhm, extinction, atlas, mer, *aliases):
-    return Band(name, pivot * u.AA, (blue, red) * u.AA, fwhm * u.arcsec, extinction, atlas, mer, aliases)
-
-
-BANDS = {
-    b.name: b
-    for b in (
-        _band("IE", 7103, 5413, 9112, 0.16, 2.191, "Euclid_VIS", "VIS", "vis", "i_e", "euclid_vis"),
-        _band("YE", 10785, 9497, 12123, 0.35, 1.041, "Euclid_Y", "NIR-Y", "nir_y", "nisp_y", "y_e",
-              "euclid_y", "euclid_nir_y", "euclid_nisp_y"),
-        _band("JE", 13621, 11677, 15668, 0.34, 0.707, "Euclid_J", "NIR-J", "nir_j", "nisp_j", "j_e",
-              "euclid_j", "euclid_nir_j", "euclid_nisp_j"),
-        _band("HE", 17649, 15216, 20210, 0.35, 0.472, "Euclid_H", "NIR-H", "nir_h", "nisp_h", "h_e",
-              "euclid_h", "euclid_nir_h", "euclid_nisp_h"),
-    )
-}  # fmt: skip
-"""The four Euclid bands by name, from blue to red."""
-
-EUCLID_BANDS = tuple(BANDS)
+EUCLID_BANDS = tuple(band.name for band in EUCLID)
 """The names of the Euclid bands, from blue to red: the bands of the paper."""
 
 
-def band_name(text: str) -> str:
-    """The short name of a Euclid band from any of its usual names.
+class _Bands(Mapping[str, Band]):
+    """Bands by name. What is built in is there at once; plugins are loaded when something else is wanted."""
+
+    def __init__(self, builtin: Iterable[Band]) -> None:
+        self._builtin = {band.name: band for band in builtin}
+
+    def _all(self) -> dict[str, Band]:
+        from euclid_resolved.plugins._registry import available
+
+        bands = (band for instrument in available("instruments").values() for band in instrument)
+        return self._builtin | {band.name: band for band in bands}
+
+    def __getitem__(self, name: str) -> Band:
+        if name in self._builtin:
+            return self._builtin[name]
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return f"<bands {', '.join(self)}>"
+
+    def called(self, name: str) -> Band | None:
+        """The band of any name."""
+        for band in self._builtin.values():
+            if name in all_names(band):
+                return band
+        return next((band for band in self._all().values() if name in all_names(band)), None)
+
+
+BANDS: Mapping[str, Band] = _Bands(band for bands in INSTRUMENTS.values() for band in bands)
+"""Every known band by name, built in or brought by a plugin, instrument by instrument from blue to red."""
+
+
+def band_name(text: str, among: Iterable[str] | None = None) -> str:
+    """The name of a band from any of its usual names.
 
     Parameters
     ----------
     text : str
-        For example ``"VIS"``, ``"NIR_Y"``, ``"NIR-Y"``, ``"Euclid_H"`` or ``"IE"``; case does not matter.
+        For example ``"VIS"``, ``"NIR_Y"``, ``"NIR-Y"``, ``"Euclid_H"``, ``"DES_G"`` or ``"g_DECam"``; case
+        does not matter.
+    among : iterable of str, optional
+        The names of the bands that there are. The filter alone, ``"g"``, is understood where one of these has
+        it.
 
     Returns
     -------
     name : str
-        ``"IE"``, ``"YE"``, ``"JE"``, ``"HE"``, or `text` unchanged where it names none of them.
+        A key of `~euclid_resolved.BANDS`, or `text` unchanged where it names none of them.
+
+    Raises
+    ------
+    InputError
+        If several of the bands that there are have this filter.
 
     Examples
     --------
     >>> from euclid_resolved.images._bands import band_name
-    >>> band_name("VIS"), band_name("NIR_H"), band_name("u")
-    ('IE', 'HE', 'u')
+    >>> band_name("VIS"), band_name("NIR_H"), band_name("DES_G"), band_name("g")
+    ('IE', 'HE', 'DECAM_g', 'g')
+    >>> band_name("g", ["IE", "HSC_g"])
+    'HSC_g'
+    >>> band_name("g", ["DECAM_g", "HSC_g"])
+    Traceback (most recent call last):
+        ...
+    euclid_resolved.errors.InputError: the band 'g' may be DECAM_g or HSC_g: say which
     """
-    lower = re.sub(r"[\s_-]+", "_", text.strip().lower())
-    for band in BANDS.values():
-        if lower == band.name.lower() or lower in band.aliases:
-            return band.name
-    return text.strip()
+    name = plain(text)
+    found = BANDS.called(name)  # type: ignore[attr-defined]
+    if found is not None:
+        return str(found.name)
+    there = [] if among is None else list(among)
+    if text.strip() in there:
+        return text.strip()
+    matching = [band for band in there if band in BANDS and name in filter_names(BANDS[band])]
+    if len(matching) > 1:
+        raise InputError(f"the band {text.strip()!r} may be {' or '.join(matching)}: say which")
+    return matching[0] if matching else text.strip()

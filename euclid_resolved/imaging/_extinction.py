@@ -82,7 +82,9 @@ def correct_extinction(
         raise InputError(f"E(B-V) is a plain number of magnitudes, got {ebv!r}") from None
     if not 0 <= value < 20 or not 0 <= error < 20:
         raise InputError(f"E(B-V) and its error must not be negative, got {value} and {error}")
-    known = {band: BANDS[band].extinction for band in bands if band in BANDS} | dict(coefficients or {})
+    typical = {band: BANDS[band].extinction for band in bands if band in BANDS}
+    known = {band: value for band, value in typical.items() if value is not None}
+    known |= dict(coefficients or {})
     missing = [band for band in bands if band not in known]
     if missing:
         raise InputError(

@@ -70,10 +70,20 @@ class Observation:
         Returns
         -------
         fwhm : float
+
+        Raises
+        ------
+        InputError
+            If none was given, and none is typical of the band.
         """
-        if self.psf_fwhm is None:
-            return BANDS[band].psf_fwhm.to_value(u.arcsec)
-        return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
+        if isinstance(self.psf_fwhm, dict) and band in self.psf_fwhm:
+            return float(self.psf_fwhm[band])
+        if self.psf_fwhm is not None and not isinstance(self.psf_fwhm, dict):
+            return float(self.psf_fwhm)
+        typical = BANDS[band].psf_fwhm if band in BANDS else None
+        if typical is None:
+            raise InputError(f"no typical width of the PSF is known for band {band}: give psf_fwhm in arcsec")
+        return float(typical.to_value(u.arcsec))
 
     def scales(self, image: MultiBandImage) -> tuple[float, float]:
         """Side of a pixel of the galaxy, and of the observation, in arcsec.

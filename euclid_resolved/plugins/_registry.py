@@ -12,7 +12,17 @@ from typing import Any
 
 from euclid_resolved._checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
-from euclid_resolved.plugins._offers import BUILTIN, KINDS, SESSION, Plugin, brought, kind_word, offers, said
+from euclid_resolved.plugins._offers import (
+    BUILTIN,
+    KINDS,
+    SESSION,
+    Plugin,
+    brought,
+    kind_word,
+    names_of,
+    offers,
+    said,
+)
 
 __all__ = ["available", "describe", "lookup", "register", "reload", "unregister"]
 
@@ -69,23 +79,30 @@ def _settle(rows):
     owners = {}
     for row in rows:
         if row.value is not None:
-            owners.setdefault((row.kind, row.name), []).append(row)
+            for name in names_of(row):
+                owners.setdefault((row.kind, name), []).append(row)
     result = []
     for row in rows:
-        claims = owners.get((row.kind, row.name), [])
-        builtin = any(claim.distribution == BUILTIN for claim in claims)
-        if len(claims) > 1 and row.value is not None and not (builtin and row.distribution == BUILTIN):
-            row = replace(row, status=_taken(row, claims, builtin), value=None)
+        names = names_of(row) if row.value is not None else ()
+        taken = next((name for name in names if len(owners[row.kind, name]) > 1), None)
+        if taken is not None:
+            claims = owners[row.kind, taken]
+            builtin = next((claim for claim in claims if claim.distribution == BUILTIN), None)
+            if builtin is None or row.distribution != BUILTIN:
+                row = replace(row, status=_taken(row, taken, claims, builtin), value=None)
         result.append(row)
     return result
 
 
-def _taken(row, claims, builtin):
-    if builtin:
-        return f"{row.name!r} is the name of a built-in {kind_word(row.kind)}: choose another"
+def _taken(row, name, claims, builtin):
+    word = kind_word(row.kind)
+    if builtin is not None:
+        whose = f"a built-in {word}" if name == builtin.name else f"the built-in {word} {builtin.name!r}"
+        return f"{name!r} is {'the' if name == builtin.name else 'a'} name of {whose}: choose another"
     who = " and ".join(map(brought, claims))
     undo = " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
-    return f"the name is registered by {who}; uninstall one of them{undo}"
+    which = "the name" if name == row.name else f"the name {name!r}"
+    return f"{which} is registered by {who}; uninstall one of them{undo}"
 
 
 def describe() -> list[Plugin]:
@@ -169,13 +186,17 @@ def register(plugin: object) -> None:
         raise PluginError(f"{name} was not registered: {'; '.join(problems)}")
     with _lock:
         taken = {(row.kind, row.name): row for row in describe()}
+        for row in describe():
+            more = names_of(row) if row.value is not None else ()
+            taken |= {(row.kind, name): row for name in more if (row.kind, name) not in taken}
         for row in rows:
-            owner = taken.get((row.kind, row.name))
-            if owner is not None:
+            name = next((name for name in names_of(row) if (row.kind, name) in taken), None)
+            if name is not None:
+                owner = taken[row.kind, name]
                 undo = "unregister() it first" if owner.distribution == SESSION else "choose another name"
-                raise PluginError(
-                    f"{kind_word(row.kind)} {row.name!r} is registered by {brought(owner)} already; {undo}"
-                )
+                what = f"{kind_word(row.kind)} {row.name!r}"
+                what += "" if name == row.name else f": its name {name!r}"
+                raise PluginError(f"{what} is registered by {brought(owner)} already; {undo}")
         _session.append((plugin, rows))
         reload()
 
@@ -231,7 +252,7 @@ def available(kind: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations", "instruments"}
 
     Returns
     -------
@@ -251,7 +272,7 @@ def lookup(kind: str, name: str) -> Any:
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations", "instruments"}
     name : str
 
     Returns

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from euclid_resolved.images._band import all_names
 from euclid_resolved.images._bands import BANDS, band_name
+from euclid_resolved.images._euclid import EUCLID
 
 if TYPE_CHECKING:
     from euclid_resolved.io._fits_read import ImageExtension
@@ -53,7 +55,7 @@ def _compiled(scheme):
 
 
 def _euclid_names():
-    names = [name.upper() for band in BANDS.values() for name in (band.name, *band.aliases)]
+    names = sorted(name.upper() for band in EUCLID for name in all_names(band))
     return [name.replace("_", _BETWEEN) for name in names]
 
 
