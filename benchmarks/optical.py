@@ -3,10 +3,10 @@
     python benchmarks/optical.py [--atlas ATLAS] [--only PART ...]
 
 ``accuracy``: a forest with IE, YE, JE, HE, and with u, g, r, i, z of LSST beside them, on galaxies that it
-has not seen. ``why``: the same on mocks without noise, without dust, and with other things left out one by one:
-what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most, left out
-of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7, is made,
-in ten bands. Takes some forty minutes on one core.
+has not seen. ``why``: the same on mocks without noise, without dust, and with other things left out one by
+one: what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most, left
+out of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7, is
+made, in ten bands. Takes some forty minutes on one core.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def leave_out(atlas):
         name = str(each["property"]).removeprefix("stellar_").removeprefix("mass_")
         rows.setdefault(key, {"left out": key})[f"LOFO {name} [%]"] = f"{100 * each['lofo_relative']:+.1f}"
     for each in permutation_importance(model, training, test):
-        key = str(each[next(name for name in ("band", "permuted", "left_out") if name in each.colnames)])
+        key = str(each["band"])
         name = str(each["property"]).removeprefix("stellar_").removeprefix("mass_")
         value = np.asarray(each["importance"]).item()
         rows.setdefault(key, {"left out": key})[f"shuffled {name}"] = f"{value:.3f}"

@@ -32,7 +32,8 @@ def populations_make(options: Namespace) -> None:
     from euclid_resolved.io._files import check_target, write_table
     from euclid_resolved.io._lock import check_apart
     from euclid_resolved.mock._libraries import LIBRARIES
-    from euclid_resolved.mock._make_populations import ALL_BANDS, make_table
+    from euclid_resolved.mock._make_populations import make_table
+    from euclid_resolved.mock._passbands import BUILT_IN
     from euclid_resolved.mock._population_tables import BANDS, from_table
 
     if options.name not in LIBRARIES:
@@ -46,7 +47,7 @@ def populations_make(options: Namespace) -> None:
     table = make_table(
         options.name,
         options.library,
-        bands=ALL_BANDS if bands == ("all",) else bands,
+        bands=BUILT_IN if bands == ("all",) else bands,
         passbands=options.passbands,
         fill_young=options.fill_young,
         mass_scale=options.mass_scale,

@@ -152,7 +152,8 @@ def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, st
     if not names or len(set(names)) != len(names):
         raise InputError(f"bands must be named once each, got {', '.join(names) or 'none'}")
     suffix = "_nodust" if nodust else ""
-    return {name: (BANDS[name].atlas if name in BANDS else name) + suffix for name in names}
+    own = {name: BANDS[name].atlas if name in BANDS else None for name in names}
+    return {name: (file or name) + suffix for name, file in own.items()}
 
 
 def _index(directory):

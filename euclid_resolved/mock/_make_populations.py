@@ -17,14 +17,13 @@ from astropy import constants as const, units as u
 from euclid_resolved._checks import check_name, check_positive
 from euclid_resolved.errors import InputError
 from euclid_resolved.mock._libraries import LIBRARIES, Spectra
-from euclid_resolved.mock._passbands import GROUND, attenuation, passband, pivot
+from euclid_resolved.mock._passbands import BUILT_IN, attenuation, passband, pivot
 from euclid_resolved.mock._population_tables import BANDS, in_bands, shipped
 from euclid_resolved.mock._populations import luminosity
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-ALL_BANDS = (*BANDS, *GROUND)  # of the shipped table
 AGES = np.round(np.linspace(6.0, 10.15, 61), 4)  # log10 yr
 
 
@@ -89,7 +88,7 @@ def make_table(
     path : path-like, optional
         Its file or folder; that of the installed package without it.
     bands : sequence of str, optional
-        The four Euclid bands, ground-based ones, and others by their name in speclite.
+        Those of `~euclid_resolved.BANDS`, and others by their name in speclite; Euclid's without it.
     passbands : {'analytic', 'speclite'}, optional
         For YE, JE and HE; what ships is made with the analytic ones.
     fill_young : bool, optional
@@ -146,7 +145,7 @@ def make_table(
 def _words(bands):
     """The bands as words of the command; none where they are those that it takes by itself."""
     bands = tuple(bands)
-    return "" if bands == BANDS else f" --bands {'all' if bands == ALL_BANDS else ' '.join(bands)}"
+    return "" if bands == BANDS else f" --bands {'all' if bands == BUILT_IN else ' '.join(bands)}"
 
 
 def tabulate(

@@ -5,30 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, INSTRUMENTS
 from euclid_resolved.mock._population_tables import R_V
 
-# Edges at half transmission and edge widths, in Angstrom: analytic stand-ins for the passbands, good to
-# 0.0006 mag (NISP; Euclid preparation XVIII, Schirmer et al. 2022, A&A, 662, A92) and to 0.008 mag (VIS).
-EDGES = {
-    "IE": (5420, 9106, 150),
-    "YE": (9496, 12123, 60),
-    "JE": (11676, 15670, 80),
-    "HE": (15215, 20214, 100),
-}
-VIS_TAPER = ([5500, 6500, 7500, 8500, 9100], [0.93, 1.0, 0.97, 0.86, 0.60])
 KINDS = ("analytic", "speclite")
 NISP = {"YE": "Euclid-Y", "JE": "Euclid-J", "HE": "Euclid-H"}
 """The names of speclite for Euclid's bands. Its VIS curve is an old one: IE stays analytic."""
-GROUND = {
-    "MEGACAM_u": "cfht_megacam-u",
-    "MEGACAM_r": "cfht_megacam-r",
-    "HSC_g": "hsc2017-g",
-    "HSC_z": "hsc2017-z",
-    "PANSTARRS_i": "panstarrs-i",
-    **{f"DECAM_{band}": f"decamDR1-{band}" for band in "griz"},
-    **{f"LSST_{band}": f"lsst2023-{band}" for band in "ugrizy"},
-}
-"""The names of speclite for the bands of other instruments."""
+BUILT_IN = tuple(band.name for bands in INSTRUMENTS.values() for band in bands)
+"""The bands of the shipped table, Euclid's first."""
 # Extinction curve for R_V = 3.1 through the points of Fitzpatrick (1999, PASP, 111, 63), Table 3: inverse
 # micrometres and A / E(B-V), joined by a natural cubic spline.
 CURVE = (
@@ -37,38 +21,17 @@ CURVE = (
 )
 
 
-def analytic(band: str, wavelength: np.ndarray) -> np.ndarray:
-    """Relative photon transmission of a Euclid band.
-
-    Parameters
-    ----------
-    band : {'IE', 'YE', 'JE', 'HE'}
-    wavelength : ndarray, shape (n,)
-        Wavelength in Angstrom.
-
-    Returns
-    -------
-    ndarray, shape (n,), float64
-        A trapezoid between 0 and 1, tapered for IE.
-    """
-    blue, red, width = EDGES[band]
-    rise = np.clip((wavelength - blue) / width + 0.5, 0, 1)
-    fall = np.clip((red - wavelength) / width + 0.5, 0, 1)
-    transmission = rise * fall
-    return transmission * np.interp(wavelength, *VIS_TAPER) if band == "IE" else transmission
-
-
 def passband(band: str, kind: str = "analytic") -> tuple[np.ndarray, np.ndarray, str]:
     """Wavelengths and relative photon transmission of a band.
 
     Parameters
     ----------
     band : str
-        ``'IE'``, ``'YE'``, ``'JE'``, ``'HE'``, a ground-based band (``'LSST_g'``), or for any other
-        instrument a name of speclite: ``'wise2010-W1'``.
+        A band of `~euclid_resolved.BANDS` (``'LSST_g'``), or for any other instrument a name of speclite:
+        ``'wise2010-W1'``.
     kind : {'analytic', 'speclite'}, optional
-        Where there is a choice: our trapezoids, or the measured curves in the package speclite. IE is always
-        ours.
+        Where there is a choice, in YE, JE and HE: our trapezoids, or the measured curves in the package
+        speclite.
 
     Returns
     -------
@@ -85,9 +48,13 @@ def passband(band: str, kind: str = "analytic") -> tuple[np.ndarray, np.ndarray,
     """
     if kind not in KINDS:
         raise InputError(f"passbands are {' or '.join(KINDS)}, not {kind!r}")
-    if band in EDGES and (kind == "analytic" or band not in NISP):
-        wavelength = np.arange(EDGES[band][0] - 200.0, EDGES[band][1] + 200.0, 5.0)
-        return wavelength, analytic(band, wavelength), "analytic"
+    known = BANDS.get(band)
+    name = band if known is None else known.passband
+    name = NISP.get(band, name) if kind == "speclite" else name
+    if not isinstance(name, str):
+        wavelength, transmission = name
+        source = "analytic" if band in EUCLID_BANDS else "the instrument's own"
+        return wavelength.to_value("Angstrom"), np.asarray(transmission, float), source
     try:
         import speclite
         from speclite.filters import load_filter
@@ -96,10 +63,9 @@ def passband(band: str, kind: str = "analytic") -> tuple[np.ndarray, np.ndarray,
             f"the passband of {band} is in speclite, which is not installed: pip install speclite"
         ) from None
     try:
-        name = (NISP | GROUND).get(band, band)
         curve = load_filter(name)
     except Exception as error:  # it raises what its files do
-        raise InputError(f"speclite has no passband {band!r}: {error}") from error
+        raise InputError(f"speclite has no passband {name!r}: {error}") from error
     wavelength, response = np.asarray(curve.wavelength, float), np.asarray(curve.response, float)
     # Its NISP curves go on for micrometres at the level of noise, where a library may end.
     used = np.flatnonzero(response > 1e-3 * response.max())

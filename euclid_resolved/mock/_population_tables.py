@@ -14,14 +14,13 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import BANDS as EUCLID
+from euclid_resolved.images._bands import BANDS as KNOWN, EUCLID_BANDS as BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.table import Table
 
-BANDS = ("IE", "YE", "JE", "HE")
 R_V = 3.1
 UNIVERSE = 13.2  # Gyr of star formation: the oldest stars of the mock
 UNIT = u.MJy / u.sr / (u.Msun / u.pc**2)
@@ -95,14 +94,18 @@ def attenuations(populations: Populations, where: str = "the table of population
     Returns
     -------
     ndarray, shape (bands,), float64
-        A / E(B-V) for a flat spectrum in Euclid's bands; as the header of the table says in others.
+        As the header of the table says, else that of `~euclid_resolved.BANDS`, which Euclid's always are.
 
     Raises
     ------
     InputError
-        If the header does not say it.
+        If neither says it.
     """
-    return np.array(_of_bands(populations, "attenuation", where, lambda band: EUCLID[band].extinction / R_V))
+
+    def known(band):
+        return None if band.extinction is None else band.extinction / R_V
+
+    return np.array(_of_bands(populations, "attenuation", where, known))
 
 
 def pivots(populations: Populations, where: str = "the table of populations") -> np.ndarray:
@@ -122,16 +125,18 @@ def pivots(populations: Populations, where: str = "the table of populations") ->
     Raises
     ------
     InputError
-        If the header does not say it.
+        If neither says it.
     """
-    return np.array(_of_bands(populations, "pivot", where, lambda band: EUCLID[band].pivot.to_value("AA")))
+    return np.array(_of_bands(populations, "pivot", where, lambda band: float(band.pivot.to_value("AA"))))
 
 
-def _of_bands(populations, key, where, euclid):
-    said = populations.meta.get(key, {})
-    said = said if isinstance(said, Mapping) else {}
-    values = {band: euclid(band) if band in BANDS else said.get(band) for band in populations.bands}
-    for band, value in values.items():
+def _of_bands(populations, key, where, known):
+    said, values = populations.meta.get(key, {}), {}
+    for band in populations.bands:
+        value = said.get(band) if isinstance(said, Mapping) and band not in BANDS else None
+        if value is None and band in KNOWN:
+            value = known(KNOWN[band])
+        values[band] = value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
             raise InputError(
                 f"{where} does not say in its header what the {key} of {band} is ({value!r}): make it anew "
