@@ -3,8 +3,8 @@
 The curves are those of speclite 1.0, and pivots, edges and extinction coefficients are computed from them
 (``benchmarks/bands.py``). The widths of PSFs were measured on the stamps of one public Q1 cut-out (a Gaussian
 fitted to the core), and the sky is the median of its rms planes: one place of the sky, as a start. These rms
-planes hold no photons of sources, hence no gain. Bands that it does not have get neither. The names of mosaics
-are those of the Q1 archives at IRSA and ESA.
+planes hold no photons of sources, hence no gain. Bands that it does not have get neither. The names of the
+mosaics are those of the Q1 archives at IRSA and ESA.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from euclid_resolved.images._band import Band
 
 
 def _bands(instrument, survey, pixel, speclite, *rows):
-    """The bands of a camera; MER calls its mosaics after the survey, and its catalogues say ``g_ext_decam``."""
+    """The bands of a camera; MER names mosaics after the survey, and its catalogues say ``g_ext_decam``."""
     made = []
     for letter, pivot, edges, extinction, fwhm, sky in rows:
         names = instrument.lower(), survey.lower()

@@ -140,8 +140,10 @@ def read_mosaics(
         planes[band] = stitch(pieces.values(), wcs, shape)
         gap |= uncovered(pieces.values(), wcs, shape)
         used[band] = list(pieces)
-        if "PSF" in tiles[first].get(band, {}):
-            planes[band].meta["psf"] = read_psf_grid(tiles[first][band]["PSF"], position)
+        own = tiles[first].get(band, {})
+        stamps = own.get("PSF", own.get("CATALOG-PSF"))
+        if stamps is not None:
+            planes[band].meta["psf"] = read_psf_grid(stamps, position)
     check_common(planes, zero_points)
     record = {
         "step": "mosaic",

@@ -227,7 +227,9 @@ def open_large(
     options = single.Options(_zero_points(zero_point), None, _check_bits(flag_bits), None)
     name, files = _files(source, None if bands is None else band_names(bands))
     with ExitStack() as stack:
-        files_open, found, grids = {}, {}, {}
+        files_open: dict[Any, Any] = {}
+        found: dict[str, _Band] = {}
+        grids: dict[str, NDData] = {}
 
         def open_one(path):
             if path not in files_open:
