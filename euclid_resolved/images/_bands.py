@@ -36,40 +36,40 @@ class _Bands(Mapping[str, Band]):
 
     def __init__(self, builtin: Iterable[Band]) -> None:
         self._builtin = {band.name: band for band in builtin}
+        self._names = _index(self._builtin.values())
 
-    def _all(self) -> dict[str, Band]:
-        from euclid_resolved.plugins._registry import available
+    def _others(self) -> dict[str, Band]:
+        from euclid_resolved.plugins._registry import of_plugins
 
-        bands = (band for instrument in available("instruments").values() for band in instrument)
-        return self._builtin | {band.name: band for band in bands}
+        return {band.name: band for bands in of_plugins("instruments").values() for band in bands}
 
     def __getitem__(self, name: str) -> Band:
-        if name in self._builtin:
-            return self._builtin[name]
-        return self._all()[name]
+        return self._builtin[name] if name in self._builtin else self._others()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._builtin | self._others())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._builtin | self._others())
 
     def __repr__(self) -> str:
         return f"<bands {', '.join(self)}>"
 
     def called(self, name: str) -> Band | None:
-        """The band of any name."""
-        for band in self._builtin.values():
-            if name in all_names(band):
-                return band
-        return next((band for band in self._all().values() if name in all_names(band)), None)
+        """The band that has a name, whichever of its names it is; `name` as `plain` gives it."""
+        return self._names.get(name) or _index(self._others().values()).get(name)
 
 
-BANDS: Mapping[str, Band] = _Bands(band for bands in INSTRUMENTS.values() for band in bands)
+def _index(bands):
+    return {name: band for band in bands for name in all_names(band)}
+
+
+_BANDS = _Bands(band for bands in INSTRUMENTS.values() for band in bands)
+BANDS: Mapping[str, Band] = _BANDS
 """Every known band by name, built in or brought by a plugin, instrument by instrument from blue to red."""
 
 
-def band_name(text: str, among: Iterable[str] | None = None) -> str:
+def band_name(text: str, among: Iterable[str] = ()) -> str:
     """The name of a band from any of its usual names.
 
     Parameters
@@ -98,19 +98,77 @@ def band_name(text: str, among: Iterable[str] | None = None) -> str:
     ('IE', 'HE', 'DECAM_g', 'g')
     >>> band_name("g", ["IE", "HSC_g"])
     'HSC_g'
-    >>> band_name("g", ["DECAM_g", "HSC_g"])
-    Traceback (most recent call last):
-        ...
-    euclid_resolved.errors.InputError: the band 'g' may be DECAM_g or HSC_g: say which
+    >>> try:
+    ...     band_name("g", ["DECAM_g", "HSC_g"])
+    ... except ValueError as error:
+    ...     print(error)
+    the band 'g' may be DECAM_g or HSC_g: say which
     """
+    text = text.strip()
+    there = list(among)
+    if text in there or not text:
+        return text
     name = plain(text)
-    found = BANDS.called(name)  # type: ignore[attr-defined]
+    found = _BANDS.called(name)
     if found is not None:
-        return str(found.name)
-    there = [] if among is None else list(among)
-    if text.strip() in there:
-        return text.strip()
+        return found.name
     matching = [band for band in there if band in BANDS and name in filter_names(BANDS[band])]
     if len(matching) > 1:
-        raise InputError(f"the band {text.strip()!r} may be {' or '.join(matching)}: say which")
-    return matching[0] if matching else text.strip()
+        raise InputError(f"the band {text!r} may be {' or '.join(matching)}: say which")
+    return matching[0] if matching else text
+
+
+def band_names(texts: str | Iterable[str], among: Iterable[str] = ()) -> list[str]:
+    """The names of several bands, each from any of its usual names.
+
+    Parameters
+    ----------
+    texts : str or iterable of str
+    among : iterable of str, optional
+        As for `band_name`.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    InputError
+        If there is none, two are one band, or one may be several.
+
+    Examples
+    --------
+    >>> from euclid_resolved.images._bands import band_names
+    >>> band_names(["g", "VIS"], among=["IE", "HSC_g"])
+    ['HSC_g', 'IE']
+    """
+    texts, there = [str(text) for text in ([texts] if isinstance(texts, str) else texts)], list(among)
+    names = [band_name(text, there) for text in texts]
+    if not names:
+        raise InputError("no band is given")
+    for name in names:
+        if names.count(name) > 1:
+            twice = [text for text, other in zip(texts, names, strict=True) if other == name]
+            raise InputError(f"band {name} is given {len(twice)} times: {', '.join(twice)}")
+    return names
+
+
+def known_bands(names: Iterable[str]) -> list[str]:
+    """Those of some names that are known bands, from blue to red.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    known : list of str
+
+    Examples
+    --------
+    >>> from euclid_resolved.images._bands import known_bands
+    >>> known_bands(["HE", "HSC_g", "chart", "IE"])
+    ['HSC_g', 'IE', 'HE']
+    """
+    known = {name: BANDS[name] for name in names if name in BANDS}
+    return sorted(known, key=lambda name: known[name].pivot.to_value(u.AA))

@@ -115,8 +115,8 @@ def mask_compact(
     bands = planes(image)
     if not widths_are_known(image):
         raise InputError(
-            "to tell compact sources from others the width of each PSF has to be known: Euclid bands on "
-            "pixels whose angle is known, or PSFs (meta['psf'])"
+            "to tell compact sources from others the width of each PSF has to be known: bands with a typical "
+            "one (euclid_resolved.BANDS) on pixels whose angle is known, or PSFs (meta['psf'])"
         )
     width = {band: _width(image, band) for band in bands}
     sharpest = min(width, key=lambda band: width[band])
@@ -149,7 +149,11 @@ def mask_compact(
 def widths_are_known(image: MultiBandImage) -> bool:
     """Whether the width of every band's PSF is known, so that compact sources can be told from others."""
     known = angular_scale(image) is not None
-    return all("psf" in image[band].meta or (known and band in BANDS) for band in image)
+    return all("psf" in image[band].meta or (known and _typical(band) is not None) for band in image)
+
+
+def _typical(band):
+    return BANDS[band].psf_fwhm if band in BANDS else None
 
 
 def _width(image, band):
@@ -158,7 +162,7 @@ def _width(image, band):
     if stamp is not None:
         width = psf_fwhm(np.asarray(stamp, float))
     else:
-        width = BANDS[band].psf_fwhm.to_value(u.arcsec) / angular_scale(image)
+        width = _typical(band).to_value(u.arcsec) / angular_scale(image)
     return max(float(width), NARROWEST)
 
 

@@ -30,6 +30,7 @@ __all__ = ["available", "describe", "lookup", "register", "reload", "unregister"
 _lock = threading.RLock()
 _loaded: list[Plugin] | None = None
 _loading = False
+_alone: bool | None = None  # whether only what is built in is installed
 _session: list[tuple[object, list[Plugin]]] = []  # what register() was given, each with its rows
 
 
@@ -242,9 +243,9 @@ def reload() -> None:
     >>> "linear" in available("estimators")
     True
     """
-    global _loaded
+    global _alone, _loaded
     with _lock:
-        _loaded = None
+        _alone = _loaded = None
 
 
 def available(kind: str) -> dict[str, Any]:
@@ -265,6 +266,42 @@ def available(kind: str) -> dict[str, Any]:
     True
     """
     return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
+
+
+def of_plugins(kind: str) -> dict[str, Any]:
+    """What plugins offer of a kind beside what is built in; nothing while plugins are being loaded.
+
+    For what is there without any plugin, so that nothing is loaded where none is installed.
+
+    Parameters
+    ----------
+    kind : str
+
+    Returns
+    -------
+    values : dict of str to object
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins._registry import of_plugins
+    >>> "linear" in of_plugins("estimators")
+    False
+    """
+    global _alone
+    with _lock:
+        if _loading:
+            return {}
+        if _loaded is None:
+            if _alone is None:
+                _alone = all(ep.dist and ep.dist.name == BUILTIN for ep in entry_points(group=BUILTIN))
+            if _alone and not _session:
+                return {}
+        rows = describe()
+    return {
+        row.name: row.value
+        for row in rows
+        if row.kind == kind and row.value is not None and row.distribution != BUILTIN
+    }
 
 
 def lookup(kind: str, name: str) -> Any:

@@ -69,7 +69,8 @@ class Named:
     Attributes
     ----------
     of : str
-        The band (``IE``, or in capital letters that of another telescope), the detector, or nothing.
+        The band (a key of `~euclid_resolved.BANDS`, or in capital letters what is none), the detector, or
+        nothing.
     kind : str
         ``IMAGE``, one of `NOISE`, ``FLAG``, ``PSF`` or ``OTHER``.
     band : bool
@@ -102,7 +103,7 @@ def name_parts(name: str) -> Named | None:
     VIS_BGSUB Named(of='IE', kind='IMAGE', band=True)
     NIR-Y Named(of='YE', kind='IMAGE', band=True)
     FLUX_VIS Named(of='IE', kind='IMAGE', band=True)
-    HSC_g_RMS Named(of='HSC_G', kind='RMS', band=True)
+    HSC_g_RMS Named(of='HSC_g', kind='RMS', band=True)
     DET11.SCI Named(of='DET11', kind='IMAGE', band=False)
     chart None
     """
@@ -111,7 +112,8 @@ def name_parts(name: str) -> Named | None:
         return None
     found = next((match for pattern in _PATTERNS if (match := pattern.fullmatch(name))), None)
     if found is None:
-        return None
+        bare = band_name(name)
+        return Named(bare, IMAGE, True) if bare in BANDS else None
     found = found.groupdict()
     if found.get("euclid"):
         return Named(band_name(found["euclid"]), IMAGE, True)
@@ -142,8 +144,8 @@ def companions(
         if there is no other (flags: to every image).
     """
     parts = name_parts(image.name)
-    own = "" if parts is None else parts.of
-    # A bare name, such as HSC_G, is that of a band if others are called after it.
+    own = "" if parts is None else parts.of.upper()
+    # A bare name, such as MINE_G, is that of a band if others are called after it.
     called = {own, image.name.strip().upper(), "" if own else band.upper()}
     alone = sum(map(is_image, hdus)) <= 1
     found: dict[str, ImageExtension] = {}
