@@ -4,9 +4,9 @@
 
 ``accuracy``: a forest with IE, YE, JE, HE, and with u, g, r, i, z of LSST beside them, on galaxies that it
 has not seen. ``why``: the same on mocks without noise, without dust, and with other things left out one by
-one: what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most, left
-out of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7, is
-made, in ten bands. Takes some forty minutes on one core.
+one: what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most,
+left out of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7,
+is made, in ten bands. Takes some forty minutes on one core.
 """
 
 import argparse

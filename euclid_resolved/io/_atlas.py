@@ -174,6 +174,12 @@ def _index(directory):
     return dict(sorted(galaxies.items()))
 
 
+def planes_there(directory: str | Path, observer: str) -> set[str]:
+    """The planes that every galaxy of an observer has: bands and maps by the end of their files' names."""
+    galaxies = [set(files) for (_, seen_by), files in _index(Path(directory)).items() if seen_by == observer]
+    return set.intersection(*galaxies) if galaxies else set()
+
+
 def _walk(directory, depth):
     """The files of a folder, then those of the folders in it; what is hidden is passed over."""
     entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
