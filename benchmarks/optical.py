@@ -6,7 +6,9 @@
 has not seen. ``why``: the same on mocks without noise, without dust, and with other things left out one by
 one: what keeps age and metallicity from being told. ``lofo``: which of ten bands (y, too) is missed most,
 left out of training (LOFO) or shuffled in the test galaxies. Without an atlas a mock of 240 galaxies, seed 7,
-is made, in ten bands. Takes some forty minutes on one core.
+is made, in ten bands. ``cutout``: a real cut-out with u, g, r and z beside Euclid's bands, mapped with four,
+seven and eight of them by models of one mock atlas; with ``--cutout FILE`` only, and a figure of the maps in
+``--figure FILE.png``. Takes some forty minutes on one core.
 """
 
 import argparse
@@ -14,12 +16,25 @@ import tempfile
 import time
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved import MockSettings, RandomForest, evaluate, make_atlas, read_atlas, split, train
+from euclid_resolved import (
+    MockSettings,
+    Quality,
+    RandomForest,
+    evaluate,
+    make_atlas,
+    observe_atlas,
+    read_atlas,
+    read_euclid,
+    split,
+    train,
+)
 from euclid_resolved.diagnostics import lofo, permutation_importance
 from euclid_resolved.images import EUCLID_BANDS
+from euclid_resolved.imaging import match_psf, resample
 from euclid_resolved.mock import mock_galaxies
 from euclid_resolved.training import extract
 
@@ -28,7 +43,8 @@ NAMES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 TEN = ("LSST_u", "LSST_g", "LSST_r", "IE", "LSST_i", "LSST_z", "LSST_y", "YE", "JE", "HE")
 NINE = tuple(band for band in TEN if band != "LSST_y")
 FEATURES = (("bands",), ("bands", "colours"), ("bands", "neighbourhood"))
-PARTS = ("accuracy", "why", "lofo")
+EIGHT = ("MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z", "YE", "JE", "HE")  # of the cut-out
+PARTS = ("accuracy", "why", "lofo", "cutout")
 NO_DUST = {"dust_to_stars": 0.0, "birth_cloud_depth": 0.0}
 NO_NOISE = {"noise_at_clip": 1e-4}
 MOCKS = {
@@ -116,6 +132,73 @@ def leave_out(atlas):
     ])  # fmt: skip
 
 
+def cutout(path, figure, side=0.5 * u.arcsec, worst=0.91 * u.arcsec, min_sn=1.0):
+    """A real cut-out in four, seven and eight bands: PSFs matched to that of u, pixels of half an arcsec."""
+    image = resample(match_psf(read_euclid(path, bands=EIGHT)), side)
+    galaxies = mock_galaxies(80, seed=7, pixels=64, bands=EIGHT, progress=False)
+    seen = observe_atlas(galaxies, (20, 100) * u.Mpc, depth=(0.001, 1.0), psf_fwhm=worst, seed=7)
+    cases = {"four": EUCLID_BANDS, "seven": EIGHT[1:], "eight": EIGHT}
+    maps = {}
+    for name, bands in cases.items():
+        features = ("bands", "colours")
+        model = train(seen, "all", forest(), features=features, bands=bands, calibration=4)
+        maps[name] = model.predict_maps(image, min_sn=min_sn)
+        accuracy = model.training["cross_validation"]
+        print(name, {prop: f"R2 {each['r2']:.3f}" for prop, each in accuracy.items()}, flush=True)
+    rows = []
+    for name in ("seven", "eight"):
+        for prop, map_ in maps[name].items():
+            rows.append(agreement(maps["four"][prop], map_, bands=name, map=prop))
+    show("Cut-out: maps of more bands beside those of four", rows)
+    if figure:
+        draw(maps, figure)
+
+
+def agreement(few, many, **about):
+    """How far two maps of one property agree, in dex and in units of their 68 % intervals."""
+    both = ~few.mask & ~many.mask
+    level = [np.log10(np.asarray(each.data)[both]) for each in (few, many)]
+    widths = [half_width(each)[both] for each in (few, many)]
+    apart = level[1] - level[0]
+    unlike = (np.asarray(many.quality)[both] & Quality.OUT_OF_DOMAIN) > 0
+    return about | {
+        "pixels of four": int((~few.mask).sum()),
+        "both": int(both.sum()),
+        "median difference": f"{np.median(apart):+.3f}",
+        "scatter": f"{1.4826 * np.median(abs(apart - np.median(apart))):.3f}",
+        "half width of four": f"{np.median(widths[0]):.3f}",
+        "of more": f"{np.median(widths[1]):.3f}",
+        "within both": f"{np.mean(abs(apart) < np.hypot(*widths)):.2f}",
+        "unlike the mock": f"{unlike.mean():.2f}",
+    }
+
+
+def half_width(map_):
+    """Half of the 68 % interval in dex."""
+    low, high = (np.asarray(each, float) for each in map_.interval)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 0.5 * np.log10(high / low)
+
+
+def draw(maps, path):
+    """The maps side by side: a row a property, a column a number of bands."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(3, 3, figsize=(9, 8), layout="constrained", squeeze=False)
+    for column, (name, found) in enumerate(maps.items()):
+        for row, (prop, map_) in enumerate(found.items()):
+            reference = np.log10(np.asarray(maps["four"][prop].data))
+            low, high = np.nanpercentile(reference, [2, 98])
+            shown = np.where(map_.mask, np.nan, np.log10(np.asarray(map_.data)))
+            axes[row, column].imshow(shown, origin="lower", vmin=low, vmax=high, cmap="viridis")
+            axes[row, column].set(xticks=[], yticks=[], title=f"{name} bands" if row == 0 else "")
+        for row, prop in enumerate(found):
+            axes[row, 0].set_ylabel(prop)
+    for row in range(3):
+        figure.colorbar(axes[row, 2].images[0], ax=axes[row], label="log10")
+    figure.savefig(path, dpi=120)
+
+
 def show(title, rows):
     """Print rows as a table."""
     print(f"\n{title}")
@@ -128,13 +211,17 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--atlas", help="an atlas in ten bands that is there already, instead of a mock")
+    parser.add_argument("--cutout", metavar="FILE", help="a cut-out with u, g, r, z and Euclid's bands")
+    parser.add_argument("--figure", metavar="FILE.png", help="of the maps of the cut-out")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args(arguments)
+    if "why" in options.only:
+        why()
+    if "cutout" in options.only and options.cutout:
+        cutout(options.cutout, options.figure)
+    if not {"accuracy", "lofo"} & set(options.only):
+        return
     with tempfile.TemporaryDirectory() as folder:
-        if "why" in options.only:
-            why()
-        if set(options.only) == {"why"}:
-            return
         atlas = options.atlas or make_atlas(Path(folder) / "atlas", 240, seed=7, bands=TEN, progress=False)
         if "accuracy" in options.only:
             accuracy(atlas)
