@@ -33,7 +33,7 @@ from euclid_resolved import (
     train,
 )
 from euclid_resolved.diagnostics import lofo, permutation_importance
-from euclid_resolved.images import EUCLID_BANDS
+from euclid_resolved.images import EUCLID_BANDS, image_noise
 from euclid_resolved.imaging import match_psf, resample
 from euclid_resolved.mock import mock_galaxies
 from euclid_resolved.training import extract
@@ -44,6 +44,9 @@ TEN = ("LSST_u", "LSST_g", "LSST_r", "IE", "LSST_i", "LSST_z", "LSST_y", "YE", "
 NINE = tuple(band for band in TEN if band != "LSST_y")
 FEATURES = (("bands",), ("bands", "colours"), ("bands", "neighbourhood"))
 EIGHT = ("MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z", "YE", "JE", "HE")  # of the cut-out
+SIDES = (0.5, 1.0)  # arcsec
+LIMITS = (3.0, 2.0, 1.0)  # of the signal-to-noise in every band
+SHOWN = ((0.5, 3.0), (1.0, 2.0))
 PARTS = ("accuracy", "why", "lofo", "cutout")
 NO_DUST = {"dust_to_stars": 0.0, "birth_cloud_depth": 0.0}
 NO_NOISE = {"noise_at_clip": 1e-4}
@@ -132,44 +135,54 @@ def leave_out(atlas):
     ])  # fmt: skip
 
 
-def cutout(path, figure, side=0.5 * u.arcsec, worst=0.91 * u.arcsec, min_sn=1.0):
-    """A real cut-out in four, seven and eight bands: PSFs matched to that of u, pixels of half an arcsec."""
-    image = resample(match_psf(read_euclid(path, bands=EIGHT)), side)
+def cutout(path, figure, worst=0.91 * u.arcsec):
+    """A real cut-out in four, seven and eight bands, all with the PSF of u, in two sizes of pixels."""
+    image = match_psf(read_euclid(path, bands=EIGHT))
+    images = {side: resample(image, side * u.arcsec) for side in SIDES}
+    for side, each in images.items():
+        ratio = {band: np.nanmax(each.brightness(band) / image_noise(each, band)) for band in each}
+        text = ", ".join(f"{band} {value:.1f}" for band, value in ratio.items())
+        print(f"largest signal-to-noise in pixels of {side} arcsec: {text}", flush=True)
     galaxies = mock_galaxies(80, seed=7, pixels=64, bands=EIGHT, progress=False)
     seen = observe_atlas(galaxies, (20, 100) * u.Mpc, depth=(0.001, 1.0), psf_fwhm=worst, seed=7)
-    cases = {"four": EUCLID_BANDS, "seven": EIGHT[1:], "eight": EIGHT}
     maps = {}
-    for name, bands in cases.items():
+    for name, bands in {"four": EUCLID_BANDS, "seven": EIGHT[1:], "eight": EIGHT}.items():
         features = ("bands", "colours")
         model = train(seen, "all", forest(), features=features, bands=bands, calibration=4)
-        maps[name] = model.predict_maps(image, min_sn=min_sn)
+        for side, each in images.items():
+            for min_sn in LIMITS:
+                maps[name, side, min_sn] = model.predict_maps(each, min_sn=min_sn)
         accuracy = model.training["cross_validation"]
         print(name, {prop: f"R2 {each['r2']:.3f}" for prop, each in accuracy.items()}, flush=True)
     rows = []
-    for name in ("seven", "eight"):
-        for prop, map_ in maps[name].items():
-            rows.append(agreement(maps["four"][prop], map_, bands=name, map=prop))
+    for (name, side, min_sn), found in maps.items():
+        if name != "four":
+            for prop, map_ in found.items():
+                about = {"bands": name, "pixels": f"{side} arcsec", "S/N": min_sn, "map": prop}
+                rows.append(about | agreement(maps["four", side, min_sn][prop], map_))
     show("Cut-out: maps of more bands beside those of four", rows)
     if figure:
-        draw(maps, figure)
+        shown = [("four", *SHOWN[0]), ("seven", *SHOWN[0]), ("four", *SHOWN[1]), ("eight", *SHOWN[1])]
+        draw({each: maps[each] for each in shown}, figure)
 
 
-def agreement(few, many, **about):
+def agreement(few, many):
     """How far two maps of one property agree, in dex and in units of their 68 % intervals."""
     both = ~few.mask & ~many.mask
+    found = {"four": int((~few.mask).sum()), "both": int(both.sum())}
+    if not both.any():
+        return found | dict.fromkeys(("median", "scatter", "half", "of more", "within", "unlike"), "-")
     level = [np.log10(np.asarray(each.data)[both]) for each in (few, many)]
     widths = [half_width(each)[both] for each in (few, many)]
     apart = level[1] - level[0]
     unlike = (np.asarray(many.quality)[both] & Quality.OUT_OF_DOMAIN) > 0
-    return about | {
-        "pixels of four": int((~few.mask).sum()),
-        "both": int(both.sum()),
-        "median difference": f"{np.median(apart):+.3f}",
+    return found | {
+        "median": f"{np.median(apart):+.3f}",
         "scatter": f"{1.4826 * np.median(abs(apart - np.median(apart))):.3f}",
-        "half width of four": f"{np.median(widths[0]):.3f}",
+        "half": f"{np.median(widths[0]):.3f}",
         "of more": f"{np.median(widths[1]):.3f}",
-        "within both": f"{np.mean(abs(apart) < np.hypot(*widths)):.2f}",
-        "unlike the mock": f"{unlike.mean():.2f}",
+        "within": f"{np.mean(abs(apart) < np.hypot(*widths)):.2f}",
+        "unlike": f"{unlike.mean():.2f}",
     }
 
 
@@ -181,22 +194,21 @@ def half_width(map_):
 
 
 def draw(maps, path):
-    """The maps side by side: a row a property, a column a number of bands."""
+    """The maps side by side: a row a property, a column a number of bands and a size of pixels."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(3, 3, figsize=(9, 8), layout="constrained", squeeze=False)
-    for column, (name, found) in enumerate(maps.items()):
-        for row, (prop, map_) in enumerate(found.items()):
-            reference = np.log10(np.asarray(maps["four"][prop].data))
-            low, high = np.nanpercentile(reference, [2, 98])
-            shown = np.where(map_.mask, np.nan, np.log10(np.asarray(map_.data)))
-            axes[row, column].imshow(shown, origin="lower", vmin=low, vmax=high, cmap="viridis")
-            axes[row, column].set(xticks=[], yticks=[], title=f"{name} bands" if row == 0 else "")
-        for row, prop in enumerate(found):
-            axes[row, 0].set_ylabel(prop)
-    for row in range(3):
-        figure.colorbar(axes[row, 2].images[0], ax=axes[row], label="log10")
-    figure.savefig(path, dpi=120)
+    figure, axes = plt.subplots(3, len(maps), figsize=(10, 7), layout="constrained", squeeze=False)
+    labels = ("stellar mass density", "metallicity", "age")
+    units = (r"$\log\,\Sigma_\star$ [M$_\odot$ pc$^{-2}$]", r"$\log\,Z$", r"$\log\,t$ [Gyr]")
+    for row, prop in enumerate(NAMES):
+        shown = [np.where(each[prop].mask, np.nan, np.log10(each[prop].data)) for each in maps.values()]
+        low, high = np.nanpercentile(np.concatenate([each.ravel() for each in shown]), [2, 98])
+        for ax, values, (name, side, _) in zip(axes[row], shown, maps, strict=True):
+            drawn = ax.imshow(values, origin="lower", vmin=low, vmax=high, cmap="viridis")
+            ax.set(xticks=[], yticks=[], title=f'{name} bands, {side}" pixels' if row == 0 else "")
+        axes[row, 0].set_ylabel(labels[row])
+        figure.colorbar(drawn, ax=axes[row], label=units[row])
+    figure.savefig(path, dpi=100)
 
 
 def show(title, rows):
