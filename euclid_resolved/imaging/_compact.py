@@ -71,9 +71,9 @@ def mask_compact(
     surroundings in every band (but for those that are bluer than the sharpest and have a PSF more than twice
     as wide: from the ground a red star may not be seen in them), and in the sharpest band its light falls off
     as fast as that of a point. The clumps and clusters of a galaxy are wider, or bright in blue bands only,
-    or faint against the disc on which they lie: they are kept. So is a nucleus, where light falls off all around
-    farther out, and whatever lies at the centre of the target. What is as narrow as the PSF, and bright in
-    every band against all around it, cannot be told from a star.
+    or faint against the disc on which they lie: they are kept. So is a nucleus, where light falls off all
+    around farther out, and whatever lies at the centre of the target. What is as narrow as the PSF, and
+    bright in every band against all around it, cannot be told from a star.
 
     Parameters
     ----------

@@ -1,18 +1,22 @@
 """Bands by name: what is built in, any of their names, and instruments that plugins bring."""
 
+import importlib.util
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
+from helpers import ROOT, image_of, sky_wcs
 
-from euclid_resolved import BANDS, EUCLID_BANDS, plugins
+from euclid_resolved import BANDS, EUCLID_BANDS, plugins, read_euclid
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.images import Band
 from euclid_resolved.images._band import all_names, filter_names
 from euclid_resolved.images._bands import INSTRUMENTS, band_name, band_names, known_bands
 from euclid_resolved.images._builtin import wrong_instrument
+from euclid_resolved.imaging import correct_extinction, match_psf, observe
 
 PASSBAND = [4000, 4100, 5400, 5500] * u.AA, [0, 1, 1, 0]
 MINE = Band("MINE_g", 4720 * u.AA, [4050, 5450] * u.AA, PASSBAND, aliases=("g_mine",))
@@ -167,3 +171,38 @@ def test_what_a_band_need_not_have():
     bare = Band("BARE_x", MINE.pivot, MINE.edges, "sdss2010-g")
     assert wrong_instrument([bare]) == ""
     assert all(getattr(bare, name) in (None, ()) for name in optional)
+
+
+# ---------------------------------------------------------------- the example of the documentation
+
+
+@pytest.fixture
+def nircam():
+    spec = importlib.util.spec_from_file_location("nircam", ROOT / "docs" / "nircam.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    plugins.register(module)
+    yield module
+    plugins.unregister()
+
+
+def test_the_example_is_read_corrected_matched_and_observed(nircam, tmp_path):
+    assert len((ROOT / "docs" / "nircam.py").read_text().splitlines()) <= 80
+    header = sky_wcs((31, 31)).to_header()
+    header.update(MAGZERO=28.0, FILTER="NIRCAM_F115W")
+    fits.writeto(tmp_path / "f115w.fits", np.ones((31, 31), "f4"), header)
+    header.update(MAGZERO=29.9, FILTER="NIR_H")
+    fits.writeto(tmp_path / "h.fits", np.ones((31, 31), "f4"), header)
+    image = read_euclid({"F115W": tmp_path / "f115w.fits", "HE": tmp_path / "h.fits"})
+    assert image.bands == ("NIRCAM_F115W", "HE")
+    assert known_bands(["HE", "YE", "NIRCAM_F115W"]) == ["YE", "NIRCAM_F115W", "HE"]
+    corrected = correct_extinction(image, 0.1)
+    ratio = corrected.brightness("NIRCAM_F115W") / image.brightness("NIRCAM_F115W")
+    assert ratio[0, 0] == pytest.approx(10 ** (0.4 * 0.0926))
+    with pytest.raises(InputError, match="no typical PSF is known for band NIRCAM_F115W"):
+        match_psf(image, psf="gaussian")
+    here = image_of({"NIRCAM_F115W": np.ones((30, 30), "f4")}, meta={"pixel_scale": 48 * u.pc})
+    seen = observe(here, 100 * u.Mpc, psf_fwhm=0.1, sky_rms={"f115w_nircam": 0.01})
+    assert seen["NIRCAM_F115W"].uncertainty.array[0, 0] == pytest.approx(0.01)
+    figure = image.plot()
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == list(image.bands)
