@@ -8,13 +8,18 @@ The numbers of the ground-based bands in ``euclid_resolved/images/`` are what th
 - A / E(B-V): for a spectrum with flat f_nu, in the limit of little dust:
   int k T dlambda / lambda over int T dlambda / lambda, k = A(lambda) / E(B-V).
 
-Run it as ``python benchmarks/bands.py [NAME ...]``: names of bands, or of filters of speclite. Without any,
-it goes through all built-in bands and says where what is built in differs from what it finds.
+Run it as ``python benchmarks/bands.py [NAME ...]``: names of bands or of filters of speclite, or files of two
+columns (Angstrom, transmission) with ``#`` before comments. Without any, it goes through all built-in bands
+and says where what is built in differs from what it finds.
+
+Of Euclid what is built in is of the true curves, what this finds of the analytic ones: the pivot of IE
+differs by 5 Angstrom and its A / E(B-V) by 0.005, NISP's by up to 6 Angstrom and 0.001.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -39,6 +44,8 @@ def measure(wavelength, transmission):
 
 def curve(passband):
     """Wavelength in Angstrom and transmission of what `Band.passband` holds."""
+    if isinstance(passband, str) and Path(passband).is_file():
+        return np.loadtxt(passband, unpack=True)
     if not isinstance(passband, str):
         wavelength, transmission = passband
         return wavelength.to_value(u.AA), np.asarray(transmission, float)
@@ -51,13 +58,14 @@ def curve(passband):
 def main():
     from euclid_resolved import BANDS
 
-    print(f"{'band':<12} {'passband':<18} {'pivot':>7} {'blue':>7} {'red':>7} {'A/E(B-V)':>9}")
+    print(f"{'band':<18} {'passband':<18} {'pivot':>7} {'blue':>7} {'red':>7} {'A/E(B-V)':>9}")
     for name in sys.argv[1:] or BANDS:
         band = BANDS[name] if name in BANDS else None
         passband = name if band is None else band.passband
         pivot, blue, red, extinction = measure(*curve(passband))
         source = passband if isinstance(passband, str) else "analytic"
-        line = f"{name:<12} {source:<18} {pivot:7.0f} {blue:7.0f} {red:7.0f} {extinction:9.3f}"
+        source = "file" if Path(source).is_file() else source
+        line = f"{Path(name).name:<18} {source:<18} {pivot:7.0f} {blue:7.0f} {red:7.0f} {extinction:9.3f}"
         if band is not None:
             built_in = [band.pivot.to_value(u.AA), *band.edges.to_value(u.AA), band.extinction]
             pairs = zip(built_in, (pivot, blue, red, extinction), (1, 2, 2, 0.001), strict=True)

@@ -140,7 +140,7 @@ def _observer(parser):
 
 
 def _bands(parser):
-    parser.add_argument("--bands", nargs="+", metavar="NAME", help="(IE YE JE HE)")
+    parser.add_argument("--bands", nargs="+", metavar="NAME", help="by any of their names (IE YE JE HE)")
 
 
 def _clip(parser):
