@@ -44,9 +44,8 @@ TEN = ("LSST_u", "LSST_g", "LSST_r", "IE", "LSST_i", "LSST_z", "LSST_y", "YE", "
 NINE = tuple(band for band in TEN if band != "LSST_y")
 FEATURES = (("bands",), ("bands", "colours"), ("bands", "neighbourhood"))
 EIGHT = ("MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z", "YE", "JE", "HE")  # of the cut-out
-SIDES = (0.5, 1.0)  # arcsec
-LIMITS = (3.0, 2.0, 1.0)  # of the signal-to-noise in every band
-SHOWN = ((0.5, 3.0), (1.0, 2.0))
+LIMITS = (3.0, 1.0)  # of the signal-to-noise in every band
+SHOWN = (("four", 3.0), ("seven", 3.0), ("eight", 1.0))
 PARTS = ("accuracy", "why", "lofo", "cutout")
 NO_DUST = {"dust_to_stars": 0.0, "birth_cloud_depth": 0.0}
 NO_NOISE = {"noise_at_clip": 1e-4}
@@ -135,35 +134,30 @@ def leave_out(atlas):
     ])  # fmt: skip
 
 
-def cutout(path, figure, worst=0.91 * u.arcsec):
-    """A real cut-out in four, seven and eight bands, all with the PSF of u, in two sizes of pixels."""
-    image = match_psf(read_euclid(path, bands=EIGHT))
-    images = {side: resample(image, side * u.arcsec) for side in SIDES}
-    for side, each in images.items():
-        ratio = {band: np.nanmax(each.brightness(band) / image_noise(each, band)) for band in each}
-        text = ", ".join(f"{band} {value:.1f}" for band, value in ratio.items())
-        print(f"largest signal-to-noise in pixels of {side} arcsec: {text}", flush=True)
+def cutout(path, figure, side=0.5 * u.arcsec, worst=0.91 * u.arcsec):
+    """A real cut-out in four, seven and eight bands, all with the PSF of u, in pixels of half an arcsec."""
+    image = resample(match_psf(read_euclid(path, bands=EIGHT)), side)
+    ratio = {band: np.nanmax(image.brightness(band) / image_noise(image, band)) for band in image}
+    text = ", ".join(f"{band} {value:.1f}" for band, value in ratio.items())
+    print(f"largest signal-to-noise of a pixel of {side}: {text}", flush=True)
     galaxies = mock_galaxies(80, seed=7, pixels=64, bands=EIGHT, progress=False)
     seen = observe_atlas(galaxies, (20, 100) * u.Mpc, depth=(0.001, 1.0), psf_fwhm=worst, seed=7)
     maps = {}
     for name, bands in {"four": EUCLID_BANDS, "seven": EIGHT[1:], "eight": EIGHT}.items():
-        features = ("bands", "colours")
-        model = train(seen, "all", forest(), features=features, bands=bands, calibration=4)
-        for side, each in images.items():
-            for min_sn in LIMITS:
-                maps[name, side, min_sn] = model.predict_maps(each, min_sn=min_sn)
+        model = train(seen, "all", forest(), features=("bands", "colours"), bands=bands, calibration=4)
+        for min_sn in LIMITS:
+            maps[name, min_sn] = model.predict_maps(image, min_sn=min_sn)
         accuracy = model.training["cross_validation"]
         print(name, {prop: f"R2 {each['r2']:.3f}" for prop, each in accuracy.items()}, flush=True)
     rows = []
-    for (name, side, min_sn), found in maps.items():
+    for (name, min_sn), found in maps.items():
         if name != "four":
             for prop, map_ in found.items():
-                about = {"bands": name, "pixels": f"{side} arcsec", "S/N": min_sn, "map": prop}
-                rows.append(about | agreement(maps["four", side, min_sn][prop], map_))
+                rows.append({"bands": name, "S/N": min_sn, "map": prop})
+                rows[-1] |= agreement(maps["four", min_sn][prop], map_)
     show("Cut-out: maps of more bands beside those of four", rows)
     if figure:
-        shown = [("four", *SHOWN[0]), ("seven", *SHOWN[0]), ("four", *SHOWN[1]), ("eight", *SHOWN[1])]
-        draw({each: maps[each] for each in shown}, figure)
+        draw({each: maps[each] for each in SHOWN}, figure)
 
 
 def agreement(few, many):
@@ -194,18 +188,18 @@ def half_width(map_):
 
 
 def draw(maps, path):
-    """The maps side by side: a row a property, a column a number of bands and a size of pixels."""
+    """The maps side by side: a row a property, a column a number of bands and a lowest S/N."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(3, len(maps), figsize=(10, 7), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(3, len(maps), figsize=(8.5, 7), layout="constrained", squeeze=False)
     labels = ("stellar mass density", "metallicity", "age")
     units = (r"$\log\,\Sigma_\star$ [M$_\odot$ pc$^{-2}$]", r"$\log\,Z$", r"$\log\,t$ [Gyr]")
     for row, prop in enumerate(NAMES):
         shown = [np.where(each[prop].mask, np.nan, np.log10(each[prop].data)) for each in maps.values()]
         low, high = np.nanpercentile(np.concatenate([each.ravel() for each in shown]), [2, 98])
-        for ax, values, (name, side, _) in zip(axes[row], shown, maps, strict=True):
+        for ax, values, (name, limit) in zip(axes[row], shown, maps, strict=True):
             drawn = ax.imshow(values, origin="lower", vmin=low, vmax=high, cmap="viridis")
-            ax.set(xticks=[], yticks=[], title=f'{name} bands, {side}" pixels' if row == 0 else "")
+            ax.set(xticks=[], yticks=[], title=f"{name} bands, S/N > {limit:g}" if row == 0 else "")
         axes[row, 0].set_ylabel(labels[row])
         figure.colorbar(drawn, ax=axes[row], label=units[row])
     figure.savefig(path, dpi=100)

@@ -12,8 +12,8 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
-from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
+from euclid_resolved.errors import ImageFileError
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_names
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
@@ -148,9 +148,7 @@ def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust
 
 def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, str]:
     """The part of the names of files that stands for each band, by the band's name."""
-    names = [band_name(str(band)) for band in ([bands] if isinstance(bands, str) else bands)]
-    if not names or len(set(names)) != len(names):
-        raise InputError(f"bands must be named once each, got {', '.join(names) or 'none'}")
+    names = band_names(bands)
     suffix = "_nodust" if nodust else ""
     own = {name: BANDS[name].atlas if name in BANDS else None for name in names}
     return {name: (file or name) + suffix for name, file in own.items()}

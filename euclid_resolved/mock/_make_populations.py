@@ -16,6 +16,7 @@ from astropy import constants as const, units as u
 
 from euclid_resolved._checks import check_name, check_positive
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import band_names
 from euclid_resolved.mock._libraries import LIBRARIES, Spectra
 from euclid_resolved.mock._passbands import BUILT_IN, attenuation, passband, pivot
 from euclid_resolved.mock._population_tables import BANDS, in_bands, shipped
@@ -109,6 +110,7 @@ def make_table(
     """
     check_name(name, LIBRARIES, "library of stellar populations")
     check_positive("mass_scale", mass_scale)
+    bands = tuple(band_names(bands))
     library = LIBRARIES[name]
     path = library.path() if path is None else Path(path)
     if path is None:
@@ -144,7 +146,6 @@ def make_table(
 
 def _words(bands):
     """The bands as words of the command; none where they are those that it takes by itself."""
-    bands = tuple(bands)
     return "" if bands == BANDS else f" --bands {'all' if bands == BUILT_IN else ' '.join(bands)}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved._checks import check_positive, check_whole, did_you_mean
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
-from euclid_resolved.images._bands import EUCLID_BANDS, band_name
+from euclid_resolved.images._bands import EUCLID_BANDS, band_names
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip
@@ -239,9 +239,7 @@ def _check(content, text, path):
     properties = tuple(
         get_property(name).name for name in _texts("properties", content.get("properties", PROPERTIES))
     )
-    bands = tuple(band_name(band) for band in _texts("bands", content.get("bands", EUCLID_BANDS)))
-    if not bands or len(set(bands)) < len(bands):
-        raise InputError(f"bands must be named once each, got {', '.join(bands) or 'none'}")
+    bands = tuple(band_names(_texts("bands", content.get("bands", EUCLID_BANDS))))
     inputs = {name: _input(name, value, bands) for name, value in _section(content, "inputs").items()}
     methods = {label: _method(label, v) for label, v in _section(content, "estimators").items()}
     if not (properties and inputs and methods):

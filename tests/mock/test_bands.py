@@ -198,7 +198,7 @@ def test_a_band_that_no_library_has(make, tmp_path):
     folder = [tmp_path / "atlas"] if make is make_atlas else []
     with pytest.raises(InputError, match="the library bc03 has no LSST_x, only IE, YE, JE, HE, MEGACAM_u"):
         make(*folder, 1, pixels=16, bands=("IE", "LSST_x"))
-    with pytest.raises(InputError, match="bands must be named once each"):
+    with pytest.raises(InputError, match="band IE is given 2 times: IE, VIS"):
         make(*folder, 1, pixels=16, bands=("IE", "VIS"))
     assert not (tmp_path / "atlas").exists()
 

@@ -101,8 +101,8 @@ def test_a_study_may_be_in_other_bands(atlas, tmp_path):
     (table,) = (tmp_path / "out" / "parts").glob("*/table-1.ecsv")
     assert set(Table.read(table, format="ascii.ecsv")["input"]) == {"bands", "HE"}
     for wrong, message in (
-        ('["IE", "VIS"]', "named once each"),
-        ("[]", "named once each"),
+        ('["IE", "VIS"]', "given 2 times"),
+        ("[]", "no band is given"),
         ('"IE"', "list of names"),
     ):
         with pytest.raises(InputError, match=message):
