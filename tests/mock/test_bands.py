@@ -3,17 +3,20 @@
 import importlib.util
 from dataclasses import replace
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from euclid_resolved import LinearRegression, train
+from euclid_resolved import LinearRegression, plugins, train
 from euclid_resolved.cli import main
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.images import BANDS, EUCLID_BANDS
+from euclid_resolved.images import BANDS, EUCLID_BANDS, Band
 from euclid_resolved.io import read_atlas
 from euclid_resolved.mock import MockSettings, make_atlas, mock_galaxies
+from euclid_resolved.mock._libraries import Spectra
+from euclid_resolved.mock._make_populations import tabulate
 from euclid_resolved.mock._passbands import BUILT_IN, attenuation, passband, pivot
 from euclid_resolved.mock._population_tables import attenuations, from_table, in_bands, pivots, shipped
 from euclid_resolved.mock._populations import luminosity
@@ -115,6 +118,39 @@ def test_a_table_that_says_nothing_of_dust_is_refused(tmp_path):
         table.meta["pivot"] = wrong
         with pytest.raises(InputError, match="what the pivot of X is"):
             pivots(from_table(table, "the table"))
+
+
+def test_a_band_of_a_plugin_comes_with_a_table_that_has_it(tmp_path):
+    curve = ([8000, 8100, 8900, 9000] * u.AA, [0.0, 1.0, 1.0, 0.0])
+    band = Band("CAM_z", 8500 * u.AA, (8050, 8950) * u.AA, curve)
+
+    @plugins.hookimpl
+    def register_instruments():
+        return {"cam": (band,)}
+
+    plugins.register(register_instruments)
+    try:
+        wavelength = np.arange(5000.0, 24000.0, 20.0)
+        flux = np.full((2, 2, len(wavelength)), 2e-5) * (wavelength / 1e4) ** -2
+        log_age = np.array([5.0, 10.3])
+        spectra = Spectra(log_age, np.array([0.004, 0.02]), wavelength, flux, np.full((2, 2), 0.5), "made up")
+        table = tabulate(spectra, bands=(*EUCLID_BANDS, "CAM_z"))
+        np.testing.assert_allclose(table["CAM_z"], table["HE"], rtol=5e-3)  # the spectrum is flat
+        assert table.meta["passbands"].endswith("CAM_z the instrument's own")
+        # A / A(V) = 1.5 / 3.1 at 8680 Angstrom, and more at 8500.
+        assert table.meta["attenuation"]["CAM_z"] == pytest.approx(0.50, abs=0.01)
+        table.meta.update(library="a", license="b", initial_mass_function="c", solar_metallicity=0.02)
+        table.write(tmp_path / "mine.ecsv", format="ascii.ecsv")
+        settings = MockSettings(populations=str(tmp_path / "mine.ecsv"))
+        (one,) = mock_galaxies(1, pixels=16, settings=settings, bands=("CAM_z", "HE"))
+        assert one.image.bands == ("CAM_z", "HE") and (one.image["CAM_z"].data > 0).any()
+        # A table in Euclid's bands only says what it lacks.
+        with pytest.raises(
+            InputError, match=r"mine.ecsv has no LSST_g, only IE, YE, JE, HE, CAM_z: the mock needs"
+        ):
+            mock_galaxies(1, pixels=16, settings=settings, bands=("LSST_g", "HE"))
+    finally:
+        plugins.unregister()
 
 
 # ---------------------------------------------------------------- galaxies and atlases
