@@ -651,10 +651,11 @@ def everything(install, run):
 
 def test_every_hook_is_used(everything):
     code = """
-    from euclid_resolved import MultiBandImage, correct_extinction, make_features
+    from euclid_resolved import MultiBandImage, make_features
     from euclid_resolved.diagnostics import diagnose
     from euclid_resolved.plugins import available, hookimpl
     from euclid_resolved.diagnostics._relations import get_relation
+    from euclid_resolved.imaging import correct_extinction
     from euclid_resolved.mock._population_names import find_populations
     from euclid_resolved.testing import (
         check_diagnostic,
