@@ -675,7 +675,7 @@ def test_every_hook_is_used(everything):
     print(get_relation("mine_register_relations").reference)
     print(find_populations("mine_register_populations").bands)
     image = MultiBandImage({"MINE_g": galaxies[3].image["IE"]})
-    print(image.select(["g_mine"]).bands, correct_extinction(image.select(["g"]), 0.1).bands)
+    print(image.select(["g_mine"]).bands, correct_extinction(image, 0.1, coefficients={"g": 3.6}).bands)
     check_estimator("mine_register_estimators")
     check_features("mine_register_features")
     check_diagnostic("mine_register_diagnostics")
