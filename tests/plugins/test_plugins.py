@@ -138,6 +138,18 @@ def test_good_plugin(install, look):
     assert ["estimators", "good", "good_plugin", "2.3", "ok"] in answer["rows"]
 
 
+@pytest.mark.parametrize("name", ["euclid-resolved", "euclid_resolved", "Euclid_Resolved"])
+def test_the_package_is_itself_however_its_name_is_written(name):
+    from types import SimpleNamespace
+
+    from euclid_resolved.plugins import _registry
+
+    point = SimpleNamespace(dist=SimpleNamespace(name=name, version="1"), name="estimators", value="x")
+    assert _registry._distribution(point) == "euclid_resolved"
+    other = SimpleNamespace(dist=SimpleNamespace(name="euclid-resolved-dnn", version="1"))
+    assert _registry._distribution(other) == "euclid-resolved-dnn"
+
+
 def test_import_error(install, look):
     install("broken_plugin", "0.7", broken="import a_library_that_nobody_has")
     install("good_plugin", good_module=GOOD)
