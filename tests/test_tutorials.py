@@ -47,6 +47,7 @@ def test_each_uses_names_that_are_there_and_no_network(path):
                     importlib.import_module(f"{node.module}.{alias.name}")
 
 
+@pytest.mark.slow
 def test_one_runs_by_hand_from_any_folder_and_leaves_nothing_there(tmp_path):
     here, temporary = tmp_path / "here", tmp_path / "temporary"
     here.mkdir()

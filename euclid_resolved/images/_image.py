@@ -171,6 +171,7 @@ class MultiBandImage(Described, Mapping[str, NDData]):
         Parameters
         ----------
         bands : sequence of str
+            By any of their names: ``"VIS"`` is IE.
 
         Returns
         -------
@@ -181,7 +182,7 @@ class MultiBandImage(Described, Mapping[str, NDData]):
         InputError
             If a band is missing or named twice.
         """
-        bands = [band_name(band, self._bands) for band in check_names(bands, "bands")]
+        bands = [band if band in self._bands else band_name(band) for band in check_names(bands, "bands")]
         missing = [band for band in bands if band not in self._bands]
         if missing:
             hint = did_you_mean(missing[0], self._bands)

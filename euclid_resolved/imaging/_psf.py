@@ -115,7 +115,6 @@ def match_psf(
     stamps, measured = _stamps(image, psf)
     if to is None:
         to = max(stamps, key=lambda band: measured[band]["half_light_radius"])
-    to = band_name(to, bands)
     if to not in bands:
         raise InputError(f"no band {to!r} to match to; the image has {', '.join(bands)}")
     tolerances = energy_tolerance, flux_tolerance, ringing

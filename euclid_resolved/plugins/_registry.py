@@ -49,11 +49,18 @@ def _builtin_first(item):
     return distribution != BUILTIN, distribution, name, value
 
 
+def _distribution(entry_point):
+    """The name of the distribution that an entry point belongs to."""
+    name = entry_point.dist.name if entry_point.dist else "?"
+    # Old installers, and packagers, write the hyphen of the index for our underscore.
+    return BUILTIN if name.replace("-", "_").lower() == BUILTIN else name
+
+
 def _load():
     """Load every entry point, one at a time; the package's own come first."""
     # Our own loop: pluggy's stops at the first broken plugin, and drops a second distribution that
     # uses the name of an entry point again. A folder on the path twice must not count twice, though.
-    found = {(ep.dist.name if ep.dist else "?", ep.name, ep.value): ep for ep in entry_points(group=BUILTIN)}
+    found = {(_distribution(ep), ep.name, ep.value): ep for ep in entry_points(group=BUILTIN)}
     if not any(distribution == BUILTIN for distribution, _, _ in found):
         raise PluginError(
             "the features, estimators and diagnostics of euclid_resolved itself are not registered: the "

@@ -85,7 +85,7 @@ def extract(
     properties = [get_property(name).name for name in check_names(properties, "properties")]
     if not galaxies:
         raise InputError("no galaxies were given")
-    band, features = band or clip_band(bands), made_of_images(features)
+    band, features = band_name(band) if band else clip_band(bands), made_of_images(features)
     if features:
         try_on(galaxies[0], bands, features)
     bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)

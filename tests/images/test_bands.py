@@ -10,13 +10,14 @@ import pytest
 from astropy.io import fits
 from helpers import ROOT, image_of, sky_wcs
 
-from euclid_resolved import BANDS, EUCLID_BANDS, plugins, read_euclid
+from euclid_resolved import BANDS, EUCLID_BANDS, LinearRegression, plugins, read_euclid, train
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.images import Band
 from euclid_resolved.images._band import all_names, filter_names
 from euclid_resolved.images._bands import INSTRUMENTS, band_name, band_names, known_bands
 from euclid_resolved.images._builtin import wrong_instrument
 from euclid_resolved.imaging import correct_extinction, match_psf, observe
+from euclid_resolved.testing import example_galaxies
 
 PASSBAND = [4000, 4100, 5400, 5500] * u.AA, [0, 1, 1, 0]
 MINE = Band("MINE_g", 4720 * u.AA, [4050, 5450] * u.AA, PASSBAND, aliases=("g_mine",))
@@ -206,3 +207,13 @@ def test_the_example_is_read_corrected_matched_and_observed(nircam, tmp_path):
     assert seen["NIRCAM_F115W"].uncertainty.array[0, 0] == pytest.approx(0.01)
     figure = image.plot()
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] == list(image.bands)
+
+
+def test_any_name_wherever_a_band_is_named():
+    galaxies = example_galaxies()
+    assert galaxies[0].image.select(["NIR_H", "vis"]).bands == ("HE", "IE")
+    with pytest.raises(InputError, match="no band H; .*did you mean 'HE'"):
+        galaxies[0].image.select(["H"])  # not by the filter alone, since models are not made so
+    model = train(galaxies[:3], estimator=LinearRegression(), bands=("VIS", "NIR_H"))
+    assert model.bands == ("IE", "HE") and model.columns == ("IE", "HE")
+    assert known_bands(galaxies[0].image) == list(galaxies[0].image)

@@ -32,6 +32,8 @@ from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.asdf._files import read_asdf, read_model
 
+pytestmark = pytest.mark.slow
+
 
 def a_map(shape=(6, 7)):
     wcs = WCS(naxis=2)

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from helpers import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_small_campaign():

@@ -22,6 +22,8 @@ from euclid_resolved.io import open_large
 from euclid_resolved.io._fits_walk import MAX_EXTENSIONS, MAX_HEADER, walk
 from euclid_resolved.testing import example_galaxies
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 120  # for a process; the machines of tests are slow at times
 
 _CHILD = """

@@ -138,6 +138,18 @@ def test_good_plugin(install, look):
     assert ["estimators", "good", "good_plugin", "2.3", "ok"] in answer["rows"]
 
 
+@pytest.mark.parametrize("name", ["euclid-resolved", "euclid_resolved", "Euclid_Resolved"])
+def test_the_package_is_itself_however_its_name_is_written(name):
+    from types import SimpleNamespace
+
+    from euclid_resolved.plugins import _registry
+
+    point = SimpleNamespace(dist=SimpleNamespace(name=name, version="1"), name="estimators", value="x")
+    assert _registry._distribution(point) == "euclid_resolved"
+    other = SimpleNamespace(dist=SimpleNamespace(name="euclid-resolved-dnn", version="1"))
+    assert _registry._distribution(other) == "euclid-resolved-dnn"
+
+
 def test_import_error(install, look):
     install("broken_plugin", "0.7", broken="import a_library_that_nobody_has")
     install("good_plugin", good_module=GOOD)
@@ -651,10 +663,11 @@ def everything(install, run):
 
 def test_every_hook_is_used(everything):
     code = """
-    from euclid_resolved import MultiBandImage, correct_extinction, make_features
+    from euclid_resolved import MultiBandImage, make_features
     from euclid_resolved.diagnostics import diagnose
     from euclid_resolved.plugins import available, hookimpl
     from euclid_resolved.diagnostics._relations import get_relation
+    from euclid_resolved.imaging import correct_extinction
     from euclid_resolved.mock._population_names import find_populations
     from euclid_resolved.testing import (
         check_diagnostic,
@@ -674,7 +687,7 @@ def test_every_hook_is_used(everything):
     print(get_relation("mine_register_relations").reference)
     print(find_populations("mine_register_populations").bands)
     image = MultiBandImage({"MINE_g": galaxies[3].image["IE"]})
-    print(image.select(["g_mine"]).bands, correct_extinction(image.select(["g"]), 0.1).bands)
+    print(image.select(["g_mine"]).bands, correct_extinction(image, 0.1, coefficients={"g": 3.6}).bands)
     check_estimator("mine_register_estimators")
     check_features("mine_register_features")
     check_diagnostic("mine_register_diagnostics")

@@ -24,6 +24,8 @@ from euclid_resolved.study._report import render_table, write_report
 from euclid_resolved.study._store import kept_file
 from euclid_resolved.testing import example_galaxies
 
+pytestmark = pytest.mark.slow
+
 STUDY = """
 runs = 2
 properties = ["stellar_mass_density", "stellar_metallicity"]

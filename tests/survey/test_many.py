@@ -26,6 +26,8 @@ from euclid_resolved.io import open_image
 from euclid_resolved.survey import _cluster, _many as module, _piece as _piece, predict_many
 from euclid_resolved.survey._many import fields_of, name_images
 
+pytestmark = pytest.mark.slow
+
 SHAPE, N = (12, 14), 6
 
 

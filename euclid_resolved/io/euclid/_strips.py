@@ -226,10 +226,9 @@ def open_large(
     """
     options = single.Options(_zero_points(zero_point), None, _check_bits(flag_bits), None)
     name, files = _files(source, None if bands is None else band_names(bands))
+    taken: dict[str, str | Path] = {}
     with ExitStack() as stack:
-        files_open: dict[Any, Any] = {}
-        found: dict[str, _Band] = {}
-        grids: dict[str, NDData] = {}
+        files_open, found, grids = {}, {}, {}
 
         def open_one(path):
             if path not in files_open:
@@ -248,7 +247,8 @@ def open_large(
             hdus = open_one(path)
             with file_errors(path):
                 images = single.find_bands(path, hdus, wanted, options)
-                check_new(found, images, path)
+                check_new(taken, images, path)
+                taken.update(dict.fromkeys(images, path))
             for band, image in images.items():
                 with file_errors(path):
                     wcs, calibration, meta = single.read_header(path, hdus, image, band, options)
