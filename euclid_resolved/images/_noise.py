@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import BANDS, SURFACE_BRIGHTNESS
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["common_errors", "image_noise", "noise_correlation"]
 
 MOSAIC_PIXEL = 0.1  # arcsec: what the numbers below are about
+SKY_RMS = {band: float(u.Quantity(BANDS[band].sky_rms).value) for band in EUCLID_BANDS}
+"""Electrons of the stack in a mosaic pixel of Euclid."""
 EXPOSURES = 4  # dithered, then resampled and added
 
 

@@ -150,8 +150,13 @@ def mask_compact(
 
 def widths_are_known(image: MultiBandImage) -> bool:
     """Whether the width of every band's PSF is known, so that compact sources can be told from others."""
-    known = angular_scale(image) is not None
-    return all("psf" in image[band].meta or (known and _typical(band) is not None) for band in image)
+    return all(width_is_known(image, band) for band in image)
+
+
+def width_is_known(image: MultiBandImage, band: str) -> bool:
+    """Whether a band brings its PSF, or has a typical one and pixels whose angle is known."""
+    typical = angular_scale(image) is not None and _typical(band) is not None
+    return typical or "psf" in image[band].meta
 
 
 def _is_too_blue(band, sharpest, width):
