@@ -11,7 +11,7 @@ from sphinx.pycode import ModuleAnalyzer
 import euclid_resolved
 from euclid_resolved import __version__
 
-sys.path.insert(0, str(Path(__file__).parent))  # gallery_setup
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_setup, bands_table
 
 project = "euclid_resolved"
 author = "The euclid_resolved developers"
@@ -19,6 +19,7 @@ copyright = "2026, the euclid_resolved developers"
 release = version = __version__
 
 extensions = [
+    "bands_table",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",

@@ -40,6 +40,7 @@ def quickstart(options: Namespace) -> None:
 
 def atlas_make(options: Namespace) -> None:
     """Make a mock atlas."""
+    from euclid_resolved.images._bands import EUCLID_BANDS
     from euclid_resolved.mock._atlas import make_atlas
     from euclid_resolved.mock._settings import MockSettings
 
@@ -55,6 +56,7 @@ def atlas_make(options: Namespace) -> None:
         pixels=options.pixels,
         observer=options.observer,
         settings=settings,
+        bands=options.bands or EUCLID_BANDS,
         overwrite=options.overwrite,
     )
     print(f"{options.galaxies} mock galaxies in {path}")
@@ -62,14 +64,14 @@ def atlas_make(options: Namespace) -> None:
 
 def atlas_extract(options: Namespace) -> None:
     """Keep the pixels of an atlas that a model can learn from."""
-    from euclid_resolved.images._bands import EUCLID_BANDS
+    from euclid_resolved.images._bands import EUCLID_BANDS, band_names
     from euclid_resolved.io._atlas import read_atlas
     from euclid_resolved.io._fingerprint import fingerprint
     from euclid_resolved.io._sample import write_sample
     from euclid_resolved.maps._properties import PROPERTIES
     from euclid_resolved.models._clip import DEFAULT_CLIP
 
-    bands = tuple(options.bands or EUCLID_BANDS)
+    bands = tuple(band_names(options.bands or EUCLID_BANDS))
     pixels = write_sample(
         options.output,
         read_atlas(options.atlas, observer=options.observer, bands=bands),
@@ -114,7 +116,7 @@ def _estimator(options):
 def train(options: Namespace) -> None:
     """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
     from euclid_resolved.features._sets import feature_columns
-    from euclid_resolved.images._bands import EUCLID_BANDS
+    from euclid_resolved.images._bands import EUCLID_BANDS, band_names
     from euclid_resolved.io._files import check_target
     from euclid_resolved.io._lock import check_apart
     from euclid_resolved.io._read_write import write
@@ -128,7 +130,7 @@ def train(options: Namespace) -> None:
         raise UsageError(f"--test-fraction must lie between 0 and 1, got {options.test_fraction}")
     if not options.output.endswith(".asdf"):
         raise UsageError(f"a model file ends in .asdf, got {options.output}")
-    estimator, bands = _estimator(options), tuple(options.bands or EUCLID_BANDS)
+    estimator, bands = _estimator(options), tuple(band_names(options.bands or EUCLID_BANDS))
     with _usage():  # an unknown name is better met now than after reading the atlas
         if "all" in options.property:
             properties = tuple(PROPERTIES)

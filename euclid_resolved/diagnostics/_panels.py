@@ -9,7 +9,7 @@ import numpy as np
 
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.plotting._maps import own_figure
-from euclid_resolved.plotting._style import BAND_COLOURS
+from euclid_resolved.plotting._style import band_colour
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -78,7 +78,7 @@ def bars(axis: Axes, labels: Sequence[str], values: np.ndarray, colours: Any = N
     """Horizontal bars, the first on top; bands have their colours where none are given."""
     labels = [str(label) for label in labels]
     if colours is None:
-        colours = [BAND_COLOURS.get(label, "0.5") for label in labels]
+        colours = [band_colour(label) for label in labels]
     axis.barh(range(len(labels)), values, color=colours, height=0.7)
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()

@@ -1,9 +1,9 @@
 from ._align import align as align
+from ._band import Band as Band
 from ._bands import (
     BANDS as BANDS,
     EUCLID_BANDS as EUCLID_BANDS,
     SURFACE_BRIGHTNESS as SURFACE_BRIGHTNESS,
-    Band as Band,
 )
 from ._image import MultiBandImage as MultiBandImage
 from ._no_data import zero_blocks as zero_blocks

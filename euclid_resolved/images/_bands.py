@@ -1,106 +1,174 @@
-"""The Euclid bands: pivot wavelength, width, PSF, extinction coefficient and the names files use."""
+"""The bands by name: the built-in ones and those that plugins bring."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 import astropy.units as u
 
-__all__ = ["BANDS", "Band", "EUCLID_BANDS", "SURFACE_BRIGHTNESS"]
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._band import Band, all_names, filter_names, plain
+from euclid_resolved.images._euclid import EUCLID
+from euclid_resolved.images._ground import DECAM, HSC, MEGACAM, PANSTARRS
+from euclid_resolved.images._rubin import LSST
+
+__all__ = ["BANDS", "EUCLID_BANDS", "SURFACE_BRIGHTNESS"]
 
 SURFACE_BRIGHTNESS = u.MJy / u.sr
 """The unit of surface brightness inside the package."""
 
+INSTRUMENTS = {
+    "euclid": EUCLID,
+    "megacam": MEGACAM,
+    "hsc": HSC,
+    "panstarrs": PANSTARRS,
+    "decam": DECAM,
+    "lsst": LSST,
+}
+"""The built-in instruments, each with its bands from blue to red."""
 
-@dataclass(frozen=True)
-class Band:
-    """One photometric band of Euclid.
-
-    Attributes
-    ----------
-    name : str
-        The short name: ``IE``, ``YE``, ``JE`` or ``HE``.
-    pivot : `~astropy.units.Quantity`
-        Pivot wavelength (NISP: ESA filter curves V1; VIS: SVO filter profile service).
-    edges : `~astropy.units.Quantity`
-        The two wavelengths of 50 % transmission.
-    psf_fwhm : `~astropy.units.Quantity`
-        Typical full width at half maximum of the PSF in the mosaics.
-    extinction : float
-        A / E(B-V) for Fitzpatrick (1999), R_V = 3.1, and a flat f_nu. With E(B-V) from the SFD maps
-        multiply by 0.86.
-    atlas : str
-        The band's name in TNG50-SKIRT Atlas files.
-    mer : str
-        Its name in the file names of the MER mosaics.
-    aliases : tuple of str
-        Other names that are understood, in lower case; blanks and hyphens count as underscores.
-
-    Examples
-    --------
-    >>> from euclid_resolved import BANDS
-    >>> for name, band in BANDS.items():
-    ...     print(f"{name} {band.pivot:.0f}, PSF {band.psf_fwhm}, A/E(B-V) {band.extinction}")
-    IE 7103 Angstrom, PSF 0.16 arcsec, A/E(B-V) 2.191
-    YE 10785 Angstrom, PSF 0.35 arcsec, A/E(B-V) 1.041
-    JE 13621 Angstrom, PSF 0.34 arcsec, A/E(B-V) 0.707
-    HE 17649 Angstrom, PSF 0.35 arcsec, A/E(B-V) 0.472
-    """
-
-    name: str
-    pivot: u.Quantity
-    edges: u.Quantity
-    psf_fwhm: u.Quantity
-    extinction: float
-    atlas: str
-    mer: str
-    aliases: tuple[str, ...]
-
-
-def _band(name, pivot, blue, red, fwhm, extinction, atlas, mer, *aliases):
-    return Band(name, pivot * u.AA, (blue, red) * u.AA, fwhm * u.arcsec, extinction, atlas, mer, aliases)
-
-
-BANDS = {
-    b.name: b
-    for b in (
-        _band("IE", 7103, 5413, 9112, 0.16, 2.191, "Euclid_VIS", "VIS", "vis", "i_e", "euclid_vis"),
-        _band("YE", 10785, 9497, 12123, 0.35, 1.041, "Euclid_Y", "NIR-Y", "nir_y", "nisp_y", "y_e",
-              "euclid_y", "euclid_nir_y", "euclid_nisp_y"),
-        _band("JE", 13621, 11677, 15668, 0.34, 0.707, "Euclid_J", "NIR-J", "nir_j", "nisp_j", "j_e",
-              "euclid_j", "euclid_nir_j", "euclid_nisp_j"),
-        _band("HE", 17649, 15216, 20210, 0.35, 0.472, "Euclid_H", "NIR-H", "nir_h", "nisp_h", "h_e",
-              "euclid_h", "euclid_nir_h", "euclid_nisp_h"),
-    )
-}  # fmt: skip
-"""The four Euclid bands by name, from blue to red."""
-
-EUCLID_BANDS = tuple(BANDS)
+EUCLID_BANDS = tuple(band.name for band in EUCLID)
 """The names of the Euclid bands, from blue to red: the bands of the paper."""
 
 
-def band_name(text: str) -> str:
-    """The short name of a Euclid band from any of its usual names.
+class _Bands(Mapping[str, Band]):
+    """Bands by name. What is built in is there at once; plugins are loaded when something else is wanted."""
+
+    def __init__(self, builtin: Iterable[Band]) -> None:
+        self._builtin = {band.name: band for band in builtin}
+        self._names = _index(self._builtin.values())
+
+    def _others(self) -> dict[str, Band]:
+        from euclid_resolved.plugins._registry import of_plugins
+
+        return {band.name: band for bands in of_plugins("instruments").values() for band in bands}
+
+    def __getitem__(self, name: str) -> Band:
+        return self._builtin[name] if name in self._builtin else self._others()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._builtin | self._others())
+
+    def __len__(self) -> int:
+        return len(self._builtin | self._others())
+
+    def __repr__(self) -> str:
+        return f"<bands {', '.join(self)}>"
+
+    def called(self, name: str) -> Band | None:
+        """The band that has a name, whichever of its names it is; `name` as `plain` gives it."""
+        return self._names.get(name) or _index(self._others().values()).get(name)
+
+
+def _index(bands):
+    return {name: band for band in bands for name in all_names(band)}
+
+
+_BANDS = _Bands(band for bands in INSTRUMENTS.values() for band in bands)
+BANDS: Mapping[str, Band] = _BANDS
+"""Every known band by name, built in or brought by a plugin, instrument by instrument from blue to red."""
+
+
+def band_name(text: str, among: Iterable[str] = ()) -> str:
+    """The name of a band from any of its usual names.
 
     Parameters
     ----------
     text : str
-        For example ``"VIS"``, ``"NIR_Y"``, ``"NIR-Y"``, ``"Euclid_H"`` or ``"IE"``; case does not matter.
+        For example ``"VIS"``, ``"NIR_Y"``, ``"NIR-Y"``, ``"Euclid_H"``, ``"DES_G"`` or ``"g_DECam"``; case
+        does not matter.
+    among : iterable of str, optional
+        The names of the bands that there are. The filter alone, ``"g"``, is understood where one of these has
+        it.
 
     Returns
     -------
     name : str
-        ``"IE"``, ``"YE"``, ``"JE"``, ``"HE"``, or `text` unchanged where it names none of them.
+        A key of `~euclid_resolved.BANDS`, or `text` unchanged where it names none of them.
+
+    Raises
+    ------
+    InputError
+        If several of the bands that there are have this filter.
 
     Examples
     --------
     >>> from euclid_resolved.images._bands import band_name
-    >>> band_name("VIS"), band_name("NIR_H"), band_name("u")
-    ('IE', 'HE', 'u')
+    >>> band_name("VIS"), band_name("NIR_H"), band_name("DES_G"), band_name("g")
+    ('IE', 'HE', 'DECAM_g', 'g')
+    >>> band_name("g", ["IE", "HSC_g"])
+    'HSC_g'
+    >>> try:
+    ...     band_name("g", ["DECAM_g", "HSC_g"])
+    ... except ValueError as error:
+    ...     print(error)
+    the band 'g' may be DECAM_g or HSC_g: say which
     """
-    lower = re.sub(r"[\s_-]+", "_", text.strip().lower())
-    for band in BANDS.values():
-        if lower == band.name.lower() or lower in band.aliases:
-            return band.name
-    return text.strip()
+    text = text.strip()
+    there = list(among)
+    if text in there or not text:
+        return text
+    name = plain(text)
+    found = _BANDS.called(name)
+    if found is not None:
+        return found.name
+    matching = [band for band in there if band in BANDS and name in filter_names(BANDS[band])]
+    if len(matching) > 1:
+        raise InputError(f"the band {text!r} may be {' or '.join(matching)}: say which")
+    return matching[0] if matching else text
+
+
+def band_names(texts: str | Iterable[str], among: Iterable[str] = ()) -> list[str]:
+    """The names of several bands, each from any of its usual names.
+
+    Parameters
+    ----------
+    texts : str or iterable of str
+    among : iterable of str, optional
+        As for `band_name`.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    InputError
+        If there is none, two are one band, or one may be several.
+
+    Examples
+    --------
+    >>> from euclid_resolved.images._bands import band_names
+    >>> band_names(["g", "VIS"], among=["IE", "HSC_g"])
+    ['HSC_g', 'IE']
+    """
+    texts, there = [str(text) for text in ([texts] if isinstance(texts, str) else texts)], list(among)
+    names = [band_name(text, there) for text in texts]
+    if not names:
+        raise InputError("no band is given")
+    for name in names:
+        if names.count(name) > 1:
+            twice = [text for text, other in zip(texts, names, strict=True) if other == name]
+            raise InputError(f"band {name} is given {len(twice)} times: {', '.join(twice)}")
+    return names
+
+
+def known_bands(names: Iterable[str]) -> list[str]:
+    """Those of some names that are known bands, from blue to red.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    known : list of str
+
+    Examples
+    --------
+    >>> from euclid_resolved.images._bands import known_bands
+    >>> known_bands(["HE", "HSC_g", "chart", "IE"])
+    ['HSC_g', 'IE', 'HE']
+    """
+    known = {name: BANDS[name] for name in names if name in BANDS}
+    return sorted(known, key=lambda name: known[name].pivot.to_value(u.AA))

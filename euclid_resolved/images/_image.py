@@ -11,7 +11,7 @@ from astropy.nddata import NDData
 
 from euclid_resolved._checks import check_names, did_you_mean
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS, band_name
 from euclid_resolved.images._grid import (
     Described,
     check_nddata,
@@ -171,6 +171,7 @@ class MultiBandImage(Described, Mapping[str, NDData]):
         Parameters
         ----------
         bands : sequence of str
+            By any of their names: ``"VIS"`` is IE.
 
         Returns
         -------
@@ -181,7 +182,7 @@ class MultiBandImage(Described, Mapping[str, NDData]):
         InputError
             If a band is missing or named twice.
         """
-        bands = check_names(bands, "bands")
+        bands = [band if band in self._bands else band_name(band) for band in check_names(bands, "bands")]
         missing = [band for band in bands if band not in self._bands]
         if missing:
             hint = did_you_mean(missing[0], self._bands)

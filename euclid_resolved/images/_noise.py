@@ -1,13 +1,15 @@
-"""The noise of Euclid's images: how much there is, how it is correlated, and what an image says about it."""
+"""The noise of images: how much there is, how it is correlated, and what an image says about it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
-from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS
 from euclid_resolved.images._grid import native_float32
 from euclid_resolved.images._noise_record import KEY, common_sigma, correlation_of, one_sigma
 
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["common_errors", "image_noise", "noise_correlation"]
 
 MOSAIC_PIXEL = 0.1  # arcsec: what the numbers below are about
-SKY_RMS = {"IE": 29.81, "YE": 9.40, "JE": 9.90, "HE": 9.69}  # stack electrons in a mosaic pixel
-ELECTRONS = {"IE": 3388.0, "YE": 234.0, "JE": 287.0, "HE": 274.0}  # per MJy/sr and mosaic pixel
-DETECTOR_PIXEL = {"IE": 0.1, "YE": 0.3, "JE": 0.3, "HE": 0.3}  # arcsec
+SKY_RMS = {band: float(u.Quantity(BANDS[band].sky_rms).value) for band in EUCLID_BANDS}
+"""Electrons of the stack in a mosaic pixel of Euclid."""
 EXPOSURES = 4  # dithered, then resampled and added
 
 
@@ -136,22 +137,83 @@ def common_errors(image: MultiBandImage) -> dict[str, dict[str, np.ndarray]]:
     return errors
 
 
-def pixel_noise(
-    brightness: ArrayLike, band: str, depth: float = 1.0, pixel: float = MOSAIC_PIXEL
-) -> np.ndarray:
-    """What the rms map of a Euclid image says: sky and photons of the source.
+def check_noise_is_known(bands: Iterable[str], sky_rms: Mapping[str, float] | None = None) -> None:
+    """Refuse bands whose noise nobody has told.
 
-    With s and the sky's rms in electrons of the stack, ``sqrt(rms^2 + max(s, 0))``.
+    Parameters
+    ----------
+    bands : iterable of str
+    sky_rms : mapping of str to float, optional
+        What the user said of some.
+
+    Raises
+    ------
+    InputError
+        If a band is not known, or neither it nor the user says how much noise it has.
+
+    Examples
+    --------
+    >>> from euclid_resolved.images._noise import check_noise_is_known
+    >>> check_noise_is_known(["IE", "LSST_g"], {"LSST_g": 0.01})
+    >>> try:
+    ...     check_noise_is_known(["IE", "LSST_g"])
+    ... except ValueError as error:
+    ...     print(error)
+    the noise of band LSST_g is not known: give sky_rms={'LSST_g': ...}, what its rms map says of dark sky ...
+    """
+    bands = list(bands)
+    unknown = [band for band in bands if band not in BANDS or BANDS[band].detector_pixel is None]
+    if unknown:
+        raise InputError(
+            f"nothing is known of the detector of band {', '.join(unknown)}; a plugin can tell "
+            "(euclid_resolved.plugins.register_instruments), in a Band with detector_pixel"
+        )
+    without = [band for band in bands if BANDS[band].sky_rms is None and band not in (sky_rms or {})]
+    if without:
+        what = ", ".join(f"{band!r}: ..." for band in without)
+        raise InputError(
+            f"the noise of band {', '.join(without)} is not known: give sky_rms={{{what}}}, what its rms map "
+            "says of dark sky in a pixel of 0.1 arcsec, in MJy/sr"
+        )
+
+
+def _recipe(band, sky_rms):
+    """The sky's rms and the electrons per MJy/sr, or the sky's rms in MJy/sr and None."""
+    known = BANDS[band]
+    gain = None if known.gain is None else float(known.gain.to_value(u.electron / SURFACE_BRIGHTNESS))
+    if sky_rms is not None:
+        return (sky_rms if gain is None else sky_rms * gain), gain
+    sky = known.sky_rms
+    if sky.unit.is_equivalent(u.electron):
+        return float(sky.to_value(u.electron)), gain
+    sky = float(sky.to_value(SURFACE_BRIGHTNESS))
+    return (sky if gain is None else sky * gain), gain
+
+
+def pixel_noise(
+    brightness: ArrayLike,
+    band: str,
+    depth: float = 1.0,
+    pixel: float = MOSAIC_PIXEL,
+    sky_rms: float | None = None,
+) -> np.ndarray:
+    """What the rms map of an image says: sky and photons of the source.
+
+    With s and the sky's rms in electrons of the stack, ``sqrt(rms^2 + max(s, 0))``; the sky alone where the
+    electrons of the band are not known.
 
     Parameters
     ----------
     brightness : array_like
         MJy/sr.
     band : str
+        With a noise that is known (`check_noise_is_known`).
     depth : float, optional
-        Exposure time in units of the Euclid Wide Survey's.
+        Exposure time in units of the Euclid Wide Survey's, or of what `sky_rms` is of.
     pixel : float, optional
         Side of a pixel in arcsec.
+    sky_rms : float, optional
+        In place of the band's, MJy/sr in a mosaic pixel.
 
     Returns
     -------
@@ -166,8 +228,11 @@ def pixel_noise(
     >>> print(f"{pixel_noise(0.0, 'HE', pixel=1.0):.4f} MJy/sr in a square arcsec")
     0.0035 MJy/sr in a square arcsec
     """
-    electrons = ELECTRONS[band] * depth
-    variance = SKY_RMS[band] ** 2 * depth + np.maximum(brightness, 0) * electrons
+    sky, gain = _recipe(band, sky_rms)
+    if gain is None:
+        return np.full(np.shape(brightness), sky / np.sqrt(depth) * (MOSAIC_PIXEL / pixel))
+    electrons = gain * depth
+    variance = sky**2 * depth + np.maximum(brightness, 0) * electrons
     return np.sqrt(variance) / electrons * (MOSAIC_PIXEL / pixel)
 
 
@@ -188,7 +253,7 @@ def stack_noise(
     -------
     noise : `~numpy.ndarray`
         Correlated Gaussian noise. Averaged over many pixels, its variance is that of white noise of
-        variance 1; in a mosaic pixel its standard deviation is 0.66 (IE) or 0.22 (others).
+        variance 1; in a mosaic pixel its standard deviation is 0.66 (IE), 0.22 (NISP) or in between.
 
     Examples
     --------
@@ -202,7 +267,7 @@ def stack_noise(
     from scipy.linalg import cholesky_banded
     from scipy.sparse import diags_array
 
-    total, detector_pixel = np.zeros(shape), DETECTOR_PIXEL[band]
+    total, detector_pixel = np.zeros(shape), u.Quantity(BANDS[band].detector_pixel).to_value(u.arcsec)
     for _ in range(EXPOSURES):
         factors = []
         for size in shape:

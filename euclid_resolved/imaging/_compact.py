@@ -68,11 +68,12 @@ def mask_compact(
     """Mask compact sources: stars in front of a galaxy or beside it.
 
     A star in a map becomes a place of high stellar mass density. A compact source has a core above its
-    surroundings in every band, and in the sharpest band its light falls off as fast as that of a point. The
-    clumps and clusters of a galaxy are wider, or bright in blue bands only, or faint against the disc on
-    which they lie: they are kept. So is a nucleus, where light falls off all around farther out, and whatever
-    lies at the centre of the target. What is as narrow as the PSF, and bright in every band against
-    all around it, cannot be told from a star.
+    surroundings in every band (but for those that are bluer than the sharpest and have a PSF more than twice
+    as wide: from the ground a red star may not be seen in them), and in the sharpest band its light falls off
+    as fast as that of a point. The clumps and clusters of a galaxy are wider, or bright in blue bands only,
+    or faint against the disc on which they lie: they are kept. So is a nucleus, where light falls off all
+    around farther out, and whatever lies at the centre of the target. What is as narrow as the PSF, and
+    bright in every band against all around it, cannot be told from a star.
 
     Parameters
     ----------
@@ -115,13 +116,14 @@ def mask_compact(
     bands = planes(image)
     if not widths_are_known(image):
         raise InputError(
-            "to tell compact sources from others the width of each PSF has to be known: Euclid bands on "
-            "pixels whose angle is known, or PSFs (meta['psf'])"
+            "to tell compact sources from others the width of each PSF has to be known: bands with a typical "
+            "one (euclid_resolved.BANDS) on pixels whose angle is known, or PSFs (meta['psf'])"
         )
     width = {band: _width(image, band) for band in bands}
     sharpest = min(width, key=lambda band: width[band])
     centre = _centre(bands[sharpest], width[sharpest], *position_in_pixels(image, target))
     noise = {band: noise_of(plane.data, plane.good, plane.sigma) for band, plane in bands.items()}
+    judges = [band for band in bands if not _is_too_blue(band, sharpest, width)]
     mask = np.zeros(image.shape, bool)
     found: list[tuple[int, int, float]] = []
     for x, y in _peaks(bands[sharpest], noise[sharpest], width[sharpest], signal_to_noise):
@@ -129,7 +131,7 @@ def mask_compact(
             continue  # within a source that is masked already
         if np.hypot(x - centre[0], y - centre[1]) < 2 * max(width.values()):
             continue
-        looks = {band: _looks(plane, noise[band][y, x], x, y, width[band]) for band, plane in bands.items()}
+        looks = {band: _looks(bands[band], noise[band][y, x], x, y, width[band]) for band in judges}
         if not _is_compact(looks, sharpest, signal_to_noise, contrast):
             continue
         extents = (_extent(plane, noise[band][y, x], x, y, width[band]) for band, plane in bands.items())
@@ -148,8 +150,24 @@ def mask_compact(
 
 def widths_are_known(image: MultiBandImage) -> bool:
     """Whether the width of every band's PSF is known, so that compact sources can be told from others."""
-    known = angular_scale(image) is not None
-    return all("psf" in image[band].meta or (known and band in BANDS) for band in image)
+    return all(width_is_known(image, band) for band in image)
+
+
+def width_is_known(image: MultiBandImage, band: str) -> bool:
+    """Whether a band brings its PSF, or has a typical one and pixels whose angle is known."""
+    typical = angular_scale(image) is not None and _typical(band) is not None
+    return typical or "psf" in image[band].meta
+
+
+def _is_too_blue(band, sharpest, width):
+    """Whether a red star may be lost in a band: bluer than the sharpest one, and blurred by the air."""
+    if not {band, sharpest} <= set(BANDS):
+        return False
+    return BANDS[band].pivot < BANDS[sharpest].pivot and width[band] > 2 * width[sharpest]
+
+
+def _typical(band):
+    return BANDS[band].psf_fwhm if band in BANDS else None
 
 
 def _width(image, band):
@@ -158,7 +176,7 @@ def _width(image, band):
     if stamp is not None:
         width = psf_fwhm(np.asarray(stamp, float))
     else:
-        width = BANDS[band].psf_fwhm.to_value(u.arcsec) / angular_scale(image)
+        width = _typical(band).to_value(u.arcsec) / angular_scale(image)
     return max(float(width), NARROWEST)
 
 

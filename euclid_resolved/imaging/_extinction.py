@@ -9,7 +9,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import BANDS
+from euclid_resolved.images._bands import BANDS, band_name
 from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.imaging._steps import new_image, planes, record_of
 
@@ -49,7 +49,7 @@ def correct_extinction(
         pixels are averaged (`euclid_resolved.images.common_errors`).
     coefficients : mapping of str to float, optional
         A / E(B-V) by band; by default those of `euclid_resolved.BANDS` (Fitzpatrick 1999, R_V = 3.1, a
-        flat spectrum). Needed for other bands.
+        flat spectrum). Needed for bands that have none.
 
     Returns
     -------
@@ -82,12 +82,15 @@ def correct_extinction(
         raise InputError(f"E(B-V) is a plain number of magnitudes, got {ebv!r}") from None
     if not 0 <= value < 20 or not 0 <= error < 20:
         raise InputError(f"E(B-V) and its error must not be negative, got {value} and {error}")
-    known = {band: BANDS[band].extinction for band in bands if band in BANDS} | dict(coefficients or {})
+    typical = {band: BANDS[band].extinction for band in bands if band in BANDS}
+    known = {band: value for band, value in typical.items() if value is not None}
+    known |= {band_name(band, bands): value for band, value in (coefficients or {}).items()}
     missing = [band for band in bands if band not in known]
     if missing:
+        what = ", ".join(f"{band!r}: ..." for band in missing)
         raise InputError(
-            f"no extinction coefficient for band {', '.join(missing)}; give coefficients={{band: A/E(B-V)}}, "
-            "or select the Euclid bands"
+            f"no extinction coefficient for band {', '.join(missing)}; give coefficients={{{what}}}, "
+            "A/E(B-V), or select bands that have one"
         )
     factor = SFD_FACTOR if sfd else 1.0
     magnitudes = {}

@@ -33,6 +33,9 @@ class Observation:
     psf_fwhm : float, dict of str to float, or None
         Full width at half maximum in arcsec, for all bands or by band; None is that of the mosaics.
         One value for all stands for matched PSFs.
+    sky_rms : dict of str to float, or None
+        What the rms map says of dark sky in a pixel of 0.1 arcsec at a depth of 1, MJy/sr, by band, in place
+        of that of `~euclid_resolved.BANDS` or where that has none.
     stars : float
         Foreground stars per square arcmin, all between 18 and 24 AB, ten times as many for each 5 mag
         fainter: something to try masks on, no model of the Galaxy.
@@ -56,6 +59,7 @@ class Observation:
     depth: float = 1.0
     pixel_scale: float | None = MOSAIC_PIXEL
     psf_fwhm: float | dict[str, float] | None = None
+    sky_rms: dict[str, float] | None = None
     stars: float = 0.0
     background: float = 0.0
     seed: int = 1
@@ -70,10 +74,20 @@ class Observation:
         Returns
         -------
         fwhm : float
+
+        Raises
+        ------
+        InputError
+            If none was given, and none is typical of the band.
         """
-        if self.psf_fwhm is None:
-            return BANDS[band].psf_fwhm.to_value(u.arcsec)
-        return float(self.psf_fwhm[band] if isinstance(self.psf_fwhm, dict) else self.psf_fwhm)
+        if isinstance(self.psf_fwhm, dict) and band in self.psf_fwhm:
+            return float(self.psf_fwhm[band])
+        if self.psf_fwhm is not None and not isinstance(self.psf_fwhm, dict):
+            return float(self.psf_fwhm)
+        typical = BANDS[band].psf_fwhm if band in BANDS else None
+        if typical is None:
+            raise InputError(f"no typical width of the PSF is known for band {band}: give psf_fwhm in arcsec")
+        return float(typical.to_value(u.arcsec))
 
     def scales(self, image: MultiBandImage) -> tuple[float, float]:
         """Side of a pixel of the galaxy, and of the observation, in arcsec.

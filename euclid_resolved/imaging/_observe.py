@@ -1,4 +1,4 @@
-"""Observe a galaxy of an atlas as Euclid would: distance, PSF, pixels, noise, stars and residual sky."""
+"""Observe a galaxy of an atlas as a telescope would: distance, PSF, pixels, noise, stars, residual sky."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._noise import MOSAIC_PIXEL, SKY_RMS, pixel_noise, stack_noise
+from euclid_resolved.images._noise import MOSAIC_PIXEL, check_noise_is_known, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
 from euclid_resolved.imaging._observation import Observation
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
@@ -42,16 +42,17 @@ def observe(
     depth: float = 1.0,
     pixel_scale: u.Quantity | float | None = MOSAIC_PIXEL * u.arcsec,
     psf_fwhm: u.Quantity | float | dict[str, u.Quantity | float] | None = None,
+    sky_rms: dict[str, u.Quantity | float] | None = None,
     stars: float = 0.0,
     background: float = 0.0,
     seed: int = 1,
 ) -> _Source:
-    """Observe a galaxy, or an image whose pixels have a length, as Euclid would.
+    """Observe a galaxy, or an image whose pixels have a length, as Euclid or another telescope would.
 
     In this order: surface brightness is dimmed by (1 + z)^-3 (per unit of frequency, without K correction),
     blurred by the PSF, averaged over pixels, and given the noise of a stack of four dithered exposures
-    (``stack_noise``). So noise is correlated, and in mosaic pixels it scatters by 0.66
-    (IE) or 0.22 (others) of what the rms map says, as in the mosaics; over many pixels it averages as the
+    (``stack_noise``). So noise is correlated, and in mosaic pixels it scatters by 0.66 (IE), 0.22 (NISP) or
+    in between (ground-based) of what the rms map says, as in the mosaics; over many pixels it averages as the
     rms map says.
 
     Parameters
@@ -62,8 +63,9 @@ def observe(
         Luminosity distance. One of distance and redshift is enough; the other follows from the Planck
         2018 cosmology.
     redshift : float, optional
-    depth, psf_fwhm, stars, background, seed
-        See `Observation`; `psf_fwhm` may be a `~astropy.units.Quantity`.
+    depth, psf_fwhm, sky_rms, stars, background, seed
+        See `Observation`; `psf_fwhm` and `sky_rms` may hold a `~astropy.units.Quantity`, and bands go by any
+        of their names. Bands without a typical PSF or noise in `~euclid_resolved.BANDS` need them.
     pixel_scale : `~astropy.units.Quantity` or None, optional
         Side of a pixel; None keeps the galaxy's own pixels.
 
@@ -94,6 +96,7 @@ def observe(
         depth=check_positive("depth", depth),
         pixel_scale=None if pixel_scale is None else check_positive("pixel_scale", _arcsec(pixel_scale)),
         psf_fwhm=_fwhm(psf_fwhm),
+        sky_rms=_sky_rms(sky_rms),
         stars=check_positive("stars", stars, zero=True),
         background=check_positive("background", background, zero=True),
         seed=int(seed),
@@ -136,7 +139,7 @@ def observe_atlas(
     seed : int, optional
         What a galaxy draws depends on the seed and its name, not on the others.
     **options
-        ``psf_fwhm``, ``stars`` and ``background`` as for `observe`.
+        ``psf_fwhm``, ``sky_rms``, ``stars`` and ``background`` as for `observe`.
 
     Returns
     -------
@@ -223,16 +226,29 @@ def _quantity(what, value, unit):
 
 def _fwhm(value):
     if isinstance(value, dict):
-        return {band: check_positive("psf_fwhm", _arcsec(width), zero=True) for band, width in value.items()}
+        widths = {
+            band: check_positive("psf_fwhm", _arcsec(width), zero=True) for band, width in value.items()
+        }
+        return {band_name(band): width for band, width in widths.items()}
     return None if value is None else check_positive("psf_fwhm", _arcsec(value), zero=True)
+
+
+def _sky_rms(value):
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InputError(f"sky_rms is one value a band, as in {{'LSST_g': 0.01}}; got {value!r}")
+    noise = {band: _quantity("sky_rms", each, SURFACE_BRIGHTNESS) for band, each in value.items()}
+    return {
+        band_name(band): check_positive("sky_rms", float(each.to_value(SURFACE_BRIGHTNESS)))
+        for band, each in noise.items()
+    }
 
 
 def _image(source, observation):
     """The observed image of a galaxy or image."""
     image = getattr(source, "image", source)
-    unknown = [band for band in image if band not in SKY_RMS]
-    if unknown:
-        raise InputError(f"Euclid's noise is known in {', '.join(SKY_RMS)}, not in {', '.join(unknown)}")
+    check_noise_is_known(image, observation.sky_rms)
     old, new = observation.scales(image)
     rebin = [averaging(size, old, new) for size in image.shape]
     stars = _stars(observation, [matrix.shape[0] for matrix in rebin], new)
@@ -304,12 +320,16 @@ def _blur_and_rebin(light, rebin, fwhm, old, new):
 def _expose(light, bad, stars, band, observation, pixel):
     """One band with stars, residual sky and noise, and its rms map."""
     # Each band has its own random numbers, so that leaving one out changes no other.
-    rng = np.random.default_rng([observation.seed, list(SKY_RMS).index(band)])
+    own = EUCLID_BANDS.index(band) if band in EUCLID_BANDS else crc32(band.encode())
+    rng = np.random.default_rng([observation.seed, own])
+    noise = partial(
+        pixel_noise, band=band, depth=observation.depth, sky_rms=(observation.sky_rms or {}).get(band)
+    )
     star_light = _star_light(stars, observation.fwhm(band), light.shape, pixel)
-    bad = bad | (star_light > pixel_noise(0.0, band, observation.depth, pixel))
+    bad = bad | (star_light > noise(0.0, pixel=pixel))
     light = light + star_light
-    sigma = pixel_noise(light, band, observation.depth, pixel)
-    residual = observation.background * pixel_noise(0.0, band, observation.depth)
+    sigma = noise(light, pixel=pixel)
+    residual = observation.background * noise(0.0)
     constant, *slope = rng.normal(0, residual, 3)
     y, x = (np.linspace(-1, 1, size) for size in light.shape)
     observed = light + constant + slope[0] * y[:, None] + slope[1] * x
@@ -324,7 +344,7 @@ def _expose(light, bad, stars, band, observation, pixel):
 
 def _stars(observation, shape, pixel):
     """Positions in pixels and magnitudes of foreground stars."""
-    rng = np.random.default_rng([observation.seed, len(SKY_RMS)])
+    rng = np.random.default_rng([observation.seed, len(EUCLID_BANDS)])
     n = rng.poisson(observation.stars * shape[0] * shape[1] * (pixel / 60) ** 2)
     low, high = (10 ** (0.2 * m) for m in STAR_MAGNITUDES)
     return rng.random((n, 2)) * shape, 5 * np.log10(low + rng.random(n) * (high - low))

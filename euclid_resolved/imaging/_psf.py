@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.images._bands import BANDS
+from euclid_resolved.images._bands import BANDS, band_name
 from euclid_resolved.images._correlation import after_convolution
 from euclid_resolved.images._pixels import pixel_scale, stretch
 from euclid_resolved.imaging._kernels import (
@@ -161,7 +161,8 @@ def _stamps(image, psf):
         if psf != "gaussian":
             raise InputError(f"psf must be a mapping of band to array, or 'gaussian'; got {psf!r}")
         psf = {band: _gaussian(image, band) for band in image.bands}
-    found = {band: (psf or {}).get(band, image[band].meta.get("psf")) for band in image.bands}
+    given = {band_name(band, image.bands): stamp for band, stamp in (psf or {}).items()}
+    found = {band: given.get(band, image[band].meta.get("psf")) for band in image.bands}
     missing = [band for band, stamp in found.items() if stamp is None]
     if missing:
         raise InputError(
@@ -178,7 +179,8 @@ def _stamps(image, psf):
 
 
 def _gaussian(image, band):
-    if band not in BANDS:
+    typical = BANDS[band].psf_fwhm if band in BANDS else None
+    if typical is None:
         raise InputError(f"no typical PSF is known for band {band}; give psf={{'{band}': array}}")
     scale = pixel_scale(image)
     if not scale.unit.is_equivalent(u.arcsec):
@@ -187,7 +189,7 @@ def _gaussian(image, band):
         )
     if not np.array_equal(stretch(image), np.eye(2)):
         raise InputError("a Gaussian PSF needs square pixels: use resample with an angle first, or give psf=")
-    return gaussian_kernel((BANDS[band].psf_fwhm / scale).to_value(""))
+    return gaussian_kernel((typical / scale).to_value(""))
 
 
 def _convolve(plane, kernel, mask_weight):

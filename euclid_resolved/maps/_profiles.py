@@ -172,6 +172,7 @@ def orientation(
     if not isinstance(image, Mapping):
         raise InputError(f"an image (MultiBandImage) is needed, got {type(image).__name__}")
     image = image.select([band])
+    (band,) = image.bands
     snr, known = significance(image)
     data = image.brightness(band)
     light, _ = smooth(data, ~image.mask() & np.isfinite(data), 1.0)

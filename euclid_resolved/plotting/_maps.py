@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_quality", "plot_uncertainty"]
 
 
+_IN_A_ROW = 5  # bands
 _OTHERS = "plot_map and plot_maps draw maps, plot_band and plot_image bands"
 
 
@@ -381,7 +382,7 @@ def plot_image(
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw every band of an image side by side; see `plot_band`.
+    """Draw every band of an image side by side, in rows of five at most; see `plot_band`.
 
     Parameters
     ----------
@@ -403,9 +404,12 @@ def plot_image(
     >>> figure.savefig("bands.png")
     """
     check_type(image, MultiBandImage, _OTHERS)
-    figure = own_figure(figure, figsize or (3.6 * len(image), 3.4), "compressed")
+    rows = -(-len(image) // _IN_A_ROW)
+    columns = -(-len(image) // rows)
+    figure = own_figure(figure, figsize or (3.6 * columns, 3.4 * rows), "compressed")
     for i, band in enumerate(image):
-        axes = plot_band(image, band, ax=sky_axes(figure, (1, len(image), i + 1), image, left=i == 0))
+        place, left, bottom = (rows, columns, i + 1), i % columns == 0, i + columns >= len(image)
+        axes = plot_band(image, band, ax=sky_axes(figure, place, image, left=left, bottom=bottom))
     draw_scale_bar(axes, image, "white")
     draw_compass(axes, image, "white")
     figure.suptitle(image.name if title is None else title)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import BANDS
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
 
@@ -33,7 +35,8 @@ FIGURE_ENDINGS = (".pdf", ".png", ".svg")
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-BAND_COLOURS = {"IE": BLUE, "YE": SKY, "JE": ORANGE, "HE": RED}
+_BAND_COLOURS = {"IE": BLUE, "YE": SKY, "JE": ORANGE, "HE": RED}
+_BLUEST, _REDDEST = 0.3 * u.um, 2.5 * u.um  # the ends of the colours of other bands
 PROPERTY_COLOURS = {"stellar_mass_density": PURPLE, "stellar_metallicity": BLUE, "stellar_age": ORANGE}
 COLOUR_MAPS = {"stellar_mass_density": "inferno", "stellar_metallicity": "viridis", "stellar_age": "plasma"}
 TRUE, PREDICTED = RED, BLUE
@@ -61,6 +64,34 @@ QUALITY_COLOURS = {
 _TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}
 # Type 42 (TrueType) keeps text as text; publishers refuse matplotlib's default, type 3.
 _EMBEDDED: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "euclid_resolved"}
+
+
+def band_colour(name: str) -> Any:
+    """The colour of a band in figures: one from violet to yellow by wavelength, grey where it is not known.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    colour
+        As matplotlib takes it. The bands of Euclid have colours of their own.
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting._style import band_colour
+    >>> band_colour("HE"), band_colour("scale 4")
+    ('#D55E00', '0.5')
+    """
+    if name in _BAND_COLOURS:
+        return _BAND_COLOURS[name]
+    if name not in BANDS:
+        return "0.5"
+    import matplotlib as mpl
+
+    place = float(np.log(BANDS[name].pivot / _BLUEST) / np.log(_REDDEST / _BLUEST))
+    return mpl.colormaps["viridis"](min(max(place, 0.0), 1.0))
 
 
 def axis_label(name: str | Property) -> str:

@@ -2,6 +2,7 @@ from ._hookspecs import (
     register_diagnostics as register_diagnostics,
     register_estimators as register_estimators,
     register_features as register_features,
+    register_instruments as register_instruments,
     register_populations as register_populations,
     register_relations as register_relations,
 )

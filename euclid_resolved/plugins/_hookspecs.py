@@ -1,4 +1,4 @@
-"""The hooks through which features, estimators, diagnostics, relations and populations come in.
+"""The hooks through which features, estimators, diagnostics, relations, populations and instruments come in.
 
 A plugin is a module with functions of these names, each marked with
 ``euclid_resolved.plugins.hookimpl``, and an entry point of the group ``euclid_resolved`` that names the
@@ -13,7 +13,7 @@ plugins, so the order in which plugins are loaded never matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from euclid_resolved.estimators._contract import Estimator
     from euclid_resolved.features._image_sets import ImageFeatureSet
     from euclid_resolved.features._sets import FeatureSet
+    from euclid_resolved.images._band import Band
 
 __all__ = [
     "register_features",
@@ -34,6 +35,7 @@ __all__ = [
     "register_diagnostics",
     "register_relations",
     "register_populations",
+    "register_instruments",
 ]
 
 
@@ -174,4 +176,29 @@ def register_populations() -> Mapping[str, Table | str | Path]:
     ...     return {"mine": table}
     >>> len(register_populations()["mine"])
     4
+    """
+
+
+@hookspec
+def register_instruments() -> Mapping[str, Sequence[Band]]:
+    """Offer instruments: the bands of each, with the names that files have for them.
+
+    Returns
+    -------
+    instruments : mapping of str to sequence of `~euclid_resolved.images.Band`
+        By the name of the instrument, its bands from blue to red. No two bands may share a name, whichever
+        instruments they are of.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from euclid_resolved.images import Band
+    >>> from euclid_resolved.plugins import hookimpl
+    >>> @hookimpl
+    ... def register_instruments():
+    ...     passband = [4000, 4100, 5400, 5500] * u.AA, [0, 1, 1, 0]
+    ...     g = Band("MINE_g", 4720 * u.AA, [4050, 5450] * u.AA, passband, aliases=("g_mine",))
+    ...     return {"mine": [g]}
+    >>> register_instruments()["mine"][0].pivot
+    <Quantity 4720. Angstrom>
     """

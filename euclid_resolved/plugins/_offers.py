@@ -19,13 +19,14 @@ __all__ = ["Plugin", "hookimpl"]
 hookimpl = pluggy.HookimplMarker("euclid_resolved")
 """Marks a function of a plugin as the implementation of the hook of the same name."""
 
-KINDS = ("features", "estimators", "diagnostics", "relations", "populations")
+KINDS = ("features", "estimators", "diagnostics", "relations", "populations", "instruments")
 """What can be registered; the hook for a kind is ``register_<kind>``."""
 
 BUILTIN = "euclid_resolved"
 SESSION = "this session"
 
 _wrong: dict[str, Callable[[Any], str]] = {}  # by kind; the rooms that own the kinds bring them
+_more_names: dict[str, Callable[[Any], set[str]]] = {}
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Plugin:
     Attributes
     ----------
     kind : str
-        ``features``, ``estimators``, ``diagnostics``, ``relations`` or ``populations``; empty for a plugin
-        that could not be loaded.
+        ``features``, ``estimators``, ``diagnostics``, ``relations``, ``populations`` or ``instruments``;
+        empty for a plugin that could not be loaded.
     name : str
         The registered name, or the entry point's.
     distribution, version : str
@@ -135,6 +136,34 @@ def wrong_with(kind: str) -> Callable[[Callable[[Any], str]], Callable[[Any], st
         return function
 
     return mark
+
+
+def also_named(kind: str) -> Callable[[Callable[[Any], set[str]]], Callable[[Any], set[str]]]:
+    """Mark a function of a room as the one that gives the names a thing has besides that of its row.
+
+    No two things of a kind may have one name between them, be it of either sort.
+
+    Parameters
+    ----------
+    kind : str
+
+    Returns
+    -------
+    mark : callable
+        Takes and returns the function.
+    """
+
+    def mark(function: Callable[[Any], set[str]]) -> Callable[[Any], set[str]]:
+        _more_names[kind] = function
+        return function
+
+    return mark
+
+
+def names_of(plugin: Plugin) -> list[str]:
+    """All names that a usable row claims in its kind, its own first."""
+    more = _more_names.get(plugin.kind)
+    return [plugin.name, *(sorted(more(plugin.value) - {plugin.name}) if more else ())]
 
 
 def what_is_wrong(kind: str, value: object) -> str:

@@ -12,7 +12,17 @@ from typing import Any
 
 from euclid_resolved._checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
-from euclid_resolved.plugins._offers import BUILTIN, KINDS, SESSION, Plugin, brought, kind_word, offers, said
+from euclid_resolved.plugins._offers import (
+    BUILTIN,
+    KINDS,
+    SESSION,
+    Plugin,
+    brought,
+    kind_word,
+    names_of,
+    offers,
+    said,
+)
 
 __all__ = ["available", "describe", "lookup", "register", "reload", "unregister"]
 
@@ -20,6 +30,7 @@ __all__ = ["available", "describe", "lookup", "register", "reload", "unregister"
 _lock = threading.RLock()
 _loaded: list[Plugin] | None = None
 _loading = False
+_alone: bool | None = None  # whether only what is built in is installed
 _session: list[tuple[object, list[Plugin]]] = []  # what register() was given, each with its rows
 
 
@@ -76,23 +87,30 @@ def _settle(rows):
     owners = {}
     for row in rows:
         if row.value is not None:
-            owners.setdefault((row.kind, row.name), []).append(row)
+            for name in names_of(row):
+                owners.setdefault((row.kind, name), []).append(row)
     result = []
     for row in rows:
-        claims = owners.get((row.kind, row.name), [])
-        builtin = any(claim.distribution == BUILTIN for claim in claims)
-        if len(claims) > 1 and row.value is not None and not (builtin and row.distribution == BUILTIN):
-            row = replace(row, status=_taken(row, claims, builtin), value=None)
+        names = names_of(row) if row.value is not None else ()
+        taken = next((name for name in names if len(owners[row.kind, name]) > 1), None)
+        if taken is not None:
+            claims = owners[row.kind, taken]
+            builtin = next((claim for claim in claims if claim.distribution == BUILTIN), None)
+            if builtin is None or row.distribution != BUILTIN:
+                row = replace(row, status=_taken(row, taken, claims, builtin), value=None)
         result.append(row)
     return result
 
 
-def _taken(row, claims, builtin):
-    if builtin:
-        return f"{row.name!r} is the name of a built-in {kind_word(row.kind)}: choose another"
+def _taken(row, name, claims, builtin):
+    word = kind_word(row.kind)
+    if builtin is not None:
+        whose = f"a built-in {word}" if name == builtin.name else f"the built-in {word} {builtin.name!r}"
+        return f"{name!r} is {'the' if name == builtin.name else 'a'} name of {whose}: choose another"
     who = " and ".join(map(brought, claims))
     undo = " or unregister() it" if any(claim.distribution == SESSION for claim in claims) else ""
-    return f"the name is registered by {who}; uninstall one of them{undo}"
+    which = "the name" if name == row.name else f"the name {name!r}"
+    return f"{which} is registered by {who}; uninstall one of them{undo}"
 
 
 def describe() -> list[Plugin]:
@@ -176,13 +194,17 @@ def register(plugin: object) -> None:
         raise PluginError(f"{name} was not registered: {'; '.join(problems)}")
     with _lock:
         taken = {(row.kind, row.name): row for row in describe()}
+        for row in describe():
+            more = names_of(row) if row.value is not None else ()
+            taken |= {(row.kind, name): row for name in more if (row.kind, name) not in taken}
         for row in rows:
-            owner = taken.get((row.kind, row.name))
-            if owner is not None:
+            name = next((name for name in names_of(row) if (row.kind, name) in taken), None)
+            if name is not None:
+                owner = taken[row.kind, name]
                 undo = "unregister() it first" if owner.distribution == SESSION else "choose another name"
-                raise PluginError(
-                    f"{kind_word(row.kind)} {row.name!r} is registered by {brought(owner)} already; {undo}"
-                )
+                what = f"{kind_word(row.kind)} {row.name!r}"
+                what += "" if name == row.name else f": its name {name!r}"
+                raise PluginError(f"{what} is registered by {brought(owner)} already; {undo}")
         _session.append((plugin, rows))
         reload()
 
@@ -228,9 +250,9 @@ def reload() -> None:
     >>> "linear" in available("estimators")
     True
     """
-    global _loaded
+    global _alone, _loaded
     with _lock:
-        _loaded = None
+        _alone = _loaded = None
 
 
 def available(kind: str) -> dict[str, Any]:
@@ -238,7 +260,7 @@ def available(kind: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations", "instruments"}
 
     Returns
     -------
@@ -253,12 +275,48 @@ def available(kind: str) -> dict[str, Any]:
     return {row.name: row.value for row in describe() if row.kind == kind and row.value is not None}
 
 
+def of_plugins(kind: str) -> dict[str, Any]:
+    """What plugins offer of a kind beside what is built in; nothing while plugins are being loaded.
+
+    For what is there without any plugin, so that nothing is loaded where none is installed.
+
+    Parameters
+    ----------
+    kind : str
+
+    Returns
+    -------
+    values : dict of str to object
+
+    Examples
+    --------
+    >>> from euclid_resolved.plugins._registry import of_plugins
+    >>> "linear" in of_plugins("estimators")
+    False
+    """
+    global _alone
+    with _lock:
+        if _loading:
+            return {}
+        if _loaded is None:
+            if _alone is None:
+                _alone = all(ep.dist and ep.dist.name == BUILTIN for ep in entry_points(group=BUILTIN))
+            if _alone and not _session:
+                return {}
+        rows = describe()
+    return {
+        row.name: row.value
+        for row in rows
+        if row.kind == kind and row.value is not None and row.distribution != BUILTIN
+    }
+
+
 def lookup(kind: str, name: str) -> Any:
     """What is registered under a name.
 
     Parameters
     ----------
-    kind : {"features", "estimators", "diagnostics", "relations", "populations"}
+    kind : {"features", "estimators", "diagnostics", "relations", "populations", "instruments"}
     name : str
 
     Returns

@@ -11,7 +11,7 @@ from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._image_sets import check_reach, image_sets
 from euclid_resolved.features._planes import ImagePlanes
-from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._bands import EUCLID_BANDS, band_name
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band, galaxy_pixels
@@ -80,12 +80,12 @@ def extract(
     """
     from tqdm import tqdm
 
-    galaxies, bands = check_galaxies(galaxies), check_names(bands, "bands")
+    galaxies, bands = check_galaxies(galaxies), tuple(map(band_name, check_names(bands, "bands")))
     check_groups([one.name for one in galaxies], [one.group for one in galaxies])
     properties = [get_property(name).name for name in check_names(properties, "properties")]
     if not galaxies:
         raise InputError("no galaxies were given")
-    band, features = band or clip_band(bands), made_of_images(features)
+    band, features = band_name(band) if band else clip_band(bands), made_of_images(features)
     if features:
         try_on(galaxies[0], bands, features)
     bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)

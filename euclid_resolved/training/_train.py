@@ -17,7 +17,7 @@ from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._image_sets import image_sets
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.features._sets import column_units, feature_columns, needed_bands
-from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._bands import EUCLID_BANDS, band_name
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
 from euclid_resolved.models._domain import Domain
@@ -85,7 +85,7 @@ def train(
     columns : sequence of str, optional
         Use only these of the columns: a single band, or all but one.
     bands : sequence of str, optional
-        The bands to make features of.
+        The bands to make features of, by any of their names.
     clip : float or None, optional
         Learn from pixels brighter than this in HE (or in the last band), MJy/sr.
     chain : bool, optional
@@ -134,7 +134,8 @@ def train(
         estimator = RandomForest()
     check_type(estimator, Estimator, "for example RandomForest() or LinearRegression()")
     check_whole("seed", seed, 0)
-    bands, columns = check_names(bands, "bands"), None if columns is None else check_names(columns, "columns")
+    bands = tuple(map(band_name, check_names(bands, "bands")))
+    columns = None if columns is None else check_names(columns, "columns")
     if not isinstance(validation_fraction, Real) or not 0 <= validation_fraction < 1:
         raise InputError(f"validation_fraction must lie in [0, 1), got {validation_fraction}")
     features = (features,) if isinstance(features, str) else check_names(features, "features")

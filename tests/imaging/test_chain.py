@@ -7,7 +7,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from helpers import SHARED
 from numpy.testing import assert_array_equal
 
-from euclid_resolved import MultiBandImage, read_euclid
+from euclid_resolved import EUCLID_BANDS, MultiBandImage, read_euclid
 from euclid_resolved.errors import InputError
 from euclid_resolved.images import BANDS, pixel_scale
 from euclid_resolved.imaging import MaskReason, history, mask_reasons, prepare
@@ -31,7 +31,7 @@ def observed(seed=1, redshift=0.02, ebv=0.1):
     rng = np.random.default_rng(seed)
     disc = np.exp(-np.hypot(X - 100, Y - 100) / 14)
     bands = {}
-    for band in BANDS:
+    for band in EUCLID_BANDS:
         psf = gaussian_kernel({"IE": 2.0, "YE": 3.6, "JE": 3.5, "HE": 4.4}[band])
         light = LIGHT[band] * disc * (1 + redshift) ** -3 * 10 ** (-0.4 * BANDS[band].extinction * ebv)
         light[30, 150] += 500.0
@@ -50,7 +50,7 @@ def test_what_was_put_in_comes_out(tmp_path):
     assert history(image) == [] and not image.mask().any()
     good = ~out.mask() & (disc > 0.05) & (disc < 0.5)
     assert good.sum() > 2000
-    for band in BANDS:
+    for band in EUCLID_BANDS:
         ratio = out.brightness(band)[good] / (LIGHT[band] * disc[good])
         assert np.median(ratio) == pytest.approx(1, abs=0.015)
         level = history(out)[0]["measured"][band]
@@ -106,12 +106,12 @@ def test_real_cutouts(path):
             assert measured["kernel_negative"] <= 0.5
         assert 0.9 < measured["psf_sum"] < 1.1
     masked = out.mask()
-    assert 0.1 < masked.mean() < 0.5
+    assert 0.1 < masked.mean() < 0.7  # more where the kernels for the seeing of the ground are wide
     assert_array_equal(masked, mask_reasons(out) != 0)
-    # The galaxy in the middle is there, in all bands.
+    # The galaxy in the middle is there, in all bands of Euclid.
     middle = tuple(slice(n // 2 - 1, n // 2 + 2) for n in out.shape)
     assert not masked[middle].any()
-    for band in out.bands:
+    for band in EUCLID_BANDS:
         light = out.brightness(band)
         noise = np.nanmedian(out[band].uncertainty.array)
         assert np.median(light[middle]) > 20 * noise

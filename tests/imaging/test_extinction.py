@@ -59,9 +59,9 @@ def test_refused():
             correct_extinction(image(), bad)
     with pytest.raises(InputError, match="corrected for E.B-V. = 0.1 already"):
         correct_extinction(correct_extinction(image(), 0.1), 0.1)
-    with pytest.raises(InputError, match="no extinction coefficient for band HSC_g"):
-        correct_extinction(image(("HSC_g", "IE")), 0.1)
-    out = correct_extinction(image(("HSC_g",)), 0.1, coefficients={"HSC_g": 3.2})
+    with pytest.raises(InputError, match="no extinction coefficient for band CAM_x; give .*'CAM_x': ..."):
+        correct_extinction(image(("CAM_x", "IE")), 0.1)
+    out = correct_extinction(image(("HSC_g", "CAM_x")), 0.1, coefficients={"g": 3.2, "CAM_x": 1})
     assert_allclose(out.brightness("HSC_g")[1], 2 * 10 ** (0.4 * 0.32), rtol=1e-6)
 
 

@@ -6,10 +6,10 @@ import pytest
 from astropy.nddata import NDData, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
 from helpers import NAMES, UNIT, an_image, density_map, galaxy, image_of
 
-from euclid_resolved import EUCLID_BANDS, Galaxy, MultiBandImage, SpatialMap
+from euclid_resolved import BANDS, EUCLID_BANDS, Galaxy, MultiBandImage, SpatialMap
 from euclid_resolved.errors import InputError
 from euclid_resolved.images import image_noise
-from euclid_resolved.images._noise import ELECTRONS, SKY_RMS, pixel_noise, stack_noise
+from euclid_resolved.images._noise import pixel_noise, stack_noise
 from euclid_resolved.imaging import observe, observe_atlas
 from euclid_resolved.imaging._observe import averaging
 
@@ -71,9 +71,10 @@ def test_large_pixels_have_the_covariance_of_means_of_small_ones():
 
 def test_the_rms_map_is_sky_and_photons():
     for band in EUCLID_BANDS:
-        assert pixel_noise(0.0, band) == pytest.approx(SKY_RMS[band] / ELECTRONS[band])
+        gain = BANDS[band].gain.value
+        assert pixel_noise(0.0, band) == pytest.approx(BANDS[band].sky_rms.value / gain)
         bright = pixel_noise(100.0, band)
-        assert bright == pytest.approx(np.sqrt(100 / ELECTRONS[band] + pixel_noise(0.0, band) ** 2))
+        assert bright == pytest.approx(np.sqrt(100 / gain + pixel_noise(0.0, band) ** 2))
         assert pixel_noise(-5.0, band) == pixel_noise(0.0, band)
         # Depth and pixel area stand for each other.
         assert pixel_noise(0.3, band, depth=4.0) == pytest.approx(pixel_noise(0.3, band, pixel=0.2))
@@ -268,5 +269,29 @@ def test_what_cannot_be_observed_is_refused():
     with pytest.raises(InputError, match="needs meta\\['pixel_scale'\\], the length"):
         observe(an_image(), 10 * u.Mpc)
     other = image_of({"LSST_g": np.ones((3, 3), np.float32)}, meta={"pixel_scale": 1 * u.kpc})
-    with pytest.raises(InputError, match="known in IE, YE, JE, HE, not in LSST_g"):
+    with pytest.raises(InputError, match="noise of band LSST_g is not known: give sky_rms={'LSST_g': ...}"):
         observe(other, 10 * u.Mpc)
+    with pytest.raises(InputError, match="no typical width of the PSF is known for band LSST_g: give psf_"):
+        observe(other, 10 * u.Mpc, sky_rms={"LSST_g": 0.01})
+    with pytest.raises(InputError, match="sky_rms must be .*, got"):
+        observe(other, 10 * u.Mpc, sky_rms={"LSST_g": 1 * u.arcsec})
+    with pytest.raises(InputError, match="sky_rms is one value a band"):
+        observe(other, 10 * u.Mpc, sky_rms=0.01)
+    unknown = image_of({"CAM_x": np.ones((3, 3), np.float32)}, meta={"pixel_scale": 1 * u.kpc})
+    with pytest.raises(InputError, match="nothing is known of the detector of band CAM_x; a plugin can tell"):
+        observe(unknown, 10 * u.Mpc, sky_rms={"CAM_x": 0.01})
+
+
+def test_bands_from_the_ground():
+    """Sky noise only, correlated by its resampling, and the four bands of Euclid as without them."""
+    bands = ("MEGACAM_u", "HSC_g", "LSST_r", *EUCLID_BANDS)
+    options = {"psf_fwhm": {"r_lsst": 0.7}, "sky_rms": {"LSST_r": 0.006 * u.MJy / u.sr}, "seed": 3}
+    image = observe(flat(0.5, bands=bands), 100 * u.Mpc, depth=4, **options)
+    alone = observe(flat(0.5), 100 * u.Mpc, depth=4, seed=3)
+    for band in EUCLID_BANDS:
+        np.testing.assert_array_equal(image[band].data, alone[band].data)
+    for band, sky in (("MEGACAM_u", 0.0313), ("HSC_g", 0.00496), ("LSST_r", 0.006)):
+        np.testing.assert_allclose(image_noise(image, band), sky / 2, rtol=1e-5)
+        light = image.brightness(band)
+        assert light.mean() == pytest.approx(0.5 * (1 + image.meta["redshift"]) ** -3, abs=sky / 20)
+        assert 0.22 < light.std() / (sky / 2) < 0.66

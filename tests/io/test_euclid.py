@@ -9,11 +9,12 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import SHARED
+from helpers import SHARED, UNIT
 from numpy.testing import assert_allclose, assert_array_equal
 
-from euclid_resolved import MultiBandImage
+from euclid_resolved import BANDS, EUCLID_BANDS, MultiBandImage
 from euclid_resolved.errors import DataWarning, ImageFileError, InputError
+from euclid_resolved.imaging._kernels import psf_fwhm
 from euclid_resolved.io import read_euclid
 
 DATA = SHARED
@@ -23,6 +24,7 @@ real = pytest.mark.skipif(not CUTOUTS, reason="the real cut-outs are not here")
 # Magnitude zero point -> MJy/sr of one count in a pixel of 0.1", worked out by hand.
 ONE_COUNT = {24.6: 2.233, 29.8: 0.018573, 30.0: 0.0154482, 29.9: 0.0169382}
 ZERO_POINTS = {"VIS": 24.6, "NIR_Y": 29.8, "NIR_J": 30.0, "NIR_H": 29.9}
+UGRIZ = "MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z", "YE", "JE", "HE"
 STEMS = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}
 
 
@@ -104,10 +106,11 @@ def test_cutout(tmp_path):
 
 def test_bands_are_chosen_in_order_and_by_any_name(tmp_path):
     path = cutout(tmp_path / "c.fits", ("HSC_g", "VIS", "NIR_H"))
-    assert read_euclid(path).bands == ("IE", "HE")
+    assert read_euclid(path).bands == ("HSC_g", "IE", "HE")
     assert read_euclid(path, bands=["NIR_H", "vis"]).bands == ("HE", "IE")
-    assert read_euclid(path, bands=["HSC_g", "IE"]).bands == ("HSC_g", "IE")
-    with pytest.raises(ImageFileError, match="no band YE; it holds HSC_G, IE, HE"):
+    assert read_euclid(path, bands=["IE", "g_HSC"]).bands == ("IE", "HSC_g")
+    assert read_euclid(path, bands=["g", "H"]).bands == ("HSC_g", "HE")
+    with pytest.raises(ImageFileError, match="no band YE; it holds HSC_g, IE, HE"):
         read_euclid(path, bands=["YE"])
     with pytest.raises(InputError, match="IE is given 2 times: IE, VIS"):
         read_euclid(path, bands=["IE", "VIS"])
@@ -383,9 +386,41 @@ def test_nothing_says_which_band(tmp_path):
         read_euclid(path, zero_point=30, bands=["IE", "HE"])
 
 
-def test_no_euclid_band(tmp_path):
-    with pytest.raises(ImageFileError, match="no band of Euclid; it holds HSC_G"):
-        read_euclid(cutout(tmp_path / "c.fits", ("HSC_g",)))
+def test_bands_that_nobody_knows_have_to_be_named(tmp_path):
+    path = cutout(tmp_path / "c.fits", ("CAM_x",))
+    with pytest.raises(ImageFileError, match="no band that is known; it holds CAM_X"):
+        read_euclid(path)
+    assert read_euclid(path, bands=["CAM_x"]).bands == ("CAM_x",)
+
+
+def test_a_filter_alone(tmp_path):
+    path = cutout(tmp_path / "c.fits", ("HSC_g", "DECam_g", "VIS"))
+    assert read_euclid(path).bands == ("HSC_g", "DECAM_g", "IE")  # from blue to red
+    with pytest.raises(InputError, match="'g' may be HSC_g or DECAM_g: say which"):
+        read_euclid(path, bands=["g"])
+    path = cutout(tmp_path / "d.fits", ("HSC_g", "VIS"))
+    with pytest.raises(InputError, match="HSC_g is given 2 times: g, HSC_g"):
+        read_euclid(path, bands=["g", "HSC_g"])
+    assert read_euclid(path, zero_point={"g": 27})["HSC_g"].meta["zero_point"] == 27
+
+
+def test_a_filter_alone_in_the_name_and_the_whole_in_the_header(tmp_path):
+    def change(hdus):
+        hdus["G_FLUX"].header["FILTER"] = "HSC_g"
+
+    path = cutout(tmp_path / "c.fits", ("G", "VIS"), change=change)
+    image = read_euclid(path)
+    assert image.bands == ("HSC_g", "IE")
+    assert image["HSC_g"].uncertainty is not None and "psf" in image["HSC_g"].meta
+    one, two = (single(tmp_path / f"{name}.fits", name, MAGZERO=30.0) for name in ("HSC_g", "DECAM_g"))
+    assert read_euclid({"g": one, "IE": single(tmp_path / "vis.fits")}).bands == ("HSC_g", "IE")
+    assert read_euclid({"g": one}, zero_point={"g": 27})["HSC_g"].meta["zero_point"] == 27
+    with pytest.raises(InputError, match="HSC_g is given 2 times: HSC_g, g"):
+        read_euclid({"HSC_g": one, "g": one})
+    with pytest.raises(InputError, match="'g' may be HSC_g or DECAM_g"):
+        read_euclid({"HSC_g": one, "DES_G": two, "g": two})
+    with pytest.raises(ImageFileError, match="given as band HSC_g, but its FILTER is DECAM_g"):
+        read_euclid({"HSC_g": two})
 
 
 def test_band_twice_in_a_file(tmp_path):
@@ -423,8 +458,10 @@ def test_swapped_bands(tmp_path):
         read_euclid({"IE": he})
     with pytest.raises(ImageFileError, match="holds no band IE; it holds HE"):
         read_euclid({"IE": cutout(tmp_path / "c.fits", ("NIR_H",))})
-    with pytest.warns(DataWarning, match="read as IE, FILTER is HSC_g"):
+    with pytest.raises(ImageFileError, match="given as band IE, but its FILTER is HSC_g"):
         read_euclid({"IE": single(tmp_path / "g.fits", "HSC_g")}, zero_point=30)
+    with pytest.warns(DataWarning, match="read as IE, FILTER is CAM_x"):
+        read_euclid({"IE": single(tmp_path / "x.fits", "CAM_x")}, zero_point=30)
 
 
 def test_different_grids(tmp_path):
@@ -531,7 +568,7 @@ def test_mosaic_file_by_its_own_name(tmp_path):
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 def test_real_cutouts(path):
     image = read_euclid(path)
-    assert image.bands == ("IE", "YE", "JE", "HE")
+    assert image.bands == (UGRIZ if "ugriz" in path.stem else EUCLID_BANDS)
     assert image.shape[0] in (100, 300)
     assert not image.mask().any()
     noise = {band: np.median(image[band].uncertainty.array) for band in image}
@@ -550,8 +587,20 @@ def test_real_cutouts(path):
 @real
 def test_real_ground_bands():
     path = DATA / "euclid_q1_cutout_100px_ugriz.fits"
-    image = read_euclid(path, bands=["MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z"], align=True)
-    assert image.bands == ("MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z")
+    image = read_euclid(path, bands=["CFIS-U", "g", "r_ext_megacam", "VIS", "z", "NIR_Y"])
+    assert image.bands == ("MEGACAM_u", "HSC_g", "MEGACAM_r", "IE", "HSC_z", "YE")
+    # A red galaxy: brighter in every redder band, by less than 3 mag from one to the next.
+    middle = {band: image.brightness(band)[45:56, 45:56].mean() for band in image}
+    steps = -2.5 * np.diff(np.log10([middle[band] for band in ("HSC_g", "MEGACAM_r", "HSC_z", "YE")]))
+    assert (steps < 0).all() and (steps > -3).all()
+    for band in image:
+        sky = np.median(image[band].uncertainty.array)
+        typical = BANDS[band].sky_rms
+        typical = typical if typical.unit == UNIT else typical / BANDS[band].gain
+        assert sky == pytest.approx(typical.to_value(UNIT), rel=0.2)
+    assert psf_fwhm(image["HSC_g"].meta["psf"]) * 0.1 == pytest.approx(
+        BANDS["HSC_g"].psf_fwhm.value, abs=0.01
+    )
     with fits.open(path) as hdus:
         assert_allclose(image["HSC_z"].data, hdus["HSC_z_FLUX"].data * ONE_COUNT[30.0], rtol=1e-4)
 

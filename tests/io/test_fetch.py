@@ -29,6 +29,19 @@ def test_irsa(tmp_path):
     assert not image.mask().any()
 
 
+def test_ground_based_bands_by_any_name(tmp_path):
+    mosaic, rms, stamps = (
+        name.replace("VIS", "DES-G").replace("GRID", "CATALOG") for name in (NAMES[0], NAMES[3], NAMES[5])
+    )
+    session = Recorded([*NAMES, mosaic, rms, stamps])
+    folder = fetch(RA, DEC, 3, bands=["g", "vis"], folder=tmp_path, session=session)
+    got = {p.name for p in folder.glob("EUC_*")}
+    assert {mosaic, rms} < got and stamps not in got  # stamps of every source are as large as a mosaic
+    assert read_mosaics(folder, SkyCoord(RA, DEC, unit="deg"), 4 * u.arcsec).bands == ("DECAM_g", "IE")
+    with pytest.raises(InputError, match="no band HSC_g at .*, only DECAM_g, HE, IE"):
+        fetch(RA, DEC, 3, bands=["WISHES-G"], folder=tmp_path, session=session)
+
+
 def test_a_second_call_needs_no_network(tmp_path):
     fetch(RA, DEC, 3, bands=["IE"], folder=tmp_path, session=Recorded())
     silent = Recorded(answer=OSError("no network"))

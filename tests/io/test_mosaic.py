@@ -13,12 +13,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.imaging import MaskReason, history, mask_neighbours, mask_reasons, resample
-from euclid_resolved.io import read_mosaics, read_segmentation
+from euclid_resolved.io import open_large, read_euclid, read_mosaics, read_segmentation
 from euclid_resolved.io.euclid._mer_files import list_tiles, newest
 from euclid_resolved.io.euclid._mosaic import read_psf_grid
 
-ONE_COUNT = {"VIS": 2.233, "NIR-H": 0.0169382}  # MJy/sr in a pixel of 0.1", worked out by hand
-MAGZERO = {"VIS": 24.6, "NIR-H": 29.9}
+ONE_COUNT = {
+    "VIS": 2.233,
+    "DES-G": 0.0154482,
+    "NIR-H": 0.0169382,
+}  # MJy/sr in a pixel of 0.1", worked out by hand
+MAGZERO = {"VIS": 24.6, "DES-G": 30.0, "NIR-H": 29.9}
+FILTERS = {"DES-G": "DECAM_g"}
 CENTRE = SkyCoord(60.0, -49.0, unit="deg")
 
 
@@ -39,7 +44,13 @@ def tile(
     """A tile whose counts are a function of the sky, so that the same place is the same in every tile."""
     folder.mkdir(exist_ok=True)
     for band in bands:
-        h = header(shape, MAGZERO=MAGZERO[band], FILTER=band.replace("-", "_"), BUNIT="ADU/s", **where)
+        h = header(
+            shape,
+            MAGZERO=MAGZERO[band],
+            FILTER=FILTERS.get(band, band.replace("-", "_")),
+            BUNIT="ADU/s",
+            **where,
+        )
         y, x = np.indices(shape)
         ra, dec = WCS(h).pixel_to_world_values(x, y)
         data = (sky or field)(ra, dec).astype(np.float32)
@@ -111,11 +122,18 @@ def test_names_of_files():
         "EUC_MER_FINAL-SEGMAP_TILE102-AA_20240101T000000Z_00.00.fits",
         "EUC_MER_FINAL-CAT_TILE102-AA_20240101T000000Z_00.00.fits",
         "EUC_MER_BGSUB-MOSAIC-DES-G_TILE102-AA_20240101T000000Z_00.00.fits",
+        "EUC_MER_BGSUB-MOSAIC-CFIS-U_TILE102-AA_20240101T000000Z_00.00.fits",
+        "EUC_MER_MOSAIC-CFIS-U-RMS_TILE102-AA_20240101T000000Z_00.00.fits",
+        "EUC_MER_CATALOG-PSF-CFIS-U_TILE102-AA_20240101T000000Z_00.00.fits",
+        "EUC_MER_BGSUB-MOSAIC-WISHES-Z_TILE102-AA_20240101T000000Z_00.00.fits",
+        "EUC_MER_BGSUB-MOSAIC-PANSTARRS-I_TILE102-AA_20240101T000000Z_00.00.fits",
     ]
     found = newest(names)["102"]
     assert found["YE"] == {"": names[1]}
     assert found["IE"] == {"RMS": names[2], "PSF": names[3]}
-    assert found[""] == {"SEGMAP": names[4]} and found["DES-G"] == {"": names[6]}
+    assert found[""] == {"SEGMAP": names[4]} and found["DECAM_g"] == {"": names[6]}
+    assert found["MEGACAM_u"] == {"": names[7], "RMS": names[8], "CATALOG-PSF": names[9]}
+    assert {"HSC_z", "PANSTARRS_i"} < set(found)
 
 
 @pytest.mark.parametrize("second", [(60.0, -49.0), (60.002, -49.0005)])
@@ -151,6 +169,23 @@ def test_averages_across_tiles_are_as_uncertain_as_they_are(tmp_path):
     for columns in (left, right):
         assert_allclose(np.nanmedian(stated[:, columns]), 0.1, rtol=0.1)
         assert np.nanstd(bright.brightness("HE")[:, columns]) / 0.0169382 == pytest.approx(0.1, rel=0.25)
+
+
+def test_ground_based_mosaics_beside_those_of_euclid(tmp_path):
+    tile(tmp_path, bands=("VIS", "DES-G", "NIR-H"))
+    psf_grid(tmp_path / "EUC_MER_CATALOG-PSF-DES-G_TILE1-ABC_20240101T000000Z_00.00.fits")
+    image = read_mosaics(tmp_path, CENTRE, 3 * u.arcsec)
+    assert image.bands == ("DECAM_g", "IE", "HE")
+    assert_allclose(image["DECAM_g"].data, expected(image, "DECAM_g", ONE_COUNT["DES-G"]), rtol=1e-4)
+    assert image["DECAM_g"].meta["psf"].shape == (21, 21)
+    assert read_mosaics(tmp_path, CENTRE, 3 * u.arcsec, bands=["H", "g"]).bands == ("HE", "DECAM_g")
+    assert read_euclid(tmp_path).bands == ("DECAM_g", "IE", "HE")
+    with open_large(tmp_path, ["g_DECam", "VIS"]) as large:
+        assert large.bands == ("DECAM_g", "IE")
+        strip = large.strip(large.read(90, 93))
+    assert_array_equal(strip["DECAM_g"].data, read_euclid(tmp_path)["DECAM_g"].data[90:93])
+    with pytest.raises(InputError, match="no band HSC_g in .*; there are"):
+        read_mosaics(tmp_path, CENTRE, 3 * u.arcsec, bands=["HSC_g"])
 
 
 def test_gap_is_masked_with_its_reason(tmp_path):

@@ -143,7 +143,7 @@ def test_a_band_twice_names_the_extensions(tmp_path):
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
     image = read(path)
-    assert isinstance(image, MultiBandImage) and image.bands == ("IE", "YE", "JE", "HE")
+    assert isinstance(image, MultiBandImage) and len(image) == (8 if "ugriz" in path.stem else 4)
     again = read_euclid(path)
     for band in image:
         assert_array_equal(image[band].data, again[band].data)
@@ -154,10 +154,11 @@ def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
 
 
 @real
+@pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("names", ["{}_BGSUB", "FLUX_{}", "{}"])
-def test_real_cutouts_under_other_names(tmp_path, names):
-    original = read_euclid(CUTOUTS[-1])
-    with fits.open(CUTOUTS[-1]) as hdus:
+def test_real_cutouts_under_other_names(tmp_path, names, path):
+    original = read_euclid(path)
+    with fits.open(path) as hdus:
         for hdu in hdus[1:]:
             stem, _, kind = hdu.name.rpartition("_")
             hdu.name = names.format(stem) if kind == "FLUX" else f"{stem}_{kind}"

@@ -639,6 +639,15 @@ EVERYTHING = """
         table["u"].unit = "MJy pc2 / (sr Msun)"
         table.meta.update(library="mine", license="BSD", initial_mass_function="any", solar_metallicity=0.02)
         return {"mine_register_populations": table}
+
+    @hookimpl
+    def register_instruments():
+        import astropy.units as u
+        from euclid_resolved.images import Band
+
+        passband = [4000, 4100, 5400, 5500] * u.AA, [0, 1, 1, 0]
+        g = Band("MINE_g", 4720 * u.AA, [4050, 5450] * u.AA, passband, extinction=3.7, aliases=("g_mine",))
+        return {"mine_register_instruments": [g]}
 """
 
 
@@ -654,10 +663,11 @@ def everything(install, run):
 
 def test_every_hook_is_used(everything):
     code = """
-    from euclid_resolved import make_features
+    from euclid_resolved import MultiBandImage, make_features
     from euclid_resolved.diagnostics import diagnose
     from euclid_resolved.plugins import available, hookimpl
     from euclid_resolved.diagnostics._relations import get_relation
+    from euclid_resolved.imaging import correct_extinction
     from euclid_resolved.mock._population_names import find_populations
     from euclid_resolved.testing import (
         check_diagnostic,
@@ -667,8 +677,8 @@ def test_every_hook_is_used(everything):
     )
     from euclid_resolved.training import train
 
-    print([n for kind in ("features", "estimators", "diagnostics", "relations", "populations")
-             for n in available(kind) if n.startswith("mine")])
+    kinds = "features", "estimators", "diagnostics", "relations", "populations", "instruments"
+    print([n for kind in kinds for n in available(kind) if n.startswith("mine")])
     galaxies = example_galaxies()
     estimator = available("estimators")["mine_register_estimators"]()
     model = train(galaxies[:3], estimator=estimator, features="mine_register_features")
@@ -676,13 +686,15 @@ def test_every_hook_is_used(everything):
     print(diagnose("mine_register_diagnostics", model, galaxies[:3], galaxies[3:])["galaxies"][0])
     print(get_relation("mine_register_relations").reference)
     print(find_populations("mine_register_populations").bands)
+    image = MultiBandImage({"MINE_g": galaxies[3].image["IE"]})
+    print(image.select(["g_mine"]).bands, correct_extinction(image, 0.1, coefficients={"g": 3.6}).bands)
     check_estimator("mine_register_estimators")
     check_features("mine_register_features")
     check_diagnostic("mine_register_diagnostics")
     """
     said = everything(code).stdout.splitlines()
     assert said[0] == repr([f"mine_{hook}" for hook in HOOKS])
-    assert said[1:] == ["('twice',) (16, 16)", "4", "mine", "('u',)"]
+    assert said[1:] == ["('twice',) (16, 16)", "4", "mine", "('u',)", "('MINE_g',) ('MINE_g',)"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

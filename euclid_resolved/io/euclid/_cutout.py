@@ -12,7 +12,7 @@ import numpy as np
 
 from euclid_resolved.errors import DataWarning, ImageFileError, InputError
 from euclid_resolved.images._align import align as align_bands
-from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, band_name
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, band_name, band_names, known_bands
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io.euclid._calibration import check_zero_point
 from euclid_resolved.io.euclid._mer_files import newest, siblings
@@ -37,7 +37,7 @@ def read_euclid(
     pixel_scale: u.Quantity | None = None,
     flag_bits: int | None = None,
 ) -> MultiBandImage:
-    """Read a Euclid image of one field in several bands.
+    """Read an image of one field in several bands: Euclid's, and what lies on the same grid beside them.
 
     Counts become surface brightness: one count is 3631e-6 x 10^(-0.4 zero point) MJy, divided by the
     solid angle of a pixel at the middle of the image, which comes from the WCS.
@@ -59,8 +59,10 @@ def read_euclid(
         do not say it: no MAGZERO (or MAGZP, ZP_STACK, ZPAB; 0 is a blank) and no unit of surface
         brightness.
     bands : sequence of str, optional
-        The bands wanted, in this order, by any of their names; ground-based bands by the name of their
-        extension, for example ``"HSC_g"``. By default the Euclid bands that are there.
+        The bands wanted, in this order, by any of their names: ``"HSC_g"``, ``"DES_G"``, ``"VIS"``; by the
+        filter alone, ``"g"``, where only one band has it. By default all known bands
+        (`~euclid_resolved.BANDS`) that are there, from blue to red. A band that is not known has the name of
+        its extension.
     align : bool, optional
         Put all bands on the grid of the first; see `euclid_resolved.images.align`.
     tolerance : float, optional
@@ -111,11 +113,13 @@ def read_euclid(
     HE: one count is 0.0169 MJy/sr
     """
     options = Options(_zero_points(zero_point), _check_scale(pixel_scale), _check_bits(flag_bits), hdu)
-    wanted = None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
+    wanted = None if bands is None else band_names(bands)
     own_name, files = _files(source, wanted)
     planes: dict[str, NDData] = {}
     for path, its_bands, others in files:
-        planes |= read_file(path, its_bands, options, others)
+        new = read_file(path, its_bands, options, others)
+        check_new(planes, new, path)
+        planes |= new
     _check_bands(planes, options)
     if align:
         planes = align_bands(planes)
@@ -143,10 +147,8 @@ def _files(source, wanted):
 def _by_band(source):
     """The files of a mapping: kind -> path by band, those beside a mosaic of MER among them."""
     images = {key: path for key, path in source.items() if _kind(key)[1] == IMAGE}
-    files = {
-        band: {**siblings(path), IMAGE: path}
-        for band, path in zip(_unique(images), images.values(), strict=True)
-    }
+    bands = band_names(images, known_bands(band_name(str(key)) for key in images))
+    files = {band: {**siblings(path), IMAGE: path} for band, path in zip(bands, images.values(), strict=True)}
     known, given = {band.upper(): band for band in files}, set()
     for key, path in source.items():
         band, kind = _kind(key)
@@ -174,15 +176,22 @@ def _others(files, kinds=(*NOISE, FLAG, PSF)):
     return {kind: path for kind, path in files.items() if kind in kinds}
 
 
+def check_new(planes: Mapping[str, object], new: Mapping[str, object], path: str | Path) -> None:
+    """Refuse a band that another file has given already."""
+    twice = [band for band in new if band in planes]
+    if twice:
+        raise ImageFileError(path, f"shows band {twice[0]}, which another file has given already")
+
+
 def _check_bands(planes, options):
     """Refuse zero points of no use, and say where a file calls its band by an unknown name."""
     for band in options.zero_points:
-        if band not in (*planes, *EUCLID_BANDS, None):
+        if band is not None and band_name(band, planes) not in (*planes, *EUCLID_BANDS):
             raise InputError(f"zero_point is given for {band}; the bands read are {', '.join(planes)}")
     check_common(planes, options.zero_points)
     for band, nddata in planes.items():
         found = nddata.meta["filter"]
-        if band in BANDS and found and band_name(found) not in BANDS:
+        if band in BANDS and found and band_name(found, [band]) not in BANDS:
             text = f"{nddata.meta['file']}: read as {band}, FILTER is {found}"
             warnings.warn(text, DataWarning, stacklevel=3)
 
@@ -223,18 +232,6 @@ def _check_bits(bits):
     return bits
 
 
-def _unique(names):
-    names = [str(band) for band in names]
-    short = [band_name(band) for band in names]
-    if not short:
-        raise InputError("no band is given")
-    for band in short:
-        if short.count(band) > 1:
-            twice = [n for n, s in zip(names, short, strict=True) if s == band]
-            raise InputError(f"band {band} is given {len(twice)} times: {', '.join(twice)}")
-    return short
-
-
 def _mapping(source):
     """A path, or a mapping where a list of ``BAND=FILE`` is given."""
     if isinstance(source, Mapping):
@@ -245,7 +242,7 @@ def _mapping(source):
         pairs = [str(item).partition("=") for item in source]
         if not pairs or not all(band and path for band, _, path in pairs):
             raise InputError(f"name the band of every file, as in IE=vis.fits; got {list(map(str, source))}")
-        _unique([band for band, _, _ in pairs])
+        band_names([band for band, _, _ in pairs])
         return {band: path for band, _, path in pairs}
     try:
         return Path(source)
@@ -254,9 +251,8 @@ def _mapping(source):
 
 
 def _select(wanted, available, where):
-    """The bands wanted, or all Euclid bands there are, checked to be available."""
-    if wanted is None:
-        wanted = [band for band in EUCLID_BANDS if band in available] or list(available)
+    """The bands wanted, or all known bands there are, checked to be available."""
+    wanted = (known_bands(available) or list(available)) if wanted is None else band_names(wanted, available)
     missing = [band for band in wanted if band not in available]
     if missing:
         raise InputError(f"no band {', '.join(missing)} in {where}; there are {', '.join(available)}")

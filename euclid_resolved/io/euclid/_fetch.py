@@ -19,7 +19,7 @@ from astropy.coordinates import SkyCoord
 
 from euclid_resolved._checks import check_positive
 from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.images._bands import EUCLID_BANDS, band_name
+from euclid_resolved.images._bands import EUCLID_BANDS, band_names
 from euclid_resolved.images._guard import check_content
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io.euclid._download import (
@@ -71,6 +71,8 @@ def fetch(
     radius : float or `~astropy.units.Quantity`
         Half the side of the cut-outs; arcsec without a unit.
     bands : sequence of str, optional
+        By any of their names, ground-based ones too: ``"CFIS-U"``, ``"DECAM_g"``, or the filter alone where
+        the archive has one such band there.
     service : {"irsa", "esa"}, optional
         The archive of NASA/IPAC, by Simple Image Access: images with their RMS and FLAG maps and PSFs; or
         that of ESA, with `astroquery.esa.euclid`: images only.
@@ -114,7 +116,7 @@ def fetch(
     position, radius = _field(ra, dec, radius)
     if service not in ("irsa", "esa"):
         raise InputError(f"service must be 'irsa' or 'esa', got {service!r}")
-    bands = tuple(dict.fromkeys(band_name(band) for band in ([bands] if isinstance(bands, str) else bands)))
+    bands = band_names(bands)
     place = _folder(folder, service, position, radius)
     timeout = check_positive("timeout", timeout)
     origins = (*ORIGINS, *check_origins(allow))
@@ -211,6 +213,7 @@ def _choose(listing, bands, service, position):
     where = f"{position.to_string('hmsdms', precision=1)} (ICRS)"
     if not available:
         raise InputError(f"the archive ({service}) has no Euclid mosaic at {where}")
+    bands = band_names(bands, sorted(available))
     missing = [band for band in bands if band not in available]
     if missing:
         raise InputError(

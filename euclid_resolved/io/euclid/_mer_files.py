@@ -10,10 +10,16 @@ from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import band_name
 
 PRODUCT = re.compile(
-    r"EUC_MER_(?P<what>BGSUB-MOSAIC|MOSAIC|BGMOD|GRID-PSF|FINAL-SEGMAP)(?:-(?P<band>.+?))??(?:-(?P<kind>RMS|FLAG))?"
+    r"EUC_MER_(?P<what>BGSUB-MOSAIC|MOSAIC|BGMOD|GRID-PSF|CATALOG-PSF|FINAL-SEGMAP)(?:-(?P<band>.+?))??(?:-(?P<kind>RMS|FLAG))?"
     r"_TILE(?P<tile>\d+)-[^_]+_(?P<time>[^_]+)_.*\.fits(?:\.gz|\.fz)?"
 )
-KINDS = {"BGSUB-MOSAIC": "", "BGMOD": "BGMOD", "GRID-PSF": "PSF", "FINAL-SEGMAP": "SEGMAP"}
+KINDS = {
+    "BGSUB-MOSAIC": "",
+    "BGMOD": "BGMOD",
+    "GRID-PSF": "PSF",
+    "CATALOG-PSF": "CATALOG-PSF",
+    "FINAL-SEGMAP": "SEGMAP",
+}
 
 
 def band_of(name: str) -> str | None:
@@ -34,8 +40,8 @@ def newest(names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
     -------
     found : dict
         ``{tile: {band: {kind: name}}}``; `kind` is an empty text for the image itself, else ``RMS``,
-        ``FLAG``, ``BGMOD`` or ``PSF``; the segmentation map of a tile is under the band ``""``, kind
-        ``SEGMAP``.
+        ``FLAG``, ``BGMOD``, ``PSF`` (a grid) or ``CATALOG-PSF`` (one a source: all that ground-based bands
+        have); the segmentation map of a tile is under the band ``""``, kind ``SEGMAP``.
     """
     found: dict[str, dict[str, dict[str, str]]] = {}
     times: dict[tuple[str, ...], str] = {}

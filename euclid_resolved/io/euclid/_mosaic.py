@@ -12,12 +12,12 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._bands import band_names, known_bands
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import first_card, plane_shape
 from euclid_resolved.io.euclid import _one_file as single
 from euclid_resolved.io.euclid._calibration import ZERO_POINTS
-from euclid_resolved.io.euclid._cutout import _check_bits, _unique, _zero_points, check_common
+from euclid_resolved.io.euclid._cutout import _check_bits, _zero_points, check_common
 from euclid_resolved.io.euclid._extensions import choose, headers_of
 from euclid_resolved.io.euclid._mer_files import list_tiles, newest
 from euclid_resolved.io.euclid._stitch import nearest, stitch, uncovered
@@ -72,7 +72,7 @@ def read_mosaics(
     region : `~regions.SkyRegion` or DS9 file or text, optional
         In place of `position` and `size`: the smallest field that holds it.
     bands : sequence of str, optional
-        By default the Euclid bands that the folder has.
+        By default all known bands that the folder has.
     add_background : bool, optional
         Add the background that was subtracted (BGMOD files) back, which takes the outskirts of large
         galaxies with it. The sky has to be subtracted anew then.
@@ -140,8 +140,10 @@ def read_mosaics(
         planes[band] = stitch(pieces.values(), wcs, shape)
         gap |= uncovered(pieces.values(), wcs, shape)
         used[band] = list(pieces)
-        if "PSF" in tiles[first].get(band, {}):
-            planes[band].meta["psf"] = read_psf_grid(tiles[first][band]["PSF"], position)
+        own = tiles[first].get(band, {})
+        stamps = own.get("PSF", own.get("CATALOG-PSF"))
+        if stamps is not None:
+            planes[band].meta["psf"] = read_psf_grid(stamps, position)
     check_common(planes, zero_points)
     record = {
         "step": "mosaic",
@@ -233,8 +235,8 @@ def read_segmentation(folder: str | Path, image: MultiBandImage) -> np.ndarray:
 def _wanted(folder, tiles, bands):
     available = {band for files in tiles.values() for band, kinds in files.items() if "" in kinds}
     if bands is None:
-        return [band for band in EUCLID_BANDS if band in available] or sorted(available)
-    wanted = _unique([bands] if isinstance(bands, str) else bands)
+        return known_bands(available) or sorted(available)
+    wanted = band_names(bands, sorted(available))
     missing = [band for band in wanted if band not in available]
     if missing:
         raise InputError(

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from euclid_resolved.images._band import all_names
 from euclid_resolved.images._bands import BANDS, band_name
+from euclid_resolved.images._euclid import EUCLID
 
 if TYPE_CHECKING:
     from euclid_resolved.io._fits_read import ImageExtension
@@ -53,7 +55,7 @@ def _compiled(scheme):
 
 
 def _euclid_names():
-    names = [name.upper() for band in BANDS.values() for name in (band.name, *band.aliases)]
+    names = sorted(name.upper() for band in EUCLID for name in all_names(band))
     return [name.replace("_", _BETWEEN) for name in names]
 
 
@@ -67,7 +69,8 @@ class Named:
     Attributes
     ----------
     of : str
-        The band (``IE``, or in capital letters that of another telescope), the detector, or nothing.
+        The band (a key of `~euclid_resolved.BANDS`, or in capital letters what is none), the detector, or
+        nothing.
     kind : str
         ``IMAGE``, one of `NOISE`, ``FLAG``, ``PSF`` or ``OTHER``.
     band : bool
@@ -100,7 +103,7 @@ def name_parts(name: str) -> Named | None:
     VIS_BGSUB Named(of='IE', kind='IMAGE', band=True)
     NIR-Y Named(of='YE', kind='IMAGE', band=True)
     FLUX_VIS Named(of='IE', kind='IMAGE', band=True)
-    HSC_g_RMS Named(of='HSC_G', kind='RMS', band=True)
+    HSC_g_RMS Named(of='HSC_g', kind='RMS', band=True)
     DET11.SCI Named(of='DET11', kind='IMAGE', band=False)
     chart None
     """
@@ -109,7 +112,8 @@ def name_parts(name: str) -> Named | None:
         return None
     found = next((match for pattern in _PATTERNS if (match := pattern.fullmatch(name))), None)
     if found is None:
-        return None
+        bare = band_name(name)
+        return Named(bare, IMAGE, True) if bare in BANDS else None
     found = found.groupdict()
     if found.get("euclid"):
         return Named(band_name(found["euclid"]), IMAGE, True)
@@ -140,8 +144,8 @@ def companions(
         if there is no other (flags: to every image).
     """
     parts = name_parts(image.name)
-    own = "" if parts is None else parts.of
-    # A bare name, such as HSC_G, is that of a band if others are called after it.
+    own = "" if parts is None else parts.of.upper()
+    # A bare name, such as MINE_G, is that of a band if others are called after it.
     called = {own, image.name.strip().upper(), "" if own else band.upper()}
     alone = sum(map(is_image, hdus)) <= 1
     found: dict[str, ImageExtension] = {}

@@ -13,7 +13,14 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.errors import ImageFileError
-from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
+from euclid_resolved.images._band import filter_names
+from euclid_resolved.images._bands import (
+    BANDS,
+    SURFACE_BRIGHTNESS,
+    band_name,
+    band_names,
+    known_bands,
+)
 from euclid_resolved.images._no_data import zero_blocks
 from euclid_resolved.images._pixels import sky_matrix
 from euclid_resolved.io._fits_read import first_card, list_extensions, open_fits, plane_shape, read_plane
@@ -60,7 +67,7 @@ def read_file(
     path : path-like
         The file.
     wanted : list of str or None
-        The bands; None for the Euclid bands that it holds.
+        The bands; None for all known bands that it holds.
     options : `Options`
     others : dict, optional
         The files of companions (RMS, FLAG, ...) by kind, where they are not in the same file.
@@ -108,33 +115,45 @@ def find_bands(
     if options.hdu is not None or not found:
         image = _extension(path, hdus, options.hdu) if options.hdu is not None else choose(path, hdus)
         return {_only_band(path, image, headers_of(hdus, image), wanted): image}
-    wanted = wanted or [band for band in EUCLID_BANDS if band.upper() in found]
-    missing = [band for band in wanted if band.upper() not in found]
+    wanted = band_names(wanted, found) if wanted else known_bands(found)
+    key = {band: band if band in found else band.upper() for band in wanted}
+    missing = [band for band in wanted if key[band] not in found]
     if missing or not wanted:
-        what = f"holds no band {', '.join(missing) or 'of Euclid'}; it holds {', '.join(found)}"
+        what = f"holds no band {', '.join(missing) or 'that is known'}; it holds {', '.join(found)}"
         raise ImageFileError(path, what, "choose with bands=; are the files of two bands swapped?")
-    twice = [band for band in wanted if len(found[band.upper()]) > 1]
+    twice = [band for band in wanted if len(found[key[band]]) > 1]
     if twice:
         hint = f"give hdu= or --hdu, one of {list_extensions(hdus)}"
         raise ImageFileError(path, f"holds band {twice[0]} twice", hint)
-    return {band: found[band.upper()][0] for band in wanted}
+    return {band: found[key[band]][0] for band in wanted}
 
 
 def _bands_by_name(hdus):
-    """The extensions whose names say which band they show: lists by band, in capital letters."""
+    """The extensions whose names say which band they show: lists by band, unknown ones in capital letters."""
     found, parts = {}, [name_parts(hdu.name) for hdu in hdus]
-    # HSC_G alone says nothing, but HSC_G_RMS beside it does; so does the word FLUX, as cut-outs have it.
+    # MINE_G alone says nothing, but MINE_G_RMS beside it does; so does the word FLUX, as cut-outs have it.
     named = Counter(part.of.upper() for part in parts if part is not None and part.band)
     for hdu, part in zip(hdus, parts, strict=True):
         if not is_image(hdu):
             continue
-        if part is None and (name := hdu.name.upper()) in named:
-            found.setdefault(name, []).append(hdu)
-        elif part is not None and part.band:
-            sure = part.of in BANDS or "FLUX" in hdu.name.upper() or len(named) > 1 or named[part.of] > 1
-            if sure:
-                found.setdefault(part.of.upper(), []).append(hdu)
+        name = hdu.name.upper() if part is None else part.of
+        if part is None:
+            sure = name in named
+        else:
+            sure = part.band and (
+                name in BANDS or "FLUX" in hdu.name.upper() or len(named) > 1 or named[name.upper()] > 1
+            )
+        if sure:
+            found.setdefault(_in_header(hdu) if name not in BANDS else name, []).append(hdu)
     return found
+
+
+def _in_header(hdu):
+    """The band that an extension called G_FLUX shows: a known one if its header says so."""
+    part = name_parts(hdu.name)
+    own = hdu.name.upper() if part is None else part.of.upper()
+    said = band_name(str(hdu.header.get("FILTER", "")))
+    return said if said in BANDS and own.lower() in filter_names(BANDS[said]) else own
 
 
 def _extension(path, hdus, key):
@@ -151,6 +170,8 @@ def _only_band(path, image, headers, wanted):
         wanted = [band_name(str(next(filter(None, said), "")))]
         if wanted[0] not in BANDS:
             raise ImageFileError(path, "does not say which band it shows", "name it, as in IE=vis.fits")
+    said = band_name(str(first_card(headers, "FILTER") or ""))
+    wanted = [band_name(band, [said]) for band in wanted]
     if len(wanted) > 1:
         what = f"holds one image, but bands {', '.join(wanted)} are wanted"
         raise ImageFileError(path, what, "give one file a band, as in IE=vis.fits")
@@ -180,13 +201,15 @@ def read_header(
     """
     headers = headers_of(hdus, image)
     found = str(first_card(headers, "FILTER") or "").strip()
-    if band_name(found) in BANDS and band_name(found) != band:
-        what = f"was given as band {band}, but its FILTER is {found}, which is {band_name(found)}"
+    known = band_name(found, [band])
+    if known in BANDS and known != band:
+        what = f"was given as band {band}, but its FILTER is {found}, which is {known}"
         raise ImageFileError(path, what, "are the files of two bands swapped?")
     shape = plane_shape(path, image)
     wcs = celestial(path, headers, shape)
     area = lambda: _pixel_area(path, band, wcs, shape, options)  # noqa: E731, only some units need it
-    calibration = calibrate(path, band, headers, options.zero_points, area)
+    zero_points = {key and band_name(key, [band]): value for key, value in options.zero_points.items()}
+    calibration = calibrate(path, band, headers, zero_points, area)
     meta = {
         "zero_point": calibration.zero_point,
         "file": str(path),

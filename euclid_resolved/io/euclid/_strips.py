@@ -12,7 +12,7 @@ import numpy as np
 from astropy.nddata import NDData
 from astropy.wcs import WCS
 
-from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
+from euclid_resolved.images._bands import SURFACE_BRIGHTNESS, band_names
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._no_data import ZeroBlocks, row_step
 from euclid_resolved.io._fits_read import blank_of, opened, plane_shape, section, to_native
@@ -22,8 +22,8 @@ from euclid_resolved.io.euclid._cutout import (
     _check_bands,
     _check_bits,
     _files,
-    _unique,
     _zero_points,
+    check_new,
 )
 from euclid_resolved.io.euclid._extensions import found_companion, unused, warn_of_unused
 from euclid_resolved.io.euclid._names import FLAG, NOISE
@@ -225,9 +225,8 @@ def open_large(
     ((16, 16), (3, 16))
     """
     options = single.Options(_zero_points(zero_point), None, _check_bits(flag_bits), None)
-    name, files = _files(
-        source, None if bands is None else _unique([bands] if isinstance(bands, str) else bands)
-    )
+    name, files = _files(source, None if bands is None else band_names(bands))
+    taken: dict[str, str | Path] = {}
     with ExitStack() as stack:
         files_open, found, grids = {}, {}, {}
 
@@ -248,6 +247,8 @@ def open_large(
             hdus = open_one(path)
             with file_errors(path):
                 images = single.find_bands(path, hdus, wanted, options)
+                check_new(taken, images, path)
+                taken.update(dict.fromkeys(images, path))
             for band, image in images.items():
                 with file_errors(path):
                     wcs, calibration, meta = single.read_header(path, hdus, image, band, options)
