@@ -40,6 +40,7 @@ def quickstart(options: Namespace) -> None:
 
 def atlas_make(options: Namespace) -> None:
     """Make a mock atlas."""
+    from euclid_resolved.images._bands import EUCLID_BANDS
     from euclid_resolved.mock._atlas import make_atlas
     from euclid_resolved.mock._settings import MockSettings
 
@@ -55,6 +56,7 @@ def atlas_make(options: Namespace) -> None:
         pixels=options.pixels,
         observer=options.observer,
         settings=settings,
+        bands=options.bands or EUCLID_BANDS,
         overwrite=options.overwrite,
     )
     print(f"{options.galaxies} mock galaxies in {path}")

@@ -181,6 +181,7 @@ def _atlas(commands):
         metavar="FACTOR",
         help="most by which stars of 0.3 to 2 Gyr differ from it in the near infrared (%(default)s)",
     )
+    _bands(new)
     _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
     new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
@@ -318,9 +319,8 @@ def _populations(commands):
     make.add_argument("name", metavar="NAME", help="bc03, bc03-miles, popstar or emiles")
     make.add_argument("-o", "--output", metavar="FILE.ecsv", help="(NAME.ecsv)")
     make.add_argument("--library", metavar="PATH", help="its file or folder, where it is not installed")
-    make.add_argument(
-        "--bands", nargs="+", metavar="NAME", help="(IE YE JE HE); others as speclite calls them: lsst2023-g"
-    )
+    text = "(IE YE JE HE); LSST_g, ..., others as speclite calls them, or all that the shipped table has"
+    make.add_argument("--bands", nargs="+", metavar="NAME", help=text)
     make.add_argument(
         "--passbands", choices=("analytic", "speclite"), default="analytic", help="of NISP (%(default)s)"
     )

@@ -33,6 +33,7 @@ def populations_make(options: Namespace) -> None:
     from euclid_resolved.io._lock import check_apart
     from euclid_resolved.mock._libraries import LIBRARIES
     from euclid_resolved.mock._make_populations import make_table
+    from euclid_resolved.mock._passbands import BUILT_IN
     from euclid_resolved.mock._population_tables import BANDS, from_table
 
     if options.name not in LIBRARIES:
@@ -42,10 +43,11 @@ def populations_make(options: Namespace) -> None:
         raise InputError(f"a table of populations is an ECSV file: {output.with_suffix('.ecsv').name}")
     check_apart([output], [options.library] if options.library else [])
     check_target(output, options.overwrite)
+    bands = tuple(options.bands or BANDS)
     table = make_table(
         options.name,
         options.library,
-        bands=options.bands or BANDS,
+        bands=BUILT_IN if bands == ("all",) else bands,
         passbands=options.passbands,
         fill_young=options.fill_young,
         mass_scale=options.mass_scale,

@@ -12,8 +12,8 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
-from euclid_resolved.errors import ImageFileError, InputError
-from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_name
+from euclid_resolved.errors import ImageFileError
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_names
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
@@ -93,12 +93,12 @@ def read_atlas(
     (16, 16)
     """
     directory = Path(directory)
-    bands = _band_files(bands, nodust)
+    planes = band_files(bands, nodust)
     galaxies = _index(directory)
     there = _of_observer(directory, galaxies, observer)
-    _check_bands(directory, bands, there)
+    _check_bands(directory, planes, there)
     sample = _read_sample(directory)
-    return [_galaxy(number, observer, files, bands, sample) for number, files in there.items()]
+    return [_galaxy(number, observer, files, planes, sample) for number, files in there.items()]
 
 
 def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False) -> Galaxy:
@@ -137,22 +137,21 @@ def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust
     if not match:
         raise ImageFileError(path, "is no galaxy of an atlas", "a path such as atlas/TNG000008_O5 is needed")
     directory, number, observer = path.parent, int(match["number"]), match["observer"]
-    bands = _band_files(bands, nodust)
+    planes = band_files(bands, nodust)
     galaxies = {key: files for key, files in _index(directory).items() if key[0] == number}
     if not galaxies:
         raise ImageFileError(directory, f"holds no files of galaxy TNG{number:06d}")
     there = _of_observer(directory, galaxies, observer)
-    _check_bands(directory, bands, there)
-    return _galaxy(number, observer, there[number], bands, _read_sample(directory))
+    _check_bands(directory, planes, there)
+    return _galaxy(number, observer, there[number], planes, _read_sample(directory))
 
 
-def _band_files(bands, nodust):
-    """Band name -> the part of the file name that stands for it."""
-    names = [band_name(str(band)) for band in ([bands] if isinstance(bands, str) else bands)]
-    if not names or len(set(names)) != len(names):
-        raise InputError(f"bands must be named once each, got {', '.join(names) or 'none'}")
+def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, str]:
+    """The part of the names of files that stands for each band, by the band's name."""
+    names = band_names(bands)
     suffix = "_nodust" if nodust else ""
-    return {name: (BANDS[name].atlas if name in BANDS else name) + suffix for name in names}
+    own = {name: BANDS[name].atlas if name in BANDS else None for name in names}
+    return {name: (file or name) + suffix for name, file in own.items()}
 
 
 def _index(directory):
@@ -171,6 +170,12 @@ def _index(directory):
     if not galaxies:
         raise ImageFileError(directory, "holds no galaxy of an atlas", LAYOUT)
     return dict(sorted(galaxies.items()))
+
+
+def planes_there(directory: str | Path, observer: str) -> set[str]:
+    """The planes that every galaxy of an observer has: bands and maps by the end of their files' names."""
+    galaxies = [set(files) for (_, seen_by), files in _index(Path(directory)).items() if seen_by == observer]
+    return set.intersection(*galaxies) if galaxies else set()
 
 
 def _walk(directory, depth):

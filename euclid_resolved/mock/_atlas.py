@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from astropy.io import fits
 from tqdm import tqdm
 
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.io._atlas import band_files
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._lock import hold
-from euclid_resolved.mock._galaxies import check_number
-from euclid_resolved.mock._galaxy import build_galaxy
+from euclid_resolved.mock._galaxies import check_number, draw_galaxy, further_of
+from euclid_resolved.mock._population_names import find_populations
+from euclid_resolved.mock._population_tables import attenuations, in_bands
 from euclid_resolved.mock._settings import MockSettings
+from euclid_resolved.mock._systematics import labels
 
 __all__ = ["make_atlas"]
 
@@ -25,7 +29,6 @@ __all__ = ["make_atlas"]
 ORIGIN = "euclid_resolved mock atlas"
 # Raised when a change to the generator alters its numbers, so that an old folder is not silently continued.
 GENERATOR = 1
-BANDS = ("Euclid_VIS", "Euclid_Y", "Euclid_J", "Euclid_H")
 # The mass map is written last: where it lies, the galaxy is complete.
 MAPS = {"stellarage": "Gyr", "stellarmetallicity": "", "dustmass": "Msun/pc2", "stellarmass": "Msun/pc2"}
 COLUMNS = {
@@ -46,6 +49,7 @@ def make_atlas(
     pixels: int | None = None,
     observer: str = "O5",
     settings: MockSettings | None = None,
+    bands: Sequence[str] = EUCLID_BANDS,
     overwrite: bool = False,
     progress: bool | None = None,
 ) -> Path:
@@ -70,6 +74,10 @@ def make_atlas(
         Name of the viewing direction; each has its own inclination.
     settings : MockSettings, optional
         The population drawn from; ``MockSettings()`` by default.
+    bands : sequence of str, optional
+        Any bands that its populations have; those that ship have the ground-based ones of Euclid's mosaics
+        and LSST's, too (``"HSC_g"``, ``"LSST_u"``). A band looks the same whatever others there are, and may
+        be added to an atlas later.
     overwrite : bool, optional
         Remake everything, and remove a mock atlas of another seed or other settings from the folder.
     progress : bool, optional
@@ -78,14 +86,14 @@ def make_atlas(
     Returns
     -------
     `~pathlib.Path`
-        The folder, with twelve FITS files a galaxy and ``sample.txt``.
+        The folder, with two FITS files a band of each galaxy, its four maps, and ``sample.txt``.
 
     Raises
     ------
     InputError
         If the folder holds an atlas of another seed or other settings, or FITS files that are no mock at all;
         or another job fills it; or there are no populations of the name in `settings`, or what is there is
-        damaged or does not cover the mock.
+        damaged or does not cover the mock or its bands.
 
     Examples
     --------
@@ -105,17 +113,20 @@ def make_atlas(
     if not isinstance(observer, str) or not re.fullmatch("O[1-5]", observer):
         raise InputError(f"the observer is one of O1, O2, O3, O4, O5, not {observer!r}")
     # What looks the populations up comes before the folder is made.
-    digest = _digest(int(seed), pixels, settings)
+    digest, planes = _digest(int(seed), pixels, settings), band_files(bands)
+    further = {band: _band_digest(digest, settings, band) for band in further_of(planes)}
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     numbers = range(1, int(n_galaxies) + 1)
     silent = None if progress is None else not progress
     with hold(directory / "sample.txt"):
         _check_folder(directory, digest, overwrite)
+        _check_further(directory, planes, further, overwrite)
         for number in tqdm(numbers, desc="mock galaxies", unit="galaxy", disable=silent):
-            if overwrite or not _complete(directory, number, observer):
-                _write_galaxy(directory, number, int(seed), pixels, observer, settings, digest)
-        _write_sample(directory)
+            if overwrite or not _complete(directory, number, observer, planes):
+                identity = (digest, further)
+                _write_galaxy(directory, number, int(seed), pixels, observer, settings, planes, identity)
+        _write_sample(directory, planes)
     return directory
 
 
@@ -125,15 +136,24 @@ def _digest(seed, pixels, settings):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _paths(directory, number, observer):
-    """The twelve files of a galaxy, in the order in which they are written."""
+def _band_digest(digest, settings, band):
+    """Short name of everything that determines the numbers of a band that is none of Euclid's."""
+    light = labels(settings, (band,))
+    names = settings.populations if isinstance(settings.populations, tuple) else (settings.populations,)
+    dust = [attenuations(in_bands(find_populations(name), (band,)), name)[0] for name in names]
+    text = f"{digest} {band} {light} {', '.join(map(str, dust))}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _paths(directory, number, observer, planes):
+    """The files of a galaxy, in the order in which they are written."""
     stem = f"TNG{number:06d}_{observer}_"
-    names = [f"{band}{suffix}" for band in BANDS for suffix in ("", "_nodust")] + list(MAPS)
+    names = [f"{plane}{suffix}" for plane in planes.values() for suffix in ("", "_nodust")] + list(MAPS)
     return [directory / f"{stem}{name}.fits" for name in names]
 
 
-def _complete(directory, number, observer):
-    return all(path.exists() for path in _paths(directory, number, observer))
+def _complete(directory, number, observer, planes):
+    return all(path.exists() for path in _paths(directory, number, observer, planes))
 
 
 def _check_folder(directory, digest, overwrite):
@@ -160,20 +180,40 @@ def _check_folder(directory, digest, overwrite):
             path.unlink()
 
 
-def _write_galaxy(directory, number, seed, pixels, observer, settings, digest):
+def _check_further(directory, planes, further, overwrite):
+    """Refuse a folder whose bands are made of other populations; with `overwrite`, clear it of them."""
+    for band, digest in further.items():
+        files = [path for end in ("", "_nodust") for path in directory.glob(f"TNG*_{planes[band]}{end}.fits")]
+        # As above, one file speaks for all.
+        for path in files if overwrite else files[:1]:
+            if fits.getheader(path).get("BANDID") == digest:
+                continue
+            if not overwrite:
+                raise InputError(
+                    f"{directory} holds {band} of other populations ({path.name}): choose another folder or "
+                    "say overwrite=True (--overwrite)"
+                )
+            path.unlink()
+
+
+def _write_galaxy(directory, number, seed, pixels, observer, settings, planes, identity):
     """Build one galaxy and write its files, each beside its place and then renamed into it."""
-    galaxy = build_galaxy(
-        np.random.default_rng([seed, number]),
-        np.random.default_rng([seed, number, int(observer[1])]),
-        pixels,
-        settings,
-    )
+    galaxy, places = draw_galaxy(seed, number, int(observer[1]), pixels, settings, tuple(planes))
+    digest, further = identity
     header = _header(galaxy, number, seed, pixels, observer, settings, digest)
-    planes = [plane for pair in zip(galaxy.images, galaxy.dust_free, strict=True) for plane in pair]
-    planes += [getattr(galaxy, name) for name in MAPS]
-    units = ["MJy/sr"] * 8 + list(MAPS.values())
-    for path, plane, unit in zip(_paths(directory, number, observer), planes, units, strict=True):
+    content = [
+        (planes_of[place], "MJy/sr", further.get(band))
+        for band, place in places.items()
+        for planes_of in (galaxy.images, galaxy.dust_free)
+    ]
+    content += [(getattr(galaxy, name), unit, None) for name, unit in MAPS.items()]
+    paths = _paths(directory, number, observer, planes)
+    for path, (plane, unit, band_digest) in zip(paths, content, strict=True):
         header["BUNIT"] = unit
+        header.remove("BANDID", ignore_missing=True)
+        if band_digest:
+            card = ("BANDID", band_digest, "digest of the populations in this band")
+            header.insert("MOCKID", card, after=True)
         part = path.with_name(path.name + ".part")
         fits.PrimaryHDU(plane, header).writeto(part, overwrite=True)
         os.replace(part, path)
@@ -202,12 +242,12 @@ def _header(galaxy, number, seed, pixels, observer, settings, digest):
     return header
 
 
-def _write_sample(directory):
+def _write_sample(directory, planes):
     """Write ``sample.txt`` from the headers of all complete galaxies in the folder."""
     rows = {}
     for path in sorted(directory.glob("TNG*_stellarmass.fits")):
         number, observer = NAME.fullmatch(path.name).groups()
-        if int(number) not in rows and _complete(directory, int(number), observer):
+        if int(number) not in rows and _complete(directory, int(number), observer, planes):
             header = fits.getheader(path)
             rows[int(number)] = [f"{int(number):d}"] + [f"{header[key]:.6g}" for key in COLUMNS]
     lines = [f"# {ORIGIN}", "# " + " ".join(["subhalo_id", *COLUMNS.values()])]

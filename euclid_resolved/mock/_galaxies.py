@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from zlib import crc32
+
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
@@ -11,11 +14,14 @@ from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.io._atlas import band_files, is_star_forming, quantities_of
 from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.maps._spatial_map import SpatialMap
-from euclid_resolved.mock._galaxy import build_galaxy
+from euclid_resolved.mock._galaxy import MockGalaxy, build_galaxy
+from euclid_resolved.mock._population_tables import BANDS
 from euclid_resolved.mock._settings import MockSettings
+from euclid_resolved.mock._systematics import labels
 
 __all__ = ["mock_galaxies"]
 
@@ -29,6 +35,7 @@ def mock_galaxies(
     seed: int = 1,
     pixels: int = 128,
     settings: MockSettings | None = None,
+    bands: Sequence[str] = EUCLID_BANDS,
     progress: bool | None = None,
 ) -> list[Galaxy]:
     """Make mock galaxies whose stellar mass, age and metallicity are known, and keep them in memory.
@@ -38,18 +45,18 @@ def mock_galaxies(
 
     Parameters
     ----------
-    n_galaxies, seed, pixels, settings, progress
+    n_galaxies, seed, pixels, settings, bands, progress
         As for `~euclid_resolved.make_atlas`.
 
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
-        Each of 28 bytes a pixel.
+        Each of 28 bytes a pixel in four bands.
 
     Raises
     ------
     InputError
-        If there is less than one galaxy, or one is smaller than 8 pixels.
+        If there is less than one galaxy, or one is smaller than 8 pixels, or the populations lack a band.
 
     Examples
     --------
@@ -63,8 +70,10 @@ def mock_galaxies(
     check_number(n_galaxies)
     settings = MockSettings() if settings is None else settings
     silent = None if progress is None else not progress
+    names = tuple(band_files(bands))
+    labels(settings, (*BANDS, *further_of(names)))  # what is missing is said before anything is made
     numbers = tqdm(range(1, int(n_galaxies) + 1), desc="mock galaxies", unit="galaxy", disable=silent)
-    return [_galaxy(number, int(seed), int(pixels), settings) for number in numbers]
+    return [_galaxy(number, int(seed), int(pixels), settings, names) for number in numbers]
 
 
 def check_number(n_galaxies: int) -> None:
@@ -73,18 +82,54 @@ def check_number(n_galaxies: int) -> None:
         raise InputError(f"n_galaxies is at most {_MOST}, for names have six digits; got {n_galaxies}")
 
 
-def _galaxy(number, seed, pixels, settings):
-    from euclid_resolved.io._atlas import is_star_forming, quantities_of
+def further_of(bands: Iterable[str]) -> tuple[str, ...]:
+    """Bands that are none of Euclid's."""
+    return tuple(band for band in bands if band not in BANDS)
 
-    # The last number is the observer's, as in an atlas.
-    mock = build_galaxy(
-        np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 5]), pixels, settings
+
+def draw_galaxy(
+    seed: int, number: int, observer: int, pixels: int, settings: MockSettings, bands: Sequence[str]
+) -> tuple[MockGalaxy, dict[str, int]]:
+    """A galaxy of a mock by its number, seen by an observer.
+
+    Parameters
+    ----------
+    seed, number, observer : int
+        What its random numbers depend on.
+    pixels : int
+    settings : MockSettings
+    bands : sequence of str
+
+    Returns
+    -------
+    galaxy : MockGalaxy
+    planes : dict of str to int
+        Where each of `bands` lies in its images.
+    """
+    further = further_of(bands)
+    # A stream for each, so that no band changes another.
+    streams = {
+        band: np.random.default_rng([seed, number, observer, crc32(band.encode())]) for band in further
+    }
+    galaxy = build_galaxy(
+        np.random.default_rng([seed, number]),
+        np.random.default_rng([seed, number, observer]),
+        pixels,
+        settings,
+        streams,
     )
+    order = (*BANDS, *further)
+    return galaxy, {band: order.index(band) for band in bands}
+
+
+def _galaxy(number, seed, pixels, settings, names):
+    # The observer of an atlas, if nobody says otherwise.
+    mock, planes = draw_galaxy(seed, number, 5, pixels, settings, names)
     group, meta = f"TNG{number:06d}", {"pixel_scale": mock.pixel_scale * u.pc}
     name = f"{group}_O5"
+    light = {band: mock.images[i] for band, i in planes.items()}
     bands = {
-        band: NDData(plane, unit=u.MJy / u.sr, mask=~np.isfinite(plane))
-        for band, plane in zip(EUCLID_BANDS, mock.images, strict=True)
+        band: NDData(plane, unit=u.MJy / u.sr, mask=~np.isfinite(plane)) for band, plane in light.items()
     }
     maps = {}
     for prop in PROPERTIES.values():

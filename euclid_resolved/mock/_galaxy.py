@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma as gamma_function
 
-from euclid_resolved.mock._population_tables import UNIVERSE
+from euclid_resolved.mock._population_tables import BANDS, UNIVERSE, attenuations, in_bands
 from euclid_resolved.mock._populations import composite
 from euclid_resolved.mock._systematics import draw_populations
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 11.0, 13.2)
 YOUNG = 5  # bins younger than 1 Gyr
 BIRTH = 1  # bins younger than 10 Myr
-# A(band) / A(V): A / E(B-V) for a flat spectrum, law of Fitzpatrick (1999, PASP, 111, 63) with R_V = 3.1.
-EXTINCTION = np.array([2.191, 1.041, 0.707, 0.472]) / 3.1
 REFERENCE_BRIGHTNESS = 0.0234  # MJy/sr in HE, where the noise is quoted
 SOLAR_METALLICITY = 0.02
 
@@ -31,8 +30,8 @@ class MockGalaxy:
 
     Attributes
     ----------
-    images, dust_free : ndarray, shape (4, n, n), float32
-        IE, YE, JE, HE in MJy/sr, with dust and noise, and with neither.
+    images, dust_free : ndarray, shape (bands, n, n), float32
+        IE, YE, JE, HE and then the further bands in MJy/sr, with dust and noise, and with neither.
     stellarmass, dustmass : ndarray, shape (n, n), float32
         Current stellar mass (living stars and remnants) and dust, Msun/pc2.
     stellarage : ndarray, shape (n, n), float32
@@ -57,7 +56,11 @@ class MockGalaxy:
 
 
 def build_galaxy(
-    trait_rng: np.random.Generator, rng: np.random.Generator, pixels: int, settings: MockSettings
+    trait_rng: np.random.Generator,
+    rng: np.random.Generator,
+    pixels: int,
+    settings: MockSettings,
+    further: Mapping[str, np.random.Generator] | None = None,
 ) -> MockGalaxy:
     """Draw one galaxy.
 
@@ -71,14 +74,17 @@ def build_galaxy(
     pixels : int
         Side of the images.
     settings : MockSettings
+    further : mapping of str to `numpy.random.Generator`, optional
+        Bands beside Euclid's four, each with what its noise is drawn from: they change nothing else.
 
     Returns
     -------
     MockGalaxy
     """
+    further = further or {}
     traits = _draw_traits(trait_rng, settings)
     # After the traits, which are therefore the same whatever the populations.
-    populations = draw_populations(trait_rng, settings)
+    populations = draw_populations(trait_rng, settings, (*BANDS, *further))
     traits |= dict(cosine=rng.random(), angle=rng.uniform(0, np.pi))
     # A large disc gets a larger field: ten scale lengths hold nearly all that is brighter than the clip.
     scale = max(settings.field_of_view, 10 * traits["disc_size"]) / pixels
@@ -86,12 +92,13 @@ def build_galaxy(
     formed = _histories(rng, scale, radius, arms, density, traits, settings)
     total = formed.sum(axis=(0, 1))
     metallicity = _metallicities(rng, scale, total, traits, settings)
+    # Euclid's bands by themselves, whatever else is asked for.
+    euclid = in_bands(populations, BANDS)
+    light, masses = _composites(formed, metallicity, euclid)
     zero: Any = 0.0
-    light, mass, weighted_age, weighted_metal = zero, zero, zero, zero
+    mass, weighted_age, weighted_metal = zero, zero, zero
     ages = 0.5 * (np.array(EDGES[1:]) + np.array(EDGES[:-1]))
-    for part_formed, part_metallicity in zip(formed, metallicity, strict=True):
-        part_light, part_mass = composite(part_formed, part_metallicity, EDGES, populations)
-        light = light + part_light
+    for part_mass, part_metallicity in zip(masses, metallicity, strict=True):
         mass = mass + part_mass.sum(axis=0)
         weighted_age = weighted_age + ages @ part_mass
         weighted_metal = weighted_metal + (part_mass * 10**part_metallicity).sum(axis=0)
@@ -99,9 +106,14 @@ def build_galaxy(
     some = np.maximum(mass, 1e-30)
     weighted_age, weighted_metal = weighted_age / some, weighted_metal / some
     dust = _dust_column(rng, scale, density, radius, weighted_metal, traits, settings)
-    clear = light.sum(axis=0)
-    dusty = _attenuate(light, dust, settings)
-    noisy = dusty * _noise(rng, dusty[:, 3], traits, settings)
+    clear, dusty = [light.sum(axis=0)], [_attenuate(light, dust, attenuations(euclid), settings)]
+    if further:
+        others = in_bands(populations, tuple(further))
+        light, _ = _composites(formed, metallicity, others)
+        clear.append(light.sum(axis=0))
+        dusty.append(_attenuate(light, dust, attenuations(others), settings))
+    factors = _noise(rng, dusty[0][:, 3], traits, settings, further)
+    noisy = np.concatenate(dusty, axis=1) * np.concatenate(factors, axis=1)
     shape = (pixels, pixels)
     area = (scale * 1000) ** 2
     properties = dict(
@@ -114,8 +126,8 @@ def build_galaxy(
         quiescent=traits["quiescent"],
     )
     return MockGalaxy(
-        images=noisy.T.reshape(4, *shape).astype(np.float32),
-        dust_free=clear.T.reshape(4, *shape).astype(np.float32),
+        images=noisy.T.reshape(-1, *shape).astype(np.float32),
+        dust_free=np.concatenate(clear, axis=1).T.reshape(-1, *shape).astype(np.float32),
         stellarmass=mass.reshape(shape).astype(np.float32),
         stellarage=weighted_age.reshape(shape).astype(np.float32),
         stellarmetallicity=weighted_metal.reshape(shape).astype(np.float32),
@@ -123,6 +135,17 @@ def build_galaxy(
         pixel_scale=float(1000 * scale),
         properties=properties,
     )
+
+
+def _composites(formed, metallicity, populations):
+    """Light of all components together, (bins, n, bands), and the mass of each, (3, bins, n)."""
+    light: Any = 0.0
+    masses = []
+    for part_formed, part_metallicity in zip(formed, metallicity, strict=True):
+        part_light, part_mass = composite(part_formed, part_metallicity, EDGES, populations)
+        light = light + part_light
+        masses.append(part_mass)
+    return light, masses
 
 
 def _draw_traits(rng, settings):
@@ -268,23 +291,25 @@ def _dust_column(rng, scale, density, radius, metallicity, traits, settings):
     return dust * 10 ** (settings.dust_pixel_scatter * _field(rng, pixels, scale, 0.8))
 
 
-def _attenuate(light, dust, settings):
-    """Brightness (n, 4) of light (bins, n, 4) behind and among dust (n,)."""
-    depth = settings.dust_opacity * dust[:, None] * EXTINCTION
+def _attenuate(light, dust, extinction, settings):
+    """Brightness (n, bands) of light (bins, n, bands) behind and among dust (n,)."""
+    depth = settings.dust_opacity * dust[:, None] * extinction
     mixed = np.maximum((1 - settings.dust_screen) * depth, 1e-6)
     through = np.exp(-settings.dust_screen * depth) * -np.expm1(-mixed) / mixed
     # However deep the dust, some stars lie in front of it.
     through = settings.dust_front + (1 - settings.dust_front) * through
-    born = light[:BIRTH].sum(axis=0) * np.exp(-settings.birth_cloud_depth * EXTINCTION)
+    born = light[:BIRTH].sum(axis=0) * np.exp(-settings.birth_cloud_depth * extinction)
     return (born + light[BIRTH:].sum(axis=0)) * through
 
 
-def _noise(rng, brightness, traits, settings):
-    """Factors (n, 4) of mean 1: photon packets of random weight, some shared between bands."""
+def _noise(rng, brightness, traits, settings, further):
+    """Factors (n, 4), then (n, 1) a further band, of mean 1: photon packets, some shared between bands."""
     level = settings.noise_at_clip * traits["noise"]
     relative = level * (np.maximum(brightness, 1e-6) / REFERENCE_BRIGHTNESS) ** -settings.noise_slope
     variance = np.minimum(relative, 2.0)[:, None] ** 2
     own = 1 / ((1 - settings.noise_common) * variance)
     shared = 1 / (max(settings.noise_common, 1e-6) * variance)
-    factors = rng.gamma(np.broadcast_to(own, (len(brightness), 4))) / own
-    return factors * rng.gamma(shared) / shared
+    factors = [rng.gamma(np.broadcast_to(own, (len(brightness), 4))) / own]
+    common = rng.gamma(shared)
+    factors += [stream.gamma(own) / own for stream in further.values()]
+    return [each * common / shared for each in factors]

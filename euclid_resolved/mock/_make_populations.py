@@ -1,7 +1,8 @@
 """Make a table of stellar populations from a spectral library.
 
 ``euclid-resolved populations make`` runs it. The table that ships, ``data/populations.ecsv``, is made by
-``euclid-resolved populations make bc03 -o populations.ecsv``; nothing here runs when galaxies are made.
+``euclid-resolved populations make bc03 --bands all -o populations.ecsv``; nothing here runs when galaxies are
+made.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from astropy import constants as const, units as u
 
 from euclid_resolved._checks import check_name, check_positive
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import band_names
 from euclid_resolved.mock._libraries import LIBRARIES, Spectra
-from euclid_resolved.mock._passbands import passband
-from euclid_resolved.mock._population_tables import BANDS
+from euclid_resolved.mock._passbands import BUILT_IN, attenuation, passband, pivot
+from euclid_resolved.mock._population_tables import BANDS, in_bands, shipped
 from euclid_resolved.mock._populations import luminosity
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def make_table(
     path : path-like, optional
         Its file or folder; that of the installed package without it.
     bands : sequence of str, optional
-        The four Euclid bands, and others by their name in speclite.
+        Those of `~euclid_resolved.BANDS`, and others by their name in speclite; Euclid's without it.
     passbands : {'analytic', 'speclite'}, optional
         For YE, JE and HE; what ships is made with the analytic ones.
     fill_young : bool, optional
@@ -108,6 +110,7 @@ def make_table(
     """
     check_name(name, LIBRARIES, "library of stellar populations")
     check_positive("mass_scale", mass_scale)
+    bands = tuple(band_names(bands))
     library = LIBRARIES[name]
     path = library.path() if path is None else Path(path)
     if path is None:
@@ -136,9 +139,14 @@ def make_table(
         license=library.license,
         initial_mass_function=library.initial_mass_function,
         solar_metallicity=library.solar_metallicity,
-        made_by=f"euclid-resolved populations make {name}",
+        made_by=f"euclid-resolved populations make {name}{_words(bands)}",
     )
     return table
+
+
+def _words(bands):
+    """The bands as words of the command; none where they are those that it takes by itself."""
+    return "" if bands == BANDS else f" --bands {'all' if bands == BUILT_IN else ' '.join(bands)}"
 
 
 def tabulate(
@@ -188,9 +196,9 @@ def tabulate(
 
 def _filled(band, ages, first, metallicity, light):
     """Light of ages before the first of a library: the shipped table's, scaled to meet it there."""
-    if band not in BANDS:
+    if band not in shipped().bands:
         raise InputError(f"the shipped table has no {band}: the youngest ages cannot be filled from it")
-    known = luminosity(10 ** (np.append(ages, first) - 9), metallicity)[:, BANDS.index(band)]
+    known = luminosity(10 ** (np.append(ages, first) - 9), metallicity, in_bands(shipped(), (band,)))[:, 0]
     return known[:-1] * light / known[-1]
 
 
@@ -207,6 +215,12 @@ def _remaining(spectra, ages, i):
 def _notes(spectra, bands, passbands, good, first, fill_young):
     """What the header of a table says of how it was made."""
     notes = {"passbands": ", ".join(f"{band} {passband(band, passbands)[2]}" for band in bands)}
+    # What the mock has to know of a band beside its light; it knows Euclid's.
+    curves = {band: passband(band, passbands)[:2] for band in bands if band not in BANDS}
+    if curves:
+        notes["pivot"] = {band: round(pivot(*curve), 1) for band, curve in curves.items()}
+        dust = {band: round(attenuation(*curve), 4) for band, curve in curves.items()}
+        notes["attenuation"] = {band: value for band, value in dust.items() if np.isfinite(value)}
     notes["remaining_mass"] = spectra.remaining_from
     if first.max() > AGES[0]:
         begin = ", ".join(

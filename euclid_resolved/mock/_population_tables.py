@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import BANDS as KNOWN, EUCLID_BANDS as BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.table import Table
 
-BANDS = ("IE", "YE", "JE", "HE")
+R_V = 3.1
 UNIVERSE = 13.2  # Gyr of star formation: the oldest stars of the mock
 UNIT = u.MJy / u.sr / (u.Msun / u.pc**2)
 KEYS = ("library", "license", "initial_mass_function", "solar_metallicity")
@@ -59,6 +61,88 @@ def shipped() -> Populations:
 
     with (files(__package__) / "data" / "populations.ecsv").open() as file:
         return from_table(ascii_table.read(file.read(), format="ecsv"), "the shipped table")
+
+
+@lru_cache(maxsize=16)  # the same object each time, so that what is averaged from it is kept, too
+def in_bands(populations: Populations, bands: tuple[str, ...]) -> Populations:
+    """Populations in some of their bands, in that order.
+
+    Parameters
+    ----------
+    populations : Populations
+    bands : tuple of str
+
+    Returns
+    -------
+    Populations
+    """
+    if populations.bands == bands:
+        return populations
+    columns = [*(populations.bands.index(band) for band in bands), -1]
+    return replace(populations, bands=bands, values=populations.values[..., columns])
+
+
+def attenuations(populations: Populations, where: str = "the table of populations") -> np.ndarray:
+    """A / A(V) of the bands of populations, for the law of Fitzpatrick (1999) with R_V = 3.1.
+
+    Parameters
+    ----------
+    populations : Populations
+    where : str, optional
+        What a message calls them.
+
+    Returns
+    -------
+    ndarray, shape (bands,), float64
+        As the header of the table says, else that of `~euclid_resolved.BANDS`, which Euclid's always are.
+
+    Raises
+    ------
+    InputError
+        If neither says it.
+    """
+
+    def known(band):
+        return None if band.extinction is None else band.extinction / R_V
+
+    return np.array(_of_bands(populations, "attenuation", where, known))
+
+
+def pivots(populations: Populations, where: str = "the table of populations") -> np.ndarray:
+    """Pivot wavelengths of the bands of populations; see `attenuations`.
+
+    Parameters
+    ----------
+    populations : Populations
+    where : str, optional
+        What a message calls them.
+
+    Returns
+    -------
+    ndarray, shape (bands,), float64
+        Angstrom.
+
+    Raises
+    ------
+    InputError
+        If neither says it.
+    """
+    return np.array(_of_bands(populations, "pivot", where, lambda band: float(band.pivot.to_value("AA"))))
+
+
+def _of_bands(populations, key, where, known):
+    said, values = populations.meta.get(key, {}), {}
+    for band in populations.bands:
+        value = said.get(band) if isinstance(said, Mapping) and band not in BANDS else None
+        if value is None and band in KNOWN:
+            value = known(KNOWN[band])
+        values[band] = value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
+            raise InputError(
+                f"{where} does not say in its header what the {key} of {band} is ({value!r}): make it anew "
+                f"with euclid-resolved populations make, --bands {' '.join(populations.bands)}"
+            )
+    return list(values.values())
 
 
 def from_table(table: Table, where: str) -> Populations:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.mock._population_tables import Populations, shipped
+from euclid_resolved.mock._population_tables import BANDS, Populations, in_bands, shipped
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+def _or_shipped(populations):
+    return in_bands(shipped(), BANDS) if populations is None else populations
 
 
 def _position(grid, value):
@@ -55,14 +59,14 @@ def luminosity(age: ArrayLike, metallicity: ArrayLike, populations: Populations 
     metallicity : array-like
         Mass fraction; held at the ends, 0.0001 and 0.05. Broadcast against `age`.
     populations : Populations, optional
-        The shipped ones by default.
+        The shipped ones by default, in the bands of Euclid.
 
     Returns
     -------
     ndarray, shape (..., bands), float64
-        MJy/sr, in IE, YE, JE, HE for the shipped populations.
+        MJy/sr, in IE, YE, JE, HE for the default.
     """
-    return interpolate(age, metallicity, shipped() if populations is None else populations)[..., :-1]
+    return interpolate(age, metallicity, _or_shipped(populations))[..., :-1]
 
 
 def remaining_mass(
@@ -79,7 +83,7 @@ def remaining_mass(
     -------
     ndarray, shape (...), float64
     """
-    return interpolate(age, metallicity, shipped() if populations is None else populations)[..., -1]
+    return interpolate(age, metallicity, _or_shipped(populations))[..., -1]
 
 
 # A few: galaxies whose populations are perturbed each have their own.
@@ -102,14 +106,14 @@ def bin_averages(edges: tuple[float, ...], populations: Populations | None = Non
     edges : tuple of float, length n + 1
         Edges in Gyr, rising.
     populations : Populations, optional
-        The shipped ones by default.
+        The shipped ones by default, in the bands of Euclid.
 
     Returns
     -------
     ndarray, shape (n, z, bands + 1), float64
         Light [MJy/sr per formed Msun/pc2] and the remaining mass, one entry per bin and metallicity.
     """
-    return _bin_averages(edges, shipped() if populations is None else populations)
+    return _bin_averages(edges, _or_shipped(populations))
 
 
 def composite(
@@ -129,7 +133,7 @@ def composite(
     edges : tuple of float, length n_bins + 1
         Edges of the bins of age, Gyr.
     populations : Populations, optional
-        The shipped ones by default.
+        The shipped ones by default, in the bands of Euclid.
 
     Returns
     -------
@@ -138,7 +142,7 @@ def composite(
     mass : ndarray, shape (n_bins, n_pixels)
         Current mass in Msun/pc2: what `formed` leaves in living stars and remnants.
     """
-    populations = shipped() if populations is None else populations
+    populations = _or_shipped(populations)
     averages = bin_averages(edges, populations)
     light = np.empty((*formed.shape, len(populations.bands)))
     mass = np.empty(formed.shape)

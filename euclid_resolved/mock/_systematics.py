@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.images._bands import BANDS as EUCLID
 from euclid_resolved.mock._population_names import find_populations
-from euclid_resolved.mock._population_tables import BANDS, Populations, check_covers, label
+from euclid_resolved.mock._population_tables import (
+    BANDS,
+    Populations,
+    check_covers,
+    in_bands,
+    label,
+    pivots,
+)
 
 if TYPE_CHECKING:
     from euclid_resolved.mock._settings import MockSettings
@@ -23,21 +29,23 @@ WAVELENGTHS = (0.71, 1.76)
 METALLICITIES = (0.002, 0.05)
 
 
-def _libraries(settings):
+def _libraries(settings, bands):
     """The libraries of a mock by their name, each looked at."""
     names = settings.populations
     found = {name: find_populations(name) for name in ((names,) if isinstance(names, str) else names)}
     for name, populations in found.items():
-        check_covers(populations, f"the library {name}")
+        check_covers(populations, f"the library {name}", bands)
     return found
 
 
-def labels(settings: MockSettings) -> str:
+def labels(settings: MockSettings, bands: tuple[str, ...] = BANDS) -> str:
     """The libraries of a mock in words that tell their tables apart.
 
     Parameters
     ----------
     settings : MockSettings
+    bands : tuple of str, optional
+        Those whose light is looked at.
 
     Returns
     -------
@@ -48,10 +56,13 @@ def labels(settings: MockSettings) -> str:
     InputError
         If one of the libraries is not there, is damaged, or lacks a band or ages.
     """
-    return "+".join(label(name, populations) for name, populations in _libraries(settings).items())
+    found = _libraries(settings, bands).items()
+    return "+".join(label(name, in_bands(populations, bands)) for name, populations in found)
 
 
-def draw_populations(rng: np.random.Generator, settings: MockSettings) -> Populations:
+def draw_populations(
+    rng: np.random.Generator, settings: MockSettings, bands: tuple[str, ...] = BANDS
+) -> Populations:
     """The populations of one galaxy, in the bands of the mock.
 
     Parameters
@@ -59,6 +70,7 @@ def draw_populations(rng: np.random.Generator, settings: MockSettings) -> Popula
     rng : `numpy.random.Generator`
         Not touched by the default settings.
     settings : MockSettings
+    bands : tuple of str, optional
 
     Returns
     -------
@@ -69,19 +81,12 @@ def draw_populations(rng: np.random.Generator, settings: MockSettings) -> Popula
     InputError
         If one of the libraries is not there, is damaged, or lacks a band or ages.
     """
-    several = list(_libraries(settings).values())
+    several = list(_libraries(settings, bands).values())
     populations = several[rng.integers(len(several))] if len(several) > 1 else several[0]
-    populations = _in_bands(populations, BANDS)
+    populations = in_bands(populations, bands)
     if settings.population_spread == 1:
         return populations
     return perturb(populations, *np.log(settings.population_spread) * rng.uniform(-1, 1, 2))
-
-
-def _in_bands(populations, bands):
-    if populations.bands == bands:
-        return populations
-    columns = [*(populations.bands.index(band) for band in bands), -1]
-    return replace(populations, bands=bands, values=populations.values[..., columns])
 
 
 def perturb(populations: Populations, poor: float, rich: float) -> Populations:
@@ -97,14 +102,16 @@ def perturb(populations: Populations, poor: float, rich: float) -> Populations:
     Returns
     -------
     Populations
-        IE and the remaining mass are those of `populations`; YE and JE change by 0.46 and 0.72 of it, in dex.
+        IE, what is bluer, and the remaining mass are those of `populations`; YE and JE change by 0.46 and
+        0.72 of it, in dex.
     """
     young, full, still, old = np.log10(AGES) + 9
     age = populations.log_age
     window = _step((age - young) / (full - young)) * _step((old - age) / (old - still))
     low, high = np.log10(METALLICITIES)
     amplitude = poor + (rich - poor) * _step((populations.log_metallicity - low) / (high - low))
-    weights = np.array([_weight(band) for band in populations.bands] + [0.0])
+    each = zip(populations.bands, pivots(populations), strict=True)
+    weights = np.array([_weight(band, pivot) for band, pivot in each] + [0.0])
     factor = np.exp(window[:, None, None] * amplitude[:, None] * weights)
     return replace(populations, values=populations.values * factor)
 
@@ -115,7 +122,7 @@ def _step(x):
     return x * x * (3 - 2 * x)
 
 
-def _weight(band):
-    pivot = EUCLID[band].pivot.to_value("um")
+def _weight(band, pivot):
     blue, red = np.log(WAVELENGTHS)
-    return float(np.clip((np.log(pivot) - blue) / (red - blue), 0, 1)) if band != "IE" else 0.0
+    weight = float(np.clip((np.log(pivot / 1e4) - blue) / (red - blue), 0, 1))
+    return weight if band != "IE" else 0.0

@@ -8,6 +8,7 @@ from functools import partial
 import astropy.units as u
 import numpy as np
 
+from euclid_resolved.images._bands import BANDS, EUCLID_BANDS
 from euclid_resolved.imaging._observe import observe
 from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.mock._galaxies import mock_galaxies
@@ -15,8 +16,14 @@ from euclid_resolved.mock._settings import MockSettings
 
 _FAR = 60 * u.Mpc  # where galaxies are blurred and averaged; without noise it matters little where
 _DEEP = 1e6  # of the Wide Survey's exposure: its noise is not seen
+_SKY = 0.01  # MJy/sr, of bands whose noise nobody knows
 _SHARP = 1e-3  # arcsec
 _FWHM = np.sqrt(8 * np.log(2))  # of a Gaussian, in sigma
+
+
+def noise_unknown(band: str) -> bool:
+    """Whether no typical noise of a band is known."""
+    return band not in BANDS or BANDS[band].sky_rms is None
 
 
 def blurred(galaxy: Galaxy, sigma: float) -> Galaxy:
@@ -65,6 +72,7 @@ def _lazily(galaxy, name, *, psf_fwhm=None, pixel_scale=None):
             _FAR,
             redshift=0.0,
             depth=_DEEP,
+            sky_rms={band: _SKY for band in galaxy.image if noise_unknown(band)},
             psf_fwhm=_SHARP if psf_fwhm is None else psf_fwhm * own,
             pixel_scale=None if pixel_scale is None else pixel_scale * own,
         )
@@ -95,7 +103,9 @@ def far(galaxies: Sequence[Galaxy], distance: u.Quantity = _FAR, seed: int = 1) 
     return [each(galaxy, seed=seed + number) for number, galaxy in enumerate(galaxies)]
 
 
-def noise_free_mock(n: int, *, seed: int, pixels: int = 128) -> list[Galaxy]:
+def noise_free_mock(
+    n: int, *, seed: int, pixels: int = 128, bands: Sequence[str] = EUCLID_BANDS
+) -> list[Galaxy]:
     """Mock galaxies whose images have no Monte Carlo noise.
 
     Parameters
@@ -104,14 +114,14 @@ def noise_free_mock(n: int, *, seed: int, pixels: int = 128) -> list[Galaxy]:
     seed : int
         Another one than that of an atlas, of which these shall not be galaxies.
     pixels : int, optional
+    bands : sequence of str, optional
 
     Returns
     -------
     galaxies : list of `~euclid_resolved.Galaxy`
     """
-    made = mock_galaxies(
-        n, seed=seed, pixels=pixels, settings=MockSettings(noise_at_clip=1e-6), progress=False
-    )
+    settings = MockSettings(noise_at_clip=1e-6)
+    made = mock_galaxies(n, seed=seed, pixels=pixels, settings=settings, bands=bands, progress=False)
     return [renamed(galaxy, f"noise-free {number}") for number, galaxy in enumerate(made, 1)]
 
 

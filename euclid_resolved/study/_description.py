@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved._checks import check_positive, check_whole, did_you_mean
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.features._sets import feature_columns
-from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.images._bands import EUCLID_BANDS, band_names
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip
@@ -106,6 +106,7 @@ class Description:
     sample : dict
         ``test_fraction``, ``seed``, ``clip`` (MJy/sr), ``galaxies`` (0 takes all).
     properties : tuple of str
+    bands : tuple of str
     inputs : dict of str to `Input`
     main : str
         The input that parts use which need only one.
@@ -134,6 +135,7 @@ class Description:
     observer: str
     sample: dict[str, Any]
     properties: tuple[str, ...]
+    bands: tuple[str, ...]
     inputs: dict[str, Input]
     main: str
     methods: dict[str, Method]
@@ -222,6 +224,7 @@ def _check(content, text, path):
             "atlas",
             "sample",
             "properties",
+            "bands",
             "inputs",
             "main",
             "estimators",
@@ -236,7 +239,8 @@ def _check(content, text, path):
     properties = tuple(
         get_property(name).name for name in _texts("properties", content.get("properties", PROPERTIES))
     )
-    inputs = {name: _input(name, value) for name, value in _section(content, "inputs").items()}
+    bands = tuple(band_names(_texts("bands", content.get("bands", EUCLID_BANDS))))
+    inputs = {name: _input(name, value, bands) for name, value in _section(content, "inputs").items()}
     methods = {label: _method(label, v) for label, v in _section(content, "estimators").items()}
     if not (properties and inputs and methods):
         raise InputError("a study needs at least one property, one input and one estimator")
@@ -261,6 +265,7 @@ def _check(content, text, path):
         observer=str(atlas.get("observer", "O5")),
         sample=_sample(_section(content, "sample", default={})),
         properties=properties,
+        bands=bands,
         inputs=inputs,
         main=main,
         methods=methods,
@@ -283,12 +288,12 @@ def _sample(sample):
     return sample
 
 
-def _input(name, value):
+def _input(name, value, bands):
     if not isinstance(value, dict) or "features" not in value:
         raise InputError(f"input {name!r} needs 'features'")
     _known(f"key of input {name!r}", value, ("features", "columns"))
     features = _texts(f"features of input {name!r}", value["features"])
-    columns = feature_columns(EUCLID_BANDS, features)
+    columns = feature_columns(bands, features)
     if "columns" not in value:
         return Input(features)
     chosen = _texts(f"columns of input {name!r}", value["columns"])

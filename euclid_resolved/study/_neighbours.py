@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
-from euclid_resolved.study._altered import blurred, far, noise_free_mock, rebinned
+from euclid_resolved.study._altered import blurred, far, noise_free_mock, noise_unknown, rebinned
 from euclid_resolved.study._figures import plot_accuracy
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
@@ -78,10 +78,12 @@ def _ways(runner, test: Sequence[Galaxy]) -> dict[str, list[Galaxy]]:
     ways = {"as in the atlas": list(test)}
     if not pixel_scale(test[0].image).unit.is_equivalent(u.kpc):
         return ways  # observed, blurred and averaged galaxies need to know their size
+    bands = runner.description.bands
     if is_mock(runner.atlas):
         # As many galaxies; the pixels of one do not depend on how many there are.
-        ways["no Monte Carlo noise"] = noise_free_mock(len(test), seed=_NOISE_FREE_SEED)
-    ways["observed at 60 Mpc"] = far(test, seed=runner.seed())
+        ways["no Monte Carlo noise"] = noise_free_mock(len(test), seed=_NOISE_FREE_SEED, bands=bands)
+    if not any(map(noise_unknown, bands)):
+        ways["observed at 60 Mpc"] = far(test, seed=runner.seed())
     ways["blurred by 2 pixels"] = [blurred(galaxy, 2.0) for galaxy in test]
     ways["pixels twice as large"] = [rebinned(galaxy, 2) for galaxy in test]
     return ways

@@ -11,6 +11,7 @@ from euclid_resolved.study import (
     _examples as examples,
     _leaning as leaning,
     _neighbours as neighbours,
+    _optical as optical,
     _robust as robust,
 )
 from euclid_resolved.study._result import Result
@@ -34,6 +35,7 @@ PARTS = {
     "colours_test": robust.colours_test,
     "hyper_parameters": robust.hyper_parameters,
     "neighbouring_pixels": neighbours.neighbouring_pixels,
+    "optical_bands": optical.optical_bands,
 }
 """Functions ``part(runner, part)`` that return a `Result`."""
 

@@ -74,7 +74,7 @@ def _from_all_sides(runner, part, observers):
     side = {unseen[i]: str(rng.choice(observers)) for i in rng.permutation(len(unseen))[:wanted]}
     training, test = [], []
     for observer in observers:
-        for galaxy in read_atlas(runner.atlas, observer=observer):
+        for galaxy in read_atlas(runner.atlas, observer, runner.description.bands):
             if galaxy.group in chosen:
                 training.append(galaxy)
             elif side.get(galaxy.group) == observer:

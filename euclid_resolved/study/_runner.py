@@ -58,7 +58,7 @@ class Runner:
     ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
         sample = description.sample
-        everything = read_atlas(atlas, observer=description.observer)
+        everything = read_atlas(atlas, description.observer, description.bands)
         if sample["galaxies"]:
             everything = _some(everything, sample["galaxies"], sample["seed"])
         self.galaxies = everything
@@ -106,11 +106,13 @@ class Runner:
             self._pixels[key] = self.extract(galaxies, features)
         return self._pixels[key]
 
-    def extract(self, galaxies: Sequence[Galaxy], features: Sequence[str] = ()) -> Pixels:
+    def extract(
+        self, galaxies: Sequence[Galaxy], features: Sequence[str] = (), bands: Sequence[str] | None = None
+    ) -> Pixels:
         """The pixels of any galaxies, clipped as the study says; see `euclid_resolved.training.extract`."""
         d = self.description
         options = {"clip": d.sample["clip"], "source": self.source, "progress": True}
-        return extract(galaxies, d.properties, features=features, **options)
+        return extract(galaxies, d.properties, bands or d.bands, features=features, **options)
 
     @property
     def source(self) -> str:
@@ -123,7 +125,8 @@ class Runner:
     def _base(self):
         names = [g.name for g in self.training], [g.name for g in self.test]
         d = self.description
-        return [_FORMAT, __version__, fingerprint(self.atlas), names, d.sample, d.observer, d.properties]
+        of = [d.sample, d.observer, d.properties, d.bands]
+        return [_FORMAT, __version__, fingerprint(self.atlas), names, *of]
 
     def key(self, *parts: object) -> str:
         """A digest of everything that a result depends on, as hexadecimal text."""
@@ -194,7 +197,8 @@ class Runner:
     def _train(self, label, input, columns, run):
         seed, method = self.seed(run), self.description.methods[label]
         properties, features = self.description.properties, self.description.inputs[input].features
-        options = {"features": features, "columns": columns, "seed": seed}
+        bands = self.description.bands
+        options = {"features": features, "columns": columns, "bands": bands, "seed": seed}
         try:
             return train(self.pixels("training", input), properties, method.make(seed), **options)
         except PluginError as error:

@@ -228,7 +228,7 @@ def test_training_can_chain_properties(atlas, tmp_path):
     ("words", "message"),
     [
         (["--bands", "IE", "LSST_q"], "holds no band LSST_q.*there are .*Euclid_VIS"),
-        (["--bands", "IE", "IE"], "bands must be named once each"),
+        (["--bands", "IE", "IE"], "band IE is given 2 times"),
         (["--observer", "O1"], "holds nothing of observer O1.*there are O5"),
         (["--clip", "1e9"], "no pixel of 12 galaxies is brighter than"),
     ],

@@ -17,9 +17,9 @@ from euclid_resolved.io import read_atlas
 from euclid_resolved.mock import MockSettings, make_atlas, mock_galaxies
 from euclid_resolved.mock._libraries import LIBRARIES, Spectra, read_emiles
 from euclid_resolved.mock._make_populations import AGES, band_luminosity, make_table, tabulate
-from euclid_resolved.mock._passbands import analytic, passband
+from euclid_resolved.mock._passbands import passband
 from euclid_resolved.mock._population_names import find_populations
-from euclid_resolved.mock._population_tables import BANDS, from_table, shipped
+from euclid_resolved.mock._population_tables import BANDS, from_table, in_bands, shipped
 from euclid_resolved.mock._populations import luminosity, remaining_mass
 from euclid_resolved.mock._systematics import draw_populations, perturb
 
@@ -360,7 +360,8 @@ def speclite(monkeypatch):
             return SimpleNamespace(wavelength=np.array([4500.0, 5000, 5500]), response=np.array([0, 1.0, 0]))
         band = {"Euclid-Y": "YE", "Euclid-J": "JE", "Euclid-H": "HE"}[name]
         wavelength = np.arange(3650.0, 29000.0, 10.0)
-        return SimpleNamespace(wavelength=wavelength, response=0.7 * analytic(band, wavelength) + 1e-15)
+        ours = np.interp(wavelength, *passband(band)[:2], left=0, right=0)
+        return SimpleNamespace(wavelength=wavelength, response=0.7 * ours + 1e-15)
 
     package, filters = ModuleType("speclite"), ModuleType("speclite.filters")
     package.__version__, package.filters, filters.load_filter = "1.0.0", filters, load_filter
@@ -533,7 +534,8 @@ def test_what_a_plugin_offers_is_looked_at(offered, thing, words):
 
 
 def test_a_perturbation_concerns_stars_of_some_ages_in_the_near_infrared():
-    usual, changed = shipped(), perturb(shipped(), np.log(3), np.log(3))
+    usual = in_bands(shipped(), BANDS)
+    changed = perturb(usual, np.log(3), np.log(3))
     np.testing.assert_array_equal(changed.values[..., 0], usual.values[..., 0])
     np.testing.assert_array_equal(changed.values[..., 4], usual.values[..., 4])
     age = 10 ** (usual.log_age - 9)
