@@ -39,7 +39,7 @@ def test_bands_run_from_blue_to_red_within_their_edges():
     assert pivots == [7103, 10785, 13621, 17649]
     for band in BANDS.values():
         assert band.edges[0] < band.pivot < band.edges[1]
-        assert 0.1 * u.arcsec < band.psf_fwhm < 0.5 * u.arcsec
+        assert band.psf_fwhm is None or 0.1 * u.arcsec < band.psf_fwhm < 1 * u.arcsec
     assert [BANDS[name].extinction for name in EUCLID_BANDS] == [2.191, 1.041, 0.707, 0.472]
 
 
@@ -56,7 +56,8 @@ def test_a_band_is_known_by_all_its_usual_names(text, name):
 
 def test_every_name_that_files_use_leads_back_to_the_band():
     for band in BANDS.values():
-        assert {band_name(n) for n in (band.name, band.atlas, band.mer, *band.aliases)} == {band.name}
+        names = [name for name in (band.name, band.atlas, band.mer, *band.aliases) if name]
+        assert {band_name(name) for name in names} == {band.name}
 
 
 def test_bands_and_properties_cannot_be_changed():
