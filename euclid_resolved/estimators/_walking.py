@@ -12,14 +12,16 @@ import numpy as np
 from euclid_resolved.estimators._compiled import inner, kernel
 
 _ONE, _TWO, _NODE = np.uint64(1), np.uint64(2), np.uint64(2)
-_BLOCK = 128  # pixels whose common way down a tree is walked once
+_BLOCK = 256  # pixels whose common way down a tree is walked once
+_PART = 16  # pixels of a block that then go on together; a block has a multiple of eight parts
+_SMALL = 512  # nodes of a tree up to which they mostly end in one leaf
 
 
 @inner
-def _boxes(X, low, high):
-    """The range of each column in each block of pixels."""
+def _boxes(X, size, low, high):
+    """The range of each column in each block of `size` pixels."""
     for block in range(len(low)):
-        start, stop = block * _BLOCK, min((block + 1) * _BLOCK, len(X))
+        start, stop = block * size, min((block + 1) * size, len(X))
         for f in range(X.shape[1]):
             least = most = X[start, f]
             for i in range(start + 1, stop):
@@ -44,6 +46,41 @@ def _descend(at, links, values, bits, column, low, high):
 
 
 @inner
+def _step_together(at, links, values, bits, column, low, high):
+    """The next node that all pixels within a box have in common, and how far it is; 0 where they part."""
+    link = np.uint64(links[at])
+    threshold, f = values[at + _ONE], link & column
+    down = _NODE if link else np.uint64(0)
+    way = down if high[f] <= threshold else (np.uint64(0) if low[f] <= threshold else link >> bits)
+    return at + way, way
+
+
+@inner
+def _descend_parts(root, links, values, bits, column, low, high, first, ends):
+    """The last common nodes of eight parts of a block, side by side: no way is guessed, none in vain."""
+    a = b = c = d = e = f = g = h = root
+    moved = _ONE
+    while moved:
+        a, moved = _step_together(a, links, values, bits, column, low[first], high[first])
+        b, way = _step_together(b, links, values, bits, column, low[first + 1], high[first + 1])
+        moved |= way
+        c, way = _step_together(c, links, values, bits, column, low[first + 2], high[first + 2])
+        moved |= way
+        d, way = _step_together(d, links, values, bits, column, low[first + 3], high[first + 3])
+        moved |= way
+        e, way = _step_together(e, links, values, bits, column, low[first + 4], high[first + 4])
+        moved |= way
+        f, way = _step_together(f, links, values, bits, column, low[first + 5], high[first + 5])
+        moved |= way
+        g, way = _step_together(g, links, values, bits, column, low[first + 6], high[first + 6])
+        moved |= way
+        h, way = _step_together(h, links, values, bits, column, low[first + 7], high[first + 7])
+        moved |= way
+    ends[0], ends[1], ends[2], ends[3] = a, b, c, d
+    ends[4], ends[5], ends[6], ends[7] = e, f, g, h
+
+
+@inner
 def _step(at, row, links, values, x, bits, column):
     """The next node on a pixel's way, and the link of this one; a leaf leads to itself."""
     link = np.uint64(links[at])
@@ -53,7 +90,7 @@ def _step(at, row, links, values, x, bits, column):
 
 
 @inner
-def _leaves(root, links, values, x, width, start, count, bits, column, found):
+def _leaves(root, links, values, x, width, start, count, bits, column, found, at_found):
     """The leaf values of neighbouring pixels, eight at a time: one alone would mostly wait for memory."""
     full = count - count % 8
     for first in range(0, full, 8):
@@ -78,15 +115,36 @@ def _leaves(root, links, values, x, width, start, count, bits, column, found):
             moved |= link
             h, link = _step(h, r0 + np.uint64(7) * width, links, values, x, bits, column)
             moved |= link
-        found[first], found[first + 1] = values[a + _ONE], values[b + _ONE]
-        found[first + 2], found[first + 3] = values[c + _ONE], values[d + _ONE]
-        found[first + 4], found[first + 5] = values[e + _ONE], values[f + _ONE]
-        found[first + 6], found[first + 7] = values[g + _ONE], values[h + _ONE]
+        here = at_found + first
+        found[here], found[here + 1] = values[a + _ONE], values[b + _ONE]
+        found[here + 2], found[here + 3] = values[c + _ONE], values[d + _ONE]
+        found[here + 4], found[here + 5] = values[e + _ONE], values[f + _ONE]
+        found[here + 6], found[here + 7] = values[g + _ONE], values[h + _ONE]
     for i in range(full, count):
         at, link, row = root, _ONE, np.uint64(start + i) * width
         while link:
             at, link = _step(at, row, links, values, x, bits, column)
-        found[i] = values[at + _ONE]
+        found[at_found + i] = values[at + _ONE]
+
+
+@inner
+def _leaves_of_block(
+    root, small, links, values, x, width, start, count, bits, column, low, high, ends, found
+):
+    """The leaf values of a block, whose parts go together as far as they can where the tree is small."""
+    if not links[root]:
+        found[:count] = values[root + _ONE]
+    elif count < _BLOCK or not small:
+        _leaves(root, links, values, x, width, start, count, bits, column, found, 0)
+    else:
+        for part in range(0, _BLOCK // _PART, 8):
+            _descend_parts(root, links, values, bits, column, low, high, start // _PART + part, ends)
+            for i in range(8):
+                at, mine = ends[i], (part + i) * _PART
+                if links[at]:
+                    _leaves(at, links, values, x, width, start + mine, _PART, bits, column, found, mine)
+                else:
+                    found[mine : mine + _PART] = values[at + _ONE]
 
 
 @kernel
@@ -99,16 +157,22 @@ def run(links, values, first, bits, X, total, square):
     """
     n, column, bits = len(X), (_ONE << np.uint64(bits)) - _ONE, np.uint64(bits)
     x, width = X.reshape(X.size), np.uint64(X.shape[1])
-    blocks = (n + _BLOCK - 1) // _BLOCK
+    blocks, parts = (n + _BLOCK - 1) // _BLOCK, n // _PART
     low, high = np.empty((blocks, X.shape[1]), np.float32), np.empty((blocks, X.shape[1]), np.float32)
-    found = np.empty(_BLOCK, np.float32)
-    _boxes(X, low, high)
+    least, most = np.empty((parts, X.shape[1]), np.float32), np.empty((parts, X.shape[1]), np.float32)
+    found, ends = np.empty(_BLOCK, np.float32), np.empty(8, np.uint64)
+    _boxes(X, _BLOCK, low, high)
+    _boxes(X, _PART, least, most)
     for tree in range(len(first)):
+        after = first[tree + 1] if tree + 1 < len(first) else len(links)
+        small = after - first[tree] <= 2 * _SMALL
         for block in range(blocks):
             start = block * _BLOCK
             count = min(_BLOCK, n - start)
             root = _descend(np.uint64(first[tree]), links, values, bits, column, low[block], high[block])
-            _leaves(root, links, values, x, width, start, count, bits, column, found)
+            _leaves_of_block(
+                root, small, links, values, x, width, start, count, bits, column, least, most, ends, found
+            )
             if len(square):
                 for i in range(count):
                     y = np.float64(found[i])

@@ -10,6 +10,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import from_dex
+from euclid_resolved.models._draws import balanced_noise, balanced_sigma, draw_noise, points_of
 from euclid_resolved.models._intervals import LEVELS
 
 if TYPE_CHECKING:
@@ -17,50 +18,7 @@ if TYPE_CHECKING:
 
     from euclid_resolved.models._output import Output
 
-_BLOCK = 65536  # pixels whose noise is drawn at a time
-_GAP = 200  # pixels; numbers for the pixels of a smaller gap are made in less time than a new start takes
-
-
-def draw_noise(seed: int, draw: int, pixels: ArrayLike, n_bands: int) -> np.ndarray:
-    """Standard normal numbers that depend on seed, draw and pixel, not on which other pixels are drawn.
-
-    Parameters
-    ----------
-    seed, draw : int
-    pixels : array_like of int
-        The numbers of the pixels, ascending.
-    n_bands : int
-
-    Returns
-    -------
-    noise : `~numpy.ndarray` of float64
-        Shape (pixels, bands).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from euclid_resolved.models._uncertainty import draw_noise
-    >>> whole = draw_noise(1, 0, np.arange(6), 4)  # of six pixels in four bands
-    >>> np.array_equal(whole[[2, 5]], draw_noise(1, 0, [2, 5], 4))
-    True
-    """
-    from scipy.special import ndtri
-
-    # A generator that counts: its stream can be entered anywhere, at steps of four numbers, and each
-    # uniform number becomes one normal number.
-    pixels, steps = np.asarray(pixels, np.int64), -(-n_bands // 4)
-    uniform = np.empty((len(pixels), n_bands))
-    breaks = (np.diff(pixels) > _GAP) | (np.diff(pixels // _BLOCK) > 0)
-    ends = [0, *(np.flatnonzero(breaks) + 1), len(pixels)]
-    counter, reached = np.random.Philox(key=[seed, draw]), 0
-    generator = np.random.Generator(counter)
-    for start, stop in zip(ends[:-1], ends[1:], strict=True) if len(pixels) else ():
-        first, last = int(pixels[start]), int(pixels[stop - 1])
-        counter.advance((first - reached) * steps)
-        numbers = generator.random((last + 1 - first, 4 * steps))
-        uniform[start:stop] = numbers[pixels[start:stop] - first, :n_bands]
-        reached = last + 1
-    return ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))
+_ROWS = 1 << 19  # pixels times points at which they are estimated at a time
 
 
 def noise_scatter(
@@ -71,10 +29,13 @@ def noise_scatter(
     draws: int = 32,
     seed: int = 1,
     floor: Mapping[str, float] | None = None,
-    block: int = _BLOCK,
+    block: int | None = None,
     pixels: Sequence[int] | np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Scatter of estimates when the image's noise is drawn again.
+
+    Every pixel is estimated at the points of `balanced_noise`, all of them at once: they are near each other,
+    and a forest walks a part of its trees for many of them together.
 
     Parameters
     ----------
@@ -83,6 +44,7 @@ def noise_scatter(
     brightness, noise : dict of str to `~numpy.ndarray`
         Surface brightness and its one sigma, MJy/sr, shape (n,).
     draws : int, optional
+        How many draws that know nothing of each other the scatter is as accurate as, or more.
     seed : int, optional
     floor : dict of str to float, optional
         The faintest brightness by band: a fainter draw has no logarithm, or lies below all training.
@@ -110,22 +72,21 @@ def noise_scatter(
     if draws < 2:
         raise InputError(f"a scatter needs at least 2 draws, got {draws}")
     n = len(next(iter(brightness.values())))
-    floor = floor or {}
     pixels = np.arange(n) if pixels is None else pixels
+    points = points_of(draws, len(brightness))
+    block = max(_ROWS // points, 1) if block is None else block
+    tiny = float(np.finfo(np.float32).tiny)
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(n, 1), block):
         piece = slice(start, min(start + block, n))
-        scatter = _Scatter()
-        for draw in range(draws):
-            normal = draw_noise(seed, draw, pixels[piece], len(brightness))
-            drawn = {}
-            for column, (band, light) in zip(normal.T, brightness.items(), strict=True):
-                value = light[piece] + noise[band][piece] * column
-                least = floor.get(band, float(np.finfo(np.float32).tiny))
-                drawn[band] = np.maximum(value, np.minimum(least, light[piece])).astype(np.float32)
-            scatter.add(estimate(drawn))
-        for name, sigma in scatter.sigma().items():
-            parts.setdefault(name, []).append(sigma)
+        normal = balanced_noise(seed, draws, pixels[piece], len(brightness))
+        drawn = {}
+        for number, (band, light) in enumerate(brightness.items()):
+            least = np.minimum((floor or {}).get(band, tiny), light[piece])
+            value = light[piece, None] + noise[band][piece, None] * normal[..., number]
+            drawn[band] = np.maximum(value, least[:, None]).astype(np.float32).ravel()
+        for name, dex in estimate(drawn).items():
+            parts.setdefault(name, []).append(balanced_sigma(dex.reshape(-1, points), len(brightness)))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
