@@ -13,14 +13,43 @@ def _square(a, b):
     return total
 
 
+@inner
+def _is_inside(pixel, reference, near, reach, steps, away, own, limit, squares, which):
+    """Whether the factor itself is below the limit, from neighbours of the anchor that are looked at in turn.
+
+    Kept are the closest so far, from near to far; nothing closer is left once all within their distance of
+    the pixel have been looked at. What rounding could decide is not known, nor is a pixel of the reference.
+    """
+    wanted, step = len(squares), 0
+    squares[:] = np.inf
+    for k in range(steps[-1]):
+        square = _square(pixel, reference[near[k]])
+        if square < squares[-1]:
+            i = wanted - 1
+            while i > 0 and squares[i - 1] > square:
+                squares[i], which[i] = squares[i - 1], which[i - 1]
+                i -= 1
+            squares[i], which[i] = square, near[k]
+        if k + 1 == steps[step]:
+            furthest = np.sqrt(squares[-1])
+            if furthest < (reach[step] - away) * (1 - 1e-9):
+                total = 0.0
+                for i in range(wanted):
+                    total += own[which[i]]
+                return squares[0] > 1e-9 and furthest < limit * total / wanted * (1 - 1e-9)
+            step += 1
+    return False
+
+
 @kernel
-def crowded(pixels, order, reference, near, reach, spacing, steps, wanted, limit, proven):
+def crowded(pixels, order, reference, near, reach, spacing, steps, own, wanted, limit, proven):
     """Whether the local outlier factor of pixels is below a limit: proven, or not known.
 
     From each pixel the way leads from one reference pixel to the neighbour that is closer, until none is: to
     its anchor. The first neighbours of the anchor are all there are within the distance of the last of them,
     and so all there are within that distance, less the anchor's own, of the pixel. If `wanted` of them lie
     within the limit times the smallest mean spacing that as many of them can have, so do the pixel's nearest.
+    Where that proves nothing the nearest are looked for, as far as the anchor's neighbours can tell.
 
     Parameters
     ----------
@@ -37,13 +66,15 @@ def crowded(pixels, order, reference, near, reach, spacing, steps, wanted, limit
         smallest spacings among them.
     steps : `~numpy.ndarray` of int
         How many neighbours to look at, ascending.
+    own : `~numpy.ndarray`
+        Shape (m,): the spacing of each reference pixel.
     wanted : int
         How many neighbours the factor looks at.
     limit : float
     proven : `~numpy.ndarray` of bool
         Shape (n,): filled.
     """
-    at = 0
+    at, squares, which = 0, np.empty(wanted), np.empty(wanted, np.int32)
     for i in order:
         closest = _square(pixels[i], reference[at])
         moved = True
@@ -64,4 +95,6 @@ def crowded(pixels, order, reference, near, reach, spacing, steps, wanted, limit
                 inside += 1
                 if inside == wanted:
                     break
-        proven[i] = inside == wanted
+        proven[i] = inside == wanted or _is_inside(
+            pixels[i], reference, near[at], reach[at], steps, np.sqrt(closest), own, limit, squares, which
+        )

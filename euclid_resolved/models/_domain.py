@@ -25,7 +25,7 @@ NOISE_MARGIN = 1.1
 QUIET_SN = 10.0  # what counts as free of noise, for a model trained without
 _LEAF = 16  # reference pixels in a leaf of the tree: fastest for 20 neighbours
 _CELL = 0.25  # standard deviations
-_STEPS = 21, 24, 32, 40, 48, 64, 80, 96, 128  # neighbours of a reference pixel among which to look
+_STEPS = 21, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256  # neighbours of a reference pixel among which to look
 _MANY = 20_000  # pixels, from which on compiled code pays
 
 
@@ -276,7 +276,7 @@ class _LocalOutliers:
         distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
         near, spacing = near.astype(np.int32), self.spacing[near]
         smallest = [np.partition(spacing[:, :k], NEIGHBOURS - 1)[:, :NEIGHBOURS].mean(axis=1) for k in steps]
-        return near, distance[:, steps - 1], np.column_stack(smallest), steps
+        return near, distance[:, steps - 1], np.column_stack(smallest), steps, self.spacing
 
 
 def _crowded():
