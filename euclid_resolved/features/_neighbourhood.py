@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 SCALES = 2.0, 4.0
 """Sigma in pixels of the Gaussians whose means are columns."""
 
-_LADDER = 0.0, 1.0, 2.0, 4.0  # from a single pixel to the largest mean
+LADDER = 0.0, 1.0, 2.0, 4.0
+"""Sigma of the means that are looked at, from a single pixel to the largest."""
+
 _ENOUGH = 5.0  # signal-to-noise, in every band, at which a pixel is not smoothed any further
-REACH = kernel_radius(_LADDER[-1])
+REACH = kernel_radius(LADDER[-1])
 # AB magnitude per square arcsec of 1 MJy/sr: 8.90 - 2.5 log10(1e6 Jy/sr in Jy/arcsec2).
 _ZERO = 8.90 - 2.5 * np.log10(1e6 * (np.pi / 180 / 3600) ** 2)
 
@@ -79,9 +81,9 @@ def _rungs(planes):
     """By pixel, the number in the ladder of the smallest mean that has enough signal; None without noise."""
     if not planes.noise:
         return None
-    rung = np.full(planes.shape, len(_LADDER) - 1, np.int8)
-    for number in reversed(range(len(_LADDER) - 1)):
-        mean = planes.smoothed(_LADDER[number])
+    rung = np.full(planes.shape, len(LADDER) - 1, np.int8)
+    for number in reversed(range(len(LADDER) - 1)):
+        mean = planes.smoothed(LADDER[number])
         enough = np.ones(planes.shape, bool)
         for band, values in mean.brightness.items():
             with np.errstate(invalid="ignore"):
@@ -93,16 +95,16 @@ def _rungs(planes):
 
 def _at_least(planes, rung, sigma):
     """The means over `sigma`, or over more where that has too little signal."""
-    first = _LADDER.index(sigma)
+    first = LADDER.index(sigma)
     base = planes.smoothed(sigma)
     if rung is None or not (rung > first).any():
         return base
     brightness = {band: np.array(values) for band, values in base.brightness.items()}
     noise = {band: np.array(values) for band, values in base.noise.items()}
-    for number in range(first + 1, len(_LADDER)):
+    for number in range(first + 1, len(LADDER)):
         where = rung == number
         if where.any():
-            mean = planes.smoothed(_LADDER[number])
+            mean = planes.smoothed(LADDER[number])
             for band, values in brightness.items():
                 values[where] = mean.brightness[band][where]
                 noise[band][where] = mean.noise[band][where]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -211,6 +211,42 @@ def _growth(taps, correlation):
     own = np.correlate(taps, taps, mode="full")
     along = [_centred(own, n) / own.max() for n in correlation.shape]
     return np.float32(max(along[0] @ correlation @ along[1], 1e-6))
+
+
+def shared_noise(sigmas: Sequence[float], correlation: np.ndarray | None = None) -> np.ndarray:
+    """The correlation of the noise of a pixel's means, where the noise of all pixels is as strong.
+
+    Parameters
+    ----------
+    sigmas : sequence of float
+        Of the Gaussians, in pixels; 0 for the pixel itself.
+    correlation : `~numpy.ndarray`, optional
+        That of pixels (dy, dx) apart, both sides odd; pixels are independent without it.
+
+    Returns
+    -------
+    shared : `~numpy.ndarray`
+        Shape (k, k).
+
+    Examples
+    --------
+    >>> from euclid_resolved.features._planes import shared_noise
+    >>> print(shared_noise((0.0, 2.0, 4.0)).round(2))
+    [[1.   0.28 0.14]
+     [0.28 1.   0.8 ]
+     [0.14 0.8  1.  ]]
+    """
+    correlation = np.ones((1, 1)) if correlation is None else correlation
+    taps = [gaussian_taps(sigma) if sigma else np.ones(1) for sigma in sigmas]
+
+    def covariance(a, b):
+        both = np.correlate(a, b, mode="full")
+        along = [_centred(both, n) for n in correlation.shape]
+        return along[0] @ correlation @ along[1]
+
+    shared = np.array([[covariance(a, b) for b in taps] for a in taps])
+    scale = np.sqrt(np.maximum(np.diag(shared), 1e-12))
+    return shared / np.outer(scale, scale)
 
 
 def _centred(values, n):

@@ -120,7 +120,7 @@ def balanced_noise(seed: int, draws: int, pixels: ArrayLike, n_bands: int) -> np
         directions = _directions(draw_noise(seed, number, pixels, sides))[..., :n_bands]
         noise[:, number, 0] = radius * directions
         np.negative(noise[:, number, 0], out=noise[:, number, 1])
-    return noise.reshape(len(pixels), -1, n_bands)
+    return noise.reshape(len(pixels), 2 * sets * sides, n_bands)
 
 
 def balanced_sigma(values: np.ndarray, n_bands: int) -> np.ndarray:
@@ -146,9 +146,10 @@ def balanced_sigma(values: np.ndarray, n_bands: int) -> np.ndarray:
     >>> print(balanced_sigma(0.3 * noise[..., 0] + 0.4 * noise[..., 2], 4))
     [0.5 0.5 0.5]
     """
-    pairs = values.astype(np.float64).reshape(len(values), -1, 2, _sides(n_bands))
+    n, points, sides = *values.shape, _sides(n_bands)
+    pairs = values.astype(np.float64).reshape(n, points // (2 * sides), 2, sides)
     odd, even = pairs[:, :, 0] - pairs[:, :, 1], pairs[:, :, 0] + pairs[:, :, 1]
-    odd, even = (half.reshape(len(values), -1) / 2 for half in (odd, even))
+    odd, even = (half.reshape(n, points // 2) / 2 for half in (odd, even))
     return np.sqrt((odd**2).mean(axis=1) + even.var(axis=1, ddof=1)).astype(np.float32)
 
 
@@ -166,7 +167,7 @@ def _directions(normal):
     Four numbers are a quaternion, whose matrix is one of them. Two such matrices A and B are put together
     as (cA, sB), (-sA, cB), with c : s as the lengths of the numbers that they are made of.
     """
-    quaternions = normal.reshape(len(normal), -1, 4)
+    quaternions = normal.reshape(len(normal), normal.shape[1] // 4, 4)
     lengths = list(np.sqrt((quaternions**2).sum(axis=2)).T[..., None, None])
     matrices = [
         _SIGN * q[:, _WHICH] / n for q, n in zip(quaternions.transpose(1, 0, 2), lengths, strict=True)

@@ -12,6 +12,7 @@ from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._points import means_at, mixing_of, planes_at, smoothing_alone
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.features._seeing import Seen, chosen, look, see
 from euclid_resolved.images._noise import common_errors, noise_correlation
@@ -19,7 +20,13 @@ from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.models._clip import judge
 from euclid_resolved.models._output import plane_of
-from euclid_resolved.models._uncertainty import correlating_kernel, map_errors, noise_scatter, plane_scatter
+from euclid_resolved.models._uncertainty import (
+    correlating_kernel,
+    map_errors,
+    mean_scatter,
+    noise_scatter,
+    plane_scatter,
+)
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -243,12 +250,27 @@ class _Mapping:
                 "the RMS maps)"
             )
         planes, width = self.planes, self.good.shape[1]
+        pixels = np.flatnonzero(self.good) + first_row * width
+        if planes is not None and smoothing_alone(self.model.features):
+            where = np.zeros(planes.shape, bool)
+            where[self.rows] = self.good
+            light, means = means_at(planes, where)
+
+            def estimate(drawn, piece):
+                noise = {k: np.broadcast_to(v[piece, None], drawn[k].shape) for k, v in means.items()}
+                steady, around = look(planes_at(drawn, noise, planes), self.model.features)
+                least = {band: values[piece, None] for band, values in self._least.items()}
+                seen = {band: np.fmax(v, least[band]).ravel() for band, v in steady.brightness.items()}
+                return self._estimates(seen, {name: plane.ravel() for name, plane in around.items()})
+
+            return mean_scatter(
+                estimate, light, means, mixing_of(planes), draws=draws, seed=seed, pixels=pixels
+            )
         if planes is not None:
             kernels = {band: correlating_kernel(planes.correlation.get(band)) for band in planes.bands}
             first = (first_row - self.rows.start) * width
             return plane_scatter(
                 self.of_planes, planes.brightness, planes.noise, kernels, draws=draws, seed=seed, first=first
             )
-        pixels = np.flatnonzero(self.good) + first_row * width
         options = {"draws": draws, "seed": seed, "floor": self._floor, "pixels": pixels}
         return noise_scatter(lambda drawn: self._estimates(drawn, {}), self.brightness, noise, **options)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from euclid_resolved.models._output import Output
 
+_Mean = tuple[str, float]
 _ROWS = 1 << 19  # pixels times points at which they are estimated at a time
 
 
@@ -87,6 +88,52 @@ def noise_scatter(
             drawn[band] = np.maximum(value, least[:, None]).astype(np.float32).ravel()
         for name, dex in estimate(drawn).items():
             parts.setdefault(name, []).append(balanced_sigma(dex.reshape(-1, points), len(brightness)))
+    return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+def mean_scatter(
+    estimate: Callable[[dict[_Mean, np.ndarray], slice], Mapping[str, np.ndarray]],
+    light: Mapping[_Mean, np.ndarray],
+    noise: Mapping[_Mean, np.ndarray],
+    mixing: Sequence[np.ndarray],
+    *,
+    draws: int,
+    seed: int,
+    pixels: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Scatter of estimates when the noise of the means that features look at is drawn again.
+
+    Parameters
+    ----------
+    estimate : callable
+        Takes means, shape (pixels, points), and which pixels they are of; returns estimates in dex by
+        property, shape (pixels * points,).
+    light, noise : mapping of (str, float) to `~numpy.ndarray`
+        By band and sigma of the mean, shape (n,).
+    mixing : sequence of `~numpy.ndarray`
+        For each band what correlates its means.
+    draws, seed, pixels
+        As for `noise_scatter`.
+
+    Returns
+    -------
+    sigma : dict of str to `~numpy.ndarray`
+        Standard deviation in dex by property, float32.
+    """
+    keys, points = list(light), points_of(draws, len(light))
+    each, block, n = len(mixing[0]), max(_ROWS // points, 1), len(pixels)
+    parts: dict[str, list[np.ndarray]] = {}
+    for start in range(0, max(n, 1), block):
+        piece = slice(start, min(start + block, n))
+        normal = balanced_noise(seed, draws, pixels[piece], len(keys))
+        drawn = {}
+        for number, key in enumerate(keys):
+            band, own = divmod(number, each)
+            # One after the other: the last bit of a product of matrices depends on where a pixel stands.
+            value = sum(normal[..., band * each + i] * np.float32(mixing[band][own, i]) for i in range(each))
+            drawn[key] = light[key][piece, None] + noise[key][piece, None] * value
+        for name, dex in estimate(drawn, piece).items():
+            parts.setdefault(name, []).append(balanced_sigma(dex.reshape(-1, points), len(keys)))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
