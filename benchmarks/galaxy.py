@@ -29,7 +29,7 @@ from euclid_resolved.errors import DataWarning
 from euclid_resolved.imaging import observe, observe_atlas
 from euclid_resolved.io import read
 from euclid_resolved.maps import PROPERTIES
-from euclid_resolved.models import _model as model_module
+from euclid_resolved.models import _mapping as mapping, _model as model_module
 from euclid_resolved.training import extract, split
 
 ALL = tuple(PROPERTIES)
@@ -39,12 +39,15 @@ COUNT = 3631e-6 * 10 ** (-0.4 * ZERO_POINT) / ((0.1 * u.arcsec) ** 2).to_value(u
 EXTENSIONS = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}
 # What predict_maps calls, by the name in the table. The estimator's own work is told apart from the rest.
 PARTS = {
-    "judge": "which pixels to judge",
-    "make_features": "features",
-    "checked_predict": "estimator: estimates",
-    "map_errors": "errors and intervals",
-    "_plane": "planes",
-    "SpatialMap": "maps",
+    (mapping, "judge"): "which pixels to judge",
+    (model_module, "make_features"): "features",
+    (model_module, "checked_predict"): "estimator: estimates",
+    (mapping, "map_errors"): "errors and intervals",
+    (mapping, "plane_of"): "planes",
+    (mapping, "SpatialMap"): "maps",
+    (mapping, "noise_scatter"): "noise drawn again, all of it",
+    (model_module.Domain, "outside"): "domain",
+    (model_module.Model, "_spread"): "estimator: spread",
 }
 
 
@@ -94,7 +97,7 @@ def make_cutout(folder, galaxy):
 @contextmanager
 def parts_timed(times):
     """Have the parts of predict_maps clocked."""
-    originals = {name: getattr(model_module, name) for name in PARTS}
+    originals = {place: getattr(*place) for place in PARTS}
 
     def clocked(function, label):
         def wrapper(*args, **kwargs):
@@ -103,19 +106,13 @@ def parts_timed(times):
 
         return wrapper
 
-    domain, outside = model_module.Domain, model_module.Domain.outside
-    spread, scatter = model_module.Model._spread, model_module.noise_scatter
-    for name, label in PARTS.items():
-        setattr(model_module, name, clocked(originals[name], label))
-    domain.outside = clocked(outside, "domain")
-    model_module.Model._spread = clocked(spread, "estimator: spread")
-    model_module.noise_scatter = clocked(scatter, "noise drawn again, all of it")
+    for (module, name), label in PARTS.items():
+        setattr(module, name, clocked(originals[module, name], label))
     try:
         yield
     finally:
-        for name, function in originals.items():
-            setattr(model_module, name, function)
-        domain.outside, model_module.Model._spread, model_module.noise_scatter = outside, spread, scatter
+        for (module, name), function in originals.items():
+            setattr(module, name, function)
 
 
 def one_galaxy(title, model, cutout, folder, draws, rows):
@@ -184,7 +181,7 @@ def side_by_side(atlas, large, folder, n_trees, rows):
 def compare(model, large, folder):
     """Make sure that both gave the same maps, apart from the trees' own scatter."""
     image = read_atlas(large)[0].image
-    good = model_module.judge(image, model.bands, model.clip, model.clip_band) == 0
+    good = mapping.judge(image, model.bands, model.clip, model.clip_band) == 0
     X = model._scaled({band: image.brightness(band)[good] for band in model.bands})
     for title in ("linear", "forest"):
         mine, other = read(Path(folder) / f"{title}.fits"), fits.open(Path(folder) / f"plain_{title}.fits")

@@ -33,7 +33,7 @@ def observed(light, noise, rng, *, correlation=None, kind="f4", name="field", **
         if correlation is not None:
             from scipy.ndimage import correlate
 
-            from euclid_resolved.models._uncertainty import correlating_kernel
+            from euclid_resolved.models._scatter import correlating_kernel
 
             plane = correlate(plane, correlating_kernel(correlation), mode="wrap")
         sigma = StdDevUncertainty(np.full(values.shape, noise, kind))

@@ -1,7 +1,7 @@
 """Features of single pixels of an image whose noise is drawn again, without drawing the whole of it.
 
-A set that looks around by smoothed planes alone sees of the noise no more than what it is in the few means of
-a pixel. Their noise is normal, and how it is correlated from one mean to another is known: it is drawn itself.
+A set that looks around by smoothed planes alone sees no more of the noise than what it is in the few means
+of a pixel. Their noise is normal, and its correlation from one mean to another is known: it is drawn itself.
 """
 
 from __future__ import annotations

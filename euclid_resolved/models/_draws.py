@@ -162,7 +162,7 @@ def _sides(n_bands):
 
 
 def _directions(normal):
-    """Orthogonal unit vectors by pixel, each of them evenly spread over all directions: (pixels, sides, sides).
+    """Orthogonal unit vectors by pixel, each evenly spread over all directions: (pixels, sides, sides).
 
     Four numbers are a quaternion, whose matrix is one of them. Two such matrices A and B are put together
     as (cA, sB), (-sA, cB), with c : s as the lengths of the numbers that they are made of.

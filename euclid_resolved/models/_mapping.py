@@ -20,13 +20,8 @@ from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.models._clip import judge
 from euclid_resolved.models._output import plane_of
-from euclid_resolved.models._uncertainty import (
-    correlating_kernel,
-    map_errors,
-    mean_scatter,
-    noise_scatter,
-    plane_scatter,
-)
+from euclid_resolved.models._scatter import correlating_kernel, mean_scatter, noise_scatter, plane_scatter
+from euclid_resolved.models._uncertainty import map_errors
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage

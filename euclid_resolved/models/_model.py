@@ -319,8 +319,9 @@ class Model(HasCard):
         properties : sequence of str, optional
             All that the model estimates without it.
         draws : int, optional
-            How often to draw the image's noise again, to see what it does to the estimates; 0 does not.
-            The image must know its noise in every band.
+            How often to draw the image's noise again, to see what it does to the estimates; 0 does not. The
+            scatter is as well known as from so many independent draws, from fewer estimates. The image must
+            know its noise in every band.
         seed : int, optional
             Of the draws.
         level : float, optional

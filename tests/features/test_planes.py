@@ -10,7 +10,7 @@ from scipy.ndimage import correlate
 from euclid_resolved import InputError, MultiBandImage
 from euclid_resolved.features import ImagePlanes
 from euclid_resolved.features._planes import gaussian_taps, kernel_radius
-from euclid_resolved.models._uncertainty import correlating_kernel
+from euclid_resolved.models._scatter import correlating_kernel
 
 
 def planes_of(values, noise=None, correlation=None):

@@ -21,9 +21,9 @@ from euclid_resolved import (
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.maps import mean, median, total
 from euclid_resolved.models import Interval, Model
-from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._draws import balanced_noise, balanced_sigma, draw_noise, points_of
-from euclid_resolved.models._uncertainty import noise_scatter
+from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._scatter import noise_scatter
 from euclid_resolved.training import calibrate, coverage, extract, shared_variance
 
 DENSITY, SHAPE = "stellar_mass_density", (12, 14)
