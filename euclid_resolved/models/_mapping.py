@@ -124,6 +124,7 @@ def map_properties(
             scatter.get(output.property), spread, level, common.get(output.property),
         )  # fmt: skip
         planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
+        sigma = None if errors.sigma is None else plane_of(errors.sigma, good)
         values = plane_of(from_dex(dex), good)
         known = np.isfinite(values)
         values[~known] = np.nan
@@ -134,7 +135,7 @@ def map_properties(
             mask=~known,
             quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
             planes=planes,
-            uncertainty=None if errors.sigma is None else StdDevUncertainty(plane_of(errors.sigma, good)),
+            uncertainty=None if sigma is None else StdDevUncertainty(sigma, copy=False),
             meta={
                 **meta,
                 **errors.meta,

@@ -110,8 +110,11 @@ def map_errors(
         noise = np.zeros_like(light) if noise is None else noise
         low, high = _ends(output.interval, light, noise, level, common)
         planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
-        low, high = _ends(output.interval, light, noise, LEVELS[0], common)
-        sigma = (from_dex(dex + high) - from_dex(dex + low)) / 2
+        lower, upper = planes["lo"], planes["hi"]
+        if level != LEVELS[0]:
+            low, high = _ends(output.interval, light, noise, LEVELS[0], common)
+            lower, upper = from_dex(dex + low), from_dex(dex + high)
+        sigma = (upper - lower) / 2
         words = "half of the calibrated 68 % interval"
         words += "" if common is None else ", widened by errors that all pixels share"
         meta |= {"uncertainty": words, "interval": float(level)}

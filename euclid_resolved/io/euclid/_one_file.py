@@ -301,7 +301,7 @@ def calibrate_plane(
         mask |= bad
     if flags is not None:
         mask |= (flags & np.array(flag_bits).astype(flags.dtype)) != 0
-    error = None if sigma is None else StdDevUncertainty(sigma)
+    error = None if sigma is None else StdDevUncertainty(sigma, copy=False)
     return NDData(data, unit=SURFACE_BRIGHTNESS, mask=mask, wcs=wcs, uncertainty=error, meta=meta)
 
 
