@@ -9,7 +9,7 @@ from scipy.ndimage import correlate
 
 from euclid_resolved import InputError, MultiBandImage
 from euclid_resolved.features import ImagePlanes
-from euclid_resolved.features._planes import gaussian_taps, kernel_radius
+from euclid_resolved.features._planes import _convolved, gaussian_taps, kernel_radius, shared_noise
 from euclid_resolved.models._scatter import correlating_kernel
 
 
@@ -159,3 +159,21 @@ def test_images_smaller_than_the_kernel(shape):
     assert_allclose(smooth.brightness["HE"], 2, rtol=1e-6)
     n = shape[0] * shape[1]
     assert_allclose(smooth.noise["HE"], 0.5 / np.sqrt(n), rtol=0.1 if max(shape) > 3 else 0.05)
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0])
+def test_the_noise_of_means_is_correlated_as_said(width):
+    """White noise, and noise that a Gaussian has spread over its neighbours."""
+    noise = np.random.default_rng(1).normal(size=(500, 500)).astype(np.float32)
+    correlation = None
+    if width:
+        taps = gaussian_taps(width)
+        noise = _convolved(noise, taps)
+        own = np.correlate(taps, taps, mode="full")
+        correlation = np.outer(own, own) / own.max() ** 2
+    planes = ImagePlanes({"HE": noise})
+    means = [
+        planes.smoothed(sigma).brightness["HE"][20:-20, 20:-20].ravel() for sigma in (0.0, 1.0, 2.0, 4.0)
+    ]
+    said = shared_noise((0.0, 1.0, 2.0, 4.0), correlation)
+    np.testing.assert_allclose(np.corrcoef(means), said, atol=0.02)
