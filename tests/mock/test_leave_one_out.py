@@ -57,6 +57,7 @@ def test_what_varies_within_a_library_comes_on_top(capsys):
     assert among["population_light_scatter"] == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_the_table(brighter, tmp_path, capsys):
     with pytest.raises(SystemExit, match=r"lie in their interval of 68 %, 0.0 to 0.01 are asked for"):
         SCRIPT["main"](["bc03", brighter, *FEW, "--out", str(tmp_path / "it.ecsv"), "--hold", "0", "0.01"])
