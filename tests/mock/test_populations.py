@@ -591,20 +591,24 @@ def test_light_in_all_bands_changes_by_one_factor_and_mass_does_not():
     settings = MockSettings(population_light=0.8, population_light_scatter=0.05)
     factors = []
     for n in range(60):
-        ratio = draw_populations(np.random.default_rng(n), settings).values / shipped().values
+        ratio = (
+            draw_populations(np.random.default_rng(n), settings).values / in_bands(shipped(), BANDS).values
+        )
         assert np.ptp(ratio[..., :4]) < 1e-12 and (ratio[..., 4] == 1).all()
         factors.append(np.log10(ratio[0, 0, 0]))
     assert np.median(factors) == pytest.approx(np.log10(0.8), abs=0.02)
     assert np.std(factors) == pytest.approx(0.05, rel=0.25)
     fixed = draw_populations(np.random.default_rng(1), MockSettings(population_light=0.8))
-    np.testing.assert_allclose(fixed.values[..., :4], 0.8 * shipped().values[..., :4])
+    np.testing.assert_allclose(fixed.values[..., :4], 0.8 * in_bands(shipped(), BANDS).values[..., :4])
 
 
 def test_the_light_of_a_band_differs_from_galaxy_to_galaxy():
     settings = MockSettings(population_band_scatter=0.02)
     ratios = []
     for n in range(300):
-        ratio = draw_populations(np.random.default_rng(n), settings).values / shipped().values
+        ratio = (
+            draw_populations(np.random.default_rng(n), settings).values / in_bands(shipped(), BANDS).values
+        )
         assert np.ptp(ratio, axis=(0, 1)).max() < 1e-12 and (ratio[..., 4] == 1).all()
         ratios.append(np.log10(ratio[0, 0, :4]))
     np.testing.assert_allclose(np.std(ratios, axis=0), 0.02, rtol=0.15)
@@ -635,12 +639,19 @@ def test_of_the_light_that_is_brighter_every_pixel_is(tmp_path):
 
 def test_the_broad_preset_perturbs_whatever_library_is_drawn(second):
     settings = replace(MockSettings.preset("broad"), populations=("bc03", second))
-    libraries = {"made up": find_populations(second), shipped().meta["library"]: shipped()}
+    libraries = {one.meta["library"]: in_bands(one, BANDS) for one in (find_populations(second), shipped())}
     for n in range(6):
         drawn = draw_populations(np.random.default_rng(n), settings)
         usual = libraries[drawn.meta["library"]]
         old = np.log10(drawn.values / usual.values)[drawn.log_age > 9.6]
         assert 0 < abs(old[..., :4]).max() < 0.2 and (old[..., 4] == 0).all()
+
+
+def test_what_a_galaxy_draws_does_not_depend_on_the_bands_that_are_seen():
+    settings = MockSettings.preset("broad")
+    few = draw_populations(np.random.default_rng(3), settings)
+    more = draw_populations(np.random.default_rng(3), settings, ("LSST_u", "HE", "IE", "JE", "YE"))
+    np.testing.assert_array_equal(in_bands(more, BANDS).values, few.values)
 
 
 @pytest.mark.parametrize(
