@@ -23,8 +23,9 @@ __all__ = ["default_model"]
 
 TRUST = (
     "Trained on mock galaxies, simple models and no simulation, observed as Euclid would. Density is "
-    "estimated from light. Metallicity mostly repeats the training galaxies' relation with density: do not "
-    "trust it beyond that. Age: do not trust it."
+    "estimated from light; its errors allow for other libraries of stellar populations, within the spread of "
+    "published ones, not for another initial mass function. Metallicity mostly repeats the training "
+    "galaxies' relation with density: do not trust it beyond that. Age: do not trust it."
 )
 """What maps of the default model say about themselves."""
 

@@ -27,6 +27,10 @@ AGES = (0.2, 0.45, 1.33, 3.0)  # Gyr
 WAVELENGTHS = (0.71, 1.76)
 # Two amplitudes are drawn, at these metallicities (mass fractions).
 METALLICITIES = (0.002, 0.05)
+# Natural logarithm of wavelengths of 0.3 to 2.4 micrometres at which a library's own colours are drawn, and
+# over how much of it they are smooth. YE, JE and HE, 0.25 apart, then have little in common, as is measured.
+KNOTS = np.log(0.3) + 0.1 * np.arange(22)
+SMOOTH = 0.1
 
 
 def _libraries(settings, bands):
@@ -84,9 +88,15 @@ def draw_populations(
     several = list(_libraries(settings, bands).values())
     populations = several[rng.integers(len(several))] if len(several) > 1 else several[0]
     populations = in_bands(populations, bands)
-    if settings.population_spread == 1:
-        return populations
-    return perturb(populations, *np.log(settings.population_spread) * rng.uniform(-1, 1, 2))
+    if settings.population_spread != 1:
+        populations = perturb(populations, *np.log(settings.population_spread) * rng.uniform(-1, 1, 2))
+    if settings.population_light != 1 or settings.population_light_scatter:
+        scatter = settings.population_light_scatter * rng.standard_normal()
+        populations = brighten(populations, np.log10(settings.population_light) + scatter)
+    if settings.population_band_scatter:
+        draws = settings.population_band_scatter * rng.standard_normal(len(KNOTS))
+        populations = brighten(populations, bend(pivots(populations) / 1e4, draws))
+    return populations
 
 
 def perturb(populations: Populations, poor: float, rich: float) -> Populations:
@@ -114,6 +124,44 @@ def perturb(populations: Populations, poor: float, rich: float) -> Populations:
     weights = np.array([_weight(band, pivot) for band, pivot in each] + [0.0])
     factor = np.exp(window[:, None, None] * amplitude[:, None] * weights)
     return replace(populations, values=populations.values * factor)
+
+
+def brighten(populations: Populations, dex: float | np.ndarray) -> Populations:
+    """Populations with more or less light at all ages and metallicities.
+
+    Parameters
+    ----------
+    populations : Populations
+    dex : float or ndarray, shape (bands,)
+        What is added to log10 of the light, of all bands or of each.
+
+    Returns
+    -------
+    Populations
+        The remaining mass is that of `populations`.
+    """
+    values = populations.values.copy()
+    values[..., :-1] *= 10 ** np.asarray(dex)
+    return replace(populations, values=values)
+
+
+def bend(wavelengths: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """A smooth random curve over wavelength, the same whichever bands look at it.
+
+    Parameters
+    ----------
+    wavelengths : ndarray, shape (bands,)
+        Pivots of bands, micrometres.
+    draws : ndarray, shape (22,)
+        Independent normal numbers of one width.
+
+    Returns
+    -------
+    ndarray, shape (bands,), float64
+        Of that width at every wavelength.
+    """
+    weights = np.exp(-0.5 * ((np.log(wavelengths)[:, None] - KNOTS) / SMOOTH) ** 2)
+    return weights @ draws / np.sqrt((weights**2).sum(axis=1))
 
 
 def _step(x):

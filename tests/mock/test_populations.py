@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -21,7 +22,7 @@ from euclid_resolved.mock._passbands import passband
 from euclid_resolved.mock._population_names import find_populations
 from euclid_resolved.mock._population_tables import BANDS, from_table, in_bands, shipped
 from euclid_resolved.mock._populations import luminosity, remaining_mass
-from euclid_resolved.mock._systematics import draw_populations, perturb
+from euclid_resolved.mock._systematics import bend, draw_populations, perturb
 
 META = dict(library="made up", license="none", initial_mass_function="made up", solar_metallicity=0.02)
 WAVELENGTH = np.arange(4000.0, 24000.0, 20.0)
@@ -72,8 +73,10 @@ def digest(folder):
 
 def test_settings_by_default_say_what_they_said():
     # The digest in every header of an atlas is made of this text: another one would refuse to go on with it.
-    for settings in (MockSettings(), MockSettings(populations="bc03"), MockSettings.preset("broad")):
+    for settings in (MockSettings(), MockSettings(populations="bc03"), MockSettings.preset("tng50-like")):
         assert settings.as_text().endswith("noise_common=0.782")
+    assert "population_light_scatter=0.03" in MockSettings.preset("broad").as_text()
+    assert "population_light" not in MockSettings(population_spread=2.0).as_text()
 
 
 def test_the_default_atlas_is_that_of_earlier_releases(tmp_path):
@@ -582,6 +585,89 @@ def test_the_factor_differs_from_galaxy_to_galaxy_and_stays_within_the_spread():
 def test_a_spread_that_is_none(wrong):
     with pytest.raises(InputError, match="a factor from 1 .no change. to 10 is needed"):
         MockSettings(population_spread=wrong)
+
+
+def test_light_in_all_bands_changes_by_one_factor_and_mass_does_not():
+    settings = MockSettings(population_light=0.8, population_light_scatter=0.05)
+    factors = []
+    for n in range(60):
+        ratio = (
+            draw_populations(np.random.default_rng(n), settings).values / in_bands(shipped(), BANDS).values
+        )
+        assert np.ptp(ratio[..., :4]) < 1e-12 and (ratio[..., 4] == 1).all()
+        factors.append(np.log10(ratio[0, 0, 0]))
+    assert np.median(factors) == pytest.approx(np.log10(0.8), abs=0.02)
+    assert np.std(factors) == pytest.approx(0.05, rel=0.25)
+    fixed = draw_populations(np.random.default_rng(1), MockSettings(population_light=0.8))
+    np.testing.assert_allclose(fixed.values[..., :4], 0.8 * in_bands(shipped(), BANDS).values[..., :4])
+
+
+def test_the_light_of_a_band_differs_from_galaxy_to_galaxy():
+    settings = MockSettings(population_band_scatter=0.02)
+    ratios = []
+    for n in range(300):
+        ratio = (
+            draw_populations(np.random.default_rng(n), settings).values / in_bands(shipped(), BANDS).values
+        )
+        assert np.ptp(ratio, axis=(0, 1)).max() < 1e-12 and (ratio[..., 4] == 1).all()
+        ratios.append(np.log10(ratio[0, 0, :4]))
+    np.testing.assert_allclose(np.std(ratios, axis=0), 0.02, rtol=0.15)
+    np.testing.assert_allclose(np.mean(ratios, axis=0), 0, atol=0.004)
+    # Libraries differ in single bands, not in a slope: what neighbours share is little.
+    assert (abs(np.corrcoef(ratios, rowvar=False)[~np.eye(4, dtype=bool)]) < 0.4).all()
+
+
+def test_the_curve_over_wavelength_is_one_whichever_bands_look_at_it():
+    draws = np.random.default_rng(1).standard_normal(22)
+    fine = np.geomspace(0.35, 2.2, 200)
+    curve = bend(fine, draws)
+    np.testing.assert_allclose(bend(fine[::50], draws), curve[::50])
+    assert abs(np.diff(curve)).max() < 0.5  # of a width that is 1
+    many = [bend(np.array([0.36, 0.9, 1.77]), d) for d in np.random.default_rng(2).standard_normal((500, 22))]
+    np.testing.assert_allclose(np.std(many, axis=0), 1, rtol=0.12)
+
+
+def test_of_the_light_that_is_brighter_every_pixel_is(tmp_path):
+    quiet = dict(noise_at_clip=1e-9)
+    (usual,) = mock_galaxies(1, pixels=16, settings=MockSettings(**quiet))
+    (faint,) = mock_galaxies(1, pixels=16, settings=MockSettings(population_light=0.5, **quiet))
+    for name, map_ in usual.maps.items():
+        np.testing.assert_array_equal(faint.maps[name].data, map_.data)
+    for band in BANDS:
+        np.testing.assert_allclose(faint.image[band].data, 0.5 * usual.image[band].data, rtol=1e-4, atol=1e-9)
+
+
+def test_the_broad_preset_perturbs_whatever_library_is_drawn(second):
+    settings = replace(MockSettings.preset("broad"), populations=("bc03", second))
+    libraries = {one.meta["library"]: in_bands(one, BANDS) for one in (find_populations(second), shipped())}
+    for n in range(6):
+        drawn = draw_populations(np.random.default_rng(n), settings)
+        usual = libraries[drawn.meta["library"]]
+        old = np.log10(drawn.values / usual.values)[drawn.log_age > 9.6]
+        assert 0 < abs(old[..., :4]).max() < 0.2 and (old[..., 4] == 0).all()
+
+
+def test_what_a_galaxy_draws_does_not_depend_on_the_bands_that_are_seen():
+    settings = MockSettings.preset("broad")
+    few = draw_populations(np.random.default_rng(3), settings)
+    more = draw_populations(np.random.default_rng(3), settings, ("LSST_u", "HE", "IE", "JE", "YE"))
+    np.testing.assert_array_equal(in_bands(more, BANDS).values, few.values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("population_light", 0, "a factor from 0.1 to 10, 1 for no change, is needed"),
+        ("population_light", True, "population_light is True"),
+        ("population_light", np.inf, "a factor from 0.1 to 10"),
+        ("population_light_scatter", -0.1, "population_light_scatter is -0.1: a scatter in dex, from 0 to 1"),
+        ("population_light_scatter", "0.1", "a scatter in dex"),
+        ("population_band_scatter", np.nan, "population_band_scatter is nan: a scatter in dex"),
+    ],
+)
+def test_light_that_cannot_be(name, value, words):
+    with pytest.raises(InputError, match=words):
+        MockSettings(**{name: value})
 
 
 # ---------------------------------------------------------------- the command
