@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +33,9 @@ def predict(options: Namespace) -> None:
     from euclid_resolved.io.asdf._files import read_model
 
     options.zero_point = _zero_points(options.zero_point)
+    for name in ("background", "match_psf"):
+        if getattr(options, name) == "none":
+            setattr(options, name, False)
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
@@ -48,8 +50,6 @@ def predict(options: Namespace) -> None:
     _check_apart(outputs, named, sources, options)
     for path in outputs:
         check_target(path, options.overwrite)
-    if named is None:
-        _check_sources(sources)  # before minutes of training
     model = read_model(named) if named else _default_model()
     if _by_strips(sources[0], options, model.bands):
         _predict_tile(model, sources[0], options)
@@ -113,7 +113,7 @@ def _opening(options):
     """The options of `euclid_resolved.io.open_image`."""
     names = (
         "zero_point", "flag_bits", "hdu", "pixel_scale", "align", "position", "size", "region",
-        "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
+        "raw", "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
         "signal_to_noise",
     )  # fmt: skip
     return {name: getattr(options, name) for name in names}
@@ -124,14 +124,14 @@ def _predicting(options):
 
 
 def _predict_one(model, source, options):
-    from euclid_resolved.imaging._prepare import describe_history
+    from euclid_resolved.imaging._automatic import preparation_words
     from euclid_resolved.io._opening import open_image
     from euclid_resolved.io._read_write import write
 
     image = open_image(source, model.bands, **_opening(options))
-    for line in describe_history(image):
-        print(f"  {line}")
-    _say_stars(image, options)
+    done = preparation_words(image)
+    if done:
+        print(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
     _report(options.output, maps)
@@ -140,15 +140,6 @@ def _predict_one(model, source, options):
         from euclid_resolved.plotting._style import save_figure
 
         save_figure(quicklook(image, maps), options.figure)
-
-
-def _say_stars(image, options):
-    """How many compact sources were masked without being asked for."""
-    compact = next((entry for entry in image.meta.get("history", ()) if entry["step"] == "compact"), None)
-    if options.mask_stars is None and compact is not None:
-        number = compact["measured"]["n_sources"]
-        what = "1 compact source (a star) is" if number == 1 else f"{number} compact sources (stars) are"
-        print(f"  {what} masked as NEIGHBOUR; --no-mask-stars keeps them, --mask-stars masks all neighbours")
 
 
 def _by_strips(source, options, bands):
@@ -179,8 +170,11 @@ def _size(source, bands, zero_point):
 def _predict_tile(model, source, options):
     from euclid_resolved.survey._tile import predict_tile
 
-    if options.mask_stars is None:
-        print("Strip by strip no stars are looked for: they are mapped as if they were galaxies.")
+    if not options.raw:
+        print(
+            "Strip by strip nothing is prepared: the sky is left in, stars are mapped as galaxies, and colours "
+            "are false where bands are not equally sharp. --position, --region and --table prepare fields."
+        )
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
     reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
     reading["overwrite"] = options.overwrite
@@ -203,18 +197,20 @@ def _predict_many(named, sources, options):
     check_folder(options.output)
     _check_apart([Path(options.output) / "report.ecsv"], named, sources, options)
     if named is None:
-        _check_sources(sources)
-    with contextlib.nullcontext(named) if named else _default_file() as model:
-        report = predict_many(
-            model,
-            images,
-            options.output,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            overwrite=options.overwrite,
-            **_predicting(options),
-            **{name: value for name, value in _opening(options).items() if value is not None},
-        )
+        from euclid_resolved.mock._default_model import default_path
+
+        _default_model()
+        named = default_path()
+    report = predict_many(
+        named,
+        images,
+        options.output,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        overwrite=options.overwrite,
+        **_predicting(options),
+        **{name: value for name, value in _opening(options).items() if value is not None},
+    )
     _print(report)
     failed = int((report["status"] == "failed").sum())
     if failed:
@@ -272,36 +268,6 @@ def _images(words):
     if pairs and len(pairs) < len(words):
         raise UsageError("give either BAND=FILE pairs or images, not both")
     return [pairs] if pairs else list(words)
-
-
-def _check_sources(sources):
-    """Refuse images that cannot be there or cannot be read at all."""
-    for source in sources:
-        for word in source if isinstance(source, list) else [source]:
-            path = Path(word.partition("=")[2] if isinstance(source, list) else word)
-            if not path.exists() and not path.name.startswith("TNG"):  # a galaxy of an atlas is many files
-                raise InputError(f"{path}: there is no such file")
-            if path.is_file() and path.suffix != ".asdf":
-                from euclid_resolved.io._fits_read import open_fits
-
-                with open_fits(path):
-                    pass
-
-
-@contextlib.contextmanager
-def _default_file():
-    """The file of the default model; one for this command only where it could not be kept."""
-    from euclid_resolved.io._read_write import write
-    from euclid_resolved.mock._default_model import kept_path
-
-    model = _default_model()
-    path = kept_path()
-    if path is not None and path.is_file():
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "default.asdf", model)
-        yield Path(folder) / "default.asdf"
 
 
 def _default_model():
