@@ -341,7 +341,9 @@ def _populations(commands):
 
 def _default_model(commands):
     text = "make the default model again, or another model of mock galaxies"
-    new = _command(commands, "default-model", lambda options: new.error("say what to do: make or check"), text)
+    new = _command(
+        commands, "default-model", lambda options: new.error("say what to do: make or check"), text
+    )
     kinds = new.add_subparsers(title="commands", metavar="COMMAND")
     text = "make it; an interrupted call goes on where it was"
     make = _command(kinds, "make", default_model_make, text, writes=True)
@@ -366,7 +368,9 @@ def _preparation(parser):
         "An image of the sky is prepared by itself: its sky subtracted if it differs from zero, stars and "
         "neighbours masked, PSFs matched where the image brings them. What is said here goes before.",
     )
-    group.add_argument("--raw", action="store_true", help="leave the image as it is, but for what is said here")
+    group.add_argument(
+        "--raw", action="store_true", help="leave the image as it is, but for what is said here"
+    )
     group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
     group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
     group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.cli._report import report, report_count, report_trust, say
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.images._guard import open_regular
@@ -131,10 +132,11 @@ def _predict_one(model, source, options):
     image = open_image(source, model.bands, **_opening(options))
     done = preparation_words(image)
     if done:
-        print(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
+        say(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
-    _report(options.output, maps)
+    report(options.output, maps)
+    report_trust(model, maps)
     if options.figure:
         from euclid_resolved.plotting._quick_look import quicklook
         from euclid_resolved.plotting._style import save_figure
@@ -171,7 +173,7 @@ def _predict_tile(model, source, options):
     from euclid_resolved.survey._tile import predict_tile
 
     if not options.raw:
-        print(
+        say(
             "Strip by strip nothing is prepared: the sky is left in, stars are mapped as galaxies, and colours "
             "are false where bands are not equally sharp. --position, --region and --table prepare fields."
         )
@@ -183,7 +185,8 @@ def _predict_tile(model, source, options):
     except KeyboardInterrupt:
         print("What is done is kept: the same command goes on from there.", file=sys.stderr)
         raise
-    _report_count(options.output, count)
+    report_count(options.output, count)
+    report_trust(model)
 
 
 def _predict_many(named, sources, options):
@@ -201,7 +204,7 @@ def _predict_many(named, sources, options):
 
         _default_model()
         named = default_path()
-    report = predict_many(
+    table = predict_many(
         named,
         images,
         options.output,
@@ -211,13 +214,13 @@ def _predict_many(named, sources, options):
         **_predicting(options),
         **{name: value for name, value in _opening(options).items() if value is not None},
     )
-    _print(report)
-    failed = int((report["status"] == "failed").sum())
+    _print(table)
+    failed = int((table["status"] == "failed").sum())
     if failed:
         raise InputError(
-            f"{failed} of {len(report)} images could not be mapped; the table, also in "
+            f"{failed} of {len(table)} images could not be mapped; the table, also in "
             f"{Path(options.output) / 'report.ecsv'}, says why; the first: "
-            f"{report['message'][report['status'] == 'failed'][0]}"
+            f"{table['message'][table['status'] == 'failed'][0]}"
         )
 
 
@@ -274,42 +277,5 @@ def _default_model():
     from euclid_resolved.mock._default_model import default_model
 
     model = default_model()
-    print(f"No model was named: {model.training['source']}. {model.training['trust']}")
+    say(f"No model was named. The default one: {model.training['source']}.")
     return model
-
-
-def _report_count(path, count):
-    """How many pixels were mapped, and what is flagged."""
-    from euclid_resolved.maps._shares import SHARES
-
-    print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
-    if count.bits:
-        print(f"  {SHARES}")
-    for name, number in count.bits.items():
-        print(f"  {name}: {100 * number / count.pixels:.1f} %")
-    if count.judged:
-        outside = 100 * count.extrapolated / count.judged
-        print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
-
-
-def _report(path, maps):
-    """What a user should know about maps before believing them."""
-    import astropy.units as u
-    import numpy as np
-
-    from euclid_resolved.images._pixels import pixel_scale
-    from euclid_resolved.maps._regions import total
-    from euclid_resolved.survey._tile import count_pixels
-
-    _report_count(path, count_pixels(maps))
-    judged = ~np.asarray(next(iter(maps.values())).mask)
-    if judged.any():
-        for name, map_ in maps.items():
-            low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
-            text = f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
-            if map_.uncertainty is not None:
-                relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
-                text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
-            print(text)
-            if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
-                print(f"  {total(map_)}")

@@ -151,8 +151,9 @@ def flag_unmatched(image: MultiBandImage, why: str) -> MultiBandImage:
             continue
         plane = bands[band]
         blurred, _ = smooth(plane.data, plane.good, sigma)
-        known = plane.good & (plane.data > 0) & (blurred > 0)
-        known &= np.abs(blurred - plane.data) > SURE * noise_of(plane.data, plane.good, plane.sigma)
+        noise = SURE * noise_of(plane.data, plane.good, plane.sigma)
+        # A pixel, or its surroundings, that is hardly there is noise, whatever its colour.
+        known = plane.good & (plane.data > noise) & (blurred > noise) & (np.abs(blurred - plane.data) > noise)
         change = np.zeros(image.shape)
         change[known] = -2.5 * np.log10(blurred[known] / plane.data[known])
         low, high = np.minimum(low, change), np.maximum(high, change)
@@ -167,7 +168,7 @@ def flag_unmatched(image: MultiBandImage, why: str) -> MultiBandImage:
         stacklevel=4,
     )
     settings = {"why": why, "false_colour": FALSE_COLOUR}
-    measured = {"flagged_fraction": float(false.mean()), "fwhm": {band: w for band, w in width.items()}}
+    measured = {"flagged_fraction": float(false.mean()), "fwhm": width}
     return new_image(image, bands, "psf_unmatched", settings, measured, meta={FLAGS: flags})
 
 
@@ -209,7 +210,12 @@ def _words(entry, image):
         case "extinction":
             return f"corrected for E(B-V) {settings['ebv']:.3g}"
         case "distance" | "resample" | "binning" | "crop" as step:
-            done = {"distance": "distance set", "resample": "resampled", "binning": "binned", "crop": "cut out"}
+            done = {
+                "distance": "distance set",
+                "resample": "resampled",
+                "binning": "binned",
+                "crop": "cut out",
+            }
             return done[step]
     return ""
 

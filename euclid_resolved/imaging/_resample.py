@@ -113,7 +113,11 @@ def resample(
     meta = {"pixel_scale": old * factor} if "pixel_scale" in image.meta else {}
     flags = image.meta.get(FLAGS)
     if flags is not None:  # of a new pixel, as of half of what it is made of
-        bits = [(bit, rows @ ((flags & bit) != 0) @ columns.T >= area / 2) for bit in Quality if (flags & bit).any()]
+        bits = [
+            (bit, rows @ ((flags & bit) != 0) @ columns.T >= area / 2)
+            for bit in Quality
+            if (flags & bit).any()
+        ]
         meta[FLAGS] = sum((where * np.int32(bit) for bit, where in bits), np.zeros(lost.shape, np.int32))
     settings = {"scale": str(scale), "min_good": float(min_good), "noise_factor": noise_factor}
     measured = {"factor": factor, "old_pixel": str(old), "shape": list(lost.shape)}

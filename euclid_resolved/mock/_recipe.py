@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -119,9 +120,7 @@ class Recipe:
         )
         observed = observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
         source = f"default: {self.galaxies} mock galaxies, preset {self.preset}, seed {self.seed}"
-        return extract(
-            observed, tuple(PROPERTIES), features=self.features, source=source, progress=progress
-        )
+        return extract(observed, tuple(PROPERTIES), features=self.features, source=source, progress=progress)
 
     def sample(self) -> list[float]:
         """What the first three galaxies look like: numbers that change when whatever makes them does.
@@ -183,9 +182,10 @@ def make_model(
     pixels = recipe.observed(progress=progress)
     estimator = GradientBoosting(n_trees=recipe.n_trees, seed=recipe.seed, n_jobs=1)
     bar = tqdm(total=recipe.folds + 1, desc="fits", unit="fit", disable=None if progress else True)
+    number = itertools.count(1)
 
     def fit(some: Pixels) -> Model:
-        kept = None if keep is None else keep / f"fit-{bar.n}.asdf"
+        kept = None if keep is None else keep / f"fit-{next(number)}.asdf"
         model = _kept(kept, recipe, some)
         if model is None:
             model = train(some, "all", estimator, features=recipe.features, seed=recipe.seed)
@@ -252,13 +252,13 @@ def check_model(model: Model, recipe: Recipe | None = None) -> None:
         )
 
 
-def compare(model: Model, other: Model, recipe: Recipe) -> float:
+def compare(model: Model, other: Model, recipe: Recipe, galaxies: int = 40) -> float:
     """How far the estimates of two models are apart: the largest rms of a property, dex.
 
     On galaxies that neither has seen, of the seed after the recipe's.
     """
     from euclid_resolved.training._evaluate import estimate_pixels
 
-    pixels = replace(recipe, seed=recipe.seed + 1).observed(40)
+    pixels = replace(recipe, seed=recipe.seed + 1).observed(galaxies)
     one, two = (estimate_pixels(each, pixels) for each in (model, other))
     return max(float(np.sqrt(np.nanmean((one[name] - two[name]) ** 2))) for name in one)
