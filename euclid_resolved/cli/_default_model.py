@@ -54,10 +54,10 @@ def default_model_check(options: Namespace) -> None:
     apart = compare(shipped, again, Recipe())
     if apart > options.tolerance:
         raise InputError(
-            f"the default model is not what its recipe makes: estimates differ by {apart:.3f} dex rms, more than "
-            f"{options.tolerance:g}: run {COMMAND}"
+            f"the default model is not what its recipe makes: estimates differ by {apart:.3f} dex rms, more "
+            f"than {options.tolerance:g}: run {COMMAND}"
         )
     print(
-        f"{default_path().name} is what its recipe makes, with other libraries or on another machine: estimates "
-        f"differ by {apart:.3f} dex rms"
+        f"{default_path().name} is what its recipe makes, with other libraries or on another machine: "
+        f"estimates differ by {apart:.3f} dex rms"
     )

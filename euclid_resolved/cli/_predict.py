@@ -24,7 +24,7 @@ LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing as
 
 # What is not said pixel by pixel, in the words of the command line.
 _WHOLE = (
-    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars", "match_psf",
+    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars",
     "redshift", "distance", "scale", "signal_to_noise",
 )  # fmt: skip
 
@@ -147,6 +147,7 @@ def _predict_one(model, source, options):
 def _by_strips(source, options, bands):
     """Whether to map strip by strip: it was asked for, or the image is large and nothing forbids it."""
     whole = [f"--{name.replace('_', '-')}" for name in _WHOLE if getattr(options, name)]
+    whole += ["--match-psf gaussian"] if options.match_psf == "gaussian" else []
     if not options.output.lower().endswith(".fits"):
         whole.append("an output that does not end in .fits")
     if options.strips:
@@ -170,16 +171,23 @@ def _size(source, bands, zero_point):
 
 
 def _predict_tile(model, source, options):
-    from euclid_resolved.survey._tile import predict_tile
+    from euclid_resolved.io.euclid._strips import open_large
+    from euclid_resolved.survey._tile import matches, predict_tile
 
+    match = False if options.raw and options.match_psf is None else options.match_psf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_large(source, model.bands, zero_point=options.zero_point) as image:
+            match = matches(image, match)
     if not options.raw:
+        psf = "PSFs are matched" if match else "colours are false where bands are not equally sharp"
         say(
-            "Strip by strip nothing is prepared: the sky is left in, stars are mapped as galaxies, and colours "
-            "are false where bands are not equally sharp. --position, --region and --table prepare fields."
+            f"Strip by strip {psf}; the sky is left in, and stars are mapped as galaxies. --position, "
+            "--region and --table prepare fields."
         )
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
     reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
-    reading["overwrite"] = options.overwrite
+    reading |= {"overwrite": options.overwrite, "match_psf": match}
     try:
         count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
     except KeyboardInterrupt:

@@ -71,8 +71,8 @@ def report_trust(model: Model, maps: Mapping[str, SpatialMap] | None = None) -> 
     calibrated = any(output.interval is not None for output in model.outputs.values())
     if calibrated and (maps is None or kinds):
         say(
-            "It holds noise, the model's own errors and populations as varied as in its training, not zero points, "
-            "nor galaxies unlike all of those."
+            "It holds noise, the model's own errors and populations as varied as in its training, not zero "
+            "points, nor galaxies unlike all of those."
         )
     if "trust" in model.training:
         say(f"What to believe: {model.training['trust']}")

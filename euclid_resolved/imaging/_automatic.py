@@ -54,9 +54,9 @@ def steps_needed(image: MultiBandImage) -> frozenset[str]:
 def subtract_if_there(image: MultiBandImage, target: Target = None) -> MultiBandImage:
     """Subtract the sky if its level differs from zero, and is the sky's and not the galaxy's.
 
-    The level (`subtract_background`) has to exceed three times its error in a band. What is left of the sky is
-    halved by distance from the target: where the inner half is brighter by three sigma in a band, the galaxy
-    reaches into it, and nothing is subtracted. Why nothing was is recorded as the step ``sky``.
+    The level (`subtract_background`) has to exceed three times its error in a band. What is left of the sky
+    is halved by distance from the target: where the inner half is brighter by three sigma in a band, the
+    galaxy reaches into it, and nothing is subtracted. Why nothing was is recorded as the step ``sky``.
     """
     try:
         result = subtract_background(image)
@@ -161,9 +161,9 @@ def flag_unmatched(image: MultiBandImage, why: str) -> MultiBandImage:
     flags = np.asarray(image.meta.get(FLAGS, np.zeros(image.shape, np.int32)))
     flags = flags | np.where(false, Quality.UNMATCHED_PSF, 0).astype(np.int32)
     warnings.warn(
-        f"{why}: the bands are left as sharp as they are, and {int(false.sum())} pixels whose colours are false "
-        "for that are flagged UNMATCHED_PSF; match_psf='gaussian' (--match-psf gaussian) takes PSFs of typical "
-        "width",
+        f"{why}: the bands are left as sharp as they are, and {int(false.sum())} pixels whose colours are "
+        "false for that are flagged UNMATCHED_PSF; match_psf='gaussian' (--match-psf gaussian) takes PSFs of "
+        "typical width",
         DataWarning,
         stacklevel=4,
     )

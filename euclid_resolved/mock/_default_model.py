@@ -28,8 +28,8 @@ def default_path() -> Path:
 def default_model() -> Model:
     """The default model: of all three properties, with calibrated intervals.
 
-    It was trained on mock galaxies of the preset ``broad`` observed as Euclid would, and comes with the package.
-    ``euclid-resolved default-model make`` makes it again, and others like it.
+    It was trained on mock galaxies of the preset ``broad`` observed as Euclid would, and comes with the
+    package. ``euclid-resolved default-model make`` makes it again, and others like it.
 
     Returns
     -------

@@ -151,8 +151,8 @@ def make_model(
     ----------
     recipe : Recipe, optional
     keep : `~pathlib.Path`, optional
-        A folder for the fits that are done, from which the same call goes on after an interrupt; it is removed
-        at the end.
+        A folder for the fits that are done, from which the same call goes on after an interrupt; it is
+        removed at the end.
     progress : bool, optional
         Show progress bars on a terminal.
     say : callable, optional
@@ -247,8 +247,8 @@ def check_model(model: Model, recipe: Recipe | None = None) -> None:
     before, now = model.training.get("recipe_sample", []), recipe.sample()
     if len(before) != len(now) or not np.allclose(before, now, rtol=0, atol=2e-3):
         raise InputError(
-            "the galaxies that the default model was trained on look otherwise now (medians of the first three "
-            f"were {before}, are {now}): run {COMMAND}"
+            "the galaxies that the default model was trained on look otherwise now (medians of the first "
+            f"three were {before}, are {now}): run {COMMAND}"
         )
 
 

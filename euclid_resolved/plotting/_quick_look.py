@@ -45,7 +45,8 @@ def quicklook(
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
-        For example the path of a cut-out, which is prepared (``prepare(image, auto=True)``) before it is mapped.
+        For example the path of a cut-out, which is prepared (``prepare(image, auto=True)``) before it is
+        mapped.
     maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
         On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
     model : `~euclid_resolved.Model`, optional

@@ -455,7 +455,7 @@ def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeyp
     assert run(*words, tmp_path / "whole.fits", "--raw") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert run(*words, tmp_path / "said.fits", "--strips") == 0
-    assert capsys.readouterr().out.startswith("Strip by strip nothing is prepared")
+    assert capsys.readouterr().out.startswith("Strip by strip colours are false where")
     assert run(*words, tmp_path / "maps.fits", "--strips", "--raw") == 0
     assert said.startswith(" ".join(capsys.readouterr().out.replace("maps.fits", "whole.fits").split()))
     whole, maps = (maps_of(tmp_path / name) for name in ("whole.fits", "maps.fits"))

@@ -1,4 +1,4 @@
-"""The default model: it comes with the package, its recipe makes it again, and it is honest about what it is."""
+"""The default model: it comes with the package, its recipe makes it again, it is honest about what it is."""
 
 from dataclasses import replace
 
