@@ -285,5 +285,5 @@ def _default_model():
     from euclid_resolved.mock._default_model import default_model
 
     model = default_model()
-    say(f"No model was named. The default one: {model.training['source']}.")
+    say(f"No model was named: the default one, of {model.training['source'].removeprefix('default: ')}.")
     return model

@@ -18,11 +18,12 @@ WIDTH = 79  # of a terminal
 def say(text: str, indent: str = "") -> None:
     """Print a sentence in lines that fit a terminal."""
     further = indent + "  "
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     lines = textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
-    print("\n".join(lines))
+    print("\n".join(lines).replace("\N{NO-BREAK SPACE}", " "))
 
 
 def report_count(path: str | Path, count: PixelCount) -> None:
@@ -59,7 +60,7 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> None:
             relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
             text += f"; one sigma {100 * relative:.0f} %"
         say(text, "  ")
-        if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
+        if map_.property is not None and map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
             say(str(total(map_)), "  ")
 
 

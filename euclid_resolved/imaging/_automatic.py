@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from euclid_resolved.images._image import MultiBandImage
 
-    Target = SkyCoord | Sequence[float] | None
+    Target: TypeAlias = SkyCoord | Sequence[float] | None
 
 SURE = 3.0  # sigma: a level of the sky, or a change with radius, that is larger is taken for real
 FALSE_COLOUR = 0.1  # mag: a colour that bands of one sharpness would show by this much otherwise is flagged

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TRUST = (
     "Trained on mock galaxies, simple models and no simulation, observed as Euclid would. Density is "
-    "estimated from light. Metallicity mostly repeats the training galaxies' relation with density: do not "
-    "trust it beyond that. Age: do not trust it."
+    "estimated from light: trust it within its error. Metallicity mostly repeats the training galaxies' "
+    "relation with density: do not trust it beyond that. Age: do not trust it."
 )
 """What maps of a model made here say about themselves."""
 
@@ -92,7 +92,7 @@ class Recipe:
         from euclid_resolved.models._clip import DEFAULT_CLIP, MIN_SN
 
         settings = MockSettings.preset(self.preset).as_text()
-        light = hashlib.sha256(np.ascontiguousarray(find_populations(DEFAULT).values, "<f4")).hexdigest()
+        light = hashlib.sha256(np.asarray(find_populations(DEFAULT).values, "<f4").tobytes()).hexdigest()
         constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN}"
         return hashlib.sha256(f"{constants} {sorted(asdict(self).items())!r}".encode()).hexdigest()
 

@@ -230,7 +230,7 @@ def open_large(
     name, files = _files(source, None if bands is None else band_names(bands))
     taken: dict[str, str | Path] = {}
     with ExitStack() as stack:
-        files_open, found, grids = {}, {}, {}
+        files_open, found, grids, of_psfs = {}, {}, {}, []
 
         def open_one(path):
             if path not in files_open:
@@ -271,10 +271,11 @@ def open_large(
                 stamp = None
                 with file_errors(path), found_companion(*where, (PSF,), others, opening) as companion:
                     stamp = None if companion is None else companion.read()
-                grid = siblings(path, (PSF,)).get(PSF)
-                if stamp is None and grid is not None and wcs is not None:
+                beside = siblings(path, (PSF,)).get(PSF)
+                if stamp is None and beside is not None and wcs is not None:
                     y, x = ((n - 1) / 2 for n in shape)
-                    stamp = read_psf_grid(grid, wcs.pixel_to_world(x, y))
+                    stamp = read_psf_grid(beside, wcs.pixel_to_world(x, y))
+                    of_psfs.append(beside)
                 meta = meta if stamp is None else {"psf": stamp, **meta}
                 found[band] = _Band(data, noise, flags, calibration.factor, scale, meta)
                 # No memory: one number that is seen everywhere.
@@ -286,4 +287,4 @@ def open_large(
             warn_of_unused(path, missed, without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
-        yield LargeImage(name, grid.shape, grid.wcs, tuple(files_open), found, options.flag_bits)
+        yield LargeImage(name, grid.shape, grid.wcs, (*files_open, *of_psfs), found, options.flag_bits)
