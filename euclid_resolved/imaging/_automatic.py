@@ -108,12 +108,11 @@ def mask_all_others(image: MultiBandImage, target: Target = None) -> MultiBandIm
     image = mask_saturated(image)
     if widths_are_known(image):
         image = mask_compact(image, target)
-    kept = (record_of(image, "sky") or {}).get("settings", {}).get("why", "")
-    if kept.startswith("the sky cannot be measured"):
-        return image
     try:
+        if not _measured(image, "background") and not _measured(image, "sky"):
+            subtract_background(image)  # which refuses where the galaxy fills the image
         return mask_neighbours(image, target, deblend=False)
-    except InputError:  # no source at all: nothing to mask
+    except InputError:  # so it does; or there is no source at all
         return image
 
 
