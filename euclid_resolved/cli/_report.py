@@ -66,14 +66,15 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> None:
 
 def report_trust(model: Model, maps: Mapping[str, SpatialMap] | None = None) -> None:
     """What the errors hold, and what the maker of the model says may be believed."""
-    kinds = {} if maps is None else {str(map_.meta.get("uncertainty", "")): None for map_ in maps.values()}
-    for kind in filter(None, kinds):
-        say(f"One sigma is {kind}.")
     calibrated = any(output.interval is not None for output in model.outputs.values())
-    if calibrated and (maps is None or kinds):
+    kinds = dict.fromkeys(str(map_.meta.get("uncertainty", "")) for map_ in (maps or {}).values())
+    what = "; ".join(filter(None, kinds))
+    if calibrated and (what or maps is None):
         say(
-            "It holds noise, the model's own errors and populations as varied as in its training, not zero "
-            "points, nor galaxies unlike all of those."
+            f"One sigma{f' ({what})' if what else ''} holds noise, the model's own errors and populations as "
+            "varied as in its training, not zero points, nor galaxies unlike all of those."
         )
+    elif what:
+        say(f"One sigma is {what}.")
     if "trust" in model.training:
         say(f"What to believe: {model.training['trust']}")
