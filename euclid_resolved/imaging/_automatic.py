@@ -10,12 +10,17 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.images._bands import BANDS
 from euclid_resolved.images._pixels import pixel_scale, radius_in_pixels
 from euclid_resolved.images._positions import position_in_pixels
 from euclid_resolved.images._sources import noise_of, smooth
 from euclid_resolved.imaging._background import measure_level, source_mask, subtract_background
-from euclid_resolved.imaging._compact import angular_scale, mask_compact, psf_width, widths_are_known
+from euclid_resolved.imaging._compact import (
+    angular_scale,
+    mask_compact,
+    psf_width,
+    width_is_known,
+    widths_are_known,
+)
 from euclid_resolved.imaging._kernels import SIGMA_TO_FWHM
 from euclid_resolved.imaging._masking import mask_neighbours, mask_saturated
 from euclid_resolved.imaging._psf import match_psf
@@ -136,12 +141,8 @@ def flag_unmatched(image: MultiBandImage, why: str) -> MultiBandImage:
     and the broadest. Where a colour changes by more than 0.1 mag, and by more than three sigma of the noise,
     it is not that of the stars there. Bands whose width nobody knows are left out.
     """
-    scale, bands = angular_scale(image), planes(image)
-    width = {
-        band: psf_width(image, band)
-        for band in bands
-        if "psf" in image[band].meta or (scale is not None and band in BANDS)
-    }
+    bands = planes(image)
+    width = {band: psf_width(image, band) for band in bands if width_is_known(image, band)}
     broadest = max(width.values(), default=0.0)
     low, high = np.zeros(image.shape), np.zeros(image.shape)
     for band, own in width.items():
