@@ -85,6 +85,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """A SHA-256 over the recipe and the constants it uses, as hexadecimal text."""
+        from euclid_resolved.images._bands import EUCLID_BANDS
         from euclid_resolved.images._noise import SKY_RMS
         from euclid_resolved.mock._atlas import GENERATOR
         from euclid_resolved.mock._population_names import DEFAULT, find_populations
@@ -92,7 +93,10 @@ class Recipe:
         from euclid_resolved.models._clip import DEFAULT_CLIP, MIN_SN
 
         settings = MockSettings.preset(self.preset).as_text()
-        light = hashlib.sha256(np.asarray(find_populations(DEFAULT).values, "<f4").tobytes()).hexdigest()
+        populations = find_populations(DEFAULT)
+        # Light in the bands that are learned from, and mass, which comes last: others may be added.
+        used = [*(populations.bands.index(band) for band in EUCLID_BANDS), -1]
+        light = hashlib.sha256(np.asarray(populations.values[..., used], "<f4").tobytes()).hexdigest()
         constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN}"
         return hashlib.sha256(f"{constants} {sorted(asdict(self).items())!r}".encode()).hexdigest()
 
