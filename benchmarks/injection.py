@@ -20,8 +20,8 @@ from euclid_resolved import MockSettings, MultiBandImage, Quality, make_atlas, r
 from euclid_resolved.errors import DataWarning
 from euclid_resolved.imaging import observe, observe_atlas, set_distance
 from euclid_resolved.mock import default_model
-from euclid_resolved.mock._default_model import Recipe
 from euclid_resolved.mock._make_populations import make_table
+from euclid_resolved.mock._recipe import Recipe
 
 PIXEL = 0.5 * u.arcsec  # five by five pixels of the mosaics
 DENSITY = "stellar_mass_density"

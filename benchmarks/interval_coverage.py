@@ -13,7 +13,7 @@ from astropy.table import Table
 from euclid_resolved import MockSettings, make_atlas, read_atlas
 from euclid_resolved.imaging import observe_atlas
 from euclid_resolved.mock import default_model
-from euclid_resolved.mock._default_model import Recipe
+from euclid_resolved.mock._recipe import Recipe
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.training import coverage, extract
 
@@ -27,7 +27,7 @@ def observed(preset, n, folder):
         folder, n, seed=SEED, pixels=recipe.pixels, settings=MockSettings.preset(preset), progress=False
     )
     galaxies = observe_atlas(read_atlas(atlas), recipe.distance * u.Mpc, depth=recipe.depth, seed=SEED)
-    return extract(galaxies, default_model().properties)
+    return extract(galaxies, default_model().properties, features=recipe.features)
 
 
 def bins(values, n):

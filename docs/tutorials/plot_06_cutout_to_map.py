@@ -159,7 +159,8 @@ print(*describe_history(image), sep="\n")
 # %%
 # ``imaging.prepare`` does all of it in one call. So does ``euclid-resolved predict``
 # with ``--background constant --mask-stars --match-psf --ebv 0.03 --redshift 0.065
-# --distance 264.5 --scale 1000``.
+# --distance 264.5 --scale 1000``. Where nothing is said of sky, stars and PSFs, the
+# command deals with them by itself, and so does ``prepare`` with ``auto=True``.
 #
 # A model for images with noise
 # -----------------------------

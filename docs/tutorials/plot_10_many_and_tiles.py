@@ -148,8 +148,9 @@ density = read(out / "tile_maps.fits")["stellar_mass_density"]
 # Galaxies of a tile
 # ------------------
 # A table of positions, for example a catalogue, defines fields of the same tile. Each
-# field is mapped into a file of its own. Around single galaxies, you can correct sky,
-# stars, dust and distance one by one: the same call takes the options of
+# field is mapped into a file of its own. A field is prepared by itself: its sky is
+# subtracted if it is not zero, stars and neighbours are masked, and PSFs are matched
+# where there are any. Dust and distance you say: the same call takes the options of
 # ``imaging.prepare``.
 
 from astropy.table import Table

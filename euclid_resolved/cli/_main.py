@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict import predict
@@ -119,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info,
-        _plugins,
+        _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -243,7 +244,7 @@ def _reproduce(commands):
 def _predict(commands):
     text = "map images with a model, or with the default one"
     new = _command(commands, "predict", predict, text, writes=True)
-    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(a default, trained once and kept)")
+    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(the default model)")
     new.add_argument(
         "image",
         nargs="+",
@@ -338,20 +339,49 @@ def _populations(commands):
     )
 
 
+def _default_model(commands):
+    text = "make the default model again, or another model of mock galaxies"
+    new = _command(
+        commands, "default-model", lambda options: new.error("say what to do: make or check"), text
+    )
+    kinds = new.add_subparsers(title="commands", metavar="COMMAND")
+    text = "make it; an interrupted call goes on where it was"
+    make = _command(kinds, "make", default_model_make, text, writes=True)
+    make.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
+    make.add_argument("--preset", metavar="NAME", help="of the mock galaxies: broad or tng50-like (broad)")
+    text = "sets of features, as bands neighbourhood (those of the default model)"
+    make.add_argument("--features", nargs="+", metavar="NAME", help=text)
+    make.add_argument("--galaxies", type=_count, metavar="N", help="(2400)")
+    make.add_argument("--trees", type=_count, metavar="N", help="the most for each property (300)")
+    make.add_argument("--folds", type=_count, metavar="N", help="of galaxies, to calibrate intervals (4)")
+    make.add_argument("--seed", type=int, help="of the galaxies (20)")
+    text = "make it again and hold it against the one that comes with the package"
+    check = _command(kinds, "check", default_model_check, text)
+    text = "rms by which estimates may differ where libraries do, dex (%(default)s)"
+    check.add_argument("--tolerance", type=float, default=0.02, metavar="DEX", help=text)
+
+
 def _preparation(parser):
     """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
-    group = parser.add_argument_group("preparation of Euclid images")
+    group = parser.add_argument_group(
+        "preparation of images",
+        "An image of the sky is prepared by itself: its sky subtracted if it differs from zero, stars and "
+        "neighbours masked, PSFs matched where the image brings them. What is said here goes before.",
+    )
+    group.add_argument(
+        "--raw", action="store_true", help="leave the image as it is, but for what is said here"
+    )
     group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
     group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
     group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
-    group.add_argument("--background", choices=("constant", "mesh"), help="subtract the sky")
+    group.add_argument("--background", choices=("constant", "mesh", "none"), help="subtract the sky")
     group.add_argument(
         "--mask-stars",
         action=argparse.BooleanOptionalAction,
-        help="mask all but the galaxy at the centre, or nothing; without either, compact sources (stars)",
+        help="mask all but the galaxy at the centre, parted from what touches it; or nothing",
     )
     group.add_argument(
-        "--match-psf", nargs="?", const=True, choices=("gaussian",), help="one PSF for all bands"
+        "--match-psf", nargs="?", const=True, choices=("gaussian", "none"), help="one PSF for all bands"
     )
     group.add_argument("--ebv", type=float, metavar="MAG", help="Galactic E(B-V)")
     group.add_argument("--sfd", action="store_true", help="it is from the SFD maps: times 0.86")

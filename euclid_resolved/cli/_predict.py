@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.cli._report import report, report_count, report_trust, say
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.images._guard import open_regular
@@ -24,7 +24,7 @@ LARGE = 4096**2  # pixels: an image with more is mapped by strips, if nothing as
 
 # What is not said pixel by pixel, in the words of the command line.
 _WHOLE = (
-    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars", "match_psf",
+    "hdu", "pixel_scale", "align", "figure", "position", "region", "background", "mask_stars",
     "redshift", "distance", "scale", "signal_to_noise",
 )  # fmt: skip
 
@@ -34,6 +34,9 @@ def predict(options: Namespace) -> None:
     from euclid_resolved.io.asdf._files import read_model
 
     options.zero_point = _zero_points(options.zero_point)
+    for name in ("background", "match_psf"):
+        if getattr(options, name) == "none":
+            setattr(options, name, False)
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
@@ -48,8 +51,6 @@ def predict(options: Namespace) -> None:
     _check_apart(outputs, named, sources, options)
     for path in outputs:
         check_target(path, options.overwrite)
-    if named is None:
-        _check_sources(sources)  # before minutes of training
     model = read_model(named) if named else _default_model()
     if _by_strips(sources[0], options, model.bands):
         _predict_tile(model, sources[0], options)
@@ -113,7 +114,7 @@ def _opening(options):
     """The options of `euclid_resolved.io.open_image`."""
     names = (
         "zero_point", "flag_bits", "hdu", "pixel_scale", "align", "position", "size", "region",
-        "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
+        "raw", "background", "mask_stars", "match_psf", "ebv", "sfd", "redshift", "distance", "scale",
         "signal_to_noise",
     )  # fmt: skip
     return {name: getattr(options, name) for name in names}
@@ -124,17 +125,18 @@ def _predicting(options):
 
 
 def _predict_one(model, source, options):
-    from euclid_resolved.imaging._prepare import describe_history
+    from euclid_resolved.imaging._automatic import preparation_words
     from euclid_resolved.io._opening import open_image
     from euclid_resolved.io._read_write import write
 
     image = open_image(source, model.bands, **_opening(options))
-    for line in describe_history(image):
-        print(f"  {line}")
-    _say_stars(image, options)
+    done = preparation_words(image)
+    if done:
+        say(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
-    _report(options.output, maps)
+    report(options.output, maps)
+    report_trust(model, maps)
     if options.figure:
         from euclid_resolved.plotting._quick_look import quicklook
         from euclid_resolved.plotting._style import save_figure
@@ -142,18 +144,10 @@ def _predict_one(model, source, options):
         save_figure(quicklook(image, maps), options.figure)
 
 
-def _say_stars(image, options):
-    """How many compact sources were masked without being asked for."""
-    compact = next((entry for entry in image.meta.get("history", ()) if entry["step"] == "compact"), None)
-    if options.mask_stars is None and compact is not None:
-        number = compact["measured"]["n_sources"]
-        what = "1 compact source (a star) is" if number == 1 else f"{number} compact sources (stars) are"
-        print(f"  {what} masked as NEIGHBOUR; --no-mask-stars keeps them, --mask-stars masks all neighbours")
-
-
 def _by_strips(source, options, bands):
     """Whether to map strip by strip: it was asked for, or the image is large and nothing forbids it."""
     whole = [f"--{name.replace('_', '-')}" for name in _WHOLE if getattr(options, name)]
+    whole += ["--match-psf gaussian"] if options.match_psf == "gaussian" else []
     if not options.output.lower().endswith(".fits"):
         whole.append("an output that does not end in .fits")
     if options.strips:
@@ -177,19 +171,30 @@ def _size(source, bands, zero_point):
 
 
 def _predict_tile(model, source, options):
-    from euclid_resolved.survey._tile import predict_tile
+    from euclid_resolved.io.euclid._strips import open_large
+    from euclid_resolved.survey._tile import matches, predict_tile
 
-    if options.mask_stars is None:
-        print("Strip by strip no stars are looked for: they are mapped as if they were galaxies.")
+    match = False if options.raw and options.match_psf is None else options.match_psf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_large(source, model.bands, zero_point=options.zero_point) as image:
+            match = matches(image, match)
+    if not options.raw:
+        psf = "PSFs are matched" if match else "colours are false where bands are not equally sharp"
+        say(
+            f"Strip by strip {psf}; the sky is left in, and stars are mapped as galaxies. --position, "
+            "--region and --table prepare fields."
+        )
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
     reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
-    reading["overwrite"] = options.overwrite
+    reading |= {"overwrite": options.overwrite, "match_psf": match}
     try:
         count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
     except KeyboardInterrupt:
         print("What is done is kept: the same command goes on from there.", file=sys.stderr)
         raise
-    _report_count(options.output, count)
+    report_count(options.output, count)
+    report_trust(model)
 
 
 def _predict_many(named, sources, options):
@@ -203,25 +208,27 @@ def _predict_many(named, sources, options):
     check_folder(options.output)
     _check_apart([Path(options.output) / "report.ecsv"], named, sources, options)
     if named is None:
-        _check_sources(sources)
-    with contextlib.nullcontext(named) if named else _default_file() as model:
-        report = predict_many(
-            model,
-            images,
-            options.output,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            overwrite=options.overwrite,
-            **_predicting(options),
-            **{name: value for name, value in _opening(options).items() if value is not None},
-        )
-    _print(report)
-    failed = int((report["status"] == "failed").sum())
+        from euclid_resolved.mock._default_model import default_path
+
+        _default_model()
+        named = default_path()
+    table = predict_many(
+        named,
+        images,
+        options.output,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        overwrite=options.overwrite,
+        **_predicting(options),
+        **{name: value for name, value in _opening(options).items() if value is not None},
+    )
+    _print(table)
+    failed = int((table["status"] == "failed").sum())
     if failed:
         raise InputError(
-            f"{failed} of {len(report)} images could not be mapped; the table, also in "
+            f"{failed} of {len(table)} images could not be mapped; the table, also in "
             f"{Path(options.output) / 'report.ecsv'}, says why; the first: "
-            f"{report['message'][report['status'] == 'failed'][0]}"
+            f"{table['message'][table['status'] == 'failed'][0]}"
         )
 
 
@@ -274,76 +281,9 @@ def _images(words):
     return [pairs] if pairs else list(words)
 
 
-def _check_sources(sources):
-    """Refuse images that cannot be there or cannot be read at all."""
-    for source in sources:
-        for word in source if isinstance(source, list) else [source]:
-            path = Path(word.partition("=")[2] if isinstance(source, list) else word)
-            if not path.exists() and not path.name.startswith("TNG"):  # a galaxy of an atlas is many files
-                raise InputError(f"{path}: there is no such file")
-            if path.is_file() and path.suffix != ".asdf":
-                from euclid_resolved.io._fits_read import open_fits
-
-                with open_fits(path):
-                    pass
-
-
-@contextlib.contextmanager
-def _default_file():
-    """The file of the default model; one for this command only where it could not be kept."""
-    from euclid_resolved.io._read_write import write
-    from euclid_resolved.mock._default_model import kept_path
-
-    model = _default_model()
-    path = kept_path()
-    if path is not None and path.is_file():
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "default.asdf", model)
-        yield Path(folder) / "default.asdf"
-
-
 def _default_model():
     from euclid_resolved.mock._default_model import default_model
 
     model = default_model()
-    print(f"No model was named: {model.training['source']}. {model.training['trust']}")
+    say(f"No model was named: the default one, of {model.training['source'].removeprefix('default: ')}.")
     return model
-
-
-def _report_count(path, count):
-    """How many pixels were mapped, and what is flagged."""
-    from euclid_resolved.maps._shares import SHARES
-
-    print(f"{path}: {count.judged} of {count.pixels} pixels mapped")
-    if count.bits:
-        print(f"  {SHARES}")
-    for name, number in count.bits.items():
-        print(f"  {name}: {100 * number / count.pixels:.1f} %")
-    if count.judged:
-        outside = 100 * count.extrapolated / count.judged
-        print(f"  of the mapped pixels {outside:.1f} % are extrapolations (OUT_OF_DOMAIN)")
-
-
-def _report(path, maps):
-    """What a user should know about maps before believing them."""
-    import astropy.units as u
-    import numpy as np
-
-    from euclid_resolved.images._pixels import pixel_scale
-    from euclid_resolved.maps._regions import total
-    from euclid_resolved.survey._tile import count_pixels
-
-    _report_count(path, count_pixels(maps))
-    judged = ~np.asarray(next(iter(maps.values())).mask)
-    if judged.any():
-        for name, map_ in maps.items():
-            low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
-            text = f"  {name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
-            if map_.uncertainty is not None:
-                relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
-                text += f"; one sigma {100 * relative:.0f} % ({map_.meta.get('uncertainty', '')})"
-            print(text)
-            if map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
-                print(f"  {total(map_)}")

@@ -120,7 +120,7 @@ def subtract_background(
         settings |= {"inner_pixels": inner, "outer_pixels": outer, "x": x, "y": y}
     if mask_sources:
         settings |= {"threshold": float(threshold), "grow": int(grow)}
-        allowed &= ~_sources(image, threshold, grow)
+        allowed &= ~source_mask(image, threshold, grow)
     if method == "mesh":
         settings["box"] = int(box)
     measured = {}
@@ -153,7 +153,7 @@ def subtract_background(
     return new_image(image, bands, "background", settings, measured)
 
 
-def _sources(image, threshold, grow):
+def source_mask(image: MultiBandImage, threshold: float = 2.0, grow: float = 5) -> np.ndarray:
     """Where there is any source.
 
     Holes are left out like sources: without peaks of noise, but with its troughs, the sky would come out
@@ -165,6 +165,11 @@ def _sources(image, threshold, grow):
         if segments is not None:
             result |= grow_mask(segments > 0, grow)
     return result
+
+
+def measure_level(data: np.ndarray, sky: np.ndarray) -> dict[str, float]:
+    """The record of one level of sky: its ``level`` and ``level_error``, in the unit of the data."""
+    return _measure(data, sky, "constant", 0, 3.0)[2]
 
 
 def _measure(data, sky, method, box, clip):

@@ -119,7 +119,7 @@ def mask_compact(
             "to tell compact sources from others the width of each PSF has to be known: bands with a typical "
             "one (euclid_resolved.BANDS) on pixels whose angle is known, or PSFs (meta['psf'])"
         )
-    width = {band: _width(image, band) for band in bands}
+    width = {band: psf_width(image, band) for band in bands}
     sharpest = min(width, key=lambda band: width[band])
     centre = _centre(bands[sharpest], width[sharpest], *position_in_pixels(image, target))
     noise = {band: noise_of(plane.data, plane.good, plane.sigma) for band, plane in bands.items()}
@@ -170,7 +170,7 @@ def _typical(band):
     return BANDS[band].psf_fwhm if band in BANDS else None
 
 
-def _width(image, band):
+def psf_width(image: MultiBandImage, band: str) -> float:
     """Full width at half maximum of a band's PSF in pixels: measured, or what is typical of the band."""
     stamp = image[band].meta.get("psf")
     if stamp is not None:

@@ -10,6 +10,12 @@ import astropy.units as u
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._history import step_words
+from euclid_resolved.imaging._automatic import (
+    mask_all_others,
+    match_if_known,
+    steps_needed,
+    subtract_if_there,
+)
 from euclid_resolved.imaging._background import subtract_background
 from euclid_resolved.imaging._binning import bin_voronoi
 from euclid_resolved.imaging._compact import mask_compact
@@ -32,9 +38,10 @@ def prepare(
     image: MultiBandImage,
     *,
     target: SkyCoord | Sequence[float] | None = None,
-    background: str | None = None,
-    mask_stars: bool | str = False,
-    match_psf: bool | str = False,
+    auto: bool = False,
+    background: str | bool | None = None,
+    mask_stars: bool | str | None = None,
+    match_psf: bool | str | None = None,
     ebv: float | None = None,
     sfd: bool = False,
     redshift: float | None = None,
@@ -42,15 +49,23 @@ def prepare(
     scale: u.Quantity | float | None = None,
     signal_to_noise: float | None = None,
 ) -> MultiBandImage:
-    """Prepare an image for a model; every step is done only if it is asked for.
+    """Prepare an image for a model; every step is done only if it is asked for, or needed with `auto`.
 
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`
     target : `~astropy.coordinates.SkyCoord` or (x, y), optional
         The galaxy; the source at the centre without it.
-    background : str, optional
-        ``"constant"`` or ``"mesh"``: subtract the sky, see `subtract_background`.
+    auto : bool, optional
+        Do to an image of the sky, which has a celestial WCS or pixels of an angle, what it needs of the three
+        steps below, unless it was done before or is said otherwise here: the sky is subtracted where its
+        level differs from zero by three sigma and does not fall with distance from the target, as the light
+        of a galaxy would; saturated cores, compact sources and sources that do not touch the target are
+        masked; bands are brought to one PSF where all bring theirs. Where one does not, a warning says so
+        and `~euclid_resolved.Quality` UNMATCHED_PSF marks the pixels of which a colour is false by more than
+        0.1 mag. Other images, such as those of an atlas, are left as they are.
+    background : str or False, optional
+        ``"constant"`` or ``"mesh"``: subtract the sky, see `subtract_background`. False: do not.
     mask_stars : bool or "compact", optional
         Mask saturated cores and every source but the target; or compact sources only, see `mask_compact`.
     match_psf : bool or "gaussian", optional
@@ -85,16 +100,25 @@ def prepare(
     if sfd and ebv is None:
         raise InputError("sfd=True says where E(B-V) is from: give ebv=, too (--ebv)")
     # A position in pixels moves with the pixels, one on the sky does not; all that needs it comes first.
-    if background is not None:
+    needed = steps_needed(image) if auto else frozenset()
+    if isinstance(background, str):
         image = subtract_background(image, background)
+    elif background is None and "background" in needed:
+        image = subtract_if_there(image, target)
+    elif background:
+        raise InputError('background is "constant", "mesh" or False, not True')
     if isinstance(mask_stars, str):
         if mask_stars != "compact":
             raise InputError(f"mask_stars is True, False or 'compact', got {mask_stars!r}")
         image = mask_compact(image, target)
     elif mask_stars:
         image = mask_neighbours(mask_saturated(image), target)
+    elif mask_stars is None and "stars" in needed:
+        image = mask_all_others(image, target)
     if match_psf:
         image = match(image, psf=match_psf if isinstance(match_psf, str) else None)
+    elif match_psf is None and "psf" in needed:
+        image = match_if_known(image)
     if ebv is not None:
         image = correct_extinction(image, ebv, sfd=sfd)
     if redshift is not None or distance is not None:

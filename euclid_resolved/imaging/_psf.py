@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -110,27 +111,70 @@ def match_psf(
     >>> [f"{band}: peak {image[band].data[good].max():.1f}" for band in image]
     ['IE: peak 9.2', 'HE: peak 100.0']
     """
-    image, bands = planes_to_mix(image)
-    reasons = mask_reasons(image)
-    stamps, measured = _stamps(image, psf)
-    if to is None:
-        to = max(stamps, key=lambda band: measured[band]["half_light_radius"])
-    if to not in bands:
-        raise InputError(f"no band {to!r} to match to; the image has {', '.join(bands)}")
     tolerances = energy_tolerance, flux_tolerance, ringing
-    kernels, qualities, gaussian = _common_kernels(stamps, to, broaden, measured[to]["fwhm"], tolerances)
-    for band, plane in bands.items():
-        before, matched = plane.bad, stamps[band]
-        if band in kernels:
-            _convolve(plane, kernels[band], mask_weight)
-            matched = convolve_stamp(stamps[band], kernels[band])
-        plane.meta["psf"] = np.float32(matched)
-        measured[band] |= {**qualities.get(band, {}), "fwhm_matched": psf_fwhm(matched)}
-        reasons[plane.bad & ~before] |= MaskReason.PSF
-    source = psf if isinstance(psf, str) else "delivered" if psf is None else "given"
-    settings = {"to": to, "source": source, "broadened_by": gaussian, "energy_tolerance": energy_tolerance}
-    settings |= {"flux_tolerance": flux_tolerance, "ringing": ringing, "mask_weight": mask_weight}
-    return new_image(image, bands, "psf", settings, measured, reasons=reasons)
+    return Matching.of(image, to, psf, broaden, tolerances, mask_weight)(image)
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """The kernels that bring the bands of an image to one PSF; called with an image, or a piece, it does so.
+
+    Attributes
+    ----------
+    kernels, psfs : dict of str to `~numpy.ndarray`
+        By band; one that is left as it is has no kernel. The PSFs are those afterwards.
+    settings, measured : dict
+        The record of the step.
+    """
+
+    kernels: dict[str, np.ndarray]
+    psfs: dict[str, np.ndarray]
+    settings: dict[str, Any]
+    measured: dict[str, dict[str, float]]
+
+    @classmethod
+    def of(
+        cls,
+        image: MultiBandImage,
+        to: str | None = None,
+        psf: Mapping[str, ArrayLike] | str | None = None,
+        broaden: float | None = None,
+        tolerances: tuple[float, float, float] = (0.05, 0.01, 0.5),
+        mask_weight: float = 0.05,
+    ) -> Matching:
+        """The kernels for an image; see `match_psf`."""
+        stamps, measured = _stamps(image, psf)
+        if to is None:
+            to = max(stamps, key=lambda band: measured[band]["half_light_radius"])
+        if to not in image:
+            raise InputError(f"no band {to!r} to match to; the image has {', '.join(image)}")
+        kernels, qualities, gaussian = _common_kernels(stamps, to, broaden, measured[to]["fwhm"], tolerances)
+        for band in stamps:
+            if band in kernels:
+                stamps[band] = convolve_stamp(stamps[band], kernels[band])
+            measured[band] |= {**qualities.get(band, {}), "fwhm_matched": psf_fwhm(stamps[band])}
+        source = psf if isinstance(psf, str) else "delivered" if psf is None else "given"
+        settings = {"to": to, "source": source, "broadened_by": gaussian}
+        settings |= dict(zip(("energy_tolerance", "flux_tolerance", "ringing"), tolerances, strict=True))
+        settings["mask_weight"] = mask_weight
+        return cls(kernels, stamps, settings, measured)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels off the kernels look."""
+        return max((len(kernel) // 2 for kernel in self.kernels.values()), default=0)
+
+    def __call__(self, image: MultiBandImage) -> MultiBandImage:
+        """The image with all bands of one PSF."""
+        image, bands = planes_to_mix(image)
+        reasons = mask_reasons(image)
+        for band, plane in bands.items():
+            before = plane.bad
+            if band in self.kernels:
+                _convolve(plane, self.kernels[band], self.settings["mask_weight"])
+            plane.meta["psf"] = np.float32(self.psfs[band])
+            reasons[plane.bad & ~before] |= MaskReason.PSF
+        return new_image(image, bands, "psf", self.settings, self.measured, reasons=reasons)
 
 
 def _common_kernels(stamps, to, broaden, fwhm, tolerances):

@@ -10,7 +10,8 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._correlation import after_averaging, overlap
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides, scale_wcs
-from euclid_resolved.imaging._steps import MaskReason, mask_reasons, new_image, planes_to_mix
+from euclid_resolved.imaging._steps import FLAGS, MaskReason, mask_reasons, new_image, planes_to_mix
+from euclid_resolved.maps._spatial_map import Quality
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -110,6 +111,14 @@ def resample(
         new_reasons[lost & touched] |= bit
     new_reasons[lost] |= MaskReason.RESAMPLED
     meta = {"pixel_scale": old * factor} if "pixel_scale" in image.meta else {}
+    flags = image.meta.get(FLAGS)
+    if flags is not None:  # of a new pixel, as of half of what it is made of
+        bits = [
+            (bit, rows @ ((flags & bit) != 0) @ columns.T >= area / 2)
+            for bit in Quality
+            if (flags & bit).any()
+        ]
+        meta[FLAGS] = sum((where * np.int32(bit) for bit, where in bits), np.zeros(lost.shape, np.int32))
     settings = {"scale": str(scale), "min_good": float(min_good), "noise_factor": noise_factor}
     measured = {"factor": factor, "old_pixel": str(old), "shape": list(lost.shape)}
     if noise_factor is None and any(plane.sigma is not None for plane in bands.values()):

@@ -24,6 +24,9 @@ __all__ = ["MaskReason", "history", "mask_reasons"]
 
 _REASONS = "mask_reasons"
 
+FLAGS = "quality_flags"
+"""The entry of an image's meta that holds bits of `Quality` for pixels that keep their value."""
+
 
 class MaskReason(enum.IntFlag):
     """Why a pixel is masked; bits add up, 0 is a pixel that is not masked in any band.

@@ -31,7 +31,7 @@ def open_image(
     position: Sequence[float] | None = None,
     size: float | None = None,
     region: str | Path | None = None,
-    mask_stars: bool | str | None = None,
+    raw: bool = False,
     distance: float | None = None,
     scale: float | None = None,
     **preparation: Any,
@@ -58,9 +58,10 @@ def open_image(
     region : str, optional
         A DS9 region or its file, in place of `position` and `size`: the square around what it includes.
         On the sky for mosaics.
-    mask_stars : bool, optional
-        True masks every source but the target, False nothing. Without it compact sources
-        (`euclid_resolved.imaging.mask_compact`) are masked in images of the sky, which have sky coordinates.
+    raw : bool, optional
+        Do to an image of the sky what is asked for only. Without it, its sky is subtracted, other sources are
+        masked and PSFs are matched as it needs, unless an option says otherwise: see ``auto`` of
+        `euclid_resolved.imaging.prepare`.
     distance : float, optional
         Mpc.
     scale : float, optional
@@ -103,22 +104,11 @@ def open_image(
         image = _field(source, bands, position, None if size is None else size * u.arcsec, region, reading)
     return prepare(
         image,
-        mask_stars=stars_by_default(image) if mask_stars is None else mask_stars,
+        auto=not raw,
         distance=None if distance is None else distance * u.Mpc,
         scale=None if scale is None else scale * u.pc,
         **preparation,
     )
-
-
-def stars_by_default(image: MultiBandImage) -> bool | str:
-    """What `mask_stars` is where nothing was said: "compact" in an image of the sky, else False."""
-    from euclid_resolved.imaging._compact import widths_are_known
-
-    steps = {entry.get("step") for entry in image.meta.get("history", ())}
-    sky = getattr(image.wcs, "has_celestial", False)
-    # After these the PSF, or the pixel, is no longer what the width of a star is held against.
-    done = steps & {"compact", "neighbours", "psf", "resample", "binning"}
-    return "compact" if sky and not done and widths_are_known(image) else False
 
 
 def _whole(source, bands, reading):

@@ -21,6 +21,7 @@ FIRST = (
     Quality.NOISE,
     Quality.OUT_OF_DOMAIN,
     Quality.FEW_NEIGHBOURS,
+    Quality.UNMATCHED_PSF,
 )
 """The order in which one flag is taken for all that a pixel has: why it is empty, then what is odd."""
 

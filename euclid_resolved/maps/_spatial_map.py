@@ -78,6 +78,7 @@ class Quality(enum.IntFlag):
     UNBINNED = 4096, "too faint to belong to a bin"
     NOT_ESTIMATED = 8192, "a feature or the estimate of the model is not a finite number"
     FEW_NEIGHBOURS = 16384, "most of the pixels around that the model looks at are missing"
+    UNMATCHED_PSF = 32768, "the bands are not equally sharp, and a colour here is false for that"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """A bit and what it means, which files repeat in their headers."""
@@ -92,7 +93,7 @@ class Quality(enum.IntFlag):
     @classmethod
     def unjudged(cls) -> Quality:
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
-        return ~(cls.OUT_OF_DOMAIN | cls.FEW_NEIGHBOURS)
+        return ~(cls.OUT_OF_DOMAIN | cls.FEW_NEIGHBOURS | cls.UNMATCHED_PSF)
 
 
 class SpatialMap(Described, MapArithmetic, NDDataRef):

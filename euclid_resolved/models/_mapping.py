@@ -16,6 +16,7 @@ from euclid_resolved.features._points import means_at, mixing_of, planes_at, smo
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.features._seeing import Seen, chosen, look, see
 from euclid_resolved.images._noise import common_errors, noise_correlation
+from euclid_resolved.imaging._steps import FLAGS
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.models._clip import judge
@@ -107,6 +108,9 @@ def map_properties(
     quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
     if seen.few is not None:
         quality |= np.where(good & seen.few, Quality.FEW_NEIGHBOURS, 0).astype(np.int32)
+    flags = image.meta.get(FLAGS)
+    if flags is not None and np.shape(flags) == quality.shape:
+        quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)
     scatter = work.scatter(noise, draws, seed, first_row) if draws else {}
     meta = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
     kept = ("pixel_scale", "history", "redshift", "distance", "bins")

@@ -45,7 +45,8 @@ def quicklook(
     Parameters
     ----------
     image : `~euclid_resolved.MultiBandImage`, or what `~euclid_resolved.read_euclid` reads
-        For example the path of a cut-out, in which compact sources (stars) are masked before it is mapped.
+        For example the path of a cut-out, which is prepared (``prepare(image, auto=True)``) before it is
+        mapped.
     maps : mapping of str to `~euclid_resolved.SpatialMap`, optional
         On the grid of the image, as `~euclid_resolved.Model.predict_maps` gives them; made without it.
     model : `~euclid_resolved.Model`, optional
@@ -103,7 +104,6 @@ def _mapped(
 ) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
     """The image, read where it has to be, and its maps."""
     from euclid_resolved.imaging._prepare import prepare
-    from euclid_resolved.io._opening import stars_by_default
 
     if model is None:
         from euclid_resolved.mock._default_model import default_model
@@ -113,7 +113,7 @@ def _mapped(
     if not isinstance(image, MultiBandImage):
         image = _read(image, model.bands)
         # As the command line does; who brings an image has prepared it.
-        image = prepare(image, mask_stars=stars_by_default(image))
+        image = prepare(image, auto=True)
     return image, model.predict_maps(image, **options)
 
 

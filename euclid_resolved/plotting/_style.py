@@ -59,6 +59,7 @@ QUALITY_COLOURS = {
     Quality.NOT_ESTIMATED: "#999933",
     Quality.OUT_OF_DOMAIN: ORANGE,
     Quality.FEW_NEIGHBOURS: "#CC6677",
+    Quality.UNMATCHED_PSF: "#DDCC77",
 }
 
 _TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}

@@ -77,7 +77,8 @@ def predict_many(
     draws, seed, level, min_sn
         As for `euclid_resolved.Model.predict_maps`.
     **opening
-        Options of `euclid_resolved.io.open_image`, for all images.
+        Options of `euclid_resolved.io.open_image`, for all images. Those of the sky are prepared by
+        themselves, one by one, unless ``raw=True`` is among them.
 
     Returns
     -------

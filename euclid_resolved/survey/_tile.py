@@ -22,6 +22,7 @@ from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._pixels import pixel_scale
+from euclid_resolved.imaging._psf import Matching
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
@@ -39,6 +40,7 @@ from euclid_resolved.models._provenance import plugins_here
 from euclid_resolved.survey._journal import Journal
 
 if TYPE_CHECKING:
+    from euclid_resolved.io.euclid._strips import LargeImage
     from euclid_resolved.maps._spatial_map import SpatialMap
     from euclid_resolved.models._model import Model
 
@@ -131,16 +133,17 @@ def predict_tile(
     n_jobs: int = -1,
     zero_point: float | Mapping[str, float] | None = None,
     flag_bits: int | None = None,
+    match_psf: bool | None = None,
     ebv: float | None = None,
     sfd: bool = False,
 ) -> PixelCount:
     """Map an image on disk strip by strip, into one FITS file.
 
     The file is the one that `euclid_resolved.write` makes of ``model.predict_maps(read_euclid(source))``,
-    but neither image nor maps are ever in memory as a whole. Stars are not looked for: where they are, there
-    is mass in the maps. While it grows it is called
-    ``NAME.fits.part``, beside a journal of what is done, ``NAME.fits.part.json``; after an interrupt the
-    same call goes on from there.
+    with PSFs matched where the image brings them, but neither image nor maps are ever in memory as a whole.
+    What has to be found out from a whole field is not done: the sky is left in, and stars are not looked for,
+    so that there is mass where they are. While it grows it is called ``NAME.fits.part``, beside a journal of
+    what is done, ``NAME.fits.part.json``; after an interrupt the same call goes on from there.
 
     Parameters
     ----------
@@ -164,6 +167,11 @@ def predict_tile(
         Strips at a time; -1 for one a core.
     zero_point, flag_bits
         As for `euclid_resolved.read_euclid`.
+    match_psf : bool, optional
+        Bring all bands to one PSF (`euclid_resolved.imaging.match_psf`). Without it an image of the sky is
+        matched where each band brings its PSF; of a MER tile that at its middle is taken for all of it. Each
+        strip is read with as many rows more as the kernels look at; the result differs from that of the whole
+        image by rounding only.
     ebv, sfd
         As for `euclid_resolved.imaging.correct_extinction`: one value for all of the image.
 
@@ -210,11 +218,12 @@ def predict_tile(
         check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.
         warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)
-        work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd})
+        matching = Matching.of(image.strip(image.read(0, 1))) if matches(image, match_psf) else None
+        work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd}, matching)
         file = StripFile.like(part, work.empty(), image.shape)
         journal = Journal.open(part, work.identity(reading), overwrite)
         if not journal.strips:
-            rows = _rows(rows, image.shape, workers)
+            rows = _rows(rows, image.shape, workers, work.reach)
             journal = replace(journal, rows=rows)
             part.unlink(missing_ok=True)
         file.allocate()
@@ -231,6 +240,15 @@ def predict_tile(
     return count
 
 
+def matches(image: LargeImage, match_psf: bool | None) -> bool:
+    """Whether the PSFs of an image are matched strip by strip: as was said, or as it can be."""
+    if match_psf is not None:
+        return bool(match_psf)
+    bands = image.strip(image.read(0, 1))
+    sky = getattr(image.wcs, "has_celestial", False)
+    return sky and len(bands) > 1 and all("psf" in bands[band].meta for band in bands)
+
+
 @dataclass(frozen=True, eq=False)
 class _Work:
     """What is done to every strip."""
@@ -239,6 +257,7 @@ class _Work:
     image: object
     options: dict
     extinction: dict | None
+    matching: Matching | None = None
 
     def identity(self, reading):
         """All that the result depends on, as JSON would give it back."""
@@ -249,13 +268,15 @@ class _Work:
             "image": fingerprint_files(self.image.files),
             "shape": self.image.shape,
             "options": {**self.options, **reading, "extinction": self.extinction},
+            "matching": self.matching and self.matching.settings,
         }
         return json.loads(json.dumps(what, default=dict))
 
     @cached_property
     def reach(self):
-        """How many rows above and below a strip the model looks at."""
-        return self.model.reach(pixel_scale(self.image.strip(self.image.read(0, 1))))
+        """How many rows above and below a strip kernels and the model look at."""
+        own = self.model.reach(pixel_scale(self.image.strip(self.image.read(0, 1))))
+        return own + (self.matching.reach if self.matching else 0)
 
     def read(self, start, stop):
         """The numbers of a strip and of the rows that it looks at, and how many of these there are."""
@@ -287,6 +308,8 @@ class _Work:
         return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
 
     def _prepared(self, image):
+        if self.matching is not None:
+            image = self.matching(image)
         if self.extinction is None:
             return image
         from euclid_resolved.imaging._extinction import correct_extinction
@@ -294,10 +317,10 @@ class _Work:
         return correct_extinction(image, **self.extinction)
 
 
-def _rows(rows, shape, workers):
-    """The rows of a strip: what was asked for, or as many as memory is meant for."""
+def _rows(rows, shape, workers, reach):
+    """The rows of a strip: what was asked for, or as many as memory is meant for, or as lie around it."""
     if rows is None:
-        return max(1, IN_MEMORY // (workers + 1) // shape[1])
+        return max(1, IN_MEMORY // (workers + 1) // shape[1], reach)
     return int(rows)
 
 

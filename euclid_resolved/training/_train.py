@@ -205,13 +205,13 @@ def train(
             "seed": seed,
         }
         settings["validation_fraction"] = validation_fraction
-        return _cross_calibrate(
+        return cross_calibrate(
             model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
         )
     return model if calibration is None else calibrate(model, calibration, progress=progress)
 
 
-def _cross_calibrate(model, pixels, n_folds, fit, seed):
+def cross_calibrate(model, pixels, n_folds, fit, seed):
     """Intervals and accuracy from fits without the galaxies that they are tried on."""
     parts = []
     for kept, left in folds(pixels.galaxies, n_folds, seed):

@@ -143,7 +143,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     ]  # fmt: skip
     assert pixel_scale(seen["image"]).to_value(u.pc) == pytest.approx(100)
     out = capsys.readouterr()
-    assert "extinction: ebv_used 0.1" in out.out and "far enough" in out.err
+    assert "corrected for E(B-V) 0.1" in " ".join(out.out.split()) and "far enough" in out.err
     for wrong in (
         ["--position", "60", "-49"],
         ["--size", "5"],

@@ -124,8 +124,8 @@ def test_real_cutouts(name):
     """One star each; the galaxy at the centre is left whole."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = open_image(SHARED / f"euclid_q1_cutout_{name}.fits")
-        plain = open_image(SHARED / f"euclid_q1_cutout_{name}.fits", mask_stars=False)
+        image = open_image(SHARED / f"euclid_q1_cutout_{name}.fits", raw=True, mask_stars="compact")
+        plain = open_image(SHARED / f"euclid_q1_cutout_{name}.fits", raw=True)
     x, y = REAL[name]
     assert n_sources(image) == 1 and image.mask()[y, x]
     rows, columns = np.indices(image.shape)
@@ -134,19 +134,12 @@ def test_real_cutouts(name):
     assert not any(step["step"] == "compact" for step in history(plain))
 
 
-def test_what_is_done_by_default(tmp_path):
+def test_what_is_done_is_not_done_again(tmp_path):
     from euclid_resolved import write
 
-    for sky, done in ((True, ["compact"]), (False, [])):
-        path = tmp_path / f"{sky}.asdf"
-        write(path, scene(star(150, 150), sky=sky))
-        assert [step["step"] for step in history(open_image(path))] == done
-        assert not history(open_image(path, mask_stars=False))
-    everything = open_image(tmp_path / "True.asdf", mask_stars=True)
-    assert [step["step"] for step in history(everything)] == ["saturated", "neighbours"]
-    # What is prepared already is not prepared again.
-    write(tmp_path / "again.asdf", everything)
-    assert len(history(open_image(tmp_path / "again.asdf"))) == 2
+    write(tmp_path / "image.asdf", prepare(scene(star(150, 150)), mask_stars=True, match_psf="gaussian"))
+    again = open_image(tmp_path / "image.asdf", background=False)
+    assert [step["step"] for step in history(again)] == ["saturated", "neighbours", "psf"]
 
 
 def test_refused():

@@ -150,7 +150,10 @@ def test_fraction_counts_the_pixels_with_a_bit(map_):
 def test_bits_are_distinct_powers_of_two_and_extrapolations_are_judged():
     values = [bit.value for bit in Quality]
     assert values == [2**i for i in range(len(values))]
-    assert Quality.unjudged() == sum(values) - Quality.OUT_OF_DOMAIN - Quality.FEW_NEIGHBOURS
+    assert (
+        Quality.unjudged()
+        == sum(values) - Quality.OUT_OF_DOMAIN - Quality.FEW_NEIGHBOURS - Quality.UNMATCHED_PSF
+    )
 
 
 def test_text_tells_unit_mask_and_flags(map_):

@@ -1,71 +1,137 @@
-"""The default model: made once, kept, and honest about what it is."""
+"""The default model: it comes with the package, its recipe makes it again, it is honest about what it is."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy.config import set_temp_cache
 from astropy.io import fits
 
 from euclid_resolved import read, read_atlas, write
 from euclid_resolved.cli import main
-from euclid_resolved.errors import DataWarning, InputError
-from euclid_resolved.io._lock import hold
-from euclid_resolved.mock import _default_model as module, default_model
-from euclid_resolved.mock._default_model import TRUST, Recipe, default_path
+from euclid_resolved.errors import InputError
+from euclid_resolved.mock import _recipe, default_model
+from euclid_resolved.mock._default_model import default_path
+from euclid_resolved.mock._recipe import COMMAND, TRUST, Recipe, check_model, compare, make_model
 
-SMALL = Recipe(galaxies=14, pixels=32, n_trees=8, depth=(0.2, 1.0), folds=2)
+SMALL = Recipe(galaxies=10, pixels=16, n_trees=4, folds=2, preset="tng50-like")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A cache directory with a small default model in it, and what was said while it was made."""
-    folder = tmp_path_factory.mktemp("cache")
-    said = []
-    with pytest.MonkeyPatch.context() as patch, set_temp_cache(folder):
-        patch.setattr(module, "Recipe", lambda: SMALL)
-        yield default_model(progress=False, say=said.append), said
+def small():
+    return make_model(SMALL, progress=False, say=lambda line: None)
 
 
-def test_it_is_made_once_and_kept(cache):
-    model, said = cache
-    assert "trained, once, on 14 mock galaxies (preset broad)" in said[0] and str(default_path()) in said[1]
-    more = []
-    again = default_model(say=more.append)
-    assert not more and again.digest == model.digest
-    assert [path.name for path in default_path().parent.iterdir()] == [default_path().name]
+def test_the_file_is_what_the_recipe_of_the_code_makes():
+    """Where this fails, the message names the command that makes the model again."""
+    check_model(default_model())
 
 
-def test_it_knows_what_it_was_made_of(cache):
-    model, _ = cache
+def test_it_is_small_and_knows_what_it_was_made_of():
+    assert default_path().stat().st_size < 1_000_000
+    model, recipe = default_model(), Recipe()
     training = model.training
-    assert training["trust"] == TRUST and training["recipe"] == SMALL.digest
-    assert "14 mock galaxies, preset broad" in training["source"]
-    assert len(training["galaxies"]) == 14 and training["calibration_folds"] == 2
+    assert training["trust"] == TRUST and training["recipe"] == recipe.digest
+    assert f"{recipe.galaxies} mock galaxies, preset {recipe.preset}" in training["source"]
+    assert len(training["galaxies"]) == recipe.galaxies and training["calibration_folds"] == recipe.folds
     assert set(training["cross_validation"]) == set(model.properties)
-    assert set(training["signal_to_noise"]) == set(model.bands)
-    assert all(output.interval is not None for output in model.outputs.values())
-    assert (model.domain.noise > 0).all()
+    assert model.features == recipe.features
+    for output in model.outputs.values():
+        assert output.interval is not None and output.estimator.n_jobs == -1
+    assert default_model() is model
 
 
-def test_another_recipe_has_another_name():
-    recipes = SMALL, Recipe(), Recipe(seed=2), Recipe(preset="tng50-like")
-    assert len({default_path(recipe) for recipe in recipes}) == 4
-    assert Recipe().digest == Recipe().digest
+def test_the_same_recipe_makes_the_same_file(small, tmp_path):
+    write(tmp_path / "one.asdf", small)
+    write(tmp_path / "two.asdf", make_model(SMALL, progress=False, say=lambda line: None))
+    assert (tmp_path / "one.asdf").read_bytes() == (tmp_path / "two.asdf").read_bytes()
 
 
-def test_a_damaged_one_is_made_again(cache):
-    path = default_path()
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.warns(DataWarning, match="the default model is made again"):
-        again = default_model(progress=False, say=lambda line: None)
-    assert again.digest == cache[0].digest
-    assert read(path).digest == again.digest
+def test_another_recipe_has_another_digest():
+    others = SMALL, Recipe(seed=2), Recipe(preset="tng50-like"), Recipe(features=("bands", "neighbourhood"))
+    assert len({recipe.digest for recipe in (Recipe(), *others)}) == 5
+    for wrong in ({"galaxies": 1}, {"folds": 1}, {"n_trees": 0}, {"galaxies": 3}):
+        with pytest.raises(InputError):
+            Recipe(**wrong)
+
+
+def test_a_model_of_another_recipe_is_refused(small):
+    with pytest.raises(InputError, match="another recipe") as caught:
+        check_model(small)
+    assert COMMAND in str(caught.value)
+    moved = [value + 0.01 for value in small.training["recipe_sample"]]
+    with pytest.raises(InputError, match="look otherwise now"):
+        check_model(replace(small, training={**small.training, "recipe_sample": moved}), SMALL)
+    check_model(small, SMALL)
+
+
+def test_an_interrupted_making_goes_on(small, tmp_path, monkeypatch):
+    from euclid_resolved.training import _train
+
+    done, original = [], _train.train
+
+    def train(*args, **kwargs):
+        if len(done) == 2:
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        done.append("fit")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(_train, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        make_model(SMALL, keep=tmp_path / "part", progress=False, say=lambda line: None)
+    assert len(list((tmp_path / "part").iterdir())) == 2
+    # A fit of another recipe, and one that is damaged, are made again.
+    (tmp_path / "part" / "fit-1.asdf").write_bytes(b"#ASDF")
+    model = make_model(SMALL, keep=tmp_path / "part", progress=False, say=lambda line: None)
+    assert model.digest == small.digest and done == ["fit", "fit", "interrupted", "fit", "fit"]
+    assert not (tmp_path / "part").exists()
+
+
+def test_models_are_made_by_a_command(small, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(_recipe, "make_model", lambda recipe, keep: asked.append((recipe, keep)) or small)
+    words = ["default-model", "make", "--preset", "tng50-like", "--features", "bands", "neighbourhood"]
+    words += ["--galaxies", "6", "--trees", "2", "--folds", "2", "-o"]
+    assert main([*words, str(tmp_path / "one.asdf")]) == 0
+    assert "digest" in capsys.readouterr().out and read(tmp_path / "one.asdf").digest == small.digest
+    settings = {"preset": "tng50-like", "features": ("bands", "neighbourhood"), "galaxies": 6}
+    assert asked == [(Recipe(**settings, n_trees=2, folds=2), tmp_path / "one.asdf.part")]
+    assert main([*words, str(tmp_path / "one.asdf")]) == 1
+    assert "the file exists" in capsys.readouterr().err
+    for wrong in (["a.fits"], ["a.asdf", "--preset", "narrow"], ["a.asdf", "--folds", "1"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*words, *wrong])
+
+    def interrupted(recipe, keep):
+        keep.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_recipe, "make_model", interrupted)
+    assert main([*words, str(tmp_path / "two.asdf")]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_the_shipped_one_can_be_checked(small, monkeypatch, capsys):
+    monkeypatch.setattr(_recipe, "make_model", default_model)
+    assert main(["default-model", "check"]) == 0
+    assert "to the last bit" in capsys.readouterr().out
+    # Other libraries round otherwise; another model does not.
+    monkeypatch.setattr(_recipe, "make_model", lambda: small)
+    monkeypatch.setattr(_recipe, "compare", lambda *_: 0.004)
+    assert main(["default-model", "check"]) == 0
+    assert "differ by 0.004 dex rms" in capsys.readouterr().out
+    monkeypatch.setattr(_recipe, "compare", lambda *_: 0.2)
+    assert main(["default-model", "check"]) == 1
+    assert COMMAND in " ".join(capsys.readouterr().err.split())
+
+
+def test_models_are_compared_on_galaxies_that_neither_has_seen(small):
+    assert compare(small, small, SMALL, 2) == 0
+    assert compare(small, default_model(), SMALL, 2) > 0.02
 
 
 @pytest.fixture
-def picture(cache, atlas, tmp_path):
+def picture(atlas, tmp_path):
     """A mock image in a file."""
     write(tmp_path / "image.asdf", read_atlas(atlas)[0].image)
     return tmp_path / "image.asdf"
@@ -74,7 +140,10 @@ def picture(cache, atlas, tmp_path):
 def test_prediction_needs_no_model(picture, tmp_path, capsys):
     assert main(["predict", str(picture), "-o", str(tmp_path / "maps.fits")]) == 0
     said = capsys.readouterr().out
-    assert "14 mock galaxies" in said and "Age: do not trust it." in said and "calibrated" in said
+    assert len(said.splitlines()) <= 24 and max(map(len, said.splitlines())) < 80
+    said = " ".join(said.split())
+    assert "mock galaxies" in said and "What to believe" in said and "Age: do not trust it." in said
+    assert "calibrated" in said and "not zero points" in said and "Prepared" not in said
     with fits.open(tmp_path / "maps.fits") as hdus:
         names = [hdu.name for hdu in hdus]
         endings = "", "_ERR", "_LO", "_HI", "_MEAN"
@@ -104,79 +173,3 @@ def test_a_model_that_cannot_be_read_is_not_replaced_by_the_default(name, pictur
     (tmp_path / "text.asdf").write_text("no model")
     assert main(["predict", str(tmp_path / name), str(picture), "-o", str(tmp_path / "maps.fits")]) == 1
     assert name in capsys.readouterr().err and not (tmp_path / "maps.fits").exists()
-
-
-class Made:
-    """Stands for minutes of training; counts them."""
-
-    def __init__(self, model):
-        self.model, self.calls = model, 0
-
-    def __call__(self, recipe, progress):
-        self.calls += 1
-        return self.model
-
-
-def read_only(path, *args, **kwargs):
-    raise PermissionError(30, "Read-only file system", str(path))
-
-
-@pytest.fixture
-def made(cache, monkeypatch):
-    """What is made, by nothing in memory yet."""
-    made = Made(cache[0])
-    monkeypatch.setattr(module, "_make", made)
-    monkeypatch.setattr(module, "_in_memory", {})
-    return made
-
-
-@pytest.mark.parametrize("why", ["no folder", "no cache", "read-only home", "full disk"])
-def test_a_cache_that_cannot_be_written_does_not_lose_the_model(made, monkeypatch, tmp_path, why):
-    path = tmp_path / "home" / "model.asdf"
-    monkeypatch.setattr(module, "default_path", lambda recipe=None: path)
-    if why == "no folder":
-        path.parent.write_text("")
-    elif why == "no cache":
-        monkeypatch.setattr(module, "default_path", read_only)
-    elif why == "read-only home":
-        monkeypatch.setattr("pathlib.Path.mkdir", read_only)
-    else:
-        monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: read_only(path))
-    said = []
-    assert default_model(say=said.append) is made.model
-    assert len(said) == 1 and "kept in memory only" in said[0]  # before minutes of training, in one line
-    assert default_model(say=said.append) is made.model
-    assert made.calls == 1 and len(said) == 1
-    assert not list(tmp_path.rglob("*.asdf"))
-
-
-def test_a_cache_that_fills_up_meanwhile_does_not_lose_the_model(made, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
-    monkeypatch.setattr("euclid_resolved.io._read_write.write", lambda path, *_, **__: read_only(path))
-    said = []
-    assert default_model(say=said.append) is default_model(say=said.append) is made.model
-    assert made.calls == 1 and len(said) == 2 and "kept in memory only" in said[1]
-
-
-def test_a_model_of_another_recipe_under_the_name_is_not_taken(made, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
-    write(tmp_path / "model.asdf", replace(made.model, training={**made.model.training, "recipe": "planted"}))
-    with pytest.warns(DataWarning, match="another recipe made it"):
-        assert default_model(say=lambda line: None) is made.model
-    assert read(tmp_path / "model.asdf").training["recipe"] == SMALL.digest
-    assert made.calls == 1 and default_model().training["recipe"] == SMALL.digest
-
-
-def test_only_one_makes_it(made, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "default_path", lambda recipe=None: tmp_path / "model.asdf")
-    with hold(tmp_path / "model.asdf"), pytest.raises(InputError, match="another job is writing it"):
-        default_model(say=lambda line: None)
-    assert made.calls == 0
-
-
-def test_several_images_take_a_model_that_is_only_in_memory(made, picture, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "default_path", read_only)
-    second = tmp_path / "second.asdf"
-    second.write_bytes(picture.read_bytes())
-    assert main(["predict", str(picture), str(second), "-o", str(tmp_path / "out")]) == 0
-    assert len(list((tmp_path / "out").glob("*_maps.fits"))) == 2 and made.calls == 1

@@ -61,6 +61,7 @@ def test_without_a_model_the_default_one_makes_them(linear_model, monkeypatch):
     assert len(titles(figure)) == 8
 
 
+@pytest.mark.filterwarnings("ignore:the image brings no PSF")
 def test_a_path_is_enough(linear_model, tmp_path):
     stems = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}
     hdus = [fits.PrimaryHDU()]

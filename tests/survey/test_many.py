@@ -151,6 +151,7 @@ def test_a_broken_image_does_not_stop_the_others(model, images, out, tmp_path):
     assert len(list(out.glob("*_maps.fits"))) == 3 and len(list(out.iterdir())) == 4
 
 
+@pytest.mark.filterwarnings("ignore:the image brings no PSF")
 def test_fields_of_a_tile_are_cut_and_mapped(model, tmp_path, out):
     tile = make_tile(tmp_path / "tile")
     ra, dec = sky_wcs((41, 37)).pixel_to_world_values([10, 20, 18], [10, 30, 25])

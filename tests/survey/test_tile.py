@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers import NAMES, galaxies, messages
+from helpers import NAMES, brightness, galaxies, messages, sky_wcs
 from tiles import FILES, SHAPE, make_tile
 
 from euclid_resolved import Quality, RandomForest, read, read_euclid, train, write
 from euclid_resolved.errors import DataWarning, ImageFileError, InputError
+from euclid_resolved.imaging import match_psf
+from euclid_resolved.imaging._kernels import gaussian_kernel
 from euclid_resolved.io.euclid import _strips as strips
 from euclid_resolved.survey import _tile as module, predict_tile
 from euclid_resolved.survey._tile import PixelCount, count_pixels
@@ -308,3 +310,58 @@ def test_a_whole_tile_is_never_read_at_once(linear_model, tile, tmp_path, monkey
 def test_counts_add_up():
     one = PixelCount(10, 4, 1, {"NOISE": 6})
     assert one + PixelCount(5, 0, 0, {"MASKED": 5}) == PixelCount(15, 4, 1, {"NOISE": 6, "MASKED": 5})
+
+
+# PSFs
+
+
+WIDTHS = {"IE": 1.6, "YE": 3.5, "JE": 3.4, "HE": 4.0}
+
+
+def test_psfs_are_matched_as_in_the_whole_image(calibrated, tmp_path):
+    """Kernels look farther than a strip has rows, at bad pixels too."""
+    hdus = [fits.PrimaryHDU()]
+    for (band, width), stem in zip(WIDTHS.items(), ("VIS", "NIR_Y", "NIR_J", "NIR_H"), strict=True):
+        light = brightness(SHAPE, 3)[band]
+        light[20, 10] = np.nan
+        header = sky_wcs(SHAPE).to_header()
+        header["BUNIT"] = "MJy/sr"
+        hdus.append(fits.ImageHDU(light, header, name=f"{stem}_FLUX"))
+        hdus.append(fits.ImageHDU(np.full(SHAPE, 0.01, "f4"), header, name=f"{stem}_RMS"))
+        hdus.append(fits.ImageHDU(gaussian_kernel(width).astype("f4"), name=f"{stem}_PSF"))
+    fits.HDUList(hdus).writeto(tmp_path / "image.fits")
+    whole = calibrated.predict(match_psf(read_euclid(tmp_path / "image.fits")))
+    predict_tile(calibrated, tmp_path / "image.fits", tmp_path / "maps.fits", rows=6)
+    (map_,) = read(tmp_path / "maps.fits").values()
+    np.testing.assert_array_equal(map_.quality, whole.quality)
+    np.testing.assert_allclose(map_.data, whole.data, rtol=1e-5)
+    assert [step["step"] for step in map_.meta["history"]] == ["psf"] and (map_.quality & Quality.PSF).any()
+    options = {"overwrite": True, "match_psf": False}
+    predict_tile(calibrated, tmp_path / "image.fits", tmp_path / "maps.fits", **options)
+    write(tmp_path / "plain.fits", calibrated.predict_maps(read_euclid(tmp_path / "image.fits")))
+    assert same_file(tmp_path / "maps.fits", tmp_path / "plain.fits")
+
+
+def test_of_a_tile_the_psf_at_its_middle_is_taken(tmp_path):
+    folder = make_tile(tmp_path / "tile")
+    middle = sky_wcs(SHAPE).pixel_to_world(18, 20)
+    for band, name in FILES.items():
+        stamp = gaussian_kernel(WIDTHS[band])
+        stamps = fits.ImageHDU(np.concatenate([np.ones_like(stamp), stamp], axis=1).astype("f4"))
+        side = stamps.header["STMPSIZE"] = len(stamp)
+        places = {"x_center": [side // 2, side + side // 2], "y_center": [side // 2] * 2}
+        places |= {"RA": [middle.ra.deg + 1, middle.ra.deg], "Dec": [middle.dec.deg] * 2}
+        table = fits.BinTableHDU.from_columns([fits.Column(k, "D", array=v) for k, v in places.items()])
+        path = folder / f"EUC_MER_GRID-PSF-{name}_TILE102-AB_20250101T000000.0Z_00.00.fits"
+        fits.HDUList([fits.PrimaryHDU(), stamps, table]).writeto(path)
+    with strips.open_large(folder) as image:
+        first = image.strip(image.read(0, 1))
+        assert module.matches(image, None) and not module.matches(image, False)
+    for band, width in WIDTHS.items():
+        np.testing.assert_allclose(first[band].meta["psf"], gaussian_kernel(width), rtol=1e-6)
+
+
+def test_psfs_that_are_missing_cannot_be_matched(linear_model, tile, tmp_path):
+    with pytest.raises(InputError, match="no PSF for band IE"):
+        predict_tile(linear_model, tile, tmp_path / "maps.fits", match_psf=True)
+    assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from euclid_resolved.errors import ImageFileError
@@ -58,17 +58,19 @@ def newest(names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
     return found
 
 
-def siblings(path: str | Path) -> dict[str, Path]:
+def siblings(path: str | Path, wanted: Sequence[str] = ("RMS", "FLAG")) -> dict[str, Path]:
     """The newest files of other kinds beside a mosaic, by kind; none beside a file of another name.
 
     Parameters
     ----------
     path : path-like
+    wanted : sequence of str, optional
+        Of ``RMS``, ``FLAG``, ``BGMOD`` and ``PSF``.
 
     Returns
     -------
     found : dict
-        ``RMS`` or ``FLAG`` -> path.
+        Path by kind.
     """
     path = Path(path)
     match = PRODUCT.fullmatch(path.name)
@@ -76,7 +78,7 @@ def siblings(path: str | Path) -> dict[str, Path]:
         return {}
     found = newest([str(other) for other in path.parent.glob("EUC_MER_*")])
     kinds = found.get(match["tile"], {}).get(band_name(match["band"] or ""), {})
-    return {kind: Path(other) for kind, other in kinds.items() if kind in ("RMS", "FLAG")}
+    return {kind: Path(other) for kind, other in kinds.items() if kind in wanted}
 
 
 def list_tiles(folder: str | Path) -> dict[str, dict[str, dict[str, Path]]]:

@@ -26,7 +26,9 @@ from euclid_resolved.io.euclid._cutout import (
     check_new,
 )
 from euclid_resolved.io.euclid._extensions import found_companion, unused, warn_of_unused
-from euclid_resolved.io.euclid._names import FLAG, NOISE
+from euclid_resolved.io.euclid._mer_files import siblings
+from euclid_resolved.io.euclid._mosaic import read_psf_grid
+from euclid_resolved.io.euclid._names import FLAG, NOISE, PSF
 from euclid_resolved.io.euclid._window import file_errors
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ class LargeImage:
         return numbers
 
     def strip(self, numbers: Mapping[str, tuple[Any, ...]]) -> MultiBandImage:
-        """What was read, as an image without WCS.
+        """What was read, as an image without WCS; ``psf`` in a band's meta is that at the middle of a tile.
 
         Parameters
         ----------
@@ -228,7 +230,7 @@ def open_large(
     name, files = _files(source, None if bands is None else band_names(bands))
     taken: dict[str, str | Path] = {}
     with ExitStack() as stack:
-        files_open, found, grids = {}, {}, {}
+        files_open, found, grids, of_psfs = {}, {}, {}, []
 
         def open_one(path):
             if path not in files_open:
@@ -266,6 +268,15 @@ def open_large(
                             companion.check(shape)
                             flags = _Plane(companion.path, companion.hdu)
                     single.check_flags(path, band, None if flags is None else flags.rows(0, 1, None).dtype)
+                stamp = None
+                with file_errors(path), found_companion(*where, (PSF,), others, opening) as companion:
+                    stamp = None if companion is None else companion.read()
+                beside = siblings(path, (PSF,)).get(PSF)
+                if stamp is None and beside is not None and wcs is not None:
+                    y, x = ((n - 1) / 2 for n in shape)
+                    stamp = read_psf_grid(beside, wcs.pixel_to_world(x, y))
+                    of_psfs.append(beside)
+                meta = meta if stamp is None else {"psf": stamp, **meta}
                 found[band] = _Band(data, noise, flags, calibration.factor, scale, meta)
                 # No memory: one number that is seen everywhere.
                 empty = np.broadcast_to(np.float32(np.nan), shape)
@@ -276,4 +287,4 @@ def open_large(
             warn_of_unused(path, missed, without)
         _check_bands(grids, options)
         grid = MultiBandImage(grids)  # refuses bands that do not lie on one grid
-        yield LargeImage(name, grid.shape, grid.wcs, tuple(files_open), found, options.flag_bits)
+        yield LargeImage(name, grid.shape, grid.wcs, (*files_open, *of_psfs), found, options.flag_bits)
