@@ -14,6 +14,7 @@ from euclid_resolved.diagnostics._robustness import observer_of
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import read_galaxy
+from euclid_resolved.io._galaxy_list import galaxy_key
 from euclid_resolved.maps._profiles import orientation
 from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
@@ -40,21 +41,29 @@ def _method(runner, part, result):
     return runner.present()[-1]
 
 
-def _choose(runner, part, label):
-    """Name of a test galaxy estimated well and of one less well: the paper's, or chosen as it chose."""
-    wanted = part.options.get("galaxies", ())
-    by_group = {galaxy.group: galaxy for galaxy in runner.test}
-    if wanted and all(name in by_group for name in wanted):
-        return {"named in the study": [by_group[name] for name in wanted]}
+def _choose(runner, part, label, result):
+    """A test galaxy estimated well and one less well: those named, or others, and then the notes say why."""
+    wanted = [galaxy_key(name) for name in part.options.get("galaxies", ())]
+    tested = {galaxy_key(galaxy.group): galaxy for galaxy in runner.test}
+    trained = {galaxy_key(galaxy.group) for galaxy in runner.training}
+    for name in wanted:
+        if name not in tested:
+            why = "a training galaxy" if name in trained else "not among the galaxies of this study"
+            result.notes.append(f"{name}, named in the study, is {why}; another galaxy stands in its place.")
+    if wanted and all(name in tested for name in wanted):
+        result.notes.append(f"The galaxies are those named in the study. Estimated by {label}.")
+        return [tested[name] for name in wanted]
     model, pixels = runner.model(label), runner.test_pixels
-    name = runner.description.properties[0]
+    prop = runner.description.properties[0]
     rows = []
     for galaxy in runner.test:
+        if galaxy_key(galaxy.group) in wanted and len(runner.test) > len(wanted):
+            continue
         own = pixels.of([galaxy.name])
         if len(own) < 50:
             continue
         _, ratio = orientation(galaxy.image, pixels.clip_band, pixels.clip)
-        rows.append((ratio, accuracy_columns(model, own, name)["r2"], galaxy))
+        rows.append((ratio, accuracy_columns(model, own, prop)["r2"], galaxy))
     face_on = [row for row in rows if row[0] >= _FACE_ON]
     if len(face_on) < 2:
         face_on = sorted(rows, key=lambda row: row[0])[-max(2, len(rows) // 2) :]
@@ -62,8 +71,12 @@ def _choose(runner, part, label):
         raise InputError("no test galaxy has 50 pixels above the clip")
     ranked = [galaxy for _, _, galaxy in sorted(face_on, key=lambda row: row[1])]
     place = np.array([0.9, 0.1]) * (len(ranked) - 1)
-    how = f"chosen from {len(ranked)} galaxies seen nearly face-on: at the 90th and the 10th percentile of R2"
-    return {how: [ranked[round(float(i))] for i in place]}
+    result.notes.append(
+        f"Chosen from {len(ranked)} galaxies seen nearly face-on: those at the 90th and the 10th percentile "
+        f"of R2. Estimated by {label}."
+    )
+    chosen = [ranked[round(float(i))] for i in place]
+    return [tested.get(name, other) for name, other in zip(wanted or [""] * 2, chosen, strict=False)]
 
 
 def _rows(model, galaxy, label):
@@ -106,8 +119,7 @@ def example_galaxies(runner: Runner, part: Part) -> Result:
     result = Result()
     label = _method(runner, part, result)
     model = runner.model(label)
-    ((how, galaxies),) = _choose(runner, part, label).items()
-    result.notes.append(f"The galaxies were {how}. Estimated by {label}.")
+    galaxies = _choose(runner, part, label, result)
     rows = []
     for galaxy, kind in zip(galaxies, ("estimated well", "estimated less well"), strict=False):
         image, figure = _map(model, galaxy, f"{galaxy.name}, {kind}")
@@ -118,8 +130,13 @@ def example_galaxies(runner: Runner, part: Part) -> Result:
     return result
 
 
+def _sides(part):
+    """The galaxies that a part names, and from where each is seen edge-on, where that is said."""
+    return part.options.get("galaxies", ()), part.options.get("observers", ())
+
+
 def edge_on(runner: Runner, part: Part) -> Result:
-    """The same two galaxies from the observer who sees them closest to edge-on."""
+    """The same two galaxies edge-on: from the observers named, or from those who see them closest to it."""
     result = Result()
     label = _method(runner, part, result)
     others = [observer for observer in runner.observers if observer != runner.description.observer]
@@ -130,18 +147,20 @@ def edge_on(runner: Runner, part: Part) -> Result:
         )
         return result
     model = runner.model(label)
-    ((how, galaxies),) = _choose(runner, part, label).items()
+    named = {galaxy_key(name): side for name, side in zip(*_sides(part), strict=False)}
     rows = []
-    for galaxy in galaxies:
-        seen = []
-        for observer in others:
+    for galaxy in _choose(runner, part, label, result):
+        side, seen = named.get(galaxy_key(galaxy.group)), []
+        for observer in [side] if side else others:
             try:
                 other = read_galaxy(runner.atlas / f"{galaxy.group}_{observer}")
             except InputError:
                 continue  # this observer has some of the galaxies only
             seen.append((orientation(other.image, model.clip_band, model.clip)[1], other))
         if not seen:
-            result.notes.append(f"{galaxy.name}: no other observer")
+            result.notes.append(
+                f"{galaxy.name}: nothing of {f'observer {side}' if side else 'another observer'}"
+            )
             continue
         ratio, other = min(seen, key=lambda pair: pair[0])
         title = f"{other.name}, axis ratio {ratio:.2f}"

@@ -125,10 +125,17 @@ def _facts(runner):
     d = runner.description
     return {
         "Atlas": f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, observer {d.observer}",
-        "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, "
-        f"seed {d.sample['seed']}, test fraction {d.sample['test_fraction']}",
+        "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, seed "
+        f"{d.sample['seed']}, {_how_split(d.sample)}",
         "Clip": f"HE brighter than {d.sample['clip']} MJy/sr",
     }
+
+
+def _how_split(sample):
+    if sample["test_galaxies"]:
+        return f"test galaxies as listed in {Path(sample['test_galaxies']).name}"
+    how = "stratified by star formation where it is known" if sample["stratified"] else "at random"
+    return f"test fraction {sample['test_fraction']}, {how}"
 
 
 def _content(runner, entry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from euclid_resolved.errors import InputError
@@ -20,6 +21,7 @@ def reproduce(
     out: str | Path = "study",
     *,
     study: str | Path = "paper",
+    test_galaxies: str | Path | None = None,
     say: Callable[[str], object] = print,
     command: str = "",
 ) -> Path:
@@ -33,6 +35,9 @@ def reproduce(
         The folder for models, tables, figures and ``report.html``.
     study : str or `~pathlib.Path`, optional
         A TOML file, or ``paper`` or ``paper-fast``.
+    test_galaxies : str or `~pathlib.Path`, optional
+        A list of the test galaxies, instead of what the study says of them: a name a line, perhaps with an
+        observer (``TNG000008 O2``), or a table with the columns ``galaxy`` and ``observer``.
     say : callable, optional
         Takes each line about progress.
     command : str, optional
@@ -64,7 +69,11 @@ def reproduce(
     atlas = atlas or description.atlas
     if atlas is None:
         raise InputError("which atlas? Name a folder, or give the study a path under [atlas]")
-    _check_folder(Path(out), Path(atlas), [study, *description.relations.values()])
+    if test_galaxies is not None:
+        listed = {"test_galaxies": str(test_galaxies)}
+        description = replace(description, sample=description.sample | listed)
+    inputs = [study, *description.relations.values(), *filter(None, [description.sample["test_galaxies"]])]
+    _check_folder(Path(out), Path(atlas), inputs)
     runner = Runner(description, Path(atlas), Path(out), say)
     for label, reason in runner.missing.items():
         say(f"{label}: {reason}; its cells will say so")
@@ -72,7 +81,8 @@ def reproduce(
         for part in description.parts:
             runner.step(part, run_part)
         if not command:
-            command = f"euclid-resolved reproduce {atlas} --study {study} -o {out}"
+            listed = f" --test-galaxies {test_galaxies}" if test_galaxies else ""
+            command = f"euclid-resolved reproduce {atlas} --study {study}{listed} -o {out}"
         path = write_report(runner, command)
     say(f"Written: {path}")
     return path

@@ -14,7 +14,9 @@ from euclid_resolved.diagnostics._robustness_figures import (
     plot_learning_curve,
     plot_sample_bias,
 )
+from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._extract import extract
@@ -65,21 +67,39 @@ def projections_test(runner: Runner, part: Part) -> Result:
 
 
 def _from_all_sides(runner, part, observers):
-    rng = np.random.default_rng(runner.seed())
-    groups = sorted({g.group for g in runner.training})
-    wanted = int(part.options.get("training_galaxies", len(groups)))
-    chosen = {groups[i] for i in rng.permutation(len(groups))[:wanted]}
-    unseen = sorted({g.group for g in runner.test})
-    wanted = int(part.options.get("test_galaxies", len(unseen)))
-    side = {unseen[i]: str(rng.choice(observers)) for i in rng.permutation(len(unseen))[:wanted]}
+    """Training galaxies from all sides, and each test galaxy from one: drawn, or as lists have them."""
+    rng, options = np.random.default_rng(runner.seed()), part.options
+    listed = {
+        key: read_galaxy_list(options[key]) if key in options else {}
+        for key in ("training_list", "test_list")
+    }
+    sides = listed["test_list"] or {galaxy_key(g.group): "" for g in runner.test} | runner.listed
+    if not listed["test_list"]:
+        sides = dict(_some(rng, sorted(sides.items()), options.get("test_galaxies")))
+    sides = {key: side or str(rng.choice(observers)) for key, side in sides.items()}
+    # What is trained here is trained for this test alone, so any galaxy that a list leaves may be.
+    rest = runner.galaxies if listed["test_list"] else runner.training
+    groups = sorted({galaxy_key(g.group) for g in rest} - set(sides))
+    chosen = set(listed["training_list"] or _some(rng, groups, options.get("training_galaxies")))
     training, test = [], []
     for observer in observers:
         for galaxy in read_atlas(runner.atlas, observer, runner.description.bands):
-            if galaxy.group in chosen:
+            key = galaxy_key(galaxy.group)
+            if key in chosen:
                 training.append(galaxy)
-            elif side.get(galaxy.group) == observer:
+            if sides.get(key) == observer:
                 test.append(galaxy)
+    for key, found in (("training_list", training), ("test_list", test)):
+        lost = sorted(set(listed[key]) - {galaxy_key(g.group) for g in found})
+        if lost:
+            more = ", ..." if len(lost) > 5 else ""
+            raise InputError(f"{options[key]} names {', '.join(lost[:5])}{more}, which is not there")
     return training, test
+
+
+def _some(rng, values, n):
+    """Some of the values, drawn at random; all without a number."""
+    return [values[i] for i in rng.permutation(len(values))[:n]]
 
 
 def sample_bias_test(runner: Runner, part: Part) -> Result:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.citation import __version__
-from euclid_resolved.errors import PluginError
+from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
+from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
 from euclid_resolved.study._store import (
     keep_accuracy,
@@ -57,12 +58,22 @@ class Runner:
         self, description: Description, atlas: Path, out: Path, say: Callable[[str], object] = print
     ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
-        sample = description.sample
-        everything = read_atlas(atlas, description.observer, description.bands)
+        sample, file = description.sample, description.sample["test_galaxies"]
+        self.listed = read_galaxy_list(file) if file else {}
+        everything, test = with_listed(
+            lambda side: read_atlas(atlas, side, description.bands), description.observer, self.listed, file
+        )
+        named = test or self._examples(everything)
         if sample["galaxies"]:
-            everything = _some(everything, sample["galaxies"], sample["seed"])
+            everything = _some(everything, sample["galaxies"], sample["seed"], named)
         self.galaxies = everything
-        self.training, self.test = split(everything, sample["test_fraction"], sample["seed"])
+        self.training, self.test = split(
+            everything,
+            None if file else sample["test_fraction"],
+            sample["seed"],
+            stratified=sample["stratified"],
+            test=named,
+        )
         out.mkdir(parents=True, exist_ok=True)
         self.missing = {
             label: f"plugin {method.estimator} not installed (pip install {method.plugin})"
@@ -71,6 +82,11 @@ class Runner:
         }
         self._models: dict[str, Model] = {}
         self._pixels: dict[tuple[str, tuple[str, ...]], Pixels] = {}
+
+    def _examples(self, galaxies):
+        """Names of the example galaxies of the study, which are tested whatever the seed."""
+        wanted = {galaxy_key(n) for part in self.description.parts for n in part.options.get("galaxies", ())}
+        return [one.name for one in galaxies if galaxy_key(one.group) in wanted]
 
     # --- pixels, read once for all inputs that look at single pixels, and once for each other one ---
 
@@ -125,7 +141,9 @@ class Runner:
     def _base(self):
         names = [g.name for g in self.training], [g.name for g in self.test]
         d = self.description
-        of = [d.sample, d.observer, d.properties, d.bands]
+        # The names say what a list of test galaxies says, wherever the list lies.
+        sample = {key: value for key, value in d.sample.items() if key != "test_galaxies"}
+        of = [sample, d.observer, d.properties, d.bands]
         return [_FORMAT, __version__, fingerprint(self.atlas), names, *of]
 
     def key(self, *parts: object) -> str:
@@ -292,10 +310,15 @@ class Missing(Exception):
         self.label, self.reason = label, reason
 
 
-def _some(galaxies, n, seed):
-    """Some of the galaxies, drawn at random; all where there are no more."""
-    chosen = np.random.default_rng(seed).permutation(len(galaxies))[:n]
-    return [galaxies[i] for i in sorted(chosen)]
+def _some(galaxies, n, seed, named=()):
+    """Some of the galaxies, those named and others drawn at random; all where there are no more."""
+    if n <= len(named):
+        raise InputError(
+            f"galaxies = {n} leaves none to train on beside {len(named)} that are named for the test"
+        )
+    order = np.random.default_rng(seed).permutation(len(galaxies))
+    order = sorted(order, key=lambda i: galaxies[i].name not in named)
+    return [galaxies[i] for i in sorted(order[:n])]
 
 
 def _left(columns, what):

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from astropy.table import Table
+from matplotlib.figure import Figure
 
 from euclid_resolved import InputError, LinearRegression, make_atlas, train, write
 from euclid_resolved.cli import main
 from euclid_resolved.diagnostics import published
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
 from euclid_resolved.io._lock import hold
-from euclid_resolved.study import _runner as runner, read_study, reproduce
+from euclid_resolved.study import _examples as examples, _runner as runner, read_study, reproduce
 from euclid_resolved.study._description import SHIPPED
 from euclid_resolved.study._findings import judge_findings
 from euclid_resolved.study._report import render_table, write_report
@@ -311,6 +312,13 @@ def test_results_that_others_changed_are_made_again(small_atlas, tmp_path, monke
         ("runs = 2", "runs = 2\nrelations = { rmzr = [] }", "a file or a folder must have a name"),
         ('["stellar_mass_density", "stellar_metallicity"]', "3", "properties must be a list of names, got 3"),
         ("test_fraction = 0.4", 'test_fraction = "x"', "test_fraction must be a number above 0, got 'x'"),
+        ("test_fraction = 0.4", "stratified = 1", "stratified is true or false, got 1"),
+        ("test_fraction = 0.4", "test_galaxies = 3", "test_galaxies is the name of a file, got 3"),
+        (
+            "test_fraction = 0.4",
+            'test_galaxies = "a"\nstratified = true',
+            "test_galaxies is the test set: without test_fraction and stratified",
+        ),
         ("test_fraction = 0.4", "seed = 1.5", "seed must be a whole number"),
         ("test_fraction = 0.4", "galaxies = -1", "galaxies must be a whole number"),
         ("test_fraction = 0.4", "clip = nan", "the clip is a number"),
@@ -366,6 +374,67 @@ def test_the_shipped_studies_are_the_paper(tmp_path):
     assert read_study("paper").runs == 10
     with pytest.raises(InputError, match="there is no such file; the package brings paper, paper-fast"):
         read_study(tmp_path / "none.toml")
+
+
+LISTED = {
+    "Table 4": 'run = "example_galaxies"\nestimators = ["LR"]\ngalaxies = ["TNG4", "TNG1"]',
+    "Table 5": 'run = "edge_on"\nestimators = ["LR"]\ngalaxies = ["TNG4", "TNG1"]\nobservers = ["O1", "O3"]',
+    "Table A.1": 'run = "projections_test"\nestimators = ["LR"]\ntest_list = "sides.txt"',
+}
+
+
+def test_the_galaxies_of_a_list_are_tested_and_those_named_are_shown(small_atlas, tmp_path, monkeypatch):
+    """From the sides that lists name; what is named and is not there is said, and nothing stands for it."""
+    for name in ("plot_galaxy", "plot_image"):
+        monkeypatch.setattr(examples, name, lambda *args, **options: Figure())
+    study, out = study_file(tmp_path / "s", LISTED), tmp_path / "out"
+    (tmp_path / "s" / "sides.txt").write_text("TNG2 O1\nTNG3 O5\n")
+    (tmp_path / "s" / "test.txt").write_text("TNG1\nTNG000004\n")
+    text = study.read_text().replace("test_fraction = 0.4", 'test_galaxies = "test.txt"')
+    study.write_text(text)
+    page = reproduce(small_atlas, out, study=study, say=lambda line: None).read_text(encoding="utf-8")
+    assert "3 and 2 whole galaxies" in page and "test galaxies as listed in test.txt" in page
+    entries = json.loads((out / "manifest.json").read_text())
+
+    def table(slug):
+        return Table.read(out / entries[slug]["tables"][0]["file"], format="ascii.ecsv")
+
+    shown = table("table-4-example-galaxies")
+    assert list(dict.fromkeys(shown["galaxy"])) == ["TNG000004_O5", "TNG000001_O5"]
+    assert "those named in the study" in entries["table-4-example-galaxies"]["notes"][0]
+    assert set(table("table-5-edge-on")["galaxy"]) == {"TNG000004_O1"}
+    assert "TNG000001_O5: nothing of observer O3" in entries["table-5-edge-on"]["notes"]
+    sides = entries["table-a-1-projections-test"]
+    assert sides["notes"][0].startswith("3 training galaxies; 2 test galaxies")
+    # The command line goes before the study; an example galaxy that is trained on is named.
+    other = tmp_path / "other.txt"
+    other.write_text("TNG4\nTNG5 O1\n")
+    words = [
+        "reproduce",
+        str(small_atlas),
+        "--study",
+        str(study),
+        "-o",
+        str(out),
+        "--test-galaxies",
+        str(other),
+    ]
+    assert main(words) == 0
+    entries = json.loads((out / "manifest.json").read_text())
+    assert list(dict.fromkeys(table("table-4-example-galaxies")["galaxy"])) == [
+        "TNG000004_O5",
+        "TNG000005_O1",
+    ]
+    notes = entries["table-4-example-galaxies"]["notes"]
+    assert "TNG000001, named in the study, is a training galaxy; another galaxy stands in its place." in notes
+
+
+def test_example_galaxies_are_tested_whatever_the_seed(small_atlas, tmp_path):
+    for seed in range(4):
+        text = STUDY.replace("test_fraction = 0.4", f"test_fraction = 0.4\nseed = {seed}")
+        study = read_study(study_file(tmp_path, {"Table 4": LISTED["Table 4"]}, text))
+        worker = runner.Runner(study, small_atlas, tmp_path / "out", lambda line: None)
+        assert {g.name for g in worker.test} == {"TNG000001_O5", "TNG000004_O5"}
 
 
 def test_no_atlas(tmp_path):
