@@ -327,16 +327,30 @@ def reproduce(options: Namespace) -> None:
     """Run a study on an atlas and write its report."""
     import shlex
 
+    from euclid_resolved.study._published import write_template
     from euclid_resolved.study._reproduce import reproduce as run
 
+    if options.published_template:
+        empty = write_template(options.published_template)
+        print(
+            f"{options.published_template}: fill in what you have of {empty} values, and name it by --published"
+        )
+        return
     if options.fast and options.study:
         raise UsageError("--fast is a study of its own: give it or --study")
     study = options.study or ("paper-fast" if options.fast else "paper")
     words = ["euclid-resolved", "reproduce", *([options.atlas] if options.atlas else [])]
     words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
     words += ["--test-galaxies", options.test_galaxies] if options.test_galaxies else []
-    command = shlex.join([*words, "-o", options.output])
-    run(options.atlas, options.output, study=study, test_galaxies=options.test_galaxies, command=command)
+    words += ["--published", options.published] if options.published else []
+    run(
+        options.atlas,
+        options.output,
+        study=study,
+        test_galaxies=options.test_galaxies,
+        published=options.published,
+        command=shlex.join([*words, "-o", options.output]),
+    )
 
 
 def fetch(options: Namespace) -> None:

@@ -248,6 +248,10 @@ def _reproduce(commands):
     new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
     new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
     _test_galaxies(new)
+    text = "values of the paper's tables that our copy lacks, to stand beside what is measured"
+    new.add_argument("--published", metavar="FILE.ecsv", help=text)
+    text = "write such a file to be filled in, and do nothing else"
+    new.add_argument("--published-template", metavar="FILE.ecsv", help=text)
     new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
 
 

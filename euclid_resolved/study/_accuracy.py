@@ -8,20 +8,23 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved.diagnostics._contract import estimates
-from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_R2_SCATTER, published
+from euclid_resolved.diagnostics._published import (
+    NOT_PUBLISHED,
+    PUBLISHED_NARROW,
+    PUBLISHED_R2_SCATTER,
+    PUBLISHED_RANGES,
+)
 from euclid_resolved.diagnostics._seed_scatter import spread
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Input, Part
     from euclid_resolved.study._runner import Runner
-
-METRICS = ("r2", "rmse", "outlier_fraction", "nmad", "bias", "pearson")
-"""The six metrics in the order of the paper's tables."""
 
 _GLOBAL = {
     "mass": r"$\log_{10}\,[M_\star\,/\,M_\odot]$",
@@ -63,6 +66,8 @@ def accuracy(runner: Runner, part: Part) -> Result:
         result.values |= {f"{m}/{case}": row[m] for m in ("r2", "pearson")}
         if runs > 1:
             result.values[f"scatter/{case}"] = row["r2_scatter"]
+    if rows := _ranges(there):
+        result.tables["Ranges over methods and inputs"] = Table(rows=rows)
     if runs > 1:
         result.tables["Scatter of R2 over runs, relative to its mean"] = _scatter(runner, there, runs)
     return result
@@ -75,8 +80,28 @@ def _row(runner, prop, label, name, values):
         row[metric] = np.nan if values is None else values[metric]
         row[f"{metric}_scatter"] = np.nan if values is None else values[f"{metric}_scatter"]
         case = (prop, d.methods[label].estimator, published_input(d.inputs[name]))
-        row[f"{metric}_published"] = published(*case, metric)
-    return row
+        row[f"{metric}_published"] = runner.published("Table 3", *case, metric)
+    narrow = PUBLISHED_NARROW.get(case, NOT_PUBLISHED)
+    return row | {
+        "outlier_narrow": np.nan if values is None else values["outlier_narrow"],
+        "outlier_narrow_published": narrow,
+    }
+
+
+def _ranges(table):
+    """The least and the largest value over methods and inputs, where the paper tells them."""
+    rows = []
+    for (name, metric), (least, largest) in PUBLISHED_RANGES.items():
+        found = table[metric][table["property"] == name] if len(table) else ()
+        if len(found) > 1:
+            row = {
+                "property": name,
+                "metric": metric,
+                "least": float(np.min(found)),
+                "least_published": least,
+            }
+            rows.append(row | {"largest": float(np.max(found)), "largest_published": largest})
+    return rows
 
 
 def _scatter(runner, table, runs):

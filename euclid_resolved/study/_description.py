@@ -120,6 +120,8 @@ class Description:
         Tables of published relations by the relation's name.
     text : str
         The file itself.
+    published : str
+        A table of published values; empty where what the text of the paper quotes is all there is.
 
     Examples
     --------
@@ -145,6 +147,7 @@ class Description:
     parts: tuple[Part, ...]
     relations: dict[str, str]
     text: str
+    published: str = ""
 
 
 def read_study(path: str | Path) -> Description:
@@ -233,6 +236,7 @@ def _check(content, text, path):
             "runs",
             "parts",
             "relations",
+            "published",
         ),
     )
     study, atlas = _section(content, "study", default={}), _section(content, "atlas", default={})
@@ -255,7 +259,9 @@ def _check(content, text, path):
     if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
         raise InputError(f"runs must be a number from 1, got {runs!r}")
     tables = _section(content, "relations", default={})
-    for file in [*tables.values(), *([atlas["path"]] if "path" in atlas else [])]:
+    published = content.get("published")
+    named = [file for file in (atlas.get("path"), published) if file is not None]
+    for file in [*tables.values(), *named]:
         if not isinstance(file, str) or not file or "\0" in file:
             raise InputError(f"a file or a folder must have a name, got {file!r}")
     relations = {name: str(path.parent / file) for name, file in tables.items()}
@@ -275,6 +281,7 @@ def _check(content, text, path):
         parts=parts,
         relations=relations,
         text=text,
+        published="" if published is None else str(path.parent / published),
     )
 
 

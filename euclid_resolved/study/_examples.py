@@ -9,8 +9,6 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved.diagnostics._contract import accuracy_columns
-from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_EXAMPLES
-from euclid_resolved.diagnostics._robustness import observer_of
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import read_galaxy
@@ -18,7 +16,7 @@ from euclid_resolved.io._galaxy_list import galaxy_key
 from euclid_resolved.maps._profiles import orientation
 from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
-from euclid_resolved.study._accuracy import METRICS
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._extract import pixels_of
 
@@ -79,17 +77,16 @@ def _choose(runner, part, label, result):
     return [tested.get(name, other) for name, other in zip(wanted or [""] * 2, chosen, strict=False)]
 
 
-def _rows(model, galaxy, label):
+def _rows(runner, table, model, galaxy, label):
+    estimator = runner.description.methods[label].estimator
     pixels = pixels_of([galaxy], model)
     rows = []
     for name in model.properties:
         row = {"galaxy": galaxy.name, "property": name, "method": label, "pixels": len(pixels)}
         values = accuracy_columns(model, pixels, name)
-        # The paper's figures are for one projection each, which Table 4 shows.
-        paper = PUBLISHED_EXAMPLES.get((galaxy.group, name), {}) if observer_of(galaxy) == "O5" else {}
         for metric in METRICS:
             row[metric] = values[metric]
-            row[f"{metric}_published"] = paper.get(metric, NOT_PUBLISHED)
+            row[f"{metric}_published"] = runner.published(table, name, estimator, galaxy.name, metric)
         rows.append(row)
     return rows
 
@@ -125,7 +122,7 @@ def example_galaxies(runner: Runner, part: Part) -> Result:
         image, figure = _map(model, galaxy, f"{galaxy.name}, {kind}")
         result.figures[f"{galaxy.name}: observed in the four bands"] = plot_image(image)
         result.figures[f"{galaxy.name}: maps, residuals and radial profiles ({kind})"] = figure
-        rows += _rows(model, galaxy, label)
+        rows += _rows(runner, "Table 4", model, galaxy, label)
     result.tables["Accuracy of the example galaxies"] = Table(rows=rows)
     return result
 
@@ -165,7 +162,7 @@ def edge_on(runner: Runner, part: Part) -> Result:
         ratio, other = min(seen, key=lambda pair: pair[0])
         title = f"{other.name}, axis ratio {ratio:.2f}"
         result.figures[f"{title}: maps and residuals"] = _map(model, other, title)[1]
-        rows += _rows(model, other, label)
+        rows += _rows(runner, "Table 5", model, other, label)
     if rows:
         result.tables["Accuracy of the example galaxies seen nearly edge-on"] = Table(rows=rows)
     return result

@@ -14,13 +14,13 @@ from euclid_resolved.diagnostics._published import (
     NOT_PUBLISHED,
     PUBLISHED_COEFFICIENTS,
     PUBLISHED_IMPORTANCE,
-    PUBLISHED_LOFO_PEARSON,
+    PUBLISHED_LOFO_ORDER,
 )
 from euclid_resolved.diagnostics._relations import as_relation, read_relation
 from euclid_resolved.diagnostics._rmzr import rmzr, rmzr_shuffle
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.plugins._registry import available
-from euclid_resolved.study._accuracy import METRICS
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def importance(runner: Runner, part: Part) -> Result:
 
 def leave_one_out(runner: Runner, part: Part) -> Result:
     """The accuracy without each band, and what it is worse by."""
-    result, tables = Result(), []
+    result, tables, orders = Result(), [], []
     metric = part.options.get("metric", "rmse")
     for label in usable(runner, part, result):
         model, estimator = runner.model(label), runner.description.methods[label].estimator
@@ -107,12 +107,14 @@ def leave_one_out(runner: Runner, part: Part) -> Result:
         figure = plot_lofo(table)
         result.figures[f"{label}: change of the error without each band"] = figure
         result.figures[f"{label}: predicted against true"] = plot_predicted_against_true(panels)
-        tables.append(_for_display(table, label, estimator))
+        tables.append(_for_display(runner, table, label, estimator))
+        orders += _orders(table, label, estimator)
         for row in table:
             key = f"{estimator}/{row['property']}/{row['left_out']}"
             result.values |= {f"lofo/{key}": row["lofo_relative"], f"lofo_pearson/{key}": row["pearson"]}
     if tables:
         result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
+        result.tables["Bands from the one that is missed most"] = Table(rows=orders)
     return result
 
 
@@ -124,23 +126,28 @@ def _watched(models, unseen, panels):
         yield band, model
 
 
-def _for_display(table, label, estimator):
+def _orders(table, label, estimator):
+    """The bands from the one that is missed most to the one that is missed least, by property."""
     rows = []
-    for row in table:
-        name, band = str(row["property"]), str(row["left_out"])
-        values = {m: float(np.asarray(getattr(row[m], "value", row[m]))) for m in METRICS}
-        known = PUBLISHED_LOFO_PEARSON.get((name, estimator, band), NOT_PUBLISHED)
-        rows.append(
-            {
-                "property": name,
-                "method": label,
-                "left_out": band,
-                **values,
-                "pearson_published": known,
-                "lofo": float(row["lofo"]),
-                "lofo_relative": float(row["lofo_relative"]),
-            }
-        )
+    for name in dict.fromkeys(table["property"]):
+        own = table[(table["property"] == name) & (table["left_out"] != "none")]
+        order = own["left_out"][np.argsort(-np.asarray(own["lofo_relative"], float), kind="stable")]
+        # Sect. 5.4.2 gives one order for the forest, for each of the three properties.
+        paper = ", ".join(PUBLISHED_LOFO_ORDER) if estimator == "random_forest" else NOT_PUBLISHED
+        rows.append({"property": str(name), "method": label, "order": ", ".join(map(str, order))})
+        rows[-1]["order_published"] = paper
+    return rows
+
+
+def _for_display(runner, table, label, estimator):
+    rows = []
+    for line in table:
+        name, band = str(line["property"]), str(line["left_out"])
+        row = {"property": name, "method": label, "left_out": band}
+        for metric in (*METRICS, "lofo"):
+            row[metric] = float(np.asarray(getattr(line[metric], "value", line[metric])))
+            row[f"{metric}_published"] = runner.published("Table 7", name, estimator, band, metric)
+        rows.append(row | {"lofo_relative": float(line["lofo_relative"])})
     return Table(rows=rows)
 
 

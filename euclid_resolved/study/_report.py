@@ -127,8 +127,17 @@ def _facts(runner):
         "Atlas": f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, observer {d.observer}",
         "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, seed "
         f"{d.sample['seed']}, {_how_split(d.sample)}",
+        "Published values": _where_published(d.published),
         "Clip": f"HE brighter than {d.sample['clip']} MJy/sr",
     }
+
+
+def _where_published(file):
+    beside = f", and what {Path(file).name} adds" if file else ""
+    return (
+        f"what the paper's text quotes{beside}; Tables 1 to 5, 7, A.1 and B.1 are empty in our copy, and "
+        "columns without any published value are left out"
+    )
 
 
 def _how_split(sample):

@@ -22,6 +22,7 @@ def reproduce(
     *,
     study: str | Path = "paper",
     test_galaxies: str | Path | None = None,
+    published: str | Path | None = None,
     say: Callable[[str], object] = print,
     command: str = "",
 ) -> Path:
@@ -38,6 +39,9 @@ def reproduce(
     test_galaxies : str or `~pathlib.Path`, optional
         A list of the test galaxies, instead of what the study says of them: a name a line, perhaps with an
         observer (``TNG000008 O2``), or a table with the columns ``galaxy`` and ``observer``.
+    published : str or `~pathlib.Path`, optional
+        A table of published values, instead of the study's: those of the paper's tables that are empty in our
+        copy, as ``euclid-resolved reproduce --published-template`` writes it to be filled in.
     say : callable, optional
         Takes each line about progress.
     command : str, optional
@@ -70,9 +74,12 @@ def reproduce(
     if atlas is None:
         raise InputError("which atlas? Name a folder, or give the study a path under [atlas]")
     if test_galaxies is not None:
-        listed = {"test_galaxies": str(test_galaxies)}
-        description = replace(description, sample=description.sample | listed)
-    inputs = [study, *description.relations.values(), *filter(None, [description.sample["test_galaxies"]])]
+        sample = description.sample | {"test_galaxies": str(test_galaxies)}
+        description = replace(description, sample=sample)
+    if published is not None:
+        description = replace(description, published=str(published))
+    files = filter(None, [description.sample["test_galaxies"], description.published])
+    inputs = [study, *description.relations.values(), *files]
     _check_folder(Path(out), Path(atlas), inputs)
     runner = Runner(description, Path(atlas), Path(out), say)
     for label, reason in runner.missing.items():
@@ -81,8 +88,9 @@ def reproduce(
         for part in description.parts:
             runner.step(part, run_part)
         if not command:
-            listed = f" --test-galaxies {test_galaxies}" if test_galaxies else ""
-            command = f"euclid-resolved reproduce {atlas} --study {study}{listed} -o {out}"
+            more = f" --test-galaxies {test_galaxies}" if test_galaxies else ""
+            more += f" --published {published}" if published else ""
+            command = f"euclid-resolved reproduce {atlas} --study {study}{more} -o {out}"
         path = write_report(runner, command)
     say(f"Written: {path}")
     return path

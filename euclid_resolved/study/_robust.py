@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list
 from euclid_resolved.study._leaning import usable
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._extract import extract
 from euclid_resolved.training._search import search
@@ -57,10 +59,13 @@ def projections_test(runner: Runner, part: Part) -> Result:
     for label, model in models.items():
         table = projections(model, pixels, unseen)
         shown = Table(table[["projections", "property", "r2", "training_pixels"]])
-        shown["r2_published"] = NOT_PUBLISHED
+        estimator = runner.description.methods[label].estimator
+        shown["r2_published"] = [
+            runner.published("Table A.1", str(row["property"]), estimator, str(row["projections"]), "r2")
+            for row in table
+        ]
         result.tables[f"R2 against the number of projections, {label}"] = shown
         result.figures[f"R2 against the number of projections, {label}"] = plot_learning_curve(table)
-        estimator = runner.description.methods[label].estimator
         for row in table:
             result.values[f"projections/{estimator}/{row['property']}/{row['projections']}"] = row["r2"]
     return result
@@ -115,7 +120,13 @@ def sample_bias_test(runner: Runner, part: Part) -> Result:
             table[name] = table[name].value
         table.add_column([label] * len(table), name="method", index=1)
         table.meta.clear()
-        tables.append(Table(table))
+        table = Table(table)
+        for metric in METRICS:
+            table[f"{metric}_published"] = [
+                runner.published("Table B.1", str(row["property"]), estimator, str(row["set"]), metric)
+                for row in table
+            ]
+        tables.append(table)
     if tables:
         result.tables["Accuracy on training and test galaxies"] = vstack(tables)
     result.notes.append(
@@ -166,4 +177,10 @@ def hyper_parameters(runner: Runner, part: Part) -> Result:
                 seed=runner.seed(),
             )
             result.tables[f"{label}, {name}: best first"] = table
+        rows = [
+            {"setting": key, "value": str(value)}
+            | {"value_published": runner.published("Table 1", "", method.estimator, key, "value")}
+            for key, value in asdict(method.make(runner.seed())).items()
+        ]
+        result.tables[f"{label}: settings of this study"] = Table(rows=rows)
     return result

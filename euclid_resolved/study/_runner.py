@@ -19,6 +19,8 @@ from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
+from euclid_resolved.study._details import accuracy_of
+from euclid_resolved.study._published import Published, read_published, without_empty
 from euclid_resolved.study._store import (
     keep_accuracy,
     kept_accuracy,
@@ -74,6 +76,7 @@ class Runner:
             stratified=sample["stratified"],
             test=named,
         )
+        self.published = Published(read_published(description.published) if description.published else {})
         out.mkdir(parents=True, exist_ok=True)
         self.missing = {
             label: f"plugin {method.estimator} not installed (pip install {method.plugin})"
@@ -229,16 +232,14 @@ class Runner:
         return lambda model, pixels, *, columns: self.model(label, input, columns=columns)
 
     def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
-        """The six metrics on the test galaxies by property, kept in the folder."""
-        from euclid_resolved.diagnostics._contract import accuracies
-
+        """The metrics and `details` on the test galaxies by property, kept in the folder."""
         input = input or self.description.main
         what, method = self.description.inputs[input], self.description.methods[label]
         key = self.key("accuracy", asdict(method), what.features, what.columns, run)
         path = self.out / "accuracy" / f"{key[:24]}.ecsv"
         kept = kept_accuracy(path)
         if kept is None:
-            found = accuracies(self.model(label, input, run), self.pixels("test", input))
+            found = accuracy_of(self.model(label, input, run), self.pixels("test", input))
             kept = {name: {c: float(v) for c, v in values.items()} for name, values in found.items()}
             keep_accuracy(path, kept, method=label, input=input, run=run)
         return kept
@@ -255,7 +256,8 @@ class Runner:
         d = self.description
         methods = {label: (asdict(method), self.missing.get(label)) for label, method in d.methods.items()}
         inputs = {name: asdict(value) for name, value in d.inputs.items()}
-        tables = {name: file_digest(path) for name, path in d.relations.items()}
+        files = d.relations | ({"published": d.published} if d.published else {})
+        tables = {name: file_digest(path) for name, path in files.items()}
         return self.key("part", asdict(part), methods, inputs, d.main, d.runs, tables, self.observers)
 
     @cached_property
@@ -293,7 +295,7 @@ class Runner:
         entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
         for i, (caption, table) in enumerate(result.tables.items(), 1):
             path = folder / f"table-{i}.ecsv"
-            write_table(self.out / path, table)
+            write_table(self.out / path, without_empty(table))
             entry["tables"].append(kept_file(self.out, caption, path))
         for i, (caption, figure) in enumerate(result.figures.items(), 1):
             path = folder / f"figure-{i}.png"
