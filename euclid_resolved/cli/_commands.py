@@ -332,9 +332,7 @@ def reproduce(options: Namespace) -> None:
 
     if options.published_template:
         empty = write_template(options.published_template)
-        print(
-            f"{options.published_template}: fill in what you have of {empty} values, and name it by --published"
-        )
+        print(f"{options.published_template}: fill in what you have of {empty} values; --published takes it")
         return
     if options.fast and options.study:
         raise UsageError("--fast is a study of its own: give it or --study")

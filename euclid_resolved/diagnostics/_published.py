@@ -28,9 +28,9 @@ PUBLISHED_R2 = {
     ("stellar_age", "dnn", "bands"): "0.382",
 }
 """R2 on the paper's test galaxies by (property, estimator, features), as the text has them, with its sign for
-about; Sects. 4.1 to 4.3, and 5.1, which gives values for four bands "regardless of the choice of ML algorithm":
-they are those of the network (4.1, Table C.1), and about those of the forest. The linear regression is none of
-these algorithms (Sect. 3.1)."""
+about; Sects. 4.1 to 4.3, and 5.1, which gives values for four bands "regardless of the choice of ML
+algorithm": they are those of the network (4.1, Table C.1), and about those of the forest. The linear
+regression is none of these algorithms (Sect. 3.1)."""
 
 PUBLISHED_SPREAD = {"stellar_mass_density": 0.481, "stellar_metallicity": 0.119, "stellar_age": 0.163}
 """Standard deviation of the truth in dex that the paper's RMSE and R2 imply together."""
@@ -80,8 +80,8 @@ PUBLISHED_METRICS = {
     (_DENSITY, "dnn", _SQUARED): _row("0.927", "0.130", "0.0325", "0.1088", "0.0020", "0.963"),
     (_METALLICITY, "dnn", _SQUARED): _row("0.595", "0.076", "0.0007", "0.0719", "0.0024", "0.773"),
     (_AGE, "dnn", _SQUARED): _row("0.382", "0.128", "0.0281", "0.0994", "-0.0017", "0.623"),
-    # Sect. 5.1, with four bands, "regardless of the choice of ML algorithm": the network's values, and about those
-    # of the forest; outlier fractions from Sects. 4.1 to 4.3.
+    # Sect. 5.1, with four bands, "regardless of the choice of ML algorithm": the network's values, and about
+    # those of the forest; outlier fractions from Sects. 4.1 to 4.3.
     (_DENSITY, "dnn", "bands"): {"rmse": "0.130", "pearson": "0.963", "outlier_fraction": "≈0.03"},
     (_METALLICITY, "dnn", "bands"): {"rmse": "0.076", "pearson": "0.773", "outlier_fraction": "≈0.0007"},
     (_AGE, "dnn", "bands"): {"rmse": "0.128", "pearson": "0.623", "outlier_fraction": "≈0.028"},
@@ -134,8 +134,8 @@ PUBLISHED_EXAMPLES = {
     ("TNG294869", _METALLICITY): {"r2": "≈0.192", "pearson": "≈0.693", "profile_difference": "0.13"},
     ("TNG294869", _AGE): {"r2": "≈-2.520", "pearson": "≈0.082", "profile_difference": "0.13"},
 }
-"""The network on the two example galaxies, by (galaxy, property), Sect. 4.4; ``profile_difference`` is the largest
-difference of true and predicted radial profile, dex."""
+"""The network on the two example galaxies, by (galaxy, property), Sect. 4.4; ``profile_difference`` is the
+largest difference of true and predicted radial profile, dex."""
 
 PUBLISHED_RANGES = {
     (_DENSITY, "pearson"): ("0.923", "0.963"),

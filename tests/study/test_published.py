@@ -30,7 +30,8 @@ def test_a_template_that_is_filled_in_fills_the_cells(tmp_path, capsys):
     assert set(read_published(path).values()).isdisjoint({"", NOT_PUBLISHED})
     # Text in columns of text; a column of numbers is read as well.
     filled = [
-        f"0.{i:03d}" if key in empty else value for i, (key, value) in enumerate(zip(cells(), table["value"]))
+        f"0.{i:03d}" if key in empty else value
+        for i, (key, value) in enumerate(zip(cells(), table["value"], strict=True))
     ]
     table["value"] = filled
     table.write(path, format="ascii.ecsv", overwrite=True)
