@@ -143,6 +143,23 @@ PUBLISHED_RANGES = {
 }
 """The least and the largest value over methods and inputs by (property, metric), Sects. 4.1 and 4.2."""
 
+PUBLISHED_TARGETS = {
+    ("all", _DENSITY, "minimum"): "-2.5",
+    ("all", _DENSITY, "maximum"): "5.3",
+    ("all", _DENSITY, "inner_99_low"): "0",
+    ("all", _DENSITY, "inner_99_high"): "3",
+    ("all", _METALLICITY, "minimum"): "-2.8",
+    ("all", _METALLICITY, "maximum"): "-1.1",
+    ("all", _METALLICITY, "inner_99_low"): "-2.2",
+    ("all", _METALLICITY, "inner_99_high"): "-1.2",
+    ("all", _AGE, "minimum"): "-3.3",
+    ("all", _AGE, "maximum"): "1.1",
+    ("test", _AGE, "inner_99_low"): "0.2",
+    ("test", _AGE, "inner_99_high"): "1.1",
+}
+"""Ranges of the properties by (set, property, end), dex of Msun/pc2, mass fraction and Gyr, Sect. 2.3; the
+inner 99 % of age is said of the test set."""
+
 PUBLISHED_NARROW = {(_AGE, "dnn", "bands+colours"): ">0.1"}
 """Fraction of pixels further than 0.2 dex from the truth, by (property, estimator, features), Sect. 4.3."""
 

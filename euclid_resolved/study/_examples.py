@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from euclid_resolved.diagnostics._contract import accuracy_columns
 from euclid_resolved.errors import InputError
@@ -16,6 +16,14 @@ from euclid_resolved.io._galaxy_list import galaxy_key
 from euclid_resolved.maps._profiles import orientation
 from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
+from euclid_resolved.study._profiles import (
+    BIN,
+    in_and_off_plane,
+    inner_residual,
+    plot_vertical,
+    profile_difference,
+    vertical_profile,
+)
 from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.training._extract import pixels_of
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
     from euclid_resolved.study._runner import Runner
 
 _FACE_ON = 0.6  # axis ratio of a galaxy that is "somewhat face-on"
-_BIN = 1.5 * u.kpc
 
 
 def _method(runner, part, result):
@@ -91,13 +98,15 @@ def _rows(runner, table, model, galaxy, label):
     return rows
 
 
-def _map(model, galaxy, title):
+def _map(model, galaxy, title, radius=None):
+    """The image, the true and the estimated maps of the part that is mapped, and their figure."""
     image, truth = galaxy.load()
-    width = _BIN if pixel_scale(image).unit.is_equivalent(u.kpc) else None
+    known = pixel_scale(image).unit.is_equivalent(u.kpc)
+    width, radius = (BIN, radius) if known else (None, None)
     maps = model.predict_maps(image)
     window = _window(~np.asarray(next(iter(maps.values())).mask))
     maps, truth = ({name: map_[window] for name, map_ in each.items()} for each in (maps, truth))
-    return image[window], plot_galaxy(truth, maps, bin_width=width, title=title)
+    return image[window], truth, maps, plot_galaxy(truth, maps, bin_width=width, radius=radius, title=title)
 
 
 def _window(known, margin=0.1):
@@ -118,13 +127,60 @@ def example_galaxies(runner: Runner, part: Part) -> Result:
     model = runner.model(label)
     galaxies = _choose(runner, part, label, result)
     rows = []
-    for galaxy, kind in zip(galaxies, ("estimated well", "estimated less well"), strict=False):
-        image, figure = _map(model, galaxy, f"{galaxy.name}, {kind}")
+    radii = [*part.options.get("radii", ()), None, None]
+    kinds = ("estimated well", "estimated less well")
+    for galaxy, kind, radius in zip(galaxies, kinds, radii, strict=False):
+        radius = None if radius is None else radius * u.kpc
+        image, truth, maps, figure = _map(model, galaxy, f"{galaxy.name}, {kind}", radius)
         result.figures[f"{galaxy.name}: observed in the four bands"] = plot_image(image)
         result.figures[f"{galaxy.name}: maps, residuals and radial profiles ({kind})"] = figure
         rows += _rows(runner, "Table 4", model, galaxy, label)
+        for row in rows[-len(model.properties) :]:
+            name = row["property"]
+            row |= _by_place(runner, row, truth[name], maps[name], radius)
+            _keep_view(result, "face_on", galaxy, row)
     result.tables["Accuracy of the example galaxies"] = Table(rows=rows)
+    result.notes.append(
+        "inner: truth minus estimate within the dashed circle, or everywhere where there is none, dex: "
+        "median, 16th and 84th percentile; profile difference: the largest of the radial profiles there, dex."
+    )
     return result
+
+
+def _by_place(runner, row, truth, guess, radius):
+    """What the paper says of the pixels within a circle, and of radial profiles."""
+    estimator = runner.description.methods[row["method"]].estimator
+    found = {
+        **inner_residual(truth, guess, radius),
+        "profile_difference": profile_difference(truth, guess, radius),
+    }
+    paper = runner.published("Table 4", row["property"], estimator, row["galaxy"], "profile_difference")
+    return found | {"profile_difference_published": paper}
+
+
+def _keep_view(result, kind, galaxy, row):
+    for metric in ("r2", "rmse"):
+        result.values[f"view/{kind}/{galaxy.group}/{row['property']}/{metric}"] = row[metric]
+
+
+def _heights(result, model, galaxy, truth, maps):
+    """Truth and estimate against the height above and below the disc."""
+    if not pixel_scale(next(iter(maps.values()))).unit.is_equivalent(u.kpc):
+        return
+    angle, _ = orientation(galaxy.image, model.clip_band, model.clip)
+    profiles = {name: vertical_profile(truth[name], map_, angle) for name, map_ in maps.items()}
+    result.figures[f"{galaxy.name}: profiles above and below the disc"] = plot_vertical(profiles)
+    tables = []
+    for name, profile in profiles.items():
+        inside, outside = in_and_off_plane(profile)
+        result.values[f"vertical/{galaxy.group}/{name}/in_plane"] = inside
+        result.values[f"vertical/{galaxy.group}/{name}/off_plane"] = outside
+        table = Table(profile)
+        table.add_column([name] * len(table), name="property", index=0)
+        tables.append(table)
+    result.tables[f"{galaxy.name}: above and below the disc, medians within 5 kpc of its minor axis"] = (
+        vstack(tables)
+    )
 
 
 def _sides(part):
@@ -161,8 +217,12 @@ def edge_on(runner: Runner, part: Part) -> Result:
             continue
         ratio, other = min(seen, key=lambda pair: pair[0])
         title = f"{other.name}, axis ratio {ratio:.2f}"
-        result.figures[f"{title}: maps and residuals"] = _map(model, other, title)[1]
+        _, truth, maps, figure = _map(model, other, title)
+        result.figures[f"{title}: maps and residuals"] = figure
         rows += _rows(runner, "Table 5", model, other, label)
+        for row in rows[-len(model.properties) :]:
+            _keep_view(result, "edge_on", other, row)
+        _heights(result, model, other, truth, maps)
     if rows:
         result.tables["Accuracy of the example galaxies seen nearly edge-on"] = Table(rows=rows)
     return result

@@ -159,7 +159,9 @@ def relation(runner: Runner, part: Part) -> Result:
         model, sets = runner.model(label), (runner.training_pixels, runner.test_pixels)
         bootstrap = int(part.options.get("bootstrap", 200))
         table = rmzr(model, *sets, bootstrap=bootstrap, seed=runner.seed())
-        result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(table, relations)
+        result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(
+            table, relations, fewest=tuple(part.options.get("fewest_pixels", (3, 3)))
+        )
         result.tables[f"Fits; predictions of {label}"] = _fits(table)
         shuffled = rmzr_shuffle(model, *sets, seed=runner.seed())
         result.figures[f"{label}: what is left when metallicity is shuffled"] = plot_shuffle(shuffled)

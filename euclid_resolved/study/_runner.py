@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _FORMAT = 1  # raised when a change to this package makes old results of a study wrong
 
+_NOT_VALIDATED = ("linear",)  # learns from all training pixels: the paper sets some aside for RF and DNN
+
 MANIFEST = "manifest.json"
 FOLDERS = ("models", "accuracy", "parts")  # that a study makes in its own
 
@@ -220,6 +222,8 @@ class Runner:
         properties, features = self.description.properties, self.description.inputs[input].features
         bands = self.description.bands
         options = {"features": features, "columns": columns, "bands": bands, "seed": seed}
+        if method.estimator in _NOT_VALIDATED:
+            options["validation_fraction"] = 0
         try:
             return train(self.pixels("training", input), properties, method.make(seed), **options)
         except PluginError as error:
