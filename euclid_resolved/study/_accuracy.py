@@ -15,19 +15,19 @@ from euclid_resolved.diagnostics._published import (
     PUBLISHED_RANGES,
     PUBLISHED_TARGETS,
 )
-from euclid_resolved.diagnostics._seed_scatter import spread
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
-from euclid_resolved.study._details import target_ranges
+from euclid_resolved.study._details import DETAILS, target_ranges
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions
 from euclid_resolved.study._profiles import in_dex
 from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._verdict import median_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from euclid_resolved.maps._spatial_map import SpatialMap
     from euclid_resolved.study._description import Input, Part
@@ -48,18 +48,19 @@ def published_input(what: Input) -> str:
 
 
 def accuracy(runner: Runner, part: Part) -> Result:
-    """The six metrics of each property, method and input, with their scatter over runs."""
+    """The six metrics of each property, method and input: the median of runs, with their scatter."""
     options, d = part.options, runner.description
     labels, inputs = options.get("estimators", d.methods), options.get("inputs", d.inputs)
     runs = int(options.get("runs", d.runs))
-    rows, result = [], Result()
+    rows, result, details = [], Result(), {}
     for label in labels:
         for name in inputs:
             found = {}
             if label not in runner.missing:
                 each = [runner.accuracy(label, name, run) for run in range(runs)]
-                found = {prop: spread([one[prop] for one in each]) for prop in d.properties}
+                found = {prop: median_of([one[prop] for one in each]) for prop in d.properties}
             rows += [_row(runner, prop, label, name, found.get(prop)) for prop in d.properties]
+            details |= {(p, label, name): {k: v[k] for k in DETAILS} for p, v in found.items()}
     order = {name: i for i, name in enumerate(d.properties)}
     rows.sort(key=lambda row: order[row["property"]])
     table = Table(rows=rows)
@@ -70,14 +71,46 @@ def accuracy(runner: Runner, part: Part) -> Result:
     for row in there:
         what = published_input(d.inputs[row["input"]])
         case = f"{d.methods[row['method']].estimator}/{what}/{row['property']}"
-        result.values |= {f"{m}/{case}": row[m] for m in ("r2", "pearson")}
+        result.values |= {f"{m}/{case}": row[m] for m in ("r2", "pearson", "bias")}
+        result.values |= {
+            f"{m}/{case}": value for m, value in details[row["property"], row["method"], row["input"]].items()
+        }
         if runs > 1:
             result.values[f"scatter/{case}"] = row["r2_scatter"]
+            result.values[f"error/{case}"] = median_error(row["r2_scatter"], runs)
+            result.values[f"bias_error/{case}"] = median_error(row["bias_scatter"], runs)
     if rows := _ranges(there):
         result.tables["Ranges over methods and inputs"] = Table(rows=rows)
     if runs > 1:
         result.tables["Scatter of R2 over runs, relative to its mean"] = _scatter(runner, there, runs)
     return result
+
+
+def median_of(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median of each metric over runs, which one that is stuck does not move, and their scatter.
+
+    Parameters
+    ----------
+    runs : sequence of mapping of str to float
+
+    Returns
+    -------
+    values : dict of str to float
+        Each metric, and ``<metric>_scatter``, the standard deviation; NaN for a single run.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study._accuracy import median_of
+    >>> found = median_of([{"r2": 0.33}, {"r2": 0.13}, {"r2": 0.34}])
+    >>> print({key: round(value, 3) for key, value in found.items()})
+    {'r2': 0.33, 'r2_scatter': 0.118}
+    """
+    found = {}
+    for metric in runs[0]:
+        values = [run[metric] for run in runs]
+        found[metric] = float(np.median(values))
+        found[f"{metric}_scatter"] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    return found
 
 
 def _row(runner, prop, label, name, values):

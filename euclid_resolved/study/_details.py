@@ -21,6 +21,17 @@ NARROW = 0.2
 FAINT = 30.0
 """Density below which the scatter grows, Msun/pc2 (Sect. 4.1)."""
 
+DETAILS = (
+    "outlier_narrow",
+    "floor",
+    "true_floor",
+    "scatter_faint",
+    "scatter_bright",
+    "bias_upper",
+    "bias_high",
+)
+"""What `details` gives."""
+
 _FLOOR = 0.5  # the percentile that tells a lower boundary, of predicted and of true values
 
 

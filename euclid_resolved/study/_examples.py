@@ -206,7 +206,7 @@ def edge_on(runner: Runner, part: Part) -> Result:
         side, seen = named.get(galaxy_key(galaxy.group)), []
         for observer in [side] if side else others:
             try:
-                other = read_galaxy(runner.atlas / f"{galaxy.group}_{observer}")
+                other = read_galaxy(runner.atlas / f"{galaxy.group}_{observer}", runner.description.bands)
             except InputError:
                 continue  # this observer has some of the galaxies only
             seen.append((orientation(other.image, model.clip_band, model.clip)[1], other))
@@ -224,5 +224,6 @@ def edge_on(runner: Runner, part: Part) -> Result:
             _keep_view(result, "edge_on", other, row)
         _heights(result, model, other, truth, maps)
     if rows:
-        result.tables["Accuracy of the example galaxies seen nearly edge-on"] = Table(rows=rows)
+        first = {"Accuracy of the example galaxies seen nearly edge-on": Table(rows=rows)}
+        result.tables = first | result.tables
     return result

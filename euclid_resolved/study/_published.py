@@ -154,8 +154,8 @@ def read_published(path: str | Path) -> dict[Key, str]:
         raise InputError(f"{path}: a table of published values needs the columns {', '.join(lacking)}")
     known, values = set(cells()), {}
     for number, row in enumerate(table, 1):
-        key: Key = tuple("" if np.ma.is_masked(row[name]) else str(row[name]).strip() for name in KEY)
-        text = "" if np.ma.is_masked(row["value"]) else str(row["value"]).strip()
+        words = ["" if np.ma.is_masked(row[name]) else str(row[name]).strip() for name in (*KEY, "value")]
+        key, text = (words[0], words[1], words[2], words[3], words[4]), words[5]
         if not text or text == "nan":
             continue
         where = f"{path}, row {number}"
