@@ -52,7 +52,8 @@ def accuracy(runner: Runner, part: Part) -> Result:
     options, d = part.options, runner.description
     labels, inputs = options.get("estimators", d.methods), options.get("inputs", d.inputs)
     runs = int(options.get("runs", d.runs))
-    rows, result, details = [], Result(), {}
+    rows, result = [], Result()
+    details: dict[tuple[str, str, str], dict[str, float]] = {}
     for label in labels:
         for name in inputs:
             found = {}

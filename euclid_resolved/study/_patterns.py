@@ -103,8 +103,9 @@ def face_on_against_edge_on(values: Values) -> Finding:
     """Whether a galaxy is estimated as well from the side."""
     checks, figures = [], []
     for group, name in _views(values):
-        seen = [values.get(f"view/{kind}/{group}/{name}/rmse") for kind in ("face_on", "edge_on")]
-        if None not in seen:
+        both = [values.get(f"view/{kind}/{group}/{name}/rmse") for kind in ("face_on", "edge_on")]
+        seen = [one for one in both if one is not None]
+        if len(seen) == 2:
             checks.append(abs(seen[1] - seen[0]) <= 0.05)
             figures.append(f"{group} {SHORT[name]}: RMSE {seen[0]:.3f} face-on, {seen[1]:.3f} edge-on")
     statement = "Galaxies seen edge-on are estimated about as well as face-on"

@@ -152,8 +152,9 @@ def differences(
     checks, figures = [], []
     for first, second in pairs:
         for name in names:
-            r2 = [r2_of(values, *case, name) for case in (first, second)]
-            if None in r2:
+            found = [r2_of(values, *case, name) for case in (first, second)]
+            r2 = [one for one in found if one is not None]
+            if len(r2) < 2:
                 continue
             errors = [error_of(values, *case, name) for case in (first, second)]
             checks.append(rule(r2[1] - r2[0], float(np.hypot(*errors)), limit))
