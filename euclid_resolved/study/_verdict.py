@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -157,7 +158,7 @@ def differences(
             if len(r2) < 2:
                 continue
             errors = [error_of(values, *case, name) for case in (first, second)]
-            checks.append(rule(r2[1] - r2[0], float(np.hypot(*errors)), limit))
+            checks.append(rule(r2[1] - r2[0], math.hypot(*errors), limit))
             label = WORD[first[0]] if first[0] == second[0] else f"{WORD[first[0]]}, {WORD[second[0]]}"
             text = ", ".join(with_error(*each) for each in zip(r2, errors, strict=True))
             figures.append(f"{label} {SHORT[name]}: {text}")

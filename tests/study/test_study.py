@@ -9,11 +9,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from euclid_resolved import InputError, LinearRegression, make_atlas, train, write
+from euclid_resolved import InputError, LinearRegression, make_atlas, read, train, write
 from euclid_resolved.cli import main
 from euclid_resolved.diagnostics import published
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
@@ -176,6 +177,31 @@ def test_published_values_stand_beside_measured_ones(done):
     assert published("stellar_age", "dnn", "HE", "r2") == "≈0"
     case = ("stellar_metallicity", "dnn", "bands+colours+squared_colours")
     assert set(PUBLISHED_METRICS[case]) == {"r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"}
+
+
+def test_the_linear_regression_learns_from_all_training_pixels(done):
+    held = {
+        label: read(next((done[2] / "out" / "models").glob(f"{label}-bands-*.asdf"))).training[
+            "n_validation_pixels"
+        ]
+        for label in ("lr", "rf")
+    }
+    assert held["lr"] == 0 < held["rf"]
+
+
+def test_sets_and_examples_have_the_definitions_of_the_paper(done):
+    manifest = json.loads((done[2] / "out" / "manifest.json").read_text())
+
+    def tables(slug):
+        files = [each["file"] for each in manifest[slug]["tables"]]
+        return [Table.read(done[2] / "out" / file, format="ascii.ecsv") for file in files]
+
+    sets, ranges = tables("fig-2-distributions")
+    assert np.isfinite(sets["median_log_mass"]).all()
+    assert set(ranges["set"]) == {"all", "training", "test"} and "minimum_published" in ranges.colnames
+    assert (ranges["minimum"] < ranges["inner_99_low"]).all()
+    (examples,) = tables("table-4-example-galaxies")
+    assert (examples["inner_p16"] < examples["inner_p84"]).all() and "profile_difference" in examples.colnames
 
 
 def test_nothing_is_done_twice(done, small_atlas, monkeypatch):
