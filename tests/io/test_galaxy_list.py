@@ -4,9 +4,12 @@ import pytest
 from astropy.table import Table
 from helpers import galaxy
 
-from euclid_resolved import Galaxy, InputError
+from euclid_resolved import EUCLID_BANDS, Galaxy, InputError, split
+from euclid_resolved.io import write_sample
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
+from euclid_resolved.io._truth import open_truth
 
+DENSITY = "stellar_mass_density"
 WANTED = {"TNG539333": "O2", "TNG000008": ""}
 
 
@@ -65,3 +68,15 @@ def test_galaxies_of_a_list_come_from_the_sides_that_it_names():
     assert sorted(one.name for one in galaxies) == ["TNG000001_O5", *names]
     with pytest.raises(InputError, match="x.txt names TNG000009 of O5, which is not there; did you mean"):
         with_listed(seen_by.__getitem__, "O5", {"TNG000009": "", "TNG000001": ""}, "x.txt")
+
+
+def test_a_sample_has_the_galaxies_of_a_list_from_their_sides(tmp_path):
+    galaxies = [named(n, side) for n in (1, 2, 3) for side in ("O5", "O2")]
+    sample = write_sample(tmp_path / "sample", galaxies, (DENSITY,), EUCLID_BANDS)
+    truth = open_truth(tmp_path / "sample", "O5", EUCLID_BANDS, {"TNG000002": "O2"})
+    assert truth.listed == ("TNG000002_O2",)
+    names = {one.name for one in truth.galaxies}
+    assert names == {"TNG000001_O5", "TNG000002_O2", "TNG000003_O5"} < set(sample.names)
+    training, test = split(truth.galaxies, None, test=truth.listed)
+    pixels = truth.pixels((DENSITY,), EUCLID_BANDS)
+    assert set(pixels.names) == names and len(pixels.of(test)) + len(pixels.of(training)) == len(pixels)
