@@ -83,7 +83,8 @@ def accuracy(runner: Runner, part: Part) -> Result:
     if rows := _ranges(there):
         result.tables["Ranges over methods and inputs"] = Table(rows=rows)
     if runs > 1:
-        result.tables["Scatter of R2 over runs, relative to its mean"] = _scatter(runner, there, runs)
+        result.notes.append(f"Medians of {runs} runs that differ by their seed, ± their standard deviation.")
+        result.tables["Scatter of R2 over runs, relative to its median"] = _scatter(runner, there, runs)
     return result
 
 
