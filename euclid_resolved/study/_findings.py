@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -102,7 +103,11 @@ def _lofo_order(values):
             if None in lost.values():
                 continue
             order = sorted(lost, key=lost.get, reverse=True)
-            checks.append(order[0] == "IE")
+            errors = {b: values.get(f"lofo_error/{estimator}/{name}/{b}") or 0.0 for b in BANDS}
+            margin = abs(lost["IE"] - lost[order[1] if order[0] == "IE" else order[0]])
+            rival = errors[order[1] if order[0] == "IE" else order[0]]
+            sure = margin > 2 * math.hypot(errors["IE"], rival)
+            checks.append(order[0] == "IE" if sure or margin == 0 else None)
             text = ", ".join(f"{band} {100 * lost[band]:+.1f} %" for band in order)
             figures.append(f"LOFO {WORD[estimator]} {SHORT[name]}: {text}")
     for name in (DENSITY, METALLICITY):

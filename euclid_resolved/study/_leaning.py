@@ -22,6 +22,7 @@ from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.plugins._registry import available
 from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._verdict import median_error
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -100,18 +101,28 @@ def leave_one_out(runner: Runner, part: Part) -> Result:
     metric = part.options.get("metric", "rmse")
     for label in usable(runner, part, result):
         model, estimator = runner.model(label), runner.description.methods[label].estimator
-        unseen = runner.test_pixels
-        panels = {name: {"all bands": estimates(model, unseen, name)} for name in model.properties}
-        models = _watched(lofo_models(model, runner.training_pixels, fit=runner.refit(label)), unseen, panels)
-        table = lofo(model, runner.training_pixels, unseen, metric=metric, models=models)
+        sets = runner.training_pixels, runner.test_pixels
+        panels = {name: {"all bands": estimates(model, sets[1], name)} for name in model.properties}
+        runs, each = 1 if estimator == "linear" else int(part.options.get("runs", 1)), []
+        for run in range(runs):
+            model = runner.model(label, run=run)
+            models = lofo_models(model, sets[0], fit=runner.refit(label, run=run))
+            models = models if run else _watched(models, sets[1], panels)
+            each.append(lofo(model, *sets, metric=metric, models=models))
+        table, scatter = _median_of(each)
         figure = plot_lofo(table)
         result.figures[f"{label}: change of the error without each band"] = figure
         result.figures[f"{label}: predicted against true"] = plot_predicted_against_true(panels)
-        tables.append(_for_display(runner, table, label, estimator))
-        orders += _orders(table, label, estimator)
-        for row in table:
+        tables.append(_for_display(runner, table, scatter, label, estimator, metric))
+        orders += _orders(table, label, estimator, metric)
+        for row, spread in zip(table, scatter, strict=True):
             key = f"{estimator}/{row['property']}/{row['left_out']}"
             result.values |= {f"lofo/{key}": row["lofo_relative"], f"lofo_pearson/{key}": row["pearson"]}
+            result.values[f"lofo_error/{key}"] = median_error(spread["lofo_relative"], runs)
+        if runs > 1:
+            result.notes.append(
+                f"{label}: medians of {runs} runs with other seeds, ± their standard deviation."
+            )
     if tables:
         result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
         result.tables["Bands from the one that is missed most"] = Table(rows=orders)
@@ -126,27 +137,46 @@ def _watched(models, unseen, panels):
         yield band, model
 
 
-def _orders(table, label, estimator):
+def _median_of(tables):
+    """The medians of tables of several runs, and the standard deviations row by row; NaN for one run."""
+    table, columns = tables[0].copy(), (*METRICS, "lofo", "lofo_relative")
+    scatter = [{} for _ in table]
+    for name in columns:
+        values = np.array([np.asarray(getattr(one[name], "value", one[name]), float) for one in tables])
+        table[name][:] = np.median(values, axis=0) * (getattr(table[name], "unit", None) or 1)
+        spread = np.std(values, axis=0, ddof=1) if len(tables) > 1 else np.full(len(table), np.nan)
+        for row, value in zip(scatter, spread, strict=True):
+            row[name] = float(value)
+    return table, scatter
+
+
+def _orders(table, label, estimator, metric):
     """The bands from the one that is missed most to the one that is missed least, by property."""
     rows = []
     for name in dict.fromkeys(table["property"]):
         own = table[(table["property"] == name) & (table["left_out"] != "none")]
-        order = own["left_out"][np.argsort(-np.asarray(own["lofo_relative"], float), kind="stable")]
-        # Sect. 5.4.2 gives one order for the forest, for each of the three properties.
-        paper = ", ".join(PUBLISHED_LOFO_ORDER) if estimator == "random_forest" else NOT_PUBLISHED
+        # What is missed makes errors larger, but R2 and correlations smaller.
+        loss = np.asarray(own["lofo_relative"], float) * (-1 if metric in ("r2", "pearson") else 1)
+        order = own["left_out"][np.argsort(-loss, kind="stable")]
+        # Sect. 5.4.2 gives one order for the forest, for each of the three properties, in RMSE.
+        same = estimator == "random_forest" and metric == "rmse"
+        paper = ", ".join(PUBLISHED_LOFO_ORDER) if same else NOT_PUBLISHED
         rows.append({"property": str(name), "method": label, "order": ", ".join(map(str, order))})
         rows[-1]["order_published"] = paper
     return rows
 
 
-def _for_display(runner, table, label, estimator):
+def _for_display(runner, table, scatter, label, estimator, by):
     rows = []
-    for line in table:
+    for line, spread in zip(table, scatter, strict=True):
         name, band = str(line["property"]), str(line["left_out"])
         row = {"property": name, "method": label, "left_out": band}
         for metric in (*METRICS, "lofo"):
             row[metric] = float(np.asarray(getattr(line[metric], "value", line[metric])))
-            row[f"{metric}_published"] = runner.published("Table 7", name, estimator, band, metric)
+            row[f"{metric}_scatter"] = spread[metric]
+            paper = runner.published("Table 7", name, estimator, band, metric)
+            # The paper's importance is that of RMSE (Eq. 11).
+            row[f"{metric}_published"] = paper if metric != "lofo" or by == "rmse" else NOT_PUBLISHED
         rows.append(row | {"lofo_relative": float(line["lofo_relative"])})
     return Table(rows=rows)
 

@@ -143,6 +143,7 @@ def vertical_profile(
     half_length : `~astropy.units.Quantity`, optional
         Only pixels that lie no further from the minor axis.
     bin_width : `~astropy.units.Quantity`, optional
+        At least the side of a pixel is taken.
 
     Returns
     -------
@@ -174,7 +175,7 @@ def vertical_profile(
     along, across = (each * side for each in offsets(truth, position_angle))
     true, ours = in_dex(truth), in_dex(guess)
     known = np.isfinite(true + ours) & (np.abs(along) <= half_length.to_value(u.kpc))
-    width = bin_width.to_value(u.kpc)
+    width = max(bin_width.to_value(u.kpc), side)
     number = np.rint(across[known] / width).astype(int)
     rows = []
     for n in np.unique(number):

@@ -231,9 +231,9 @@ class Runner:
                 raise
             raise Missing(label, f"plugin {method.estimator} does not work: {error}") from error
 
-    def refit(self, label: str, input: str | None = None) -> Callable[..., Model]:
+    def refit(self, label: str, input: str | None = None, run: int = 0) -> Callable[..., Model]:
         """A function for ``lofo_models`` that keeps the models it trains."""
-        return lambda model, pixels, *, columns: self.model(label, input, columns=columns)
+        return lambda model, pixels, *, columns: self.model(label, input, run, columns)
 
     def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
         """The metrics and `details` on the test galaxies by property, kept in the folder."""

@@ -127,3 +127,18 @@ def test_what_lies_above_and_below_a_disc():
     statement = "Above and below a disc"
     assert verdict(values, statement) == "holds"
     assert verdict(values | {f"vertical/G/{AGE}/off_plane": -0.1}, statement) == "in part"
+
+
+@pytest.mark.parametrize(
+    ("lost", "error", "expected"),
+    [
+        ((0.5, 0.1, 0.1, 0.2), 0.01, "holds"),
+        ((0.2, 0.1, 0.1, 0.5), 0.01, "does not hold"),
+        ((0.5, 0.1, 0.1, 0.2), 0.3, "not decided"),
+    ],
+)
+def test_the_band_that_is_missed_most_is_told_from_the_scatter_of_runs(lost, error, expected):
+    values = {}
+    for band, value in zip(("IE", "YE", "JE", "HE"), lost, strict=True):
+        values |= {f"lofo/dnn/{AGE}/{band}": value, f"lofo_error/dnn/{AGE}/{band}": error}
+    assert verdict(values, "IE is missed most") == expected

@@ -65,7 +65,7 @@ PARTS = {
     "Fig. 8": 'run = "relation"\nestimators = ["LR"]\nbootstrap = 5',
     "Table 6": 'run = "coefficients"\nestimators = ["LR"]',
     "Fig. 9": 'run = "importance"\nestimators = ["RF"]',
-    "Table 7": 'run = "leave_one_out"\nestimators = ["LR", "NET"]',
+    "Table 7": 'run = "leave_one_out"\nestimators = ["LR", "RF", "NET"]\nruns = 2',
     "Table A.1": 'run = "projections_test"\nestimators = ["LR"]',
     "Table B.1": 'run = "sample_bias_test"\nestimators = ["RF"]',
     "Table D.1": 'run = "colours_test"\nestimators = ["LR"]',
