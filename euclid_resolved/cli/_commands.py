@@ -225,6 +225,9 @@ def evaluate(options: Namespace) -> None:
     galaxies = truth.galaxies
     held_out = set(record_of(model, "test_")[1])
     known = model.training.get("atlas") == truth.atlas
+    if known and not truth.listed and (beside := _seen_elsewhere(model, options.observer)):
+        # The table that train printed is about these sides.
+        galaxies = open_truth(options.atlas, options.observer, model.bands, beside, options.model).galaxies
     if truth.listed:
         galaxies = [galaxy for galaxy in galaxies if galaxy.name in truth.listed]
     elif known:

@@ -242,6 +242,26 @@ def test_a_list_names_the_test_galaxies(atlas, tmp_path, capsys, fails):
     assert "--test-galaxies is the test set" in error
 
 
+def test_test_galaxies_are_seen_from_the_sides_of_their_list(tmp_path, capsys):
+    """By train, by evaluate afterwards, and by diagnose."""
+    folder, listed, model = tmp_path / "atlas", tmp_path / "test.txt", tmp_path / "m.asdf"
+    for observer in ("O5", "O2"):
+        make_atlas(folder, 4, pixels=32, observer=observer, progress=False)
+    listed.write_text("TNG2 O2\nTNG3\n")
+    words = ["train", folder, "-o", model, "--estimator", "linear", "--property", "stellar_mass_density"]
+    assert run(*words, "--test-galaxies", listed) == 0
+    record = read(model).training
+    assert sorted(record["test_galaxies"]) == ["TNG000002_O2", "TNG000003_O5"]
+    assert record["galaxies"] == ["TNG000001_O5", "TNG000004_O5"]
+    capsys.readouterr()
+    for more in ((), ("--test-galaxies", listed)):
+        assert run("evaluate", model, folder, "--json", *more) == 0
+        found = json.loads(capsys.readouterr().out)["stellar_mass_density"]
+        assert found["n_pixels"] == record["test"]["stellar_mass_density"]["n_pixels"]
+        assert found["r2"] == pytest.approx(record["test"]["stellar_mass_density"]["r2"])
+    assert run("diagnose", "sample_bias", model, folder) == 0
+
+
 def test_training_can_chain_properties(atlas, tmp_path):
     words = ["--estimator", "linear", "--chain", "--property", "stellar_age", "stellar_metallicity"]
     assert run("train", atlas, "-o", tmp_path / "m.asdf", *words) == 0
