@@ -62,11 +62,23 @@ def coefficients(runner: Runner, part: Part) -> Result:
         result.tables["Coefficients"] = Table(rows=rows)
     result.notes.append(
         "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
-        "the property per log10 of MJy/sr. The published slopes for density sum to 3.9, which no slopes of "
-        "logarithms can, so they stand beside the scaled ones; the ranges they were scaled by are not "
-        "published: compare signs and order only."
+        "the property per log10 of MJy/sr. The published coefficients stand beside the scaled ones, but the "
+        f"paper does not say in which form they are{_sums(rows)}. Compare signs and order only."
     )
     return result
+
+
+def _sums(rows):
+    """What the slopes for density sum to, here and in the paper."""
+    own = [row for row in rows if row["method"] == rows[0]["method"] and "density" in row["property"]]
+    slopes = [row for row in own if row["column"] != "intercept"]
+    if not slopes:
+        return ""
+    scaled, raw = (sum(row[key] for row in slopes) for key in ("scaled", "raw_logarithm"))
+    return (
+        f": its slopes for density sum to 3.9, those here to {scaled:.2f} scaled and to {raw:.2f} on "
+        "logarithms, where near one says that density is in proportion to light"
+    )
 
 
 def _limits(scale):
