@@ -169,8 +169,8 @@ PUBLISHED_COEFFICIENTS = {
     _AGE: {"IE": -8.035, "YE": 1.058, "JE": 0.031, "HE": 3.870, "intercept": 3.650},
 }
 """Coefficients of the linear regression, Table 6. The slopes for density sum to 3.9: they are no slopes of
-logarithms, which sum to about one. Whether they belong to inputs scaled to [0, 1] the text does not say, and their
-ranges are not published. Compare signs and order."""
+logarithms, which sum to about one. Whether they belong to inputs scaled to [0, 1] the text does not say, and
+the ranges are not published. Compare signs and order."""
 
 PUBLISHED_COLOURS = {
     "IE-YE": {"r2": "0.999", "rmse": "0.004"},
