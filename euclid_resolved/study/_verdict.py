@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 DENSITY, METALLICITY, AGE = "stellar_mass_density", "stellar_metallicity", "stellar_age"
 BANDS = ("IE", "YE", "JE", "HE")
@@ -79,7 +80,7 @@ def same(difference: float, error: float, limit: float = SAME) -> bool | None:
     Parameters
     ----------
     difference, error : float
-        The error is one sigma, zero where nothing is random.
+        Two errors hold 95 %; zero where nothing is random.
     limit : float, optional
         Differences up to this count as none.
 
@@ -119,7 +120,7 @@ def r2_of(values: Values, estimator: str, input: str, name: str) -> float | None
 
 
 def error_of(values: Values, estimator: str, input: str, name: str) -> float:
-    """One sigma of that median; zero where there is one run."""
+    """The error of that median; zero where there is one run."""
     return values.get(f"error/{estimator}/{input}/{name}") or 0.0
 
 
@@ -129,17 +130,22 @@ def with_error(value: float, error: float) -> str:
 
 
 def median_error(scatter: float, n: int) -> float:
-    """One sigma of the median of a number of runs, from their standard deviation; zero where not known.
+    """The error of the median of a number of runs, from their standard deviation; zero where not known.
 
-    That of the mean times sqrt(pi / 2), which holds for many runs of a normal distribution.
+    That of the mean times sqrt(pi / 2), which holds for many runs of a normal distribution, and wider for few
+    runs, whose standard deviation is uncertain: two errors hold 95 % of Student's t as they do of a normal
+    distribution.
 
     Examples
     --------
     >>> from euclid_resolved.study._verdict import median_error
-    >>> print(f"{median_error(0.05, 10):.3f}")
-    0.020
+    >>> print([f"{median_error(0.01, n):.3f}" for n in (2, 3, 10)])
+    ['0.057', '0.016', '0.005']
     """
-    return float(np.sqrt(np.pi / 2) * scatter / np.sqrt(n)) if n > 1 and np.isfinite(scatter) else 0.0
+    if n < 2 or not np.isfinite(scatter):
+        return 0.0
+    wider = stdtrit(n - 1, 0.975) / ndtri(0.975)
+    return float(np.sqrt(np.pi / 2) * scatter / np.sqrt(n) * wider)
 
 
 def differences(
