@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from euclid_resolved.study._result import Result
     from euclid_resolved.training._sample import Pixels
 
-_FORMAT = 1  # raised when a change to this package makes old results of a study wrong
+_FORMAT = 2  # raised when a change to this package makes old results of a study wrong
 
 _NOT_VALIDATED = ("linear",)  # learns from all training pixels: the paper sets some aside for RF and DNN
 
