@@ -29,7 +29,7 @@ def galaxy_key(name: str) -> str:
     Parameters
     ----------
     name : str
-        Without an observer.
+        An observer in it does not count.
 
     Returns
     -------
@@ -38,11 +38,11 @@ def galaxy_key(name: str) -> str:
     Examples
     --------
     >>> from euclid_resolved.io._galaxy_list import galaxy_key
-    >>> galaxy_key("TNG8"), galaxy_key("TNG000008"), galaxy_key("TNG 539333"), galaxy_key("NGC 628")
+    >>> galaxy_key("TNG8"), galaxy_key("TNG000008_O5"), galaxy_key("TNG 539333"), galaxy_key("NGC 628")
     ('TNG000008', 'TNG000008', 'TNG539333', 'NGC 628')
     """
     name = str(name).strip()
-    match = re.fullmatch(r"(?:TNG)?\s*(\d+)", name)
+    match = re.fullmatch(r"(?:TNG)?\s*(\d+)(?:_O\d)?", name)
     return f"TNG{int(match[1]):06d}" if match else name
 
 
