@@ -260,11 +260,12 @@ def plot_rmzr(
             chosen = (np.asarray(table["metallicity"]) == case) & (np.asarray(table["form"]) == form)
             values = dict(zip(table["quantity"][chosen], numbers(table["value"][chosen]), strict=True))
             scatter = values.pop("scatter")
-            x = np.linspace(middle.min(), middle.max(), 80)
+            ends = (middle.min(), middle.max()) if middle.size else panel["x"]  # few pixels have no medians
+            x = np.linspace(*ends, 80)
             y = FORMS[form][0](x, *values.values())
             said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
             axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)
-        rows, columns = np.nonzero(np.isfinite(counts))
+        rows, columns = np.nonzero(np.isfinite(counts) if np.isfinite(counts).any() else counts != 0)
         for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
             low, high = panel[key]
             step = (high - low) / counts.shape[1 - i]

@@ -6,7 +6,7 @@ import pytest
 from helpers import density_map, galaxies
 
 from euclid_resolved import SpatialMap
-from euclid_resolved.diagnostics import estimates
+from euclid_resolved.diagnostics import estimates, plot_rmzr, rmzr
 from euclid_resolved.plotting import plot_galaxy
 from euclid_resolved.study._accuracy import global_values
 from euclid_resolved.study._details import accuracy_of, details, half_range, target_ranges
@@ -128,3 +128,16 @@ def test_a_circle_is_drawn_and_what_does_not_fit_is_refused():
     assert circle.get_radius() == 5 and circle.center == (10, 10)
     with pytest.raises(Exception, match="radius 5.0 arcsec does not fit a pixel of 1.0 kpc"):
         plot_galaxy(maps, maps, radius=5 * u.arcsec)
+
+
+def test_cells_with_few_pixels_are_not_drawn(linear_model):
+    galaxies_ = galaxies(4)
+    table = rmzr(linear_model, galaxies_[:3], galaxies_[3:], bootstrap=2)
+    figure = plot_rmzr(table, fewest=(4, 2))
+    titles = {"all galaxies": ("all", 4), "test galaxies, predicted": ("predicted", 2)}
+    for title, (case, fewest) in titles.items():
+        (axes,) = [one for one in figure.axes if one.get_title().startswith(title)]
+        drawn = np.isfinite(np.ma.filled(axes.images[0].get_array(), np.nan)).sum()
+        counts = np.array(table.meta["panels"][case]["counts"])
+        assert drawn == (counts >= fewest).sum() < (counts > 0).sum()
+    assert plot_rmzr(table, fewest=(10_000, 10_000)).axes[0].get_xlim()[0] < 0
