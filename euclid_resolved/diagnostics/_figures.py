@@ -260,8 +260,8 @@ def plot_rmzr(
             chosen = (np.asarray(table["metallicity"]) == case) & (np.asarray(table["form"]) == form)
             values = dict(zip(table["quantity"][chosen], numbers(table["value"][chosen]), strict=True))
             scatter = values.pop("scatter")
-            ends = (middle.min(), middle.max()) if middle.size else panel["x"]  # few pixels have no medians
-            x = np.linspace(*ends, 80)
+            first, last = (middle[0], middle[-1]) if middle.size else panel["x"]  # few pixels have no medians
+            x = np.linspace(first, last, 80)
             y = FORMS[form][0](x, *values.values())
             said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
             axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)

@@ -80,7 +80,9 @@ def accuracy(runner: Runner, part: Part) -> Result:
             result.values[f"scatter/{case}"] = row["r2_scatter"]
             result.values[f"error/{case}"] = median_error(row["r2_scatter"], runs)
             result.values[f"bias_error/{case}"] = median_error(row["bias_scatter"], runs)
-    if rows := _ranges(there):
+    # The paper's ranges are those of its Table 3.
+    whole = {"HE", "bands", "bands+colours"} <= {published_input(d.inputs[name]) for name in inputs}
+    if whole and (rows := _ranges(there)):
         result.tables["Ranges over methods and inputs"] = Table(rows=rows)
     if runs > 1:
         result.notes.append(f"Medians of {runs} runs that differ by their seed, ± their standard deviation.")
