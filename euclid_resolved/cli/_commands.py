@@ -126,8 +126,13 @@ def train(options: Namespace) -> None:
     from euclid_resolved.training._splits import split
     from euclid_resolved.training._train import train as fit
 
-    if not 0 < options.test_fraction < 1:
-        raise UsageError(f"--test-fraction must lie between 0 and 1, got {options.test_fraction}")
+    fraction = 0.1 if options.test_fraction is None else options.test_fraction
+    if not 0 < fraction < 1:
+        raise UsageError(f"--test-fraction must lie between 0 and 1, got {fraction}")
+    if options.test_galaxies and (options.test_fraction is not None or not options.stratified):
+        raise UsageError(
+            "--test-galaxies is the test set: --test-fraction and --no-stratified are for others"
+        )
     if not options.output.endswith(".asdf"):
         raise UsageError(f"a model file ends in .asdf, got {options.output}")
     estimator, bands = _estimator(options), tuple(band_names(options.bands or EUCLID_BANDS))
@@ -141,8 +146,14 @@ def train(options: Namespace) -> None:
             check_name(column, possible, "column", "these features make")
     check_apart([options.output], [options.atlas])
     check_target(options.output, options.overwrite)  # before hours of work, not after
-    truth = open_truth(options.atlas, options.observer, bands)
-    training, test = split(truth.galaxies, options.test_fraction, options.seed)
+    truth = open_truth(options.atlas, options.observer, bands, *_list_of(options))
+    training, test = split(
+        truth.galaxies,
+        None if truth.listed else fraction,
+        options.seed,
+        stratified=options.stratified,
+        test=truth.listed,
+    )
     pixels = truth.pixels(properties, bands, options.clip, options.features)
     print(_described(pixels))
     model = fit(
@@ -166,6 +177,14 @@ def train(options: Namespace) -> None:
     print(f"Accuracy on {len(test)} galaxies that were held out:")
     _print(table)
     print(f"Written: {options.output}")
+
+
+def _list_of(options):
+    """The galaxies of ``--test-galaxies`` with their observers, and the file they are in; none without."""
+    from euclid_resolved.io._galaxy_list import read_galaxy_list
+
+    path = options.test_galaxies
+    return (read_galaxy_list(path), path) if path else ({},)
 
 
 def _described(pixels):
@@ -202,11 +221,16 @@ def evaluate(options: Namespace) -> None:
     from euclid_resolved.training._groups import record_of
 
     model = read_model(options.model)
-    truth = open_truth(options.atlas, options.observer, model.bands)
+    truth = open_truth(options.atlas, options.observer, model.bands, *_list_of(options))
     galaxies = truth.galaxies
     held_out = set(record_of(model, "test_")[1])
     known = model.training.get("atlas") == truth.atlas
-    if known:
+    if known and not truth.listed and (beside := _seen_elsewhere(model, options.observer)):
+        # The table that train printed is about these sides.
+        galaxies = open_truth(options.atlas, options.observer, model.bands, beside, options.model).galaxies
+    if truth.listed:
+        galaxies = [galaxy for galaxy in galaxies if galaxy.name in truth.listed]
+    elif known:
         galaxies = [galaxy for galaxy in galaxies if galaxy.group in held_out]
         if not galaxies:
             raise InputError(
@@ -223,6 +247,7 @@ def evaluate(options: Namespace) -> None:
             print(json.dumps(_as_dict(table), indent=2))
         return
     which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
+    which = f"galaxies named in {options.test_galaxies}" if truth.listed else which
     print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
     _print(table)
 
@@ -256,7 +281,8 @@ def diagnose(options: Namespace) -> None:
         for path in outputs:
             check_target(path, options.overwrite)
     model = read_model(options.model)
-    truth = open_truth(options.atlas, options.observer, model.bands)
+    beside = _seen_elsewhere(model, options.observer)
+    truth = open_truth(options.atlas, options.observer, model.bands, beside, options.model)
     if model.training.get("atlas") != truth.atlas:
         raise InputError(
             f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "
@@ -273,6 +299,18 @@ def diagnose(options: Namespace) -> None:
         _print(table)
         if folder:
             _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
+
+
+def _seen_elsewhere(model, observer):
+    """Test galaxies that a list had seen from another side than the galaxies that were learned from."""
+    from euclid_resolved.diagnostics._robustness import observer_of
+    from euclid_resolved.io._galaxy_list import parse_galaxies
+
+    if observer not in map(observer_of, model.training.get("galaxies", ())):
+        return {}
+    names = model.training.get("test_galaxies", ())
+    others = [name for name in names if observer_of(name) not in ("", observer)]
+    return parse_galaxies(others) if others else {}
 
 
 def _keep_diagnosis(path, table, plot, overwrite):
@@ -292,14 +330,28 @@ def reproduce(options: Namespace) -> None:
     """Run a study on an atlas and write its report."""
     import shlex
 
+    from euclid_resolved.study._published import write_template
     from euclid_resolved.study._reproduce import reproduce as run
 
+    if options.published_template:
+        empty = write_template(options.published_template)
+        print(f"{options.published_template}: fill in what you have of {empty} values; --published takes it")
+        return
     if options.fast and options.study:
         raise UsageError("--fast is a study of its own: give it or --study")
     study = options.study or ("paper-fast" if options.fast else "paper")
     words = ["euclid-resolved", "reproduce", *([options.atlas] if options.atlas else [])]
     words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
-    run(options.atlas, options.output, study=study, command=shlex.join([*words, "-o", options.output]))
+    words += ["--test-galaxies", options.test_galaxies] if options.test_galaxies else []
+    words += ["--published", options.published] if options.published else []
+    run(
+        options.atlas,
+        options.output,
+        study=study,
+        test_galaxies=options.test_galaxies,
+        published=options.published,
+        command=shlex.join([*words, "-o", options.output]),
+    )
 
 
 def fetch(options: Namespace) -> None:

@@ -148,6 +148,11 @@ def _clip(parser):
     parser.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
 
 
+def _test_galaxies(parser):
+    text = "the test galaxies: a name a line, perhaps with an observer (TNG000008 O2), or a table"
+    parser.add_argument("--test-galaxies", metavar="FILE", help=text)
+
+
 def _quickstart(commands):
     text = "make a small mock atlas, train on it, map a galaxy"
     new = _command(commands, "quickstart", run.quickstart, text, writes=True)
@@ -207,7 +212,10 @@ def _train(commands):
     new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
     _clip(new)
     _observer(new)
-    new.add_argument("--test-fraction", type=float, default=0.1, help="of the galaxies (%(default)s)")
+    new.add_argument("--test-fraction", type=float, metavar="FRACTION", help="of the galaxies (0.1)")
+    _test_galaxies(new)
+    text = "test galaxies in proportion of star-forming and quiescent ones, or at random (%(default)s)"
+    new.add_argument("--stratified", action=argparse.BooleanOptionalAction, default=True, help=text)
     new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
     new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
@@ -218,6 +226,7 @@ def _evaluate(commands):
     new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
     _observer(new)
+    _test_galaxies(new)
     new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
     new.add_argument("--json", action="store_true", help="print JSON")
 
@@ -238,6 +247,11 @@ def _reproduce(commands):
     new.add_argument("atlas", nargs="?", metavar="ATLAS", help="its folder; or that in the study")
     new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
     new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
+    _test_galaxies(new)
+    text = "values of the paper's tables that our copy lacks, to stand beside what is measured"
+    new.add_argument("--published", metavar="FILE.ecsv", help=text)
+    text = "write such a file to be filled in, and do nothing else"
+    new.add_argument("--published-template", metavar="FILE.ecsv", help=text)
     new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
 
 

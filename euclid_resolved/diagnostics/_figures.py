@@ -195,7 +195,11 @@ def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
 
 
 def plot_rmzr(
-    table: QTable, relations: Sequence[Relation] = (), *, figure: Figure | SubFigure | None = None
+    table: QTable,
+    relations: Sequence[Relation] = (),
+    *,
+    fewest: tuple[int, int] = (3, 3),
+    figure: Figure | SubFigure | None = None,
 ) -> Figure:
     """Density plots of metallicity against density, with running medians and fits (the paper's figure 8).
 
@@ -205,6 +209,9 @@ def plot_rmzr(
         Of `~euclid_resolved.diagnostics.rmzr`.
     relations : sequence of `~euclid_resolved.diagnostics.Relation`, optional
         Drawn over all galaxies; those without values are named below the figure.
+    fewest : (int, int), optional
+        How many pixels a cell needs to be drawn: of all galaxies, and of the test galaxies. The paper's are
+        1000 and 10.
     figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`, optional
         Where to draw; a new one without it.
 
@@ -240,7 +247,7 @@ def plot_rmzr(
     for axis, (case, title) in zip(axes, titles.items(), strict=True):
         panel = shown[case]
         counts = np.array(panel["counts"], float).T
-        counts[counts < 3] = np.nan
+        counts[counts < fewest[case != "all"]] = np.nan
         style = {"origin": "lower", "aspect": "auto", "cmap": "Greys", "vmin": 0.3, "vmax": brightest}
         picture = axis.imshow(np.log10(counts), extent=(*panel["x"], *panel["y"]), **style)
         middle, median, p16, p84 = (np.array(v) for v in panel["medians"])
@@ -253,11 +260,12 @@ def plot_rmzr(
             chosen = (np.asarray(table["metallicity"]) == case) & (np.asarray(table["form"]) == form)
             values = dict(zip(table["quantity"][chosen], numbers(table["value"][chosen]), strict=True))
             scatter = values.pop("scatter")
-            x = np.linspace(middle.min(), middle.max(), 80)
+            first, last = (middle[0], middle[-1]) if middle.size else panel["x"]  # few pixels have no medians
+            x = np.linspace(first, last, 80)
             y = FORMS[form][0](x, *values.values())
             said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
             axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)
-        rows, columns = np.nonzero(np.isfinite(counts))
+        rows, columns = np.nonzero(np.isfinite(counts) if np.isfinite(counts).any() else counts != 0)
         for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
             low, high = panel[key]
             step = (high - low) / counts.shape[1 - i]

@@ -49,12 +49,12 @@ def _rows(model, pixels, **first):
     ]
 
 
-def _rows_of(model, cases, n, what):
+def _rows_of(model, cases, n, what, seed=None):
     """The rows of fits side by side to (training pixels, test pixels, columns that come first)."""
 
     def case(each):
         part, unseen, first = each
-        return _rows(known_or_trained(model, part), unseen, **first)
+        return _rows(known_or_trained(model, part, seed), unseen, **first)
 
     done = side_by_side(case, cases, fits_at_once(model, n), what=what)
     return finish([row for rows in done for row in rows])
@@ -280,7 +280,13 @@ def observer_of(name: str) -> str:
     return name[len(group_name(name)) + 1 :]
 
 
-def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequence[Galaxy] | Pixels) -> QTable:
+def projections(
+    model: Model,
+    training: Sequence[Galaxy] | Pixels,
+    test: Sequence[Galaxy] | Pixels,
+    *,
+    seed: int | None = None,
+) -> QTable:
     """Accuracy against the number of projections of each training galaxy (the paper's Appendix A).
 
     Parameters
@@ -292,6 +298,8 @@ def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
         of an observer, the galaxies of a group in the order of their names.
     test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
         None of the training galaxies, from whatever side.
+    seed : int, optional
+        Of the fits, as for `~euclid_resolved.retrain`; that of the model without it.
 
     Returns
     -------
@@ -328,7 +336,7 @@ def projections(model: Model, training: Sequence[Galaxy] | Pixels, test: Sequenc
     for n in range(1, len(observers) + 1):
         part = pixels.of([name for name in pixels.names if sides[name] in observers[:n]])
         cases.append((part, unseen, {"projections": n, "training_pixels": len(part)}))
-    table = _rows_of(model, cases, len(pixels), "projections")
+    table = _rows_of(model, cases, len(pixels), "projections", seed)
     table.meta["observers"] = observers
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._fingerprint import fingerprint
+from euclid_resolved.io._galaxy_list import with_listed
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.training._clipped import above_clip, other_clip
@@ -32,6 +33,8 @@ class Truth:
         The name of the atlas, and its ``fingerprint``.
     sample : `~euclid_resolved.training.Pixels` or None
         What is read instead of images.
+    listed : tuple of str
+        The names of those that a list asked for.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Truth:
     source: str
     atlas: str
     sample: Pixels | None = None
+    listed: tuple[str, ...] = ()
 
     def of(self, galaxies: Sequence[Galaxy], clip: float | None, band: str) -> Sequence[Galaxy] | Pixels:
         """What diagnostics and accuracy of some of the galaxies are measured on.
@@ -100,7 +104,13 @@ class Truth:
         return self.sample.of(self.galaxies)
 
 
-def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
+def open_truth(
+    path: str | Path,
+    observer: str,
+    bands: Sequence[str],
+    listed: Mapping[str, str] | None = None,
+    where: str = "the list",
+) -> Truth:
     """Open an atlas or a sample.
 
     Parameters
@@ -109,6 +119,10 @@ def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     observer : str
         Whose galaxies are wanted; those whose names tell of no observer are taken as well.
     bands : sequence of str
+    listed : mapping of str to str, optional
+        Galaxies, and from which side each is wanted, as `read_galaxy_list` gives them.
+    where : str, optional
+        What that list is called in messages.
 
     Returns
     -------
@@ -117,7 +131,7 @@ def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     Raises
     ------
     InputError
-        If it has no such band, or nothing of the observer.
+        If it has no such band, nothing of the observer, or not all galaxies of the list.
 
     Examples
     --------
@@ -127,18 +141,27 @@ def open_truth(path: str | Path, observer: str, bands: Sequence[str]) -> Truth:
     >>> truth.source, [galaxy.name for galaxy in truth.galaxies]
     ('atlas', ['TNG000001_O5', 'TNG000002_O5'])
     """
+    listed = listed or {}
     if not is_sample(path):
-        galaxies = read_atlas(path, observer=observer, bands=bands)
-        return Truth(galaxies, str(Path(path).resolve().name), fingerprint(path))
+        galaxies, names = with_listed(
+            lambda side: read_atlas(path, observer=side, bands=bands), observer, listed, where
+        )
+        return Truth(galaxies, str(Path(path).resolve().name), fingerprint(path), listed=tuple(names))
     sample = read_sample(path)
     missing = [band for band in bands if band not in sample.brightness]
     if missing:
         raise InputError(
             f"{path} holds no band {', '.join(missing)}; there are {', '.join(sample.brightness)}"
         )
+    galaxies, names = with_listed(lambda side: _seen_by(sample, side, path), observer, listed, where)
+    return Truth(galaxies, sample.source, sample.atlas, sample, tuple(names))
+
+
+def _seen_by(sample, observer, path):
+    """The galaxies of a sample that an observer sees, and those without one."""
     seen_by = {name: name[-2:] for name in sample.names if name[-3:-1] == "_O"}
     galaxies = [one for one in sample.galaxies if seen_by.get(one.name, observer) == observer]
     if not galaxies:
         there = ", ".join(sorted(set(seen_by.values())))
         raise InputError(f"{path} holds nothing of observer {observer}; there are {there}")
-    return Truth(galaxies, sample.source, sample.atlas, sample)
+    return galaxies

@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._profiles import radial_profile
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._metrics import OUTLIER, metrics
@@ -135,6 +136,7 @@ def plot_galaxy(
     predicted: Mapping[str, SpatialMap],
     *,
     bin_width: u.Quantity | None = None,
+    radius: u.Quantity | None = None,
     title: str = "",
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
@@ -147,6 +149,9 @@ def plot_galaxy(
         By property name, on one grid. Truth is shown where there is a prediction.
     bin_width : `~astropy.units.Quantity`, optional
         Of the profiles; see `~euclid_resolved.maps.radial_profile`.
+    radius : `~astropy.units.Quantity`, optional
+        A dashed circle about the middle of the residual map, a length or an angle as the pixels are; the
+        dashed lines in its histogram mark the 16th and 84th percentile of the pixels inside, of all without.
     title : str, optional
     figure, figsize
         As for `plot_predicted_against_true`.
@@ -181,6 +186,7 @@ def plot_galaxy(
         true, guess = logarithm(truth[name]), logarithm(predicted[name])
         true[np.isnan(guess)] = np.nan
         residual = true - guess
+        reach = _reach(predicted[name], radius)
         limits = robust_limits(true, guess)
         finite = residual[np.isfinite(residual)]
         half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
@@ -199,17 +205,43 @@ def plot_galaxy(
             if i == j == 0:
                 draw_compass(axes, predicted[name])
             if j == 2 and finite.size:
-                _histogram(axes, finite, half)
-        _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width)
+                _histogram(axes, finite, half, _within(residual, reach))
+            if j == 2 and reach is not None:
+                axes.add_patch(_circle(residual.shape, reach))
+        _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width, radius)
     figure.suptitle(title)
     return figure
 
 
-def _histogram(axes, residual, half):
-    """The distribution of residuals in a corner of their map, dashed at the 16th and 84th percentile."""
+def _reach(map_, radius):
+    """A radius in pixels; None without one."""
+    if radius is None:
+        return None
+    scale = pixel_scale(map_)
+    try:
+        return float((u.Quantity(radius) / scale).to_value(u.dimensionless_unscaled))
+    except u.UnitConversionError:
+        raise InputError(f"radius {radius} does not fit a pixel of {scale}") from None
+
+
+def _within(residual, reach):
+    """The finite residuals within a number of pixels of the middle; all without one."""
+    y, x = (np.arange(n) - (n - 1) / 2 for n in residual.shape)
+    near = np.hypot(x[None, :], y[:, None]) <= (np.inf if reach is None else reach)
+    return residual[near & np.isfinite(residual)]
+
+
+def _circle(shape, reach):
+    from matplotlib.patches import Circle
+
+    return Circle(((shape[1] - 1) / 2, (shape[0] - 1) / 2), reach, fill=False, ls="--", lw=0.8)
+
+
+def _histogram(axes, residual, half, inner):
+    """The distribution of residuals in a corner of their map, dashed at the percentiles of those inside."""
     inset = axes.inset_axes((0.66, 0.02, 0.32, 0.22))
     inset.hist(residual, bins=40, range=(-1.5 * half, 1.5 * half), color="0.4")
-    for value in np.percentile(residual, (16, 84)):
+    for value in np.percentile(inner, (16, 84)) if inner.size else ():
         inset.axvline(value, color="black", ls="--", lw=0.8)
     inset.set(yticks=[])
     inset.xaxis.tick_top()  # below stand the coordinates of the map
@@ -218,7 +250,7 @@ def _histogram(axes, residual, half):
     inset.patch.set_alpha(0.8)
 
 
-def _draw_profiles(figure, grid, column, truth, predicted, bin_width):
+def _draw_profiles(figure, grid, column, truth, predicted, bin_width, edge):
     """Radial profiles of truth and prediction, and their difference below."""
     name = predicted.property.name
     zero_point = predicted.property.zero_point
@@ -242,4 +274,6 @@ def _draw_profiles(figure, grid, column, truth, predicted, bin_width):
     upper.tick_params(labelbottom=False)
     lower.axhline(0, color="0.5", lw=0.8)
     lower.plot(radius.value, medians[0] - medians[1], "o-", color="black", ms=3, lw=1)
+    for axes in (upper, lower) if edge is not None else ():
+        axes.axvline(u.Quantity(edge).to_value(radius.unit), color="0.3", ls="--", lw=0.8)
     lower.set(xlabel=f"radius [{radius.unit}]", ylabel="Δ [dex]")

@@ -8,20 +8,30 @@ import numpy as np
 from astropy.table import Table
 
 from euclid_resolved.diagnostics._contract import estimates
-from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_R2_SCATTER, published
-from euclid_resolved.diagnostics._seed_scatter import spread
+from euclid_resolved.diagnostics._published import (
+    NOT_PUBLISHED,
+    PUBLISHED_NARROW,
+    PUBLISHED_R2_SCATTER,
+    PUBLISHED_RANGES,
+    PUBLISHED_TARGETS,
+)
+from euclid_resolved.features._scale import to_dex
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
+from euclid_resolved.study._details import DETAILS, target_ranges
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions
+from euclid_resolved.study._profiles import in_dex
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._verdict import median_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from euclid_resolved.maps._spatial_map import SpatialMap
     from euclid_resolved.study._description import Input, Part
     from euclid_resolved.study._runner import Runner
-
-METRICS = ("r2", "rmse", "outlier_fraction", "nmad", "bias", "pearson")
-"""The six metrics in the order of the paper's tables."""
 
 _GLOBAL = {
     "mass": r"$\log_{10}\,[M_\star\,/\,M_\odot]$",
@@ -38,18 +48,20 @@ def published_input(what: Input) -> str:
 
 
 def accuracy(runner: Runner, part: Part) -> Result:
-    """The six metrics of each property, method and input, with their scatter over runs."""
+    """The six metrics of each property, method and input: the median of runs, with their scatter."""
     options, d = part.options, runner.description
     labels, inputs = options.get("estimators", d.methods), options.get("inputs", d.inputs)
     runs = int(options.get("runs", d.runs))
     rows, result = [], Result()
+    details: dict[tuple[str, str, str], dict[str, float]] = {}
     for label in labels:
         for name in inputs:
             found = {}
             if label not in runner.missing:
                 each = [runner.accuracy(label, name, run) for run in range(runs)]
-                found = {prop: spread([one[prop] for one in each]) for prop in d.properties}
+                found = {prop: median_of([one[prop] for one in each]) for prop in d.properties}
             rows += [_row(runner, prop, label, name, found.get(prop)) for prop in d.properties]
+            details |= {(p, label, name): {k: v[k] for k in DETAILS} for p, v in found.items()}
     order = {name: i for i, name in enumerate(d.properties)}
     rows.sort(key=lambda row: order[row["property"]])
     table = Table(rows=rows)
@@ -60,12 +72,49 @@ def accuracy(runner: Runner, part: Part) -> Result:
     for row in there:
         what = published_input(d.inputs[row["input"]])
         case = f"{d.methods[row['method']].estimator}/{what}/{row['property']}"
-        result.values |= {f"{m}/{case}": row[m] for m in ("r2", "pearson")}
+        result.values |= {f"{m}/{case}": row[m] for m in ("r2", "pearson", "bias")}
+        result.values |= {
+            f"{m}/{case}": value for m, value in details[row["property"], row["method"], row["input"]].items()
+        }
         if runs > 1:
             result.values[f"scatter/{case}"] = row["r2_scatter"]
+            result.values[f"error/{case}"] = median_error(row["r2_scatter"], runs)
+            result.values[f"bias_error/{case}"] = median_error(row["bias_scatter"], runs)
+    # The paper's ranges are those of its Table 3.
+    whole = {"HE", "bands", "bands+colours"} <= {published_input(d.inputs[name]) for name in inputs}
+    if whole and (rows := _ranges(there)):
+        result.tables["Ranges over methods and inputs"] = Table(rows=rows)
     if runs > 1:
-        result.tables["Scatter of R2 over runs, relative to its mean"] = _scatter(runner, there, runs)
+        result.notes.append(f"Medians of {runs} runs that differ by their seed, ± their standard deviation.")
+        result.tables["Scatter of R2 over runs, relative to its median"] = _scatter(runner, there, runs)
     return result
+
+
+def median_of(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median of each metric over runs, which one that is stuck does not move, and their scatter.
+
+    Parameters
+    ----------
+    runs : sequence of mapping of str to float
+
+    Returns
+    -------
+    values : dict of str to float
+        Each metric, and ``<metric>_scatter``, the standard deviation; NaN for a single run.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study._accuracy import median_of
+    >>> found = median_of([{"r2": 0.33}, {"r2": 0.13}, {"r2": 0.34}])
+    >>> print({key: round(value, 3) for key, value in found.items()})
+    {'r2': 0.33, 'r2_scatter': 0.118}
+    """
+    found = {}
+    for metric in runs[0]:
+        values = [run[metric] for run in runs]
+        found[metric] = float(np.median(values))
+        found[f"{metric}_scatter"] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    return found
 
 
 def _row(runner, prop, label, name, values):
@@ -75,8 +124,28 @@ def _row(runner, prop, label, name, values):
         row[metric] = np.nan if values is None else values[metric]
         row[f"{metric}_scatter"] = np.nan if values is None else values[f"{metric}_scatter"]
         case = (prop, d.methods[label].estimator, published_input(d.inputs[name]))
-        row[f"{metric}_published"] = published(*case, metric)
-    return row
+        row[f"{metric}_published"] = runner.published("Table 3", *case, metric)
+    narrow = PUBLISHED_NARROW.get(case, NOT_PUBLISHED)
+    return row | {
+        "outlier_narrow": np.nan if values is None else values["outlier_narrow"],
+        "outlier_narrow_published": narrow,
+    }
+
+
+def _ranges(table):
+    """The least and the largest value over methods and inputs, where the paper tells them."""
+    rows = []
+    for (name, metric), (least, largest) in PUBLISHED_RANGES.items():
+        found = table[metric][table["property"] == name] if len(table) else ()
+        if len(found) > 1:
+            row = {
+                "property": name,
+                "metric": metric,
+                "least": float(np.min(found)),
+                "least_published": least,
+            }
+            rows.append(row | {"largest": float(np.max(found)), "largest_published": largest})
+    return rows
 
 
 def _scatter(runner, table, runs):
@@ -110,41 +179,89 @@ def predicted_against_true(runner: Runner, part: Part) -> Result:
 
 
 def distributions(runner: Runner, part: Part) -> Result:
-    """Global mass, metallicity and age of all, training and test galaxies, from the pixels above the clip."""
+    """Global mass, metallicity and age of all, training and test galaxies, and the ranges of the pixels."""
     sets = {"training": runner.training_pixels, "test": runner.test_pixels}
-    scale = pixel_scale(runner.galaxies[0].image)
-    # Without a length per pixel the mass is one per pixel area: its distribution has the same shape.
-    area = float(scale.to_value("pc")) ** 2 if scale.unit.is_equivalent("pc") else 1.0
-    values = {name: _global(pixels, area) for name, pixels in sets.items()}
-    keys = list(values["training"])
+    galaxies = {"training": runner.training, "test": runner.test}
+    found = {name: [global_values(one.maps) for one in each] for name, each in galaxies.items()}
+    keys = list(found["training"][0])
+    values = {
+        name: {key: np.array([one[key] for one in each]) for key in keys} for name, each in found.items()
+    }
     values = {"all": {k: np.concatenate([v[k] for v in values.values()]) for k in keys}, **values}
-    kinds = {name: [g.star_forming for g in each] for name, each in _sets(runner).items()}
     rows = []
     for name, pixels in sets.items():
-        counts = {"set": name, "galaxies": len(kinds[name]), "pixels": len(pixels)}
+        kinds = [g.star_forming for g in galaxies[name]]
+        counts = {"set": name, "galaxies": len(kinds), "pixels": len(pixels)}
         counts["pixels_kept_percent"] = 100 * pixels.kept
-        counts["star_forming"] = sum(kind is True for kind in kinds[name])
-        counts["quiescent"] = sum(kind is False for kind in kinds[name])
-        rows.append(counts | {f"median_log_{key}": float(np.median(values[name][key])) for key in keys})
-    figure = plot_distributions(values, {key: _GLOBAL[key] for key in keys})
-    note = "Global values are sums and mass-weighted means over the pixels above the clip."
-    return Result(tables={"The sets": Table(rows=rows)}, figures={"Global values": figure}, notes=[note])
+        counts["star_forming"] = sum(kind is True for kind in kinds)
+        counts["quiescent"] = sum(kind is False for kind in kinds)
+        rows.append(counts | {f"median_log_{key}": float(np.nanmedian(values[name][key])) for key in keys})
+    known = {name: {k: v[np.isfinite(v)] for k, v in each.items()} for name, each in values.items()}
+    result = Result(tables={"The sets": Table(rows=rows)})
+    result.tables["Ranges of the properties of pixels above the clip, dex"] = Table(rows=_target_ranges(sets))
+    result.figures["Global values"] = plot_distributions(known, {key: _GLOBAL[key] for key in keys})
+    result.notes.append(
+        "Global values are sums over the whole map of a galaxy, with its own size of pixels, and means "
+        "weighted by mass. Where a map has no size in parsecs the mass is left out."
+    )
+    return result
 
 
-def _sets(runner):
-    return {"training": runner.training, "test": runner.test}
+def _target_ranges(sets):
+    """The range of each property in each set and in all, beside the paper's (Sect. 2.3)."""
+    rows = []
+    for name in sets["training"].truth:
+        dex = {which: to_dex(pixels.truth[name]) for which, pixels in sets.items()}
+        everything = np.concatenate(list(dex.values()))
+        rows += target_ranges({which: {name: each} for which, each in {"all": everything, **dex}.items()})
+    for row in rows:
+        for key in ("minimum", "maximum", "inner_99_low", "inner_99_high"):
+            row[f"{key}_published"] = PUBLISHED_TARGETS.get((row["set"], row["property"], key), NOT_PUBLISHED)
+    return rows
 
 
-def _global(pixels, area):
-    """log10 of mass, and of mass-weighted metallicity (solar units) and age (Gyr), one value a galaxy."""
-    density = pixels.truth.get("stellar_mass_density")
-    weight = np.ones(len(pixels)) if density is None else density.astype(float)
-    some = np.bincount(pixels.galaxy, minlength=len(pixels.names)) > 0
-    total = np.bincount(pixels.galaxy, weight, len(pixels.names))[some]
-    values = {} if density is None else {"mass": np.log10(total * area)}
+def global_values(maps: Mapping[str, SpatialMap]) -> dict[str, float]:
+    """log10 of mass, and of mass-weighted metallicity (solar units) and age (Gyr) of a galaxy.
+
+    Parameters
+    ----------
+    maps : mapping of str to `~euclid_resolved.SpatialMap`
+        The whole true maps, each with the size of its own pixels.
+
+    Returns
+    -------
+    values : dict of str to float
+        ``mass`` (solar masses; NaN where a pixel has no length), ``metallicity``, ``age``. Pixels that are
+        masked or not positive count as empty.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from euclid_resolved import SpatialMap
+    >>> from euclid_resolved.study._accuracy import global_values
+    >>> density, age = np.full((2, 2), 10.0), np.array([[4.0, 4.0], [8.0, np.nan]])
+    >>> maps = {
+    ...     "stellar_mass_density": SpatialMap(
+    ...         density, property="stellar_mass_density", meta={"pixel_scale": 50 * u.pc}
+    ...     ),
+    ...     "stellar_age": SpatialMap(age, property="stellar_age"),
+    ... }
+    >>> print({key: round(10**value, 2) for key, value in global_values(maps).items()})  # 4 x 10 x 50 x 50
+    {'mass': 100000.0, 'age': 5.33}
+    """
+    known = {name: 10.0 ** in_dex(map_) for name, map_ in maps.items()}
+    density = known.get("stellar_mass_density")
+    found = {}
+    if density is not None:
+        scale = pixel_scale(maps["stellar_mass_density"])
+        area = scale.to_value("pc") ** 2 if scale.unit.is_equivalent("pc") else np.nan
+        found["mass"] = float(np.log10(np.nansum(density) * area)) if np.nansum(density) > 0 else np.nan
     pairs = (("metallicity", "stellar_metallicity", SOLAR_METALLICITY), ("age", "stellar_age", 1.0))
     for key, name, unit in pairs:
-        if name in pixels.truth:
-            weighted = np.bincount(pixels.galaxy, weight * pixels.truth[name], len(pixels.names))[some]
-            values[key] = np.log10(weighted / total / unit)
-    return values
+        if name in known:
+            weight = np.ones_like(known[name]) if density is None else density
+            some = np.isfinite(known[name] + weight)
+            mean = np.average(known[name][some], weights=weight[some]) if some.any() else np.nan
+            found[key] = float(np.log10(mean / unit))
+    return found

@@ -26,6 +26,7 @@ SHIPPED = {"paper": "paper.toml", "paper-fast": "paper-fast.toml"}
 """The studies that come with the package, by name."""
 
 _LARGEST = 2**20  # bytes of a description
+_FILES = ("training_list", "test_list")  # options of parts that name files
 _DATA = Path(__file__).parent / "data"
 
 
@@ -104,7 +105,8 @@ class Description:
         The folder, where the file names one.
     observer : str
     sample : dict
-        ``test_fraction``, ``seed``, ``clip`` (MJy/sr), ``galaxies`` (0 takes all).
+        ``test_fraction``, ``stratified``, ``seed``, ``clip`` (MJy/sr), ``galaxies`` (0 takes all), and the
+        file of ``test_galaxies`` (empty where the test galaxies are drawn).
     properties : tuple of str
     bands : tuple of str
     inputs : dict of str to `Input`
@@ -118,6 +120,8 @@ class Description:
         Tables of published relations by the relation's name.
     text : str
         The file itself.
+    published : str
+        A table of published values; empty where what the text of the paper quotes is all there is.
 
     Examples
     --------
@@ -143,6 +147,7 @@ class Description:
     parts: tuple[Part, ...]
     relations: dict[str, str]
     text: str
+    published: str = ""
 
 
 def read_study(path: str | Path) -> Description:
@@ -231,6 +236,7 @@ def _check(content, text, path):
             "runs",
             "parts",
             "relations",
+            "published",
         ),
     )
     study, atlas = _section(content, "study", default={}), _section(content, "atlas", default={})
@@ -246,14 +252,16 @@ def _check(content, text, path):
         raise InputError("a study needs at least one property, one input and one estimator")
     main = content.get("main", next(iter(inputs)))
     _known("input", [main], inputs)
-    parts = tuple(_part(value, inputs, methods) for value in _section(content, "parts", list))
+    parts = tuple(_part(value, inputs, methods, path.parent) for value in _section(content, "parts", list))
     if len({part.slug for part in parts}) < len(parts):
         raise InputError("two parts share label and name")
     runs = content.get("runs", 1)
     if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
         raise InputError(f"runs must be a number from 1, got {runs!r}")
     tables = _section(content, "relations", default={})
-    for file in [*tables.values(), *([atlas["path"]] if "path" in atlas else [])]:
+    published = content.get("published")
+    named = [file for file in (atlas.get("path"), published) if file is not None]
+    for file in [*tables.values(), *named]:
         if not isinstance(file, str) or not file or "\0" in file:
             raise InputError(f"a file or a folder must have a name, got {file!r}")
     relations = {name: str(path.parent / file) for name, file in tables.items()}
@@ -263,7 +271,7 @@ def _check(content, text, path):
         reference=str(study.get("reference", "")),
         atlas=None if "path" not in atlas else str(path.parent / atlas["path"]),
         observer=str(atlas.get("observer", "O5")),
-        sample=_sample(_section(content, "sample", default={})),
+        sample=_sample(_section(content, "sample", default={}), path.parent),
         properties=properties,
         bands=bands,
         inputs=inputs,
@@ -273,19 +281,28 @@ def _check(content, text, path):
         parts=parts,
         relations=relations,
         text=text,
+        published="" if published is None else str(path.parent / published),
     )
 
 
-def _sample(sample):
-    default = {"test_fraction": 0.1, "seed": 1, "clip": DEFAULT_CLIP, "galaxies": 0}
+def _sample(sample, folder):
+    default = {"test_fraction": 0.1, "stratified": True, "test_galaxies": ""}
+    default |= {"seed": 1, "clip": DEFAULT_CLIP, "galaxies": 0}
     _known("key in [sample]", sample, default)
+    if "test_galaxies" in sample and {"test_fraction", "stratified"} & set(sample):
+        raise InputError("test_galaxies is the test set: without test_fraction and stratified")
     sample = default | sample
     if check_positive("test_fraction", sample["test_fraction"]) >= 1:
         raise InputError(f"test_fraction must lie between 0 and 1, got {sample['test_fraction']}")
     check_whole("seed", sample["seed"], 0)
     check_whole("galaxies", sample["galaxies"], 0)
     check_clip(sample["clip"])
-    return sample
+    if not isinstance(sample["stratified"], bool):
+        raise InputError(f"stratified is true or false, got {sample['stratified']!r}")
+    file = sample["test_galaxies"]
+    if not isinstance(file, str) or "\0" in file:
+        raise InputError(f"test_galaxies is the name of a file, got {file!r}")
+    return sample | {"test_galaxies": str(folder / file) if file else ""}
 
 
 def _input(name, value, bands):
@@ -315,13 +332,14 @@ def _method(label, value):
     return method
 
 
-def _part(value, inputs, methods):
+def _part(value, inputs, methods, folder):
     from euclid_resolved.study._parts import PARTS
 
     if not isinstance(value, dict) or not {"label", "run"} <= set(value):
         raise InputError("each of 'parts' needs 'label' and 'run'")
     _known("part or diagnostic", [value["run"]], [*PARTS, *available("diagnostics")])
     options = {key: v for key, v in value.items() if key not in ("label", "title", "run")}
+    options |= {key: str(folder / str(v)) for key, v in options.items() if key in _FILES}
     _known("estimator of this study", _texts("estimators", options.get("estimators", ())), methods)
     _known("input of this study", _texts("inputs", options.get("inputs", ())), inputs)
     return Part(str(value["label"]), str(value.get("title", "")), str(value["run"]), options)

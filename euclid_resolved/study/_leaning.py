@@ -14,14 +14,15 @@ from euclid_resolved.diagnostics._published import (
     NOT_PUBLISHED,
     PUBLISHED_COEFFICIENTS,
     PUBLISHED_IMPORTANCE,
-    PUBLISHED_LOFO_PEARSON,
+    PUBLISHED_LOFO_ORDER,
 )
 from euclid_resolved.diagnostics._relations import as_relation, read_relation
 from euclid_resolved.diagnostics._rmzr import rmzr, rmzr_shuffle
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.plugins._registry import available
-from euclid_resolved.study._accuracy import METRICS
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._verdict import median_error
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -61,11 +62,23 @@ def coefficients(runner: Runner, part: Part) -> Result:
         result.tables["Coefficients"] = Table(rows=rows)
     result.notes.append(
         "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
-        "the property per log10 of MJy/sr. The published slopes for density sum to 3.9, which no slopes of "
-        "logarithms can, so they stand beside the scaled ones; the ranges they were scaled by are not "
-        "published: compare signs and order only."
+        "the property per log10 of MJy/sr. The published coefficients stand beside the scaled ones, but the "
+        f"paper does not say in which form they are{_sums(rows)}. Compare signs and order only."
     )
     return result
+
+
+def _sums(rows):
+    """What the slopes for density sum to, here and in the paper."""
+    own = [row for row in rows if row["method"] == rows[0]["method"] and "density" in row["property"]]
+    slopes = [row for row in own if row["column"] != "intercept"]
+    if not slopes:
+        return ""
+    scaled, raw = (sum(row[key] for row in slopes) for key in ("scaled", "raw_logarithm"))
+    return (
+        f": its slopes for density sum to 3.9, those here to {scaled:.2f} scaled and to {raw:.2f} on "
+        "logarithms, where near one says that density is in proportion to light"
+    )
 
 
 def _limits(scale):
@@ -96,23 +109,35 @@ def importance(runner: Runner, part: Part) -> Result:
 
 def leave_one_out(runner: Runner, part: Part) -> Result:
     """The accuracy without each band, and what it is worse by."""
-    result, tables = Result(), []
+    result, tables, orders = Result(), [], []
     metric = part.options.get("metric", "rmse")
     for label in usable(runner, part, result):
         model, estimator = runner.model(label), runner.description.methods[label].estimator
-        unseen = runner.test_pixels
-        panels = {name: {"all bands": estimates(model, unseen, name)} for name in model.properties}
-        models = _watched(lofo_models(model, runner.training_pixels, fit=runner.refit(label)), unseen, panels)
-        table = lofo(model, runner.training_pixels, unseen, metric=metric, models=models)
+        sets = runner.training_pixels, runner.test_pixels
+        panels = {name: {"all bands": estimates(model, sets[1], name)} for name in model.properties}
+        runs, each = 1 if estimator == "linear" else int(part.options.get("runs", 1)), []
+        for run in range(runs):
+            model = runner.model(label, run=run)
+            models = lofo_models(model, sets[0], fit=runner.refit(label, run=run))
+            models = models if run else _watched(models, sets[1], panels)
+            each.append(lofo(model, *sets, metric=metric, models=models))
+        table, scatter = _median_of(each)
         figure = plot_lofo(table)
         result.figures[f"{label}: change of the error without each band"] = figure
         result.figures[f"{label}: predicted against true"] = plot_predicted_against_true(panels)
-        tables.append(_for_display(table, label, estimator))
-        for row in table:
+        tables.append(_for_display(runner, table, scatter, label, estimator, metric))
+        orders += _orders(table, label, estimator, metric)
+        for row, spread in zip(table, scatter, strict=True):
             key = f"{estimator}/{row['property']}/{row['left_out']}"
             result.values |= {f"lofo/{key}": row["lofo_relative"], f"lofo_pearson/{key}": row["pearson"]}
+            result.values[f"lofo_error/{key}"] = median_error(spread["lofo_relative"], runs)
+        if runs > 1:
+            result.notes.append(
+                f"{label}: medians of {runs} runs with other seeds, ± their standard deviation."
+            )
     if tables:
         result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
+        result.tables["Bands from the one that is missed most"] = Table(rows=orders)
     return result
 
 
@@ -124,23 +149,47 @@ def _watched(models, unseen, panels):
         yield band, model
 
 
-def _for_display(table, label, estimator):
+def _median_of(tables):
+    """The medians of tables of several runs, and the standard deviations row by row; NaN for one run."""
+    table, columns = tables[0].copy(), (*METRICS, "lofo", "lofo_relative")
+    scatter = [{} for _ in table]
+    for name in columns:
+        values = np.array([np.asarray(getattr(one[name], "value", one[name]), float) for one in tables])
+        table[name][:] = np.median(values, axis=0) * (getattr(table[name], "unit", None) or 1)
+        spread = np.std(values, axis=0, ddof=1) if len(tables) > 1 else np.full(len(table), np.nan)
+        for row, value in zip(scatter, spread, strict=True):
+            row[name] = float(value)
+    return table, scatter
+
+
+def _orders(table, label, estimator, metric):
+    """The bands from the one that is missed most to the one that is missed least, by property."""
     rows = []
-    for row in table:
-        name, band = str(row["property"]), str(row["left_out"])
-        values = {m: float(np.asarray(getattr(row[m], "value", row[m]))) for m in METRICS}
-        known = PUBLISHED_LOFO_PEARSON.get((name, estimator, band), NOT_PUBLISHED)
-        rows.append(
-            {
-                "property": name,
-                "method": label,
-                "left_out": band,
-                **values,
-                "pearson_published": known,
-                "lofo": float(row["lofo"]),
-                "lofo_relative": float(row["lofo_relative"]),
-            }
-        )
+    for name in dict.fromkeys(table["property"]):
+        own = table[(table["property"] == name) & (table["left_out"] != "none")]
+        # What is missed makes errors larger, but R2 and correlations smaller.
+        loss = np.asarray(own["lofo_relative"], float) * (-1 if metric in ("r2", "pearson") else 1)
+        order = own["left_out"][np.argsort(-loss, kind="stable")]
+        # Sect. 5.4.2 gives one order for the forest, for each of the three properties, in RMSE.
+        same = estimator == "random_forest" and metric == "rmse"
+        paper = ", ".join(PUBLISHED_LOFO_ORDER) if same else NOT_PUBLISHED
+        rows.append({"property": str(name), "method": label, "order": ", ".join(map(str, order))})
+        rows[-1]["order_published"] = paper
+    return rows
+
+
+def _for_display(runner, table, scatter, label, estimator, by):
+    rows = []
+    for line, spread in zip(table, scatter, strict=True):
+        name, band = str(line["property"]), str(line["left_out"])
+        row = {"property": name, "method": label, "left_out": band}
+        for metric in (*METRICS, "lofo"):
+            row[metric] = float(np.asarray(getattr(line[metric], "value", line[metric])))
+            row[f"{metric}_scatter"] = spread[metric]
+            paper = runner.published("Table 7", name, estimator, band, metric)
+            # The paper's importance is that of RMSE (Eq. 11).
+            row[f"{metric}_published"] = paper if metric != "lofo" or by == "rmse" else NOT_PUBLISHED
+        rows.append(row | {"lofo_relative": float(line["lofo_relative"])})
     return Table(rows=rows)
 
 
@@ -152,7 +201,9 @@ def relation(runner: Runner, part: Part) -> Result:
         model, sets = runner.model(label), (runner.training_pixels, runner.test_pixels)
         bootstrap = int(part.options.get("bootstrap", 200))
         table = rmzr(model, *sets, bootstrap=bootstrap, seed=runner.seed())
-        result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(table, relations)
+        result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(
+            table, relations, fewest=tuple(part.options.get("fewest_pixels", (3, 3)))
+        )
         result.tables[f"Fits; predictions of {label}"] = _fits(table)
         shuffled = rmzr_shuffle(model, *sets, seed=runner.seed())
         result.figures[f"{label}: what is left when metallicity is shuffled"] = plot_shuffle(shuffled)

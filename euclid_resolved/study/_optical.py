@@ -14,6 +14,7 @@ from euclid_resolved.diagnostics._permutation import permutation_importance
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
 from euclid_resolved.io._atlas import band_files, planes_there, read_atlas
+from euclid_resolved.io._galaxy_list import with_listed
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
 from euclid_resolved.study._store import is_mock
@@ -102,7 +103,10 @@ def _bands(runner, part, result) -> tuple[str, ...]:
 def _pixels(runner, which, name, bands) -> Pixels:
     """The pixels of the training or test galaxies in many bands."""
     chosen = runner.training if which == "training" else runner.test
-    galaxies = {one.name: one for one in read_atlas(runner.atlas, runner.description.observer, bands)}
+    there, _ = with_listed(
+        lambda side: read_atlas(runner.atlas, side, bands), runner.description.observer, runner.listed
+    )
+    galaxies = {one.name: one for one in there}
     features = made_of_images(runner.description.inputs[name].features)
     runner.say(f"Reading {len(chosen)} {which} galaxies in {len(bands)} bands")
     return runner.extract([galaxies[one.name] for one in chosen], features, bands)

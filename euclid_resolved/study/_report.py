@@ -125,10 +125,26 @@ def _facts(runner):
     d = runner.description
     return {
         "Atlas": f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, observer {d.observer}",
-        "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, "
-        f"seed {d.sample['seed']}, test fraction {d.sample['test_fraction']}",
+        "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, seed "
+        f"{d.sample['seed']}, {_how_split(d.sample)}",
+        "Published values": _where_published(d.published),
         "Clip": f"HE brighter than {d.sample['clip']} MJy/sr",
     }
+
+
+def _where_published(file):
+    beside = f", and what {Path(file).name} adds" if file else ""
+    return (
+        f"what the paper's text quotes{beside}; Tables 1 to 5, 7, A.1 and B.1 are empty in our copy, and "
+        "columns without any published value are left out"
+    )
+
+
+def _how_split(sample):
+    if sample["test_galaxies"]:
+        return f"test galaxies as listed in {Path(sample['test_galaxies']).name}"
+    how = "stratified by star formation where it is known" if sample["stratified"] else "at random"
+    return f"test fraction {sample['test_fraction']}, {how}"
 
 
 def _content(runner, entry):

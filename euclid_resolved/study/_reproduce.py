@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from euclid_resolved.errors import InputError
@@ -20,6 +21,8 @@ def reproduce(
     out: str | Path = "study",
     *,
     study: str | Path = "paper",
+    test_galaxies: str | Path | None = None,
+    published: str | Path | None = None,
     say: Callable[[str], object] = print,
     command: str = "",
 ) -> Path:
@@ -33,6 +36,12 @@ def reproduce(
         The folder for models, tables, figures and ``report.html``.
     study : str or `~pathlib.Path`, optional
         A TOML file, or ``paper`` or ``paper-fast``.
+    test_galaxies : str or `~pathlib.Path`, optional
+        A list of the test galaxies, instead of what the study says of them: a name a line, perhaps with an
+        observer (``TNG000008 O2``), or a table with the columns ``galaxy`` and ``observer``.
+    published : str or `~pathlib.Path`, optional
+        A table of published values, instead of the study's: those of the paper's tables that are empty in our
+        copy, as ``euclid-resolved reproduce --published-template`` writes it to be filled in.
     say : callable, optional
         Takes each line about progress.
     command : str, optional
@@ -64,7 +73,14 @@ def reproduce(
     atlas = atlas or description.atlas
     if atlas is None:
         raise InputError("which atlas? Name a folder, or give the study a path under [atlas]")
-    _check_folder(Path(out), Path(atlas), [study, *description.relations.values()])
+    if test_galaxies is not None:
+        sample = description.sample | {"test_galaxies": str(test_galaxies)}
+        description = replace(description, sample=sample)
+    if published is not None:
+        description = replace(description, published=str(published))
+    files = filter(None, [description.sample["test_galaxies"], description.published])
+    inputs = [study, *description.relations.values(), *files]
+    _check_folder(Path(out), Path(atlas), inputs)
     runner = Runner(description, Path(atlas), Path(out), say)
     for label, reason in runner.missing.items():
         say(f"{label}: {reason}; its cells will say so")
@@ -72,7 +88,9 @@ def reproduce(
         for part in description.parts:
             runner.step(part, run_part)
         if not command:
-            command = f"euclid-resolved reproduce {atlas} --study {study} -o {out}"
+            more = f" --test-galaxies {test_galaxies}" if test_galaxies else ""
+            more += f" --published {published}" if published else ""
+            command = f"euclid-resolved reproduce {atlas} --study {study}{more} -o {out}"
         path = write_report(runner, command)
     say(f"Written: {path}")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,13 @@ from euclid_resolved.diagnostics._robustness_figures import (
     plot_learning_curve,
     plot_sample_bias,
 )
+from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list
 from euclid_resolved.study._leaning import usable
+from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._verdict import median_error
 from euclid_resolved.training._extract import extract
 from euclid_resolved.training._search import search
 
@@ -53,33 +58,65 @@ def projections_test(runner: Runner, part: Part) -> Result:
         "with other clumps and other noise."
     )
     for label, model in models.items():
-        table = projections(model, pixels, unseen)
+        estimator = runner.description.methods[label].estimator
+        # One start of a network may be stuck: several, and the median is told. A linear fit has one.
+        runs = 1 if estimator == "linear" else int(part.options.get("runs", 3))
+        starts = [projections(model, pixels, unseen, seed=runner.seed(run)) for run in range(runs)]
+        table, each = starts[0], np.array([one["r2"] for one in starts], float)
+        table["r2"] = np.median(each, axis=0)
+        scatter = np.std(each, axis=0, ddof=1) if runs > 1 else np.full(len(table), np.nan)
         shown = Table(table[["projections", "property", "r2", "training_pixels"]])
-        shown["r2_published"] = NOT_PUBLISHED
+        shown["r2_scatter"] = scatter
+        shown["r2_published"] = [
+            runner.published("Table A.1", str(row["property"]), estimator, str(row["projections"]), "r2")
+            for row in table
+        ]
         result.tables[f"R2 against the number of projections, {label}"] = shown
         result.figures[f"R2 against the number of projections, {label}"] = plot_learning_curve(table)
-        estimator = runner.description.methods[label].estimator
-        for row in table:
-            result.values[f"projections/{estimator}/{row['property']}/{row['projections']}"] = row["r2"]
+        for row, spread in zip(table, scatter, strict=True):
+            case = f"{estimator}/{row['property']}/{row['projections']}"
+            result.values[f"projections/{case}"] = row["r2"]
+            result.values[f"projections_error/{case}"] = median_error(spread, runs)
+        result.notes.append(
+            f"{label}: the median of {runs} runs with other seeds, ± their standard deviation."
+        )
     return result
 
 
 def _from_all_sides(runner, part, observers):
-    rng = np.random.default_rng(runner.seed())
-    groups = sorted({g.group for g in runner.training})
-    wanted = int(part.options.get("training_galaxies", len(groups)))
-    chosen = {groups[i] for i in rng.permutation(len(groups))[:wanted]}
-    unseen = sorted({g.group for g in runner.test})
-    wanted = int(part.options.get("test_galaxies", len(unseen)))
-    side = {unseen[i]: str(rng.choice(observers)) for i in rng.permutation(len(unseen))[:wanted]}
+    """Training galaxies from all sides, and each test galaxy from one: drawn, or as lists have them."""
+    rng, options = np.random.default_rng(runner.seed()), part.options
+    listed = {
+        key: read_galaxy_list(options[key]) if key in options else {}
+        for key in ("training_list", "test_list")
+    }
+    sides = listed["test_list"] or {galaxy_key(g.group): "" for g in runner.test} | runner.listed
+    if not listed["test_list"]:
+        sides = dict(_some(rng, sorted(sides.items()), options.get("test_galaxies")))
+    sides = {key: side or str(rng.choice(observers)) for key, side in sides.items()}
+    # What is trained here is trained for this test alone, so any galaxy that a list leaves may be.
+    rest = runner.galaxies if listed["test_list"] else runner.training
+    groups = sorted({galaxy_key(g.group) for g in rest} - set(sides))
+    chosen = set(listed["training_list"] or _some(rng, groups, options.get("training_galaxies")))
     training, test = [], []
     for observer in observers:
         for galaxy in read_atlas(runner.atlas, observer, runner.description.bands):
-            if galaxy.group in chosen:
+            key = galaxy_key(galaxy.group)
+            if key in chosen:
                 training.append(galaxy)
-            elif side.get(galaxy.group) == observer:
+            if sides.get(key) == observer:
                 test.append(galaxy)
+    for key, found in (("training_list", training), ("test_list", test)):
+        lost = sorted(set(listed[key]) - {galaxy_key(g.group) for g in found})
+        if lost:
+            more = ", ..." if len(lost) > 5 else ""
+            raise InputError(f"{options[key]} names {', '.join(lost[:5])}{more}, which is not there")
     return training, test
+
+
+def _some(rng, values, n):
+    """Some of the values, drawn at random; all without a number."""
+    return [values[i] for i in rng.permutation(len(values))[:n]]
 
 
 def sample_bias_test(runner: Runner, part: Part) -> Result:
@@ -95,7 +132,13 @@ def sample_bias_test(runner: Runner, part: Part) -> Result:
             table[name] = table[name].value
         table.add_column([label] * len(table), name="method", index=1)
         table.meta.clear()
-        tables.append(Table(table))
+        table = Table(table)
+        for metric in METRICS:
+            table[f"{metric}_published"] = [
+                runner.published("Table B.1", str(row["property"]), estimator, str(row["set"]), metric)
+                for row in table
+            ]
+        tables.append(table)
     if tables:
         result.tables["Accuracy on training and test galaxies"] = vstack(tables)
     result.notes.append(
@@ -146,4 +189,10 @@ def hyper_parameters(runner: Runner, part: Part) -> Result:
                 seed=runner.seed(),
             )
             result.tables[f"{label}, {name}: best first"] = table
+        rows = [
+            {"setting": key, "value": str(value)}
+            | {"value_published": runner.published("Table 1", "", method.estimator, key, "value")}
+            for key, value in asdict(method.make(runner.seed())).items()
+        ]
+        result.tables[f"{label}: settings of this study"] = Table(rows=rows)
     return result

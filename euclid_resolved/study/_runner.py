@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.citation import __version__
-from euclid_resolved.errors import PluginError
+from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
+from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
+from euclid_resolved.study._details import accuracy_of
+from euclid_resolved.study._published import Published, read_published, without_empty
 from euclid_resolved.study._store import (
     keep_accuracy,
     kept_accuracy,
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from euclid_resolved.study._result import Result
     from euclid_resolved.training._sample import Pixels
 
-_FORMAT = 1  # raised when a change to this package makes old results of a study wrong
+_FORMAT = 2  # raised when a change to this package makes old results of a study wrong
+
+_NOT_VALIDATED = ("linear",)  # learns from all training pixels: the paper sets some aside for RF and DNN
 
 MANIFEST = "manifest.json"
 FOLDERS = ("models", "accuracy", "parts")  # that a study makes in its own
@@ -57,12 +62,23 @@ class Runner:
         self, description: Description, atlas: Path, out: Path, say: Callable[[str], object] = print
     ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
-        sample = description.sample
-        everything = read_atlas(atlas, description.observer, description.bands)
+        sample, file = description.sample, description.sample["test_galaxies"]
+        self.listed = read_galaxy_list(file) if file else {}
+        everything, test = with_listed(
+            lambda side: read_atlas(atlas, side, description.bands), description.observer, self.listed, file
+        )
+        named = test or self._examples(everything)
         if sample["galaxies"]:
-            everything = _some(everything, sample["galaxies"], sample["seed"])
+            everything = _some(everything, sample["galaxies"], sample["seed"], named)
         self.galaxies = everything
-        self.training, self.test = split(everything, sample["test_fraction"], sample["seed"])
+        self.training, self.test = split(
+            everything,
+            None if file else sample["test_fraction"],
+            sample["seed"],
+            stratified=sample["stratified"],
+            test=named,
+        )
+        self.published = Published(read_published(description.published) if description.published else {})
         out.mkdir(parents=True, exist_ok=True)
         self.missing = {
             label: f"plugin {method.estimator} not installed (pip install {method.plugin})"
@@ -71,6 +87,11 @@ class Runner:
         }
         self._models: dict[str, Model] = {}
         self._pixels: dict[tuple[str, tuple[str, ...]], Pixels] = {}
+
+    def _examples(self, galaxies):
+        """Names of the example galaxies of the study, which are tested whatever the seed."""
+        wanted = {galaxy_key(n) for part in self.description.parts for n in part.options.get("galaxies", ())}
+        return [one.name for one in galaxies if galaxy_key(one.group) in wanted]
 
     # --- pixels, read once for all inputs that look at single pixels, and once for each other one ---
 
@@ -125,7 +146,9 @@ class Runner:
     def _base(self):
         names = [g.name for g in self.training], [g.name for g in self.test]
         d = self.description
-        of = [d.sample, d.observer, d.properties, d.bands]
+        # The names say what a list of test galaxies says, wherever the list lies.
+        sample = {key: value for key, value in d.sample.items() if key != "test_galaxies"}
+        of = [sample, d.observer, d.properties, d.bands]
         return [_FORMAT, __version__, fingerprint(self.atlas), names, *of]
 
     def key(self, *parts: object) -> str:
@@ -199,6 +222,8 @@ class Runner:
         properties, features = self.description.properties, self.description.inputs[input].features
         bands = self.description.bands
         options = {"features": features, "columns": columns, "bands": bands, "seed": seed}
+        if method.estimator in _NOT_VALIDATED:
+            options["validation_fraction"] = 0
         try:
             return train(self.pixels("training", input), properties, method.make(seed), **options)
         except PluginError as error:
@@ -206,21 +231,19 @@ class Runner:
                 raise
             raise Missing(label, f"plugin {method.estimator} does not work: {error}") from error
 
-    def refit(self, label: str, input: str | None = None) -> Callable[..., Model]:
+    def refit(self, label: str, input: str | None = None, run: int = 0) -> Callable[..., Model]:
         """A function for ``lofo_models`` that keeps the models it trains."""
-        return lambda model, pixels, *, columns: self.model(label, input, columns=columns)
+        return lambda model, pixels, *, columns: self.model(label, input, run, columns)
 
     def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
-        """The six metrics on the test galaxies by property, kept in the folder."""
-        from euclid_resolved.diagnostics._contract import accuracies
-
+        """The metrics and `details` on the test galaxies by property, kept in the folder."""
         input = input or self.description.main
         what, method = self.description.inputs[input], self.description.methods[label]
         key = self.key("accuracy", asdict(method), what.features, what.columns, run)
         path = self.out / "accuracy" / f"{key[:24]}.ecsv"
         kept = kept_accuracy(path)
         if kept is None:
-            found = accuracies(self.model(label, input, run), self.pixels("test", input))
+            found = accuracy_of(self.model(label, input, run), self.pixels("test", input))
             kept = {name: {c: float(v) for c, v in values.items()} for name, values in found.items()}
             keep_accuracy(path, kept, method=label, input=input, run=run)
         return kept
@@ -237,7 +260,8 @@ class Runner:
         d = self.description
         methods = {label: (asdict(method), self.missing.get(label)) for label, method in d.methods.items()}
         inputs = {name: asdict(value) for name, value in d.inputs.items()}
-        tables = {name: file_digest(path) for name, path in d.relations.items()}
+        files = d.relations | ({"published": d.published} if d.published else {})
+        tables = {name: file_digest(path) for name, path in files.items()}
         return self.key("part", asdict(part), methods, inputs, d.main, d.runs, tables, self.observers)
 
     @cached_property
@@ -275,7 +299,7 @@ class Runner:
         entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
         for i, (caption, table) in enumerate(result.tables.items(), 1):
             path = folder / f"table-{i}.ecsv"
-            write_table(self.out / path, table)
+            write_table(self.out / path, without_empty(table))
             entry["tables"].append(kept_file(self.out, caption, path))
         for i, (caption, figure) in enumerate(result.figures.items(), 1):
             path = folder / f"figure-{i}.png"
@@ -292,10 +316,15 @@ class Missing(Exception):
         self.label, self.reason = label, reason
 
 
-def _some(galaxies, n, seed):
-    """Some of the galaxies, drawn at random; all where there are no more."""
-    chosen = np.random.default_rng(seed).permutation(len(galaxies))[:n]
-    return [galaxies[i] for i in sorted(chosen)]
+def _some(galaxies, n, seed, named=()):
+    """Some of the galaxies, those named and others drawn at random; all where there are no more."""
+    if n <= len(named):
+        raise InputError(
+            f"galaxies = {n} leaves none to train on beside {len(named)} that are named for the test"
+        )
+    order = np.random.default_rng(seed).permutation(len(galaxies))
+    order = sorted(order, key=lambda i: galaxies[i].name not in named)
+    return [galaxies[i] for i in sorted(order[:n])]
 
 
 def _left(columns, what):

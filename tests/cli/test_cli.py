@@ -220,6 +220,48 @@ def test_training_takes_its_options(atlas, tmp_path):
     assert len(model.training["test_galaxies"]) == 6
 
 
+def test_a_list_names_the_test_galaxies(atlas, tmp_path, capsys, fails):
+    listed, model = tmp_path / "test.txt", tmp_path / "m.asdf"
+    listed.write_text("TNG2\n000007 O5\n")
+    words = ["train", atlas, "-o", model, "--estimator", "linear", "--property", "stellar_age"]
+    assert run(*words, "--test-galaxies", listed) == 0
+    trained = capsys.readouterr().out
+    assert "Accuracy on 2 galaxies that were held out" in trained
+    assert read(model).training["test_galaxies"] == ["TNG000002_O5", "TNG000007_O5"]
+    listed.write_text("7\n")
+    assert run("evaluate", model, atlas, "--test-galaxies", listed, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 1
+    assert run("evaluate", model, atlas, "--test-galaxies", listed) == 0
+    assert f"1 galaxies named in {listed}" in capsys.readouterr().out
+    listed.write_text("TNG77\n7 O2\n")
+    assert "holds nothing of observer O2" in fails("evaluate", model, atlas, "--test-galaxies", listed)
+    listed.write_text("TNG77\n")
+    error = fails("evaluate", model, atlas, "--test-galaxies", listed)
+    assert "test.txt names TNG000077 of O5, which is not there; did you mean 'TNG000007'?" in error
+    error = fails(*words, "--overwrite", "--test-galaxies", listed, "--test-fraction", 0.2, code=2)
+    assert "--test-galaxies is the test set" in error
+
+
+def test_test_galaxies_are_seen_from_the_sides_of_their_list(tmp_path, capsys):
+    """By train, by evaluate afterwards, and by diagnose."""
+    folder, listed, model = tmp_path / "atlas", tmp_path / "test.txt", tmp_path / "m.asdf"
+    for observer in ("O5", "O2"):
+        make_atlas(folder, 4, pixels=32, observer=observer, progress=False)
+    listed.write_text("TNG2 O2\nTNG3\n")
+    words = ["train", folder, "-o", model, "--estimator", "linear", "--property", "stellar_mass_density"]
+    assert run(*words, "--test-galaxies", listed) == 0
+    record = read(model).training
+    assert sorted(record["test_galaxies"]) == ["TNG000002_O2", "TNG000003_O5"]
+    assert record["galaxies"] == ["TNG000001_O5", "TNG000004_O5"]
+    capsys.readouterr()
+    for more in ((), ("--test-galaxies", listed)):
+        assert run("evaluate", model, folder, "--json", *more) == 0
+        found = json.loads(capsys.readouterr().out)["stellar_mass_density"]
+        assert found["n_pixels"] == record["test"]["stellar_mass_density"]["n_pixels"]
+        assert found["r2"] == pytest.approx(record["test"]["stellar_mass_density"]["r2"])
+    assert run("diagnose", "sample_bias", model, folder) == 0
+
+
 def test_training_can_chain_properties(atlas, tmp_path):
     words = ["--estimator", "linear", "--chain", "--property", "stellar_age", "stellar_metallicity"]
     assert run("train", atlas, "-o", tmp_path / "m.asdf", *words) == 0

@@ -35,7 +35,7 @@ def test_the_table_has_both_estimators_beside_the_paper(done):
     assert table.colnames == ["property", "estimator", "paper_r2", "r2", "rmse", "nmad", "bias", "pearson"]
     rows = list(zip(table["property"], table["estimator"], strict=True))
     assert rows == [(name, estimator) for name in NAMES for estimator in ("linear", "random_forest")]
-    assert list(table["paper_r2"]) == ["0.873", "0.927", "0.417", "0.595", "-", "-"]
+    assert list(table["paper_r2"]) == ["≈0.873", "≈0.927", "≈0.417", "≈0.595", "-", "≈0.382"]
     assert (table["rmse"] > 0).all() and table["r2"][1] > 0.5
     assert "Mock atlas of 5 galaxies" in said and "not a cosmological simulation" in said
 

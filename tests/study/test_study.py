@@ -9,17 +9,20 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.table import Table
+from matplotlib.figure import Figure
 
-from euclid_resolved import InputError, LinearRegression, make_atlas, train, write
+from euclid_resolved import InputError, LinearRegression, make_atlas, read, train, write
 from euclid_resolved.cli import main
 from euclid_resolved.diagnostics import published
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_METRICS
 from euclid_resolved.io._lock import hold
-from euclid_resolved.study import _runner as runner, read_study, reproduce
+from euclid_resolved.study import _examples as examples, _runner as runner, read_study, reproduce
 from euclid_resolved.study._description import SHIPPED
 from euclid_resolved.study._findings import judge_findings
+from euclid_resolved.study._published import KEY
 from euclid_resolved.study._report import render_table, write_report
 from euclid_resolved.study._store import kept_file
 from euclid_resolved.testing import example_galaxies
@@ -62,7 +65,7 @@ PARTS = {
     "Fig. 8": 'run = "relation"\nestimators = ["LR"]\nbootstrap = 5',
     "Table 6": 'run = "coefficients"\nestimators = ["LR"]',
     "Fig. 9": 'run = "importance"\nestimators = ["RF"]',
-    "Table 7": 'run = "leave_one_out"\nestimators = ["LR", "NET"]',
+    "Table 7": 'run = "leave_one_out"\nestimators = ["LR", "RF", "NET"]\nruns = 2',
     "Table A.1": 'run = "projections_test"\nestimators = ["LR"]',
     "Table B.1": 'run = "sample_bias_test"\nestimators = ["RF"]',
     "Table D.1": 'run = "colours_test"\nestimators = ["LR"]',
@@ -103,8 +106,14 @@ def done(small_atlas, tmp_path_factory):
     """A whole study, run once, and what the command said."""
     folder = tmp_path_factory.mktemp("done")
     said = []
+    cell = ("Table 3", "stellar_mass_density", "linear", "bands", "nmad")
+    Table(rows=[dict(zip(KEY, cell, strict=True)) | {"value": "0.123"}]).write(folder / "tables.ecsv")
     path = reproduce(
-        small_atlas, folder / "out", study=study_file(folder), say=said.append, command="as before"
+        small_atlas,
+        folder / "out",
+        study=study_file(folder, text='published = "tables.ecsv"\n' + STUDY),
+        say=said.append,
+        command="as before",
     )
     return path, said, folder
 
@@ -161,11 +170,38 @@ def test_published_values_stand_beside_measured_ones(done):
     file = manifest["table-3-accuracy"]["tables"][0]["file"]
     table = Table.read(done[2] / "out" / file, format="ascii.ecsv")
     row = table[(table["method"] == "LR") & (table["input"] == "bands")][0]
-    assert row["property"] == "stellar_mass_density" and row["r2_published"] == "0.873"
-    assert row["nmad_published"] == NOT_PUBLISHED and 0 < row["r2"] < 1
+    assert row["property"] == "stellar_mass_density" and row["r2_published"] == "≈0.873"
+    # The file fills one cell of this column; the column of RMSE has none that is published for these methods.
+    assert row["nmad_published"] == "0.123" and 0 < row["r2"] < 1
+    assert "bias_published" not in table.colnames
     assert published("stellar_age", "dnn", "HE", "r2") == "≈0"
     case = ("stellar_metallicity", "dnn", "bands+colours+squared_colours")
     assert set(PUBLISHED_METRICS[case]) == {"r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson"}
+
+
+def test_the_linear_regression_learns_from_all_training_pixels(done):
+    held = {
+        label: read(next((done[2] / "out" / "models").glob(f"{label}-bands-*.asdf"))).training[
+            "n_validation_pixels"
+        ]
+        for label in ("lr", "rf")
+    }
+    assert held["lr"] == 0 < held["rf"]
+
+
+def test_sets_and_examples_have_the_definitions_of_the_paper(done):
+    manifest = json.loads((done[2] / "out" / "manifest.json").read_text())
+
+    def tables(slug):
+        files = [each["file"] for each in manifest[slug]["tables"]]
+        return [Table.read(done[2] / "out" / file, format="ascii.ecsv") for file in files]
+
+    sets, ranges = tables("fig-2-distributions")
+    assert np.isfinite(sets["median_log_mass"]).all()
+    assert set(ranges["set"]) == {"all", "training", "test"} and "minimum_published" in ranges.colnames
+    assert (ranges["minimum"] < ranges["inner_99_low"]).all()
+    (examples,) = tables("table-4-example-galaxies")
+    assert (examples["inner_p16"] < examples["inner_p84"]).all() and "profile_difference" in examples.colnames
 
 
 def test_nothing_is_done_twice(done, small_atlas, monkeypatch):
@@ -308,9 +344,17 @@ def test_results_that_others_changed_are_made_again(small_atlas, tmp_path, monke
         ("runs = 2", "runs = 2\nmain = []", "no input"),
         ("runs = 2", "runs = true", "runs must be a number from 1"),
         ("runs = 2", "runs = 2\natlas = { path = 3 }", "a file or a folder must have a name, got 3"),
+        ("runs = 2", "runs = 2\npublished = 3", "a file or a folder must have a name, got 3"),
         ("runs = 2", "runs = 2\nrelations = { rmzr = [] }", "a file or a folder must have a name"),
         ('["stellar_mass_density", "stellar_metallicity"]', "3", "properties must be a list of names, got 3"),
         ("test_fraction = 0.4", 'test_fraction = "x"', "test_fraction must be a number above 0, got 'x'"),
+        ("test_fraction = 0.4", "stratified = 1", "stratified is true or false, got 1"),
+        ("test_fraction = 0.4", "test_galaxies = 3", "test_galaxies is the name of a file, got 3"),
+        (
+            "test_fraction = 0.4",
+            'test_galaxies = "a"\nstratified = true',
+            "test_galaxies is the test set: without test_fraction and stratified",
+        ),
         ("test_fraction = 0.4", "seed = 1.5", "seed must be a whole number"),
         ("test_fraction = 0.4", "galaxies = -1", "galaxies must be a whole number"),
         ("test_fraction = 0.4", "clip = nan", "the clip is a number"),
@@ -366,6 +410,67 @@ def test_the_shipped_studies_are_the_paper(tmp_path):
     assert read_study("paper").runs == 10
     with pytest.raises(InputError, match="there is no such file; the package brings paper, paper-fast"):
         read_study(tmp_path / "none.toml")
+
+
+LISTED = {
+    "Table 4": 'run = "example_galaxies"\nestimators = ["LR"]\ngalaxies = ["TNG4", "TNG1"]',
+    "Table 5": 'run = "edge_on"\nestimators = ["LR"]\ngalaxies = ["TNG4", "TNG1"]\nobservers = ["O1", "O3"]',
+    "Table A.1": 'run = "projections_test"\nestimators = ["LR"]\ntest_list = "sides.txt"',
+}
+
+
+def test_the_galaxies_of_a_list_are_tested_and_those_named_are_shown(small_atlas, tmp_path, monkeypatch):
+    """From the sides that lists name; what is named and is not there is said, and nothing stands for it."""
+    for name in ("plot_galaxy", "plot_image"):
+        monkeypatch.setattr(examples, name, lambda *args, **options: Figure())
+    study, out = study_file(tmp_path / "s", LISTED), tmp_path / "out"
+    (tmp_path / "s" / "sides.txt").write_text("TNG2 O1\nTNG3 O5\n")
+    (tmp_path / "s" / "test.txt").write_text("TNG1\nTNG000004\n")
+    text = study.read_text().replace("test_fraction = 0.4", 'test_galaxies = "test.txt"')
+    study.write_text(text)
+    page = reproduce(small_atlas, out, study=study, say=lambda line: None).read_text(encoding="utf-8")
+    assert "3 and 2 whole galaxies" in page and "test galaxies as listed in test.txt" in page
+    entries = json.loads((out / "manifest.json").read_text())
+
+    def table(slug):
+        return Table.read(out / entries[slug]["tables"][0]["file"], format="ascii.ecsv")
+
+    shown = table("table-4-example-galaxies")
+    assert list(dict.fromkeys(shown["galaxy"])) == ["TNG000004_O5", "TNG000001_O5"]
+    assert "those named in the study" in entries["table-4-example-galaxies"]["notes"][0]
+    assert set(table("table-5-edge-on")["galaxy"]) == {"TNG000004_O1"}
+    assert "TNG000001_O5: nothing of observer O3" in entries["table-5-edge-on"]["notes"]
+    sides = entries["table-a-1-projections-test"]
+    assert sides["notes"][0].startswith("3 training galaxies; 2 test galaxies")
+    # The command line goes before the study; an example galaxy that is trained on is named.
+    other = tmp_path / "other.txt"
+    other.write_text("TNG4\nTNG5 O1\n")
+    words = [
+        "reproduce",
+        str(small_atlas),
+        "--study",
+        str(study),
+        "-o",
+        str(out),
+        "--test-galaxies",
+        str(other),
+    ]
+    assert main(words) == 0
+    entries = json.loads((out / "manifest.json").read_text())
+    assert list(dict.fromkeys(table("table-4-example-galaxies")["galaxy"])) == [
+        "TNG000004_O5",
+        "TNG000005_O1",
+    ]
+    notes = entries["table-4-example-galaxies"]["notes"]
+    assert "TNG000001, named in the study, is a training galaxy; another galaxy stands in its place." in notes
+
+
+def test_example_galaxies_are_tested_whatever_the_seed(small_atlas, tmp_path):
+    for seed in range(4):
+        text = STUDY.replace("test_fraction = 0.4", f"test_fraction = 0.4\nseed = {seed}")
+        study = read_study(study_file(tmp_path, {"Table 4": LISTED["Table 4"]}, text))
+        worker = runner.Runner(study, small_atlas, tmp_path / "out", lambda line: None)
+        assert {g.name for g in worker.test} == {"TNG000001_O5", "TNG000004_O5"}
 
 
 def test_no_atlas(tmp_path):

@@ -277,3 +277,49 @@ def test_training_again_changes_what_is_said_and_nothing_else(sample):
 def test_arguments_of_another_type_are_one_error(sample, linear_model, call, message):
     with pytest.raises(InputError, match=message):
         call(sample, linear_model)
+
+
+def kinds(n_forming, n_quiescent):
+    return [
+        Galaxy(f"T{i:04d}", None, None, star_forming=i < n_forming) for i in range(n_forming + n_quiescent)
+    ]
+
+
+def test_a_plain_split_has_the_numbers_of_kinds_by_chance():
+    """Of 869 star-forming and 285 quiescent galaxies 87 and 28 where stratified, else 86 and 29 or others."""
+    galaxies = kinds(869, 285)
+    found = []
+    for seed in range(12):
+        for stratified in (True, False):
+            _, test = split(galaxies, 0.1, seed, stratified=stratified)
+            assert len(test) == 115
+            found.append((stratified, sum(one.star_forming for one in test)))
+    assert {n for stratified, n in found if stratified} == {87}
+    assert len({n for stratified, n in found if not stratified}) > 4
+
+
+def test_galaxies_named_for_the_test_are_in_it():
+    galaxies = kinds(30, 10)
+    names = ["T0003", "T0035"]
+    for seed in range(5):
+        training, test = split(galaxies, 0.2, seed, test=names)
+        assert len(test) == 8 and set(names) <= {one.name for one in test}
+        assert not {one.name for one in training} & {one.name for one in test}
+    only = split(galaxies, None, test=names)[1]
+    assert [one.name for one in only] == names
+    view = Galaxy("T0003 turned", None, None, group="T0003")
+    assert len(split([*galaxies, view], None, test=names)[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test": ["T0003", "T03"]}, "test names T03, none of the 40 galaxies; did you mean"),
+        ({"fraction": None}, "without a fraction the galaxies of the test set must be named"),
+        ({"fraction": None, "test": "T0003"}, "test galaxies are given as a sequence of names"),
+        ({"test": kinds(30, 10)}, "all 40 galaxies are named for the test; none is left to train on"),
+    ],
+)
+def test_a_test_set_that_cannot_be_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        split(kinds(30, 10), **options)
