@@ -144,6 +144,7 @@ def train(options: Namespace) -> None:
         possible = feature_columns(bands, options.features)
         for column in options.columns or ():
             check_name(column, possible, "column", "these features make")
+        missing = _missing_bands(options.missing_bands, bands, estimator)
     check_apart([options.output], [options.atlas])
     check_target(options.output, options.overwrite)  # before hours of work, not after
     truth = open_truth(options.atlas, options.observer, bands, *_list_of(options))
@@ -164,6 +165,7 @@ def train(options: Namespace) -> None:
         columns=options.columns,
         bands=bands,
         chain=options.chain,
+        missing_bands=missing,
         seed=options.seed,
     )
     table = measure(model, pixels.of(test))
@@ -185,6 +187,24 @@ def _list_of(options):
 
     path = options.test_galaxies
     return (read_galaxy_list(path), path) if path else ({},)
+
+
+def _missing_bands(words, bands, estimator):
+    """A probability, or sets of bands, as `train` takes them."""
+    from euclid_resolved.images._bands import band_name
+    from euclid_resolved.models._missing import checked_sets
+    from euclid_resolved.training._blanking import check_takes_nan
+
+    if words is None:
+        return None
+    check_takes_nan(estimator)
+    numbers, sets = [], []
+    for word in words:
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            sets.append([band_name(name) for name in word.split(",")])
+    return [*numbers, *checked_sets(sets, bands)] if sets else numbers[0] if len(numbers) == 1 else numbers
 
 
 def _described(pixels):

@@ -218,6 +218,8 @@ def _train(commands):
     new.add_argument("--stratified", action=argparse.BooleanOptionalAction, default=True, help=text)
     new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
     new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
+    text = "pixels may lack bands: 0.3 for any, or YE YE,JE for these, single and together"
+    new.add_argument("--missing-bands", nargs="+", metavar="WHICH", help=text)
     new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
 
 

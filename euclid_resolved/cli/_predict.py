@@ -52,7 +52,7 @@ def predict(options: Namespace) -> None:
     for path in outputs:
         check_target(path, options.overwrite)
     model = read_model(named) if named else _default_model()
-    if _by_strips(sources[0], options, model.bands):
+    if _by_strips(sources[0], options, model):
         _predict_tile(model, sources[0], options)
     else:
         _predict_one(model, sources[0], options)
@@ -126,10 +126,12 @@ def _predicting(options):
 
 def _predict_one(model, source, options):
     from euclid_resolved.imaging._automatic import preparation_words
+    from euclid_resolved.io._lacking import bands_for
     from euclid_resolved.io._opening import open_image
     from euclid_resolved.io._read_write import write
 
-    image = open_image(source, model.bands, **_opening(options))
+    image = open_image(source, bands_for(model, source), **_opening(options))
+    _say_missing(model, image.bands)
     done = preparation_words(image)
     if done:
         say(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
@@ -144,7 +146,14 @@ def _predict_one(model, source, options):
         save_figure(quicklook(image, maps), options.figure)
 
 
-def _by_strips(source, options, bands):
+def _say_missing(model, bands):
+    """Which bands of the model an image lacks."""
+    missing = [band for band in model.bands if band not in bands]
+    if missing:
+        say(f"The image has no {', '.join(missing)}: estimated from the other bands (MISSING_BAND).")
+
+
+def _by_strips(source, options, model):
     """Whether to map strip by strip: it was asked for, or the image is large and nothing forbids it."""
     whole = [f"--{name.replace('_', '-')}" for name in _WHOLE if getattr(options, name)]
     whole += ["--match-psf gaussian"] if options.match_psf == "gaussian" else []
@@ -154,30 +163,34 @@ def _by_strips(source, options, bands):
         if whole:
             raise UsageError(f"--strips reads some rows at a time; {', '.join(whole)} needs all of the image")
         return True
-    return not whole and _size(source, bands, options.zero_point) > LARGE
+    return not whole and _size(source, model, options.zero_point) > LARGE
 
 
-def _size(source, bands, zero_point):
+def _size(source, model, zero_point):
     """The pixels of an image that can be read in strips; 0 where it cannot, whatever the reason."""
+    from euclid_resolved.io._lacking import bands_for
     from euclid_resolved.io.euclid._strips import open_large
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is opened once more, and then they are shown
-            with open_large(source, bands, zero_point=zero_point) as image:
+            with open_large(source, bands_for(model, source), zero_point=zero_point) as image:
                 return image.shape[0] * image.shape[1]
     except InputError:
         return 0
 
 
 def _predict_tile(model, source, options):
+    from euclid_resolved.io._lacking import bands_for
     from euclid_resolved.io.euclid._strips import open_large
     from euclid_resolved.survey._tile import matches, predict_tile
 
+    bands = bands_for(model, source)
+    _say_missing(model, bands)
     match = False if options.raw and options.match_psf is None else options.match_psf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with open_large(source, model.bands, zero_point=options.zero_point) as image:
+        with open_large(source, bands, zero_point=options.zero_point) as image:
             match = matches(image, match)
     if not options.raw:
         psf = "PSFs are matched" if match else "colours are false where bands are not equally sharp"

@@ -10,7 +10,14 @@ from euclid_resolved.estimators import _baselines, _ensemble, _linear, _scikit_l
 from euclid_resolved.estimators._contract import Estimator, is_plain
 from euclid_resolved.plugins._offers import hookimpl, wrong_with
 
-_MARKS = {"floor", "joint", "libraries", "threads", "uses"}  # what a class says of itself, no settings
+_MARKS = {
+    "accepts_nan",
+    "floor",
+    "joint",
+    "libraries",
+    "threads",
+    "uses",
+}  # what a class says of itself, no settings
 
 if TYPE_CHECKING:
     from euclid_resolved.estimators._contract import Estimator

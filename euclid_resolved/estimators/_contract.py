@@ -24,7 +24,7 @@ __all__ = ["Estimator", "check_X", "check_X_y", "check_positive", "check_whole",
 _BLOCK = 65536  # rows that are predicted at a time: the sums of a block stay in cache
 
 
-def check_X(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
+def check_X(X: ArrayLike, n_features: int | None = None, *, nan: bool = False) -> np.ndarray:
     """Check features before they are used.
 
     Parameters
@@ -33,6 +33,8 @@ def check_X(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
         Shape (n, k).
     n_features : int, optional
         The number of columns that is expected.
+    nan : bool, optional
+        Whether NaN, what is not known of a pixel, is taken. Infinity never is.
 
     Returns
     -------
@@ -62,12 +64,14 @@ def check_X(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
         raise InputError(f"features must have shape (pixels, columns), got {X.shape}")
     if n_features is not None and X.shape[1] != n_features:
         raise InputError(f"the estimator was fitted to {n_features} columns, got {X.shape[1]}")
-    if not np.isfinite(X).all():
+    if nan and np.isinf(X).any():
+        raise InputError("features contain infinity; mask those pixels first")
+    if not nan and not np.isfinite(X).all():
         raise InputError("features contain NaN or infinity; mask those pixels first")
     return X
 
 
-def check_X_y(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def check_X_y(X: ArrayLike, y: ArrayLike, *, nan: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Check features and target before a fit.
 
     Parameters
@@ -76,6 +80,8 @@ def check_X_y(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         Shape (n, k), n > 0.
     y : array_like
         Shape (n,).
+    nan : bool, optional
+        Whether NaN is taken in the features; never in the target.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def check_X_y(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     ...     print(error)
     the target must have shape (2,), got (1,)
     """
-    X, y = check_X(X), np.ascontiguousarray(y, dtype=np.float32)
+    X, y = check_X(X, nan=nan), np.ascontiguousarray(y, dtype=np.float32)
     if y.shape != (len(X),):
         raise InputError(f"the target must have shape ({len(X)},), got {y.shape}")
     if len(y) == 0:
@@ -182,6 +188,10 @@ class Estimator(abc.ABC):
 
     threads: int | None = None
     """How many threads a fit works with, where several fits can run at once; None where they cannot."""
+
+    accepts_nan: bool = False
+    """Whether it learns from features some of which are not known (NaN), and then predicts from such: what
+    `~euclid_resolved.train` with ``missing_bands`` needs. Fitted to features without NaN it refuses NaN."""
 
     joint: bool = False  # whether one fit learns several targets together; a setting where it is a choice
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["arrange"]
 
+LARGEST = np.finfo(np.float32).max
+"""As a threshold it has all numbers on its left, and NaN on its right."""
+
 
 @dataclass(frozen=True, eq=False)
 class Forest:
@@ -31,6 +34,9 @@ class Forest:
         int32: the right child, counted within the tree; 0 for a leaf.
     value : `~numpy.ndarray`
         float32: a node's threshold (left where x <= value), or a leaf's value.
+
+    What is not known (NaN) goes right at every split. A split at which it goes left is one of the column's
+    negative with its children exchanged: columns from ``n_features`` on are the negatives of the first ones.
 
     Examples
     --------
@@ -212,7 +218,7 @@ def round_down(threshold: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def arrange(trees: Sequence[Sequence[ArrayLike]]) -> Forest:
+def arrange(trees: Sequence[Sequence[ArrayLike]], n_features: int | None = None) -> Forest:
     """Collect the trees of any library into the node arrays that `TreeEnsemble` runs.
 
     Parameters
@@ -220,7 +226,9 @@ def arrange(trees: Sequence[Sequence[ArrayLike]]) -> Forest:
     trees : sequence of (feature, left, right, value)
         One array each, one entry a node, in any order that begins with the root: the column it splits on
         (negative for a leaf), its children (ignored for a leaf), and its threshold (left where x <= value)
-        or a leaf's value.
+        or a leaf's value. A fifth array says at which nodes NaN goes left; without it NaN goes right.
+    n_features : int, optional
+        The number of columns; needed with a fifth array.
 
     Returns
     -------
@@ -236,10 +244,18 @@ def arrange(trees: Sequence[Sequence[ArrayLike]]) -> Forest:
     >>> print(feature, right, value)
     [ 1 -1 -1] [2 0 0] [0.5  0.25 0.75]
     """
-    return join([_arrange_one(*(np.asarray(array) for array in tree)) for tree in trees])[0]
+    return join([_arrange_one(n_features, *(np.asarray(array) for array in tree)) for tree in trees])[0]
 
 
-def _arrange_one(feature, left, right, value):
+def _arrange_one(n_features, feature, left, right, value, nan_left=None):
+    if nan_left is not None:
+        other = nan_left.astype(bool) & (feature >= 0)
+        # x > value is -x <= the number before -value, where NaN goes right, which is to the left child.
+        left, right = np.where(other, right, left), np.where(other, left, right)
+        feature = np.where(other, feature + n_features, feature)
+        with np.errstate(over="ignore"):
+            before = np.nextafter(-value.astype(np.float32), np.float32(-np.inf))
+        value = np.where(other, np.maximum(before, -LARGEST), value)
     levels = [np.zeros(1, np.int64)]
     while levels[-1].size:
         split = levels[-1][feature[levels[-1]] >= 0]

@@ -15,17 +15,21 @@ _DRAWS = _ROW - 1
 
 
 @kernel
-def encode(X, rows, edges, first, low, per_cell, codes):
+def encode(X, rows, edges, first, low, per_cell, n_codes, codes):
     """Write, for each column of the sampled rows, how many edges lie below the value.
 
     Equal cells divide the range of a column's edges; ``first`` counts the edges below each cell, so that
-    few remain to be searched. The cell of a value never falls as the value grows, whatever is rounded.
+    few remain to be searched. The cell of a value never falls as the value grows, whatever is rounded. NaN
+    has the last code.
     """
     last = float(first.shape[1] - 2)
     for i in range(len(rows)):
         row = rows[i]
         for f in range(X.shape[1]):
             x = X[row, f]
+            if x != x:
+                codes[i, f] = n_codes[f] - 1
+                continue
             cell = np.int64(min(max((np.float64(x) - low[f]) * per_cell[f], 0.0), last))
             start, stop = first[f, cell], first[f, cell + 1]
             while start < stop:
@@ -151,13 +155,14 @@ def _push(stack, boxes, top, start, stop, depth, parent, box):
 
 @kernel
 def grow(
-    rows, codes, targets, times, n_codes, scale, min_leaf, tried, max_depth, seed,
+    rows, codes, targets, times, n_codes, missing, scale, min_leaf, tried, max_depth, seed,
     feature, right, code, value, gain,
 ):  # fmt: skip
     """Grow one tree, depth first, and return the number of its nodes; the last five arrays receive it.
 
     ``scale`` is a tuple, one number a target: its length is then known when this is compiled, and the loops
-    over targets vanish. ``code`` receives the last bin that goes left.
+    over targets vanish. ``code`` receives the last bin that goes left. Of a column with ``missing`` the last
+    bin is that of NaN.
     """
     n_columns, n_targets = len(n_codes), len(scale)
     at = 2 * ((n_columns + 3) // 4)  # where the targets begin, counted in their own size
@@ -220,7 +225,10 @@ def grow(
         following = last + 1
         while counts[split, following, n_targets] == 0:
             following += 1
-        last = (last + following - 1) // 2
+        if missing[split] and following == n_codes[split] - 1:
+            last = following - 1  # all numbers, also larger ones than here, lie apart from NaN
+        else:
+            last = (last + following - 1) // 2
         feature[node], code[node] = split, last
         middle = start + _partition(mine, my_codes, split, last)
         low, high = box[0, split], box[1, split]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators._forest import Tree
+from euclid_resolved.estimators._forest import LARGEST, Tree
 
 BINS = 2048
 _LOOK = 65536  # rows of its sample that a tree's bins are made from
@@ -61,6 +61,7 @@ def grow(
     max_features: float = 1.0,
     max_depth: int | None = None,
     bins: int = BINS,
+    missing: np.ndarray | None = None,
 ) -> Tree:
     """Grow a tree on a sample of rows by the largest fall of the squared error.
 
@@ -71,7 +72,7 @@ def grow(
     Parameters
     ----------
     X : `~numpy.ndarray`
-        float32, shape (n, k), finite, C-contiguous.
+        float32, shape (n, k), finite or NaN, C-contiguous.
     Y : `~numpy.ndarray`
         float32, shape (n, targets), finite.
     rows, times : `~numpy.ndarray`
@@ -83,7 +84,10 @@ def grow(
         The fraction of columns that is tried at a split; more where none of these can be split.
     max_depth : int, optional
     bins : int, optional
-        The most bins of a column, 2 to 65536.
+        The most bins of a column, 2 to 65535.
+    missing : `~numpy.ndarray` of bool, optional
+        In which columns there is NaN; in none without it. NaN has a bin of its own, the last one: it goes
+        right at every split, and one split can be between all numbers and NaN.
 
     Returns
     -------
@@ -114,22 +118,26 @@ def grow(
         ) from error
     (n_columns, n_targets), n = (X.shape[1], Y.shape[1]), len(rows)
     look = rows if n <= _LOOK else rows[rng.integers(n, size=_LOOK)]
-    edges, *cells = _tables([bin_edges(column, bins) for column in X[look].T])
+    missing = np.zeros(n_columns, bool) if missing is None else missing
+    known = (
+        column[~np.isnan(column)] if nan else column for column, nan in zip(X[look].T, missing, strict=True)
+    )
+    edges, *cells = _tables([bin_edges(column, bins) for column in known], missing)
     packed = np.zeros((n, -(-n_columns // 4) + (n_targets + 2) // 2), np.uint64)
     codes, targets, draws = packed.view(np.uint16), packed.view(np.float32), packed.view(np.uint32)
-    growing.encode(X, rows, edges, *cells, codes)
+    n_codes = np.isfinite(edges).sum(axis=1) + 1
+    growing.encode(X, rows, edges, *cells, n_codes, codes)
     at = 2 * -(-n_columns // 4)
     targets[:, at : at + n_targets] = Y[rows]
     draws[:, at + n_targets] = times
     variance = targets[:, at : at + n_targets].var(axis=0, dtype=np.float64)
     scale = tuple(float(1 / v) if v > 0 else 0.0 for v in variance)
-    n_codes = np.isfinite(edges).sum(axis=1) + 1
     size = 2 * max(n // min_samples_leaf, 1) - 1
     feature, right = np.empty(size, np.int16), np.empty(size, np.int32)
     code, value = np.empty(size, np.uint16), np.empty((size, n_targets), np.float32)
     gain = np.zeros((n_targets, n_columns))
     size = growing.grow(
-        packed, codes, targets, draws, n_codes, scale, min(min_samples_leaf, n),
+        packed, codes, targets, draws, n_codes, missing, scale, min(min_samples_leaf, n),
         max(int(max_features * n_columns), 1), 2**31 if max_depth is None else max_depth,
         int(rng.integers(2**31)), feature, right, code, value, gain,
     )  # fmt: skip
@@ -141,13 +149,15 @@ def grow(
     return Tree(feature, right, value, np.divide(gain, total, out=np.zeros_like(gain), where=total > 0))
 
 
-def _tables(edges):
+def _tables(edges, missing):
     """The edges of all columns, filled up with infinity, and where to begin a search in them."""
-    table = np.full((len(edges), max(max(map(len, edges)), 1)), np.inf, np.float32)
+    table = np.full((len(edges), max(map(len, edges)) + 1), np.inf, np.float32)
     first = np.zeros((len(edges), _CELLS + 1), np.int32)
     low, per_cell = np.zeros(len(edges)), np.zeros(len(edges))
     for f, mine in enumerate(edges):
         table[f, : len(mine)] = mine
+        if missing[f]:
+            table[f, len(mine)] = LARGEST  # between all numbers and NaN
         if not len(mine):
             continue
         wide = mine.astype(np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import Estimator, check_X, check_X_y, state_array
-from euclid_resolved.estimators._forest import arrange, round_down
+from euclid_resolved.estimators._forest import LARGEST, arrange, round_down
 from euclid_resolved.estimators._linear import LinearRegression
 from euclid_resolved.estimators._trees import SampledTrees, TreeEnsemble
 
@@ -115,6 +115,7 @@ class GradientBoosting(TreeEnsemble):
     seed: int = 1
     n_jobs: int = -1
 
+    accepts_nan = True
     _boosted = True
 
     def __post_init__(self) -> None:
@@ -129,7 +130,8 @@ class GradientBoosting(TreeEnsemble):
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
-        X, y = check_X_y(X, y)
+        X, y = check_X_y(X, y, nan=True)
+        missing = bool(np.isnan(X).any())
         boosting = HistGradientBoostingRegressor(
             max_iter=self.n_trees,
             learning_rate=self.learning_rate,
@@ -148,9 +150,13 @@ class GradientBoosting(TreeEnsemble):
             feature = np.where(leaf, -1, nodes["feature_idx"])
             np.add.at(gain, feature[~leaf], nodes["gain"][~leaf])
             value = np.where(leaf, nodes["value"].astype(np.float32), round_down(nodes["num_threshold"]))
-            trees.append((feature, nodes["left"].astype(int), nodes["right"].astype(int), value))
+            # Infinite is the threshold between all numbers and NaN.
+            value = np.minimum(value, LARGEST)
+            tree = feature, nodes["left"].astype(int), nodes["right"].astype(int), value
+            trees.append((*tree, nodes["missing_go_to_left"]) if missing else tree)
         importance = gain / gain.sum() if gain.sum() > 0 else gain
-        return self._set(arrange(trees), X.shape[1], importance, np.ravel(fitted._baseline_prediction)[0])
+        offset = np.ravel(fitted._baseline_prediction)[0]
+        return self._set(arrange(trees, X.shape[1]), X.shape[1], importance, offset, missing)
 
 
 class _Sampled(Estimator):

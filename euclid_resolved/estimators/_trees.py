@@ -66,14 +66,26 @@ class TreeEnsemble(Estimator):
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _set(self, forest, n_features, importance, offset=0.0):
+    def _set(self, forest, n_features, importance, offset=0.0, nan=False):
         self._forest, self._n_features, self._importance = forest, n_features, importance
-        self._offset, self._walk = float(offset), None
+        self._offset, self._walk, self._nan = float(offset), None, bool(nan)
+        # Whether some splits are on the negatives of columns; see `Forest`.
+        self._negatives = self._nan and bool((forest.feature >= n_features).any())
         return self
+
+    def _as_walked(self, X):
+        """Columns as the walks of the trees take them, in which there is no NaN."""
+        if not self._nan:
+            return X
+        if self._negatives:
+            X = np.hstack([X, -X])
+        missing = np.isnan(X)
+        # Infinity goes right at every split, as NaN does.
+        return np.where(missing, np.float32(np.inf), X) if missing.any() else X
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The mean of the trees, or the sum of boosted ones; see `Estimator.predict`."""
-        X = check_X(X, self._n_features)
+        X = check_X(X, self._n_features, nan=self._nan)
 
         def combine(walk, block):
             total = np.full(len(block), self._offset)
@@ -87,7 +99,7 @@ class TreeEnsemble(Estimator):
         n = len(self._forest)
         if self._boosted or n < 2:
             return None
-        X = check_X(X, self._n_features)
+        X = check_X(X, self._n_features, nan=self._nan)
 
         def scatter(walk, block):
             mean, square = np.zeros(len(block)), np.zeros(len(block))
@@ -107,7 +119,7 @@ class TreeEnsemble(Estimator):
             nodes = slice(forest.first[a], forest.first[b])
             first = forest.first[a : b + 1] - forest.first[a]
             own = Forest(first, forest.feature[nodes], forest.right[nodes], forest.value[nodes])
-            part = replace(self)._set(own, self._n_features, self._importance)
+            part = replace(self)._set(own, self._n_features, self._importance, nan=self._nan)
             found.append((float(b - a) / trees, part))
         return found
 
@@ -116,10 +128,13 @@ class TreeEnsemble(Estimator):
         if walk is None and few_pixels(self._forest, len(X)):
             walk = FewPixelsWalk(self._forest)
         elif walk is None:
-            walk = self._walk = make_walk(self._forest, self._importance)
+            columns = (
+                [self._importance, np.zeros(self._n_features)] if self._negatives else [self._importance]
+            )
+            walk = self._walk = make_walk(self._forest, np.concatenate(columns))
         size = int(np.clip(len(X) // (4 * self._threads()), *_BLOCKS))
         blocks = (X[start : start + size] for start in range(0, len(X), size))
-        results = list(self._parallel(lambda block: function(walk, block), blocks))
+        results = list(self._parallel(lambda block: function(walk, self._as_walked(block)), blocks))
         return np.concatenate(results) if results else np.empty(0, np.float32)
 
     @property
@@ -132,11 +147,12 @@ class TreeEnsemble(Estimator):
         forest = self._forest
         return {
             "first": forest.first,
-            "feature": forest.feature.astype(np.int8) if self._n_features < 128 else forest.feature,
+            "feature": forest.feature.astype(np.int8) if forest.feature.max() < 128 else forest.feature,
             "right": forest.right,
             "value": forest.value,
             "importance": self._importance,
             **({"offset": self._offset} if self._boosted else {}),
+            **({"nan": True} if self._nan else {}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
@@ -148,9 +164,12 @@ class TreeEnsemble(Estimator):
             state_array(state, "right", 1, "i").astype(np.int32),
             state_array(state, "value", 1).astype(np.float32),
         )
-        check(forest, len(importance))
+        nan = state.get("nan", False)
+        if not isinstance(nan, bool) or (nan and not self.accepts_nan):
+            raise InputError(f"'nan' says whether features may be NaN, got {nan!r}")
+        check(forest, len(importance) * (2 if nan else 1))
         offset = state_array(state, "offset", 0) if self._boosted else 0.0
-        return self._set(forest, len(importance), importance, offset)
+        return self._set(forest, len(importance), importance, offset, nan)
 
 
 @dataclass
@@ -194,16 +213,17 @@ class SampledTrees(TreeEnsemble):
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
     ) -> Self:
         """Grow the trees; see `Estimator.fit`."""
-        X, y = check_X_y(X, y)
+        X, y = check_X_y(X, y, nan=self.accepts_nan)
         ((forest, importance),) = self._grow_all(X, y[:, None])
-        return self._set(forest, X.shape[1], importance)
+        return self._set(forest, X.shape[1], importance, nan=np.isnan(X).any())
 
     def _grow_all(self, X, Y):
         """A forest and its importance for each column of Y; all share the splits."""
         from tqdm import tqdm
 
+        missing = np.isnan(X).any(axis=0)
         seeds = np.random.SeedSequence(self.seed).spawn(self.n_trees)
-        trees = self._parallel(lambda seed: self._grow(X, Y, seed), seeds)
+        trees = self._parallel(lambda seed: self._grow(X, Y, seed, missing), seeds)
         trees = list(
             tqdm(trees, total=self.n_trees, desc="growing trees", unit="tree", disable=None, leave=False)
         )
@@ -211,7 +231,7 @@ class SampledTrees(TreeEnsemble):
         importance = np.mean([tree.importance for tree in trees], axis=0)
         return list(zip(forests, importance, strict=True))
 
-    def _grow(self, X, Y, seed):
+    def _grow(self, X, Y, seed, missing):
         # The rows of the sample are gathered: scikit-learn's own forest keeps a weight for every pixel
         # of the training set, for every tree at work.
         rng = np.random.default_rng(seed)
@@ -265,6 +285,11 @@ class RandomForest(SampledTrees):
     engine: str = "histogram"
     joint: bool = False
 
+    @property
+    def accepts_nan(self) -> bool:  # type: ignore[override]  # depends on a setting
+        """Whether it is grown by histograms; see `Estimator.accepts_nan`."""
+        return self.engine == "histogram"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.engine not in _ENGINES:
@@ -281,19 +306,21 @@ class RandomForest(SampledTrees):
         Y = np.asarray(Y)
         if Y.ndim != 2 or not Y.shape[1]:
             raise InputError(f"the targets must have shape (pixels, targets), got {Y.shape}")
-        X, Y = check_X(X), np.ascontiguousarray(Y, dtype=np.float32)
+        X, Y = check_X(X, nan=self.accepts_nan), np.ascontiguousarray(Y, dtype=np.float32)
         for y in Y.T:
-            check_X_y(X, y)
-        return [replace(self)._set(forest, X.shape[1], mine) for forest, mine in self._grow_all(X, Y)]
+            check_X_y(X, y, nan=self.accepts_nan)
+        n, nan = X.shape[1], np.isnan(X).any()
+        return [replace(self)._set(forest, n, mine, nan=nan) for forest, mine in self._grow_all(X, Y)]
 
-    def _grow(self, X, Y, seed):
+    def _grow(self, X, Y, seed, missing):
         if self.engine == "scikit-learn":
-            return super()._grow(X, Y, seed)
+            return super()._grow(X, Y, seed, missing)
         rng = np.random.default_rng(seed)
         rows, times = self._sample(rng, len(X))
         return grow(
             X, Y, rows, times, rng,
             min_samples_leaf=self.min_samples_leaf, max_features=self.max_features, max_depth=self.max_depth,
+            missing=missing,
         )  # fmt: skip
 
     def _sample(self, rng, n):

@@ -195,9 +195,13 @@ class CompiledWalk:
             square[order] = squares
 
     def _order(self, X):
-        low = X[:, self._columns].min(axis=0)
+        some = X[:, self._columns]
+        low, high = some.min(axis=0), some.max(axis=0)
+        if not np.isfinite(high).all():  # infinite stands for NaN
+            low = np.where(np.isfinite(low), low, 0)
+            high = some.max(axis=0, where=np.isfinite(some), initial=-np.inf)
         with np.errstate(divide="ignore", over="ignore"):
-            per_step = 256 / (X[:, self._columns].max(axis=0) - low)
+            per_step = 256 / (high - low)
         per_step[~np.isfinite(per_step)] = 0
         keys = np.empty(len(X), np.uint32)
         self._code.morton(X, self._columns, low, per_step, keys)

@@ -15,13 +15,13 @@ FIRST = (
     Quality.UNBINNED,
     Quality.MASKED,
     Quality.NONFINITE,
-    Quality.MISSING_BAND,
     Quality.BELOW_CLIP,
     Quality.NONPOSITIVE,
     Quality.NOISE,
     Quality.OUT_OF_DOMAIN,
     Quality.FEW_NEIGHBOURS,
     Quality.UNMATCHED_PSF,
+    Quality.MISSING_BAND,
 )
 """The order in which one flag is taken for all that a pixel has: why it is empty, then what is odd."""
 

@@ -93,7 +93,8 @@ class Quality(enum.IntFlag):
     @classmethod
     def unjudged(cls) -> Quality:
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
-        return ~(cls.OUT_OF_DOMAIN | cls.FEW_NEIGHBOURS | cls.UNMATCHED_PSF)
+        odd = cls.OUT_OF_DOMAIN | cls.FEW_NEIGHBOURS | cls.UNMATCHED_PSF | cls.MISSING_BAND
+        return ~odd
 
 
 class SpatialMap(Described, MapArithmetic, NDDataRef):

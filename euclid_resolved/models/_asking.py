@@ -26,7 +26,7 @@ def registered_name(estimator: Estimator) -> str:
     return f"{type(estimator).__name__} (not registered)"
 
 
-def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
+def checked_predict(estimator: Estimator, X: np.ndarray, what: str, *, nan: bool = False) -> np.ndarray:
     """Predict, and hold a plugin to its contract.
 
     Parameters
@@ -37,6 +37,8 @@ def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarra
         float32, shape (n, k); handed out read-only. Rows that are not finite are not asked for.
     what : str
         What is predicted, for messages.
+    nan : bool, optional
+        Whether rows with NaN are asked for, but those of nothing else: of a fit to pixels that lack bands.
 
     Returns
     -------
@@ -48,15 +50,15 @@ def checked_predict(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarra
     PluginError
         If the estimator fails, or returns another shape, or no floating-point numbers.
     """
-    return _asked(estimator, estimator.predict, X, f"to predict {what}", "predicted", nothing=False)
+    return _asked(estimator, estimator.predict, X, f"to predict {what}", "predicted", nan, nothing=False)
 
 
-def checked_spread(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray | None:
+def checked_spread(estimator: Estimator, X: np.ndarray, what: str, *, nan: bool = False) -> np.ndarray | None:
     """The spread of predictions, held to its contract as `checked_predict` holds them.
 
     Parameters
     ----------
-    estimator, X, what
+    estimator, X, what, nan
         As for `checked_predict`.
 
     Returns
@@ -69,16 +71,19 @@ def checked_spread(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray
     PluginError
         As `checked_predict`, and if a value is negative.
     """
-    sigma = _asked(estimator, estimator.spread, X, f"to give the spread of {what}", "gave a spread of")
+    sigma = _asked(estimator, estimator.spread, X, f"to give the spread of {what}", "gave a spread of", nan)
     if sigma is not None and (sigma < 0).any():
         name = registered_name(estimator)
         raise PluginError(f"{name} gave a spread of {sigma.min():.3g} for {what}; one sigma is not negative")
     return sigma
 
 
-def _asked(estimator, ask, X, doing, did, nothing=True):
+def _asked(estimator, ask, X, doing, did, nan, nothing=True):
     """One float32 a row, NaN where there is none; None where the answer may be `nothing`, and is."""
-    good = np.isfinite(X).all(axis=1)
+    if nan:
+        good = ~np.isinf(X).any(axis=1) & ~np.isnan(X).all(axis=1)
+    else:
+        good = np.isfinite(X).all(axis=1)
     rows = X if good.all() else X[good]
     with blamed(lambda: registered_name(estimator), doing):
         y = ask(read_only(rows))
@@ -139,7 +144,7 @@ def _alike(a, b):
         return type(a) is type(b)
 
 
-def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
+def check_fitted(estimator: Estimator, X: np.ndarray, what: str, *, nan: bool = False) -> np.ndarray:
     """Try, right after a fit, all that a file and a map will ask of an estimator.
 
     Parameters
@@ -150,6 +155,8 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
         float32, shape (n, k): some rows that it was fitted to.
     what : str
         What it predicts.
+    nan : bool, optional
+        As for `checked_predict`.
 
     Returns
     -------
@@ -163,10 +170,10 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
         that no file can hold or that does not give the same predictions again.
     """
     name = registered_name(estimator)
-    y = checked_predict(estimator, X, what)
+    y = checked_predict(estimator, X, what, nan=nan)
     if not np.isfinite(y).any():
         raise PluginError(f"{name} predicts no finite {what} for any of {len(X)} pixels it was fitted to")
-    checked_spread(estimator, X, what)
+    checked_spread(estimator, X, what, nan=nan)
     with blamed(name, "to give its state"):
         state = estimator.state()
     wrong = _no_state(state, "state")
@@ -177,7 +184,7 @@ def check_fitted(estimator: Estimator, X: np.ndarray, what: str) -> np.ndarray:
     if row is not None and row.distribution != BUILTIN:
         with blamed(name, "to restore its own state"):
             again = replace(estimator).restore(state)
-        if not np.allclose(checked_predict(again, X, what), y, **CLOSE):
+        if not np.allclose(checked_predict(again, X, what, nan=nan), y, **CLOSE):
             raise PluginError(f"{name} restored from its own state gives another {what}")
     return y
 

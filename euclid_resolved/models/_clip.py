@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.features._known import sets_of_bands
 from euclid_resolved.features._seeing import Seen, chosen, see
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._options import check_min_sn
@@ -16,6 +17,7 @@ from euclid_resolved.models._options import check_min_sn
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
     from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._missing import MissingBands
 
 __all__ = ["DEFAULT_CLIP", "MIN_SN"]
 
@@ -67,6 +69,7 @@ def judge(
     band: str | None = None,
     min_sn: float | None = MIN_SN,
     seen: Seen | None = None,
+    lacking: MissingBands | None = None,
 ) -> np.ndarray:
     """Which pixels have a surface brightness that a model can use, and what is wrong with the others.
 
@@ -86,12 +89,17 @@ def judge(
         What features see of the image, which may be smoothed: its brightness and noise are looked at. Those
         of the image itself without it. A pixel that is itself fainter than the clip by two sigma is so
         whatever lies around it.
+    lacking : `~euclid_resolved.models._missing.MissingBands`, optional
+        Which bands pixels may lack. `seen` is then what this has completed. Pixels that lack such bands get
+        no bit but MISSING_BAND for it. One without the clip band is clipped by the last band that it has,
+        whose brightness is turned into that of the clip band by the median colour of training pixels near
+        the clip.
 
     Returns
     -------
     quality : `~numpy.ndarray` of int32
-        The bits of `~euclid_resolved.Quality`; zero where all is well. A masked pixel gets no
-        bit for the value below the mask.
+        The bits of `~euclid_resolved.Quality`; zero where all is well, MISSING_BAND where the pixel can be
+        used without the bands that it lacks. A masked pixel gets no bit for the value below the mask.
 
     Examples
     --------
@@ -111,14 +119,18 @@ def judge(
     dark = np.zeros(image.shape, bool)
     band = band or clip_band(bands)
     seen = see(image, (*bands, band), ()) if seen is None else seen
-    for name in dict.fromkeys((*bands, band)):
+    names = tuple(dict.fromkeys((*bands, band)))
+    for name in names:
+        if name not in image:
+            missing += 1
+            continue
         values, masked = seen.brightness[name], image.mask(name)
         # What was smoothed is known where the image's own pixel is not.
         finite = np.isfinite(values) & np.isfinite(image.brightness(name))
         quality |= _bit(masked, Quality.MASKED) | _bit(~finite & ~masked, Quality.NONFINITE)
         with np.errstate(invalid="ignore"):
             quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
-            if clip is not None and name == band:
+            if clip is not None and name == band and lacking is None:
                 dark = ((values <= clip) | _surely_below(image, name, seen, clip)) & finite & ~masked
             noise = seen.noise.get(name)
             if noise is not None:
@@ -127,7 +139,14 @@ def judge(
                 faint = ~enough & finite & (values > 0) & ~masked
                 quality |= _bit(faint, Quality.NOISE)
         missing += masked | ~finite
-    some = (missing > 0) & (missing < len(dict.fromkeys((*bands, band))))
+    some = (missing > 0) & (missing < len(names))
+    if lacking is not None:
+        allowed = lacking.allows(sets_of_bands(seen.brightness)).reshape(image.shape)
+        quality[allowed] &= ~np.int32(Quality.MASKED | Quality.NONFINITE)
+        if clip is not None:
+            light, _ = lacking.in_clip_band(seen.brightness, {}, band)
+            with np.errstate(invalid="ignore"):
+                dark = (light <= clip) & allowed
     return quality | _bit(dark, Quality.BELOW_CLIP) | _bit(some, Quality.MISSING_BAND)
 
 

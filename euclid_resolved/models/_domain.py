@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.features._known import by_set, sets_of_bands
 from euclid_resolved.features._scale import Scale
-from euclid_resolved.features._sets import make_features
+from euclid_resolved.features._sets import feature_columns, make_features
 from euclid_resolved.images._values import brightness_of, by_name
 from euclid_resolved.models._columns import Columns
 
@@ -153,7 +154,11 @@ class Domain:
             raise InputError(f"the domain's limit must be positive, got {self.limit}")
 
     def outside(
-        self, brightness: Mapping[str, np.ndarray], noise: Mapping[str, np.ndarray] | None = None
+        self,
+        brightness: Mapping[str, np.ndarray],
+        noise: Mapping[str, np.ndarray] | None = None,
+        *,
+        some: bool = False,
     ) -> np.ndarray:
         """Which pixels lie outside.
 
@@ -164,11 +169,13 @@ class Domain:
         noise : mapping of str to array_like, optional
             One sigma by band. Noisier than anything in training is outside; where training was free of
             noise, so is a signal-to-noise below 10.
+        some : bool, optional
+            Judge a pixel that lacks bands by the others, with the same limit.
 
         Returns
         -------
         outside : `~numpy.ndarray` of bool
-            True as well where a band is masked or NaN: nothing in training was.
+            True as well where a band is masked or NaN (with `some`, all bands): nothing in training was.
         """
         there = by_name(brightness, "a domain is asked", "arrays by band")
         bands = [name for name in self.columns if name in there]
@@ -179,34 +186,57 @@ class Domain:
             told = by_name(noise, "noise is taken", "arrays by band")
             noise = brightness_of(told, [band for band in bands if band in told])
             noise = {band: np.ravel(values) for band, values in noise.items()}
-        known = ~np.any([np.isnan(values) for values in light.values()], axis=0)
-        if known.all():
+        missing = sets_of_bands(light)
+        if not missing.any():
             return self._outside(light, noise)
-        outside = ~known
-        if known.any():
-            cut = ({band: values[known] for band, values in each.items()} for each in (light, noise))
-            outside[known] = self._outside(*cut)
+        outside = np.ones(len(missing), bool)
+        for there, rows in by_set(missing, tuple(light)):
+            if some or len(there) == len(light):
+                own, sigma = (
+                    {band: each[band][rows] for band in there if band in each} for each in (light, noise)
+                )
+                outside[rows] = self._outside(own, sigma, some)
         return outside
 
-    def _outside(self, brightness, noise):
-        values = make_features(brightness, ("bands", "colours"), columns=self.columns).values
-        beyond = (values < self.scale.minimum) | (values > self.scale.maximum)
+    def _outside(self, brightness, noise, some=False):
+        sets, columns = ("bands", "colours"), self.columns
+        if some:
+            possible = feature_columns(tuple(brightness), sets)
+            columns = tuple(column for column in columns if column in possible)
+        values = make_features(brightness, sets, columns=columns).values
+        mine = [self.columns.index(column) for column in columns]
+        beyond = (values < self.scale.minimum[mine]) | (values > self.scale.maximum[mine])
         outside = np.asarray(beyond.any(axis=1))
         if self.noise is not None and noise:
-            for (band, light), largest in zip(brightness.items(), self.noise, strict=True):
+            for band, light in brightness.items():
                 if band not in noise:
                     continue
+                largest = self.noise[self.columns.index(band)]
                 most = largest * NOISE_MARGIN if largest > 0 else light / QUIET_SN
                 # Noise that is not known (NaN) is not less than what the training set had.
                 outside |= ~(noise[band] <= most)
         inside = np.flatnonzero(~outside)
         if self.reference is not None and len(inside):
-            outside[inside] = self._outliers.beyond(values[inside, : len(brightness)], self.limit)
+            which = tuple(self.columns.index(band) for band in brightness)
+            outside[inside] = self._outliers_in(which).beyond(values[inside, : len(brightness)], self.limit)
         return outside
 
     @cached_property
     def _outliers(self):
         return _LocalOutliers(self.reference)
+
+    @cached_property
+    def _outliers_by_bands(self):
+        return {}
+
+    def _outliers_in(self, which):
+        """What knows the local outlier factor in some of the bands, by their numbers."""
+        if self.reference is None or len(which) == self.reference.shape[1]:
+            return self._outliers
+        known = self._outliers_by_bands
+        if which not in known:
+            known[which] = _LocalOutliers(self.reference[:, list(which)])
+        return known[which]
 
     def score(self, dex: np.ndarray) -> np.ndarray:
         """How much sparser training pixels are around a pixel than around its neighbours.

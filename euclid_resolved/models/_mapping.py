@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._known import sets_of_bands
 from euclid_resolved.features._points import means_at, mixing_of, planes_at, smoothing_alone
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.features._seeing import Seen, chosen, look, see
@@ -20,6 +22,7 @@ from euclid_resolved.imaging._steps import FLAGS
 from euclid_resolved.maps._spatial_map import Quality, SpatialMap
 from euclid_resolved.models._asking import registered_name
 from euclid_resolved.models._clip import judge
+from euclid_resolved.models._interval_sets import IntervalsBySet
 from euclid_resolved.models._output import plane_of
 from euclid_resolved.models._scatter import correlating_kernel, mean_scatter, noise_scatter, plane_scatter
 from euclid_resolved.models._uncertainty import map_errors
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
     from euclid_resolved.models._output import Output
 
+_SPOILT = Quality.NEIGHBOUR | Quality.SATURATED | Quality.UNBINNED
 _ROUNDING = 1e-4  # of a column's range: by how much a value may leave it and still be inside
 
 
@@ -74,34 +78,42 @@ def map_properties(
     >>> strip.shape, bool((strip.data == whole.data[:3]).all())
     ((3, 16), True)
     """
-    missing = [band for band in model.bands if band not in image]
-    if missing:
+    absent = [band for band in model.bands if band not in image]
+    if absent and model.missing is None:
         raise InputError(
-            f"the image has no band {', '.join(missing)}, only {', '.join(image.bands)}; train a model "
-            f"that does without: train(..., bands={tuple(b for b in model.bands if b not in missing)})"
+            f"the image has no band {', '.join(absent)}, only {', '.join(image.bands)}; train a model "
+            f"that does without: train(..., bands={tuple(b for b in model.bands if b not in absent)}), or "
+            "one for pixels that lack bands: train(..., missing_bands=0.3)"
         )
+    if model.missing is not None:
+        model.missing.check_absent(absent)
     rows = _rows_of(image, halo)
     if draws and first_row < rows.start:
         raise InputError(
             f"row {first_row} of an image has no {rows.start} rows above it: say which first_row it is"
         )
-    image = image.select(model.bands)
-    seen = see(image, model.bands, model.features)
+    image = image.select([band for band in model.bands if band in image])
+    seen = see(image, image.bands, model.features)
+    if model.missing is not None:
+        seen = model.missing.completed(seen, image)
     whole = image
     if rows != slice(0, image.shape[0]):
         image, seen = image[rows], seen.rows(rows)
-    quality = judge(image, model.bands, model.clip, model.clip_band, min_sn, seen)
-    good = quality == 0
+    quality = judge(image, model.bands, model.clip, model.clip_band, min_sn, seen, model.missing)
     reasons = image.meta.get("mask_reasons")
-    if reasons is not None and np.shape(reasons) == quality.shape:
-        quality[~good] |= np.asarray(reasons)[~good]
+    reasons = np.asarray(0 if reasons is None else reasons)
+    good = quality & ~np.int32(Quality.MISSING_BAND) == 0
+    if reasons.shape == quality.shape:
+        # What lies on a pixel spoils its other bands, too.
+        good &= (quality == 0) | (reasons & _SPOILT == 0)
+        quality[~good] |= reasons[~good]
     if not good.any():
         message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=4)
     work = _Mapping(model, outputs, seen, good, rows)
     shared = common_errors(whole)
     noise = work.noise(seen.noise)
-    outside = model.domain.outside(work.brightness, noise)
+    outside = model.domain.outside(work.brightness, noise, some=model.missing is not None)
     if shared:
         noise = work.noise(seen.own_noise)
     X = model._scaled(work.brightness, work.around)
@@ -115,16 +127,17 @@ def map_properties(
     meta = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
     kept = ("pixel_scale", "history", "redshift", "distance", "bins")
     meta.update({key: image.meta[key] for key in kept if key in image.meta})
-    meta.update(_spread_of_noise(image, model.bands))
+    meta.update(_spread_of_noise(image, image.bands))
     common = work.common(shared)
     meta.update({key: str(model.training[key]) for key in ("trust",) if key in model.training})
+    light, its_noise = work.in_clip_band(noise)
     maps: dict[str, SpatialMap] = {}
     done: dict[str, np.ndarray] = {}
     for output in outputs:
         dex = model._estimate(X, output, done)
         spread = model._spread(X, output, done) if draws else None
         errors = map_errors(
-            output, dex, work.brightness[model.clip_band], noise.get(model.clip_band),
+            work.with_intervals(output), dex, light, its_noise,
             scatter.get(output.property), spread, level, common.get(output.property),
         )  # fmt: skip
         planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
@@ -181,6 +194,20 @@ class _Mapping:
         """One sigma of the good pixels by band, or nothing where the image does not know it in all bands."""
         bands = self.model.bands
         return {band: planes[band][self.good] for band in bands} if set(bands) <= set(planes) else {}
+
+    def in_clip_band(self, noise: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Brightness and noise of the good pixels in the model's clip band, or what stands for it."""
+        band, missing = self.model.clip_band, self.model.missing
+        if missing is None:
+            return self.brightness[band], noise.get(band)
+        return missing.in_clip_band(self.brightness, noise, band)
+
+    def with_intervals(self, output: Any) -> Any:
+        """An output with the intervals of these pixels, by the bands that they lack."""
+        if self.model.missing is None or output.interval is None:
+            return output
+        interval = IntervalsBySet(output, sets_of_bands(self.brightness), self.model.bands)
+        return replace(output, interval=interval)
 
     def beyond(self, X: np.ndarray) -> np.ndarray:
         """Which pixels have surroundings that leave the range of the training set; `X` is scaled."""

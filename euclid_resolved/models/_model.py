@@ -13,11 +13,12 @@ import numpy as np
 from euclid_resolved._checks import check_names, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._image_sets import columns_of, image_sets, reach_of
+from euclid_resolved.features._known import features_of_known, sets_of_bands
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.images._grid import HasCard
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.images._values import brightness_of
+from euclid_resolved.images._values import brightness_of, by_name
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._asking import checked_predict, checked_spread, registered_name
 from euclid_resolved.models._clip import MIN_SN
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from euclid_resolved.maps._spatial_map import SpatialMap
+    from euclid_resolved.models._missing import MissingBands
     from euclid_resolved.models._output import Output
     from euclid_resolved.plugins._offers import Plugin
 
@@ -72,6 +74,8 @@ class Model(HasCard):
         is made again when the model is opened from a file. None for features of single pixels.
     plugins : tuple of `~euclid_resolved.plugins.Plugin`
         Where its features and estimators came from, with distribution and version, when it was trained.
+    missing : `MissingBands` or None
+        Which bands pixels may lack (``train(..., missing_bands=...)``); None where it needs all of them.
 
     Examples
     --------
@@ -101,6 +105,7 @@ class Model(HasCard):
     golden_brightness: np.ndarray | None = None
     plugins: tuple[Plugin, ...] = ()
     golden_image: np.ndarray | None = None
+    missing: MissingBands | None = None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -176,7 +181,8 @@ class Model(HasCard):
         -------
         dex : `~numpy.ndarray`
             float32, shape (n,): log10 of the property in its unit; NaN where a band is masked or NaN, or a
-            feature or the prediction is not finite.
+            feature or the prediction is not finite. A model for pixels that lack bands (``missing``)
+            estimates from the others, and bands may be left out of `brightness`.
 
         Raises
         ------
@@ -250,6 +256,8 @@ class Model(HasCard):
 
     def _of_known(self, brightness, around, function):
         """What a function makes of the scaled features; NaN for pixels that are masked in a band."""
+        if self.missing is not None:
+            return function(self._scaled_of_some(brightness, self.missing))
         light, nothing = brightness_of(brightness, self.bands), np.zeros((1, len(self.columns)), np.float32)
         beside = {} if around is None else {name: around[name] for name in self.around if name in around}
 
@@ -258,7 +266,20 @@ class Model(HasCard):
 
         return of_known(light, of_some, lambda: function(nothing))
 
+    def _scaled_of_some(self, brightness, missing):
+        """The scaled features of single pixels that may lack bands."""
+        given = by_name(brightness, "features are made", "a MultiBandImage, or of arrays by band")
+        missing.check_absent([band for band in self.bands if band not in given])
+        light = brightness_of(given, [band for band in self.bands if band in given])
+        n = np.size(next(iter(light.values())))
+        light = {band: np.ravel(light[band]) if band in light else np.full(n, np.nan) for band in self.bands}
+        X = self._scaled(light)
+        X[~missing.allows(sets_of_bands(light))] = np.inf  # not asked for
+        return X
+
     def _scaled(self, brightness, around=None):
+        if self.missing is not None:
+            return self.feature_scale.apply(features_of_known(brightness, self.features, self.columns))
         table = make_features(brightness, self.features, columns=self.columns, around=around)
         return self.feature_scale.apply(table.values)
 
@@ -269,7 +290,8 @@ class Model(HasCard):
         """The scaled estimate of one output; `done` keeps those that others may be chained to."""
         if output.property not in done:
             earlier = [self._predict_scaled(X, self.outputs[name], done) for name in output.chain]
-            done[output.property] = checked_predict(output.estimator, append(X, earlier), output.property)
+            rows, nan = append(X, earlier), self.missing is not None
+            done[output.property] = checked_predict(output.estimator, rows, output.property, nan=nan)
         return done[output.property]
 
     def predict(self, image: MultiBandImage, property: str | None = None, **options: Any) -> SpatialMap:
@@ -278,7 +300,7 @@ class Model(HasCard):
         Parameters
         ----------
         image : `~euclid_resolved.MultiBandImage`
-            With the model's bands; others are left alone.
+            With the model's bands, or those that it cannot do without (``missing``); others are left alone.
         property : str, optional
             Needed where the model estimates several.
         **options
@@ -289,12 +311,12 @@ class Model(HasCard):
         map : `~euclid_resolved.SpatialMap`
             Linear, float32, with the image's WCS. NaN, masked and flagged where the model may not
             judge, or has no finite estimate (NOT_ESTIMATED); flagged OUT_OF_DOMAIN where the value is an
-            extrapolation.
+            extrapolation, MISSING_BAND where it was estimated without some of the bands.
 
         Raises
         ------
         InputError
-            If a band is missing.
+            If a band is missing that the model needs.
         """
         name = self._output(property).property
         return self.predict_maps(image, (name,), **options)[name]
@@ -366,7 +388,7 @@ class Model(HasCard):
     def _spread(self, X, output, done):
         """How far a fit with another seed would differ, dex, or None."""
         rows = append(X, [done[name] for name in output.chain])
-        sigma = checked_spread(output.estimator, rows, output.property)
+        sigma = checked_spread(output.estimator, rows, output.property, nan=self.missing is not None)
         return None if sigma is None else sigma * float(output.scale.maximum[0] - output.scale.minimum[0])
 
     def to_tree(self) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Output:
         Other properties of the model whose scaled estimates follow the features as further columns.
     interval : `~euclid_resolved.models.Interval` or None
         Calibrated on galaxies held out; see `~euclid_resolved.training.calibrate`.
+    intervals_without : dict
+        The same for pixels that lack bands, by the tuple of those, or by their number for all sets of that.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Output:
     golden: np.ndarray = field(repr=False)
     chain: tuple[str, ...] = ()
     interval: Interval | None = None
+    intervals_without: dict[tuple[str, ...] | int, Interval] = field(default_factory=dict)
 
 
 def append(X: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,13 +9,16 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._image_sets import golden_planes, image_sets
+from euclid_resolved.features._known import features_of_known
 from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._seeing import look
-from euclid_resolved.features._sets import column_units, feature_columns, make_features
+from euclid_resolved.features._sets import column_units, feature_columns
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._asking import CLOSE, checked_predict, registered_name
 from euclid_resolved.models._domain import Domain
+from euclid_resolved.models._interval_sets import intervals_to_tree, tree_to_intervals
 from euclid_resolved.models._intervals import Interval
+from euclid_resolved.models._missing import MissingBands
 from euclid_resolved.models._output import Output, append
 from euclid_resolved.models._provenance import changed_since, look_for, plugins_to_tree, tree_to_plugins
 
@@ -51,6 +54,11 @@ def model_to_tree(model: Model) -> dict[str, Any]:
                 "golden": output.golden,
                 "chain": list(output.chain),
                 **({} if output.interval is None else {"interval": output.interval.to_tree()}),
+                **(
+                    {"intervals_without": intervals_to_tree(output.intervals_without)}
+                    if output.intervals_without
+                    else {}
+                ),
             }
             for output in model.outputs.values()
         ],
@@ -58,6 +66,7 @@ def model_to_tree(model: Model) -> dict[str, Any]:
         **({} if model.golden_brightness is None else {"golden_brightness": model.golden_brightness}),
         **({} if model.golden_image is None else {"golden_image": model.golden_image}),
         **({"plugins": plugins_to_tree(model.plugins)} if model.plugins else {}),
+        **({} if model.missing is None else {"missing": model.missing.to_tree()}),
         "training": model.training,
         "versions": model.versions,
     }
@@ -90,9 +99,12 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("the model's ranges do not fit its columns")
     if rows.ndim != 2 or rows.shape[1] != len(columns) or not 0 < len(rows) <= 10_000:
         raise InputError("the model's golden rows do not fit its columns")
-    if not np.isfinite(rows).all():
+    missing = MissingBands.from_tree(tree["missing"], bands) if "missing" in tree else None
+    if missing is not None and image_sets(features):
+        raise InputError("a model that looks at surroundings needs all its bands")
+    if np.isinf(rows).any() or (missing is None and np.isnan(rows).any()):
         raise InputError("the model's golden rows contain NaN or infinity")
-    light = _restore_brightness(tree.get("golden_brightness"), bands, rows)
+    light = _restore_brightness(tree.get("golden_brightness"), bands, rows, missing)
     if light is not None:
         _compare_features(light, rows, bands, features, columns, feature_scale, plugins)
     golden_image = _restore_image(tree.get("golden_image"), bands, features, plugins)
@@ -101,7 +113,7 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         prop = get_property(entry["property"])
         if prop.name in outputs or entry["unit"] != prop.unit.to_string():
             raise InputError(f"{prop.name} comes twice, or its unit is not {prop.unit}")
-        outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs, plugins)
+        outputs[prop.name] = _restore_output(prop.name, entry, rows, outputs, plugins, missing)
     if not outputs:
         raise InputError("the model estimates nothing")
     return dict(
@@ -118,6 +130,7 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         golden_brightness=light,
         golden_image=golden_image,
         plugins=plugins,
+        missing=missing,
         training=dict(tree["training"]),
         versions=dict(tree["versions"]),
     )
@@ -130,12 +143,15 @@ def _restore_domain(tree):
     return Domain(tuple(tree["columns"]), box, limit=float(tree.get("limit", np.inf)), **arrays)
 
 
-def _restore_brightness(given, bands, rows):
+def _restore_brightness(given, bands, rows, missing):
     """The surface brightness of the golden rows; None in files that do not have it."""
     if given is None:
         return None
     light = np.ascontiguousarray(given, dtype=np.float32)
-    if light.shape != (len(rows), len(bands)) or not (np.isfinite(light) & (light > 0)).all():
+    usable = np.isfinite(light) & (light > 0)
+    if missing is not None:
+        usable |= np.isnan(light)
+    if light.shape != (len(rows), len(bands)) or not usable.all():
         raise InputError("the brightness of the model's golden rows does not fit its bands")
     return light
 
@@ -148,13 +164,13 @@ def _compare_features(light, rows, bands, features, columns, scale, plugins):
         return
     made = np.full(rows.shape, np.nan, np.float32)
     which = [columns.index(column) for column in own]
-    made[:, which] = make_features(dict(zip(bands, light.T, strict=True)), features, columns=own).values
+    made[:, which] = features_of_known(dict(zip(bands, light.T, strict=True)), features, own)
     kept = scale.invert(rows)
     # Those of surroundings are compared on a small image.
     made = np.where([column in around for column in columns], kept, made)
     # Logarithms and powers of other libraries differ in their last bits.
     size = np.maximum(np.abs(scale.minimum), np.abs(scale.maximum)) + scale.maximum - scale.minimum
-    wrong = ~(np.abs(made - kept) <= 1e-5 * size)
+    wrong = ~(np.abs(made - kept) <= 1e-5 * size) & ~(np.isnan(made) & np.isnan(kept))
     if wrong.any():
         worst = int(np.argmax(wrong.sum(axis=0)))
         pixel = int(np.flatnonzero(wrong[:, worst])[0])
@@ -200,7 +216,7 @@ def _restore_image(given, bands, features, plugins):
     return kept
 
 
-def _restore_output(name, entry, rows, earlier, plugins):
+def _restore_output(name, entry, rows, earlier, plugins, missing):
     """An output from its entry in a file, after its golden rows gave what they gave before."""
     chain = tuple(entry.get("chain", ()))
     if set(chain) - set(earlier):
@@ -220,7 +236,7 @@ def _restore_output(name, entry, rows, earlier, plugins):
             f"{entry['estimator']} refuses its state: {type(error).__name__}: {error}"
         ) from error
     golden = np.asarray(entry["golden"], dtype=np.float32)
-    again = checked_predict(estimator, rows, name)
+    again = checked_predict(estimator, rows, name, nan=missing is not None)
     if golden.shape != again.shape or not np.allclose(golden, again, **CLOSE):
         kinds = [("estimators", each) for each in (entry["estimator"], *fresh.uses)]
         raise InputError(
@@ -229,7 +245,11 @@ def _restore_output(name, entry, rows, earlier, plugins):
         )
     scale = Scale(entry["scale"]["minimum"], entry["scale"]["maximum"])
     interval = Interval.from_tree(entry["interval"]) if "interval" in entry else None
-    return Output(name, estimator, scale, golden, chain, interval)
+    bands = () if missing is None else missing.bands
+    without = tree_to_intervals(entry.get("intervals_without", ()), bands)
+    if missing is not None and interval is not None:
+        missing.check_intervals(without)
+    return Output(name, estimator, scale, golden, chain, interval, without)
 
 
 def _scale_tree(scale):

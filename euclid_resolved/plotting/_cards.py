@@ -260,6 +260,7 @@ def _model(model: Model):
     rest = [
         ("accuracy on", kinds.get(key, "not measured")),
         ("bands", ", ".join(model.bands)),
+        ("may be missing", "none" if model.missing is None else str(model.missing)),
         ("columns", ", ".join(model.columns)),
         ("pixels judged", clip),
         ("trained on", training.get("source") or "unnamed"),

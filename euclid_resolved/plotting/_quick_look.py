@@ -104,6 +104,7 @@ def _mapped(
 ) -> tuple[MultiBandImage, dict[str, SpatialMap]]:
     """The image, read where it has to be, and its maps."""
     from euclid_resolved.imaging._prepare import prepare
+    from euclid_resolved.io._lacking import bands_for
 
     if model is None:
         from euclid_resolved.mock._default_model import default_model
@@ -111,7 +112,7 @@ def _mapped(
         model = default_model()
     check_type(model, Model, "read opens a model file")
     if not isinstance(image, MultiBandImage):
-        image = _read(image, model.bands)
+        image = _read(image, bands_for(model, image))
         # As the command line does; who brings an image has prepared it.
         image = prepare(image, auto=True)
     return image, model.predict_maps(image, **options)

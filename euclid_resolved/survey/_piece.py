@@ -16,6 +16,7 @@ from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.io._fingerprint import digest_of, fingerprint_files
 from euclid_resolved.io._fits import write_fits
 from euclid_resolved.io._fits_read import opened
+from euclid_resolved.io._lacking import bands_for
 from euclid_resolved.io._lock import hold
 from euclid_resolved.io._opening import image_files, open_image
 from euclid_resolved.io.asdf._files import read_model
@@ -92,7 +93,7 @@ def _written(model, piece, path):
     known = _known(path, record)
     if known is not None:
         return row_of(name, "kept", *known)
-    image = open_image(piece["source"], model.bands, **piece["opening"])
+    image = open_image(piece["source"], bands_for(model, piece["source"]), **piece["opening"])
     maps = model.predict_maps(image, **piece["predicting"])
     count = count_pixels(maps)
     cards = {

@@ -27,6 +27,7 @@ from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
 from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
+from euclid_resolved.io._lacking import bands_for
 from euclid_resolved.io._leftovers import fitting_name
 from euclid_resolved.io._lock import check_apart, hold
 from euclid_resolved.io._wcs import wcs_to_header
@@ -214,7 +215,11 @@ def predict_tile(
     options = {"level": level, "min_sn": min_sn, "draws": draws, "seed": seed, "properties": properties}
     workers = (os.cpu_count() or 1) if n_jobs < 0 else max(n_jobs, 1)
     reading: dict[str, Any] = {"zero_point": zero_point, "flag_bits": flag_bits}
-    with hold(path), open_large(source, model.bands, **reading) as image, warnings.catch_warnings():
+    with (
+        hold(path),
+        open_large(source, bands_for(model, source), **reading) as image,
+        warnings.catch_warnings(),
+    ):
         check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.
         warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)

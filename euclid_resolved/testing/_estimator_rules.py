@@ -119,15 +119,49 @@ def check_keeps_no_views(estimator: Estimator) -> None:
 
 @_estimator_rule()
 def check_nonfinite(estimator: Estimator) -> None:
-    """NaN and infinity are refused with InputError, never answered with a number."""
+    """NaN and infinity are refused with InputError, never answered with a number.
+
+    One with ``accepts_nan = True`` takes NaN in a fit; after a fit without NaN it refuses it as well.
+    """
     problem = Problem.make()
     fitted = problem.fit(estimator)
     for bad in (np.nan, np.inf, -np.inf):
         X, y = problem.X.copy(), problem.y.copy()
         X[3, 1] = y[3] = bad
         refuses(f"{bad} in a feature while predicting", fitted.predict, X)
-        refuses(f"{bad} in a feature while fitting", problem.fresh(estimator).fit, X, problem.y)
+        if np.isinf(bad) or not estimator.accepts_nan:
+            refuses(f"{bad} in a feature while fitting", problem.fresh(estimator).fit, X, problem.y)
         refuses(f"{bad} in the target", problem.fresh(estimator).fit, problem.X, y)
+
+
+@_estimator_rule()
+def check_missing(estimator: Estimator) -> None:
+    """One with ``accepts_nan = True`` learns from columns with NaN, and estimates rows that have some.
+
+    Such a row has its own finite prediction, whatever is beside it and after its state was restored, and one
+    that is better than the mean; infinity is refused all the same.
+    """
+    if not estimator.accepts_nan:
+        return
+    from euclid_resolved.models._metrics import r2
+
+    problem = Problem.make(1600)
+    X, y = problem.X.copy(), problem.y.copy()
+    missing = np.random.default_rng(3).random(X.shape) < 0.3
+    missing[missing.all(axis=1), 0] = False
+    X[missing] = np.nan
+    fitted = problem.fresh(estimator).fit(read_only(X[:800]), y[:800], validation=(X[800:900], y[800:900]))
+    for rows in (slice(900, None), slice(900, 905), slice(0, 0)):
+        one_a_row("predict", fitted.predict(read_only(X[rows])), y[rows])
+    found = fitted.predict(X)
+    same([fitted.predict(X[i : i + 1])[0] for i in range(5)], found[:5], "single rows gave other predictions")
+    same(fitted.predict(X[::-1])[::-1], found, "another order of rows gave other predictions")
+    same(replace(estimator).restore(fitted.state()).predict(X), found, "a restored estimator gave others")
+    accuracy = r2(y[900:], found[900:])
+    worst = -0.05 if getattr(estimator, "floor", False) else 0
+    hold(accuracy > worst, f"R2 is {accuracy:.2f} of rows with NaN")
+    X[3, 1] = np.inf
+    refuses("infinity in a feature while predicting", fitted.predict, X)
 
 
 @_estimator_rule()

@@ -11,9 +11,11 @@ import numpy as np
 
 from euclid_resolved._checks import check_positive
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._known import number_of
 from euclid_resolved.features._scale import to_dex
+from euclid_resolved.models._interval_sets import IntervalsBySet
 from euclid_resolved.models._intervals import FEWEST_GALAXIES, LEVELS, Interval, shared_part
-from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.training._evaluate import estimate_pixels, without
 from euclid_resolved.training._extract import pixels_of
 from euclid_resolved.training._groups import group_numbers, record_of, seen_by, warn_of_seen, warn_of_views
 
@@ -108,33 +110,63 @@ def with_intervals(
     >>> model.outputs["stellar_mass_density"].interval.levels
     array([0.68, 0.95])
     """
-    light, noise = (np.concatenate(p) for p in zip(*(_clip_band(m, p) for m, p in parts), strict=True))
     # Of all parts together: views of one galaxy are one, whichever part they are in.
     objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
     groups = np.repeat(group_numbers(objects), counts)
     # The first is what a map's uncertainty is made of.
     levels = sorted({LEVELS[0], *_levels(levels)})
-    outputs, estimates = {}, [estimate_pixels(m, p) for m, p in parts]
-    for name, output in model.outputs.items():
-        truth = np.concatenate([to_dex(p.truth[name]) for _, p in parts])
-        dex = np.concatenate([each[name] for each in estimates])
-        known = np.isfinite(dex)
-        truth, dex, group = truth[known], dex[known], groups[known]
-        interval = Interval.of(truth - dex, light[known], noise[known], group, levels)
-        interval = interval.with_shared(truth, dex, light[known], noise[known], group)
-        outputs[name] = replace(output, interval=interval)
+    truth = {name: np.concatenate([to_dex(p.truth[name]) for _, p in parts]) for name in model.outputs}
+    whole = _intervals(model, parts, [()], truth, groups, levels)
+    outputs = {name: replace(output, interval=whole[name]) for name, output in model.outputs.items()}
+    for key, sets in ({} if model.missing is None else model.missing.to_calibrate()).items():
+        own = _intervals(model, parts, sets, truth, groups, levels)
+        for name, output in outputs.items():
+            # Of a set that leaves no column there is no estimate, either.
+            interval = own.get(name, whole[name])
+            outputs[name] = replace(output, intervals_without={**output.intervals_without, key: interval})
     return replace(model, outputs=outputs)
 
 
-def _clip_band(model: Model, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
+def _intervals(model, parts, sets, truth, groups, levels):
+    """By property, the interval of all pixels, each as if it lacked each of some sets of bands."""
+    seen = [zip(*(_clip_band(m, p, lost) for m, p in parts), strict=True) for lost in sets]
+    light, noise = (
+        np.concatenate([one for part in each for one in part]) for each in zip(*seen, strict=True)
+    )
+    made = [[estimate_pixels(m, p, missing=lost) for m, p in parts] for lost in sets]
+    intervals = {}
+    for name, known_truth in truth.items():
+        dex = np.concatenate([each[name] for part in made for each in part])
+        known = np.isfinite(dex)
+        if not known.any():
+            continue
+        true, group = np.tile(known_truth, len(sets))[known], np.tile(groups, len(sets))[known]
+        interval = Interval.of(true - dex[known], light[known], noise[known], group, levels)
+        # What pixels of a galaxy share is about sums of each once.
+        first = np.flatnonzero(known[: len(groups)])
+        intervals[name] = interval.with_shared(
+            known_truth[first], dex[first], light[first], noise[first], groups[first]
+        )
+    return intervals
+
+
+def _clip_band(model: Model, pixels: Pixels, missing: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and noise of every pixel in the model's clip band; zero where the noise is not known."""
-    light = pixels.brightness[model.clip_band]
-    noise = pixels.noise.get(model.clip_band, np.zeros_like(light))
-    return light, noise
+    band, factor = model.clip_band, np.float32(1)
+    if band in missing and model.missing is not None:
+        band = without(model, missing)[-1]
+        factor = np.float32(model.missing.to_clip_band[band])
+    light = pixels.brightness[band]
+    noise = pixels.noise.get(band, np.zeros_like(light))
+    return factor * light, factor * noise
 
 
 def coverage(
-    model: Model, galaxies: Sequence[Galaxy] | Pixels, *, level: float = LEVELS[0]
+    model: Model,
+    galaxies: Sequence[Galaxy] | Pixels,
+    *,
+    level: float = LEVELS[0],
+    missing: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Which pixels of galaxies have their truth inside the interval.
 
@@ -144,6 +176,8 @@ def coverage(
         Calibrated.
     galaxies : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
     level : float, optional
+    missing : sequence of str, optional
+        As if the images lacked these bands; of a model that can.
 
     Returns
     -------
@@ -172,9 +206,12 @@ def coverage(
     if len(intervals) < len(model.outputs):
         raise InputError("the model has no intervals: calibrate() it on galaxies held out")
     warn_of_seen(model, pixels, ("", "calibration_"))
-    light, noise = _clip_band(model, pixels)
-    inside, estimates = {}, estimate_pixels(model, pixels)
-    for name, interval in intervals.items():
+    missing = tuple(band for band in model.bands if band not in without(model, missing))
+    light, noise = _clip_band(model, pixels, missing)
+    inside, estimates = {}, estimate_pixels(model, pixels, missing=missing)
+    lost = np.full(len(pixels), number_of(model.bands, missing))
+    for name in intervals:
+        interval = IntervalsBySet(model.outputs[name], lost, model.bands)
         low, high = interval.offsets(light, noise, level)
         difference = to_dex(pixels.truth[name]) - estimates[name]
         inside[name] = (difference >= low) & (difference <= high)

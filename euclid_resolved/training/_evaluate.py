@@ -10,6 +10,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.models._metrics import metrics, with_estimate
+from euclid_resolved.models._missing import checked_sets
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -28,7 +29,11 @@ PIECE = 1 << 18
 
 
 def estimate_pixels(
-    model: Model, pixels: Pixels, properties: Sequence[str] | None = None
+    model: Model,
+    pixels: Pixels,
+    properties: Sequence[str] | None = None,
+    *,
+    missing: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """A model's estimates for pixels; features are made once, for some pixels at a time.
 
@@ -38,6 +43,8 @@ def estimate_pixels(
     pixels : `~euclid_resolved.training.Pixels`
     properties : sequence of str, optional
         All that the model estimates without it.
+    missing : sequence of str, optional
+        Estimate as if the pixels lacked these bands; for a model that can.
 
     Returns
     -------
@@ -56,7 +63,8 @@ def estimate_pixels(
     (256,)
     """
     found = {name: np.empty(len(pixels), np.float32) for name in properties or model.properties}
-    for start, piece, around in pixels.pieces(model.bands, model.around, PIECE):
+    bands = without(model, missing)
+    for start, piece, around in pixels.pieces(bands, model.around, PIECE):
         if properties is None:
             made = model.estimate_all(piece, around=around)
         else:
@@ -66,8 +74,48 @@ def estimate_pixels(
     return found
 
 
+def without(model: Model, missing: Sequence[str]) -> tuple[str, ...]:
+    """The bands of a model but those that pixels are taken to lack.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    missing : sequence of str
+
+    Returns
+    -------
+    bands : tuple of str
+
+    Raises
+    ------
+    InputError
+        If the model needs one of these, or has no such band.
+
+    Examples
+    --------
+    >>> from euclid_resolved import RandomForest, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training._evaluate import without
+    >>> model = train(example_galaxies(), estimator=RandomForest(n_trees=3, n_jobs=1), missing_bands=0.3)
+    >>> without(model, ("YE",))
+    ('IE', 'JE', 'HE')
+    """
+    missing = (missing,) if isinstance(missing, str) else tuple(missing)
+    if missing:
+        if model.missing is None:
+            raise InputError("the model needs all its bands: train it with missing_bands")
+        (missing,) = checked_sets([missing], model.bands)
+        model.missing.check_absent(missing)
+    return tuple(band for band in model.bands if band not in missing)
+
+
 def evaluate(
-    model: Model, galaxies: Sequence[Galaxy] | Pixels, *, per_galaxy: bool = False, progress: bool = False
+    model: Model,
+    galaxies: Sequence[Galaxy] | Pixels,
+    *,
+    per_galaxy: bool = False,
+    missing: Sequence[str] = (),
+    progress: bool = False,
 ) -> QTable:
     """Compare a model with the truth, on the pixels brighter than its clip.
 
@@ -79,6 +127,9 @@ def evaluate(
         a lower clip, or to none, those above the model's count.
     per_galaxy : bool, optional
         A row for every galaxy and property instead of one a property.
+    missing : sequence of str, optional
+        Compare estimates that are made as if the images lacked these bands, on the same pixels; of a model
+        that can (``train(..., missing_bands=...)``).
     progress : bool, optional
         Show a progress bar on a terminal.
 
@@ -124,7 +175,7 @@ def evaluate(
         raise InputError(f"no pixel of {len(pixels.names)} galaxies is above the model's clip")
     seen = warn_of_seen(model, pixels)
     rows = []
-    for name, estimate in estimate_pixels(model, pixels).items():
+    for name, estimate in estimate_pixels(model, pixels, missing=missing).items():
         truth = to_dex(pixels.truth[name])
         if per_galaxy:
             stops = np.cumsum(pixels.counts)

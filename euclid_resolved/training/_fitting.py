@@ -19,6 +19,7 @@ from euclid_resolved.plugins._offers import blamed
 from euclid_resolved.training._training_set import TrainingSet
 
 if TYPE_CHECKING:
+    from euclid_resolved.training._blanking import Blanking
     from euclid_resolved.training._sample import Pixels
 
 _GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
@@ -73,6 +74,7 @@ def fit_properties(
     chain: bool,
     validation_fraction: float,
     seed: int,
+    blanking: Blanking | None = None,
 ) -> Fitted:
     """Fit an estimator to every property in turn, or to all together where it can.
 
@@ -88,6 +90,8 @@ def fit_properties(
         Whether each property's estimate is a column for the next.
     validation_fraction : float
     seed : int
+    blanking : `~euclid_resolved.training._blanking.Blanking`, optional
+        Of the bands that copies of pixels lack.
 
     Returns
     -------
@@ -108,11 +112,14 @@ def fit_properties(
     153 ['stellar_age'] 0.99
     """
     check_settings(estimator)
-    data = TrainingSet(pixels, bands, features, columns, validation_fraction, seed)
-    n_held = data.n_held
-    golden = data.X[n_held : n_held + _GOLDEN].copy()
-    light = data.brightness(bands, n_held, n_held + len(golden))
-    done = Fitted(data.scale, golden, light, n_held, len(data.X) - n_held)
+    data = TrainingSet(pixels, bands, features, columns, validation_fraction, seed, blanking)
+    n_held, nan = data.n_held, blanking is not None
+    rows = data.golden(_GOLDEN)
+    golden, light = data.X[rows].copy(), data.brightness(bands, rows)
+    # Accuracy, and how many pixels there are, is said of those with all their bands.
+    whole = np.asarray(np.isfinite(data.X).all(axis=1))
+    own = whole[:n_held]
+    done = Fitted(data.scale, golden, light, int(own.sum()), int(whole[n_held:].sum()))
     inputs, fit = data.X, _Fit(estimator, data, seed)
     together = fit.together(names, columns) if estimator.joint and len(names) > 1 and not chain else None
     for i, name in enumerate(names):
@@ -121,10 +128,12 @@ def fit_properties(
         fit.prepare = (columns + before, data.scale, scale)
         fitted = together[i] if together else fit(inputs, y)
         known = append(done.golden_rows, [done.outputs[n].golden for n in before])
-        done.outputs[name] = Output(name, fitted, scale, check_fitted(fitted, known, name), before)
+        done.outputs[name] = Output(
+            name, fitted, scale, check_fitted(fitted, known, name, nan=nan), before
+        )  # fmt: skip
         if n_held:
-            guess = scale.invert(checked_predict(fitted, inputs[:n_held], name))
-            done.accuracy[name] = metrics(*with_estimate(held, guess, name))
+            guess = scale.invert(checked_predict(fitted, inputs[:n_held], name, nan=nan))
+            done.accuracy[name] = metrics(*with_estimate(held[own], guess[own], name))
         if chain and i + 1 < len(names):
             inputs = append(inputs, [fit.out_of_fold(inputs, y, name)])
     return done
@@ -184,5 +193,6 @@ class _Fit:
         result = np.empty(len(X), np.float32)
         for i in np.unique(mine):
             fitted = self(X, y, keep=mine != i)
-            result[mine == i] = checked_predict(fitted, X[mine == i], name)
+            nan = self.data.blanking is not None
+            result[mine == i] = checked_predict(fitted, X[mine == i], name, nan=nan)
         return result

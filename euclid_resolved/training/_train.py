@@ -22,9 +22,11 @@ from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._metrics import metrics, with_estimate
+from euclid_resolved.models._missing import MissingBands
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._provenance import plugins_used
 from euclid_resolved.models._tree import golden_image
+from euclid_resolved.training._blanking import blanking_of, check_takes_nan
 from euclid_resolved.training._calibrate import calibrate, with_intervals
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._extract import check_made_of, extract
@@ -64,6 +66,7 @@ def train(
     chain: bool = False,
     validation_fraction: float = 0.2,
     calibration: int | float | Sequence[Galaxy] | Pixels | None = None,
+    missing_bands: float | Sequence[float | str | Sequence[str]] | None = None,
     seed: int = 1,
     source: str = "",
     progress: bool = False,
@@ -99,9 +102,18 @@ def train(
         How to calibrate intervals, if at all. A whole number of folds: every galaxy is left out in turn, and
         the model itself learns from all; that takes as many more fits. A fraction of the galaxies to set
         aside. Or other galaxies (`~euclid_resolved.training.calibrate`), not those a test is made on.
+    missing_bands : float, or sequence of str or sequence of str, optional
+        Make a model for pixels that lack bands: holes in one band, or an image that has no NISP Y. Beside all
+        pixels as they are, it learns twice from each (of more than four bands, six times) with bands left
+        out at random. A number between 0 and 1 (0.3 is a good one of four bands, 0.13 of nine) is the
+        probability of each band to be left out, and any set of bands that leaves one may be missing; or name
+        the bands, or sets of them, that may be: ``("YE", ("YE", "JE"))``. With a number among the sets,
+        ``(0.13, ("YE", "JE", "HE"))``, any may be missing, and one of the copies lacks one of these.
+        Features of single pixels and an estimator that takes NaN
+        (`~euclid_resolved.Estimator.accepts_nan`) are needed.
     seed : int, optional
-        Of the choice of validation pixels and calibration galaxies. An estimator's own randomness is one
-        of its settings.
+        Of the choice of validation pixels, of calibration galaxies and of the bands left out. An estimator's
+        own randomness is one of its settings.
     source : str, optional
         A name for the training set, kept in the model.
     progress : bool, optional
@@ -114,7 +126,8 @@ def train(
     Raises
     ------
     InputError
-        If there are fewer than two galaxies, no pixel is left, or a column is not made by the features.
+        If there are fewer than two galaxies, no pixel is left, a column is not made by the features, or bands
+        that may be missing are unknown, or the estimator cannot do without.
 
     Examples
     --------
@@ -142,6 +155,9 @@ def train(
     names = tuple(PROPERTIES) if properties == "all" else properties
     names = (names,) if isinstance(names, str) else check_names(names, "properties")
     names = [get_property(name).name for name in names]
+    if missing_bands is not None:  # before hours of reading
+        check_takes_nan(estimator)
+        blanking_of(missing_bands, bands, features, feature_columns(bands, features))
     if not isinstance(galaxies, Pixels):
         galaxies = extract(
             galaxies, names, bands, clip=clip, features=features, source=source, progress=progress
@@ -161,19 +177,22 @@ def train(
         raise InputError(f"training needs at least two galaxies, got {len(pixels.names)}")
     bands = tuple(band for band in bands if band in pixels.brightness)
     columns, used = _choose_columns(pixels, bands, features, columns)
+    blanking = blanking_of(missing_bands, used, features, columns)
     fitted = fit_properties(
-        pixels, names, estimator, used, features, columns, chain, validation_fraction, seed
+        pixels, names, estimator, used, features, columns, chain, validation_fraction, seed, blanking
     )
     brightness = pixels.brightness.select(used)
     noise = pixels.noise.select([band for band in used if band in pixels.noise])
     units = column_units(used, features)
+    band = pixels.clip_band if pixels.clip is not None else clip_band(used)
     model = Model(
         bands=used,
         features=features,
         columns=columns,
         column_units=tuple(units[column] for column in columns),
         clip=pixels.clip,
-        clip_band=pixels.clip_band if pixels.clip is not None else clip_band(used),
+        clip_band=band,
+        missing=None if blanking is None else _missing(blanking, brightness, band, pixels.clip),
         feature_scale=fitted.scale,
         domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
         outputs=fitted.outputs,
@@ -192,6 +211,7 @@ def train(
             "fraction_of_pixels_kept": pixels.kept,
             "seed": seed,
             "validation": fitted.accuracy,
+            **({} if blanking is None else {"missing_bands": _as_plain(missing_bands)}),
             **_noise_record(brightness, noise),
         },
         versions=_versions(fitted.outputs),
@@ -202,6 +222,7 @@ def train(
             "columns": columns,
             "bands": used,
             "chain": chain,
+            "missing_bands": missing_bands,
             "seed": seed,
         }
         settings["validation_fraction"] = validation_fraction
@@ -223,6 +244,20 @@ def cross_calibrate(model, pixels, n_folds, fit, seed):
         accuracy[name] = metrics(*with_estimate(truth, guess, name))
     record = {**model.training, "calibration_folds": n_folds, "cross_validation": accuracy}
     return replace(with_intervals(model, parts), training=record)
+
+
+def _as_plain(missing_bands):
+    """What a file holds of `missing_bands`."""
+    if isinstance(missing_bands, Real):
+        return float(missing_bands)
+    return [each if isinstance(each, str | Real) else list(each) for each in missing_bands]
+
+
+def _missing(blanking, brightness, clip_band, clip):
+    """What a model says of bands that may be missing."""
+    anything = blanking.probability > 0
+    sets, named = ((), blanking.sets) if anything else (blanking.sets, ())
+    return MissingBands.of(sets, brightness, clip_band, clip, named)
 
 
 def _set_aside(pixels: Pixels, fraction: float, seed: int) -> tuple[Pixels, Pixels]:
@@ -317,9 +352,16 @@ def retrain(
         chain=any(output.chain for output in outputs),
         # Half a pixel more, because train() rounds down: the same pixels must give the same number.
         validation_fraction=(held + 0.5) / total if held else 0,
+        missing_bands=_without(model, features, columns),
         seed=int(model.training.get("seed", 1)) if seed is None else int(seed),
         source=str(model.training.get("source", "")),
     )
+
+
+def _without(model, features, columns):
+    """The bands that may be missing, where the columns are the model's: others may need all of them."""
+    same = features is None and (columns is None or tuple(columns) == model.columns)
+    return model.training.get("missing_bands") if same else None
 
 
 def _choose_columns(

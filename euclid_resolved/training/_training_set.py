@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved.errors import DataWarning, InputError
+from euclid_resolved.features._known import features_of_known
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import check_pixel_by_pixel, make_features
+from euclid_resolved.training._blanking import blank
 from euclid_resolved.training._groups import group_numbers
 
 if TYPE_CHECKING:
+    from euclid_resolved.training._blanking import Blanking
     from euclid_resolved.training._sample import Pixels
 
 _BLOCK = 1 << 17  # rows that are scaled at a time
@@ -35,7 +38,9 @@ class TrainingSet:
     fraction : float
         Of the pixels to set aside.
     seed : int
-        Of the order.
+        Of the order, and of the bands that copies lack.
+    blanking : `~euclid_resolved.training._blanking.Blanking`, optional
+        Learn from copies of every pixel as well that lack bands: NaN in the columns that need them.
 
     Attributes
     ----------
@@ -67,31 +72,58 @@ class TrainingSet:
         columns: Sequence[str],
         fraction: float,
         seed: int,
+        blanking: Blanking | None = None,
     ) -> None:
         n, brightness = len(pixels), pixels.brightness.select(bands)
         few = brightness.take(np.unique(np.linspace(0, n - 1, min(n, _TRIED)).astype(np.int64)))
         check_pixel_by_pixel(few, features)
-        self._pixels, self.n_held = pixels, int(fraction * n)
+        self._pixels, self._n_held = pixels, int(fraction * n)
         # What permutation(n) gives, in half the memory.
         order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
         np.random.default_rng(seed).shuffle(order)
         self._place = np.empty_like(order)
         self._place[order] = np.arange(n, dtype=order.dtype)
         del order
-        self.X = np.empty((n, len(columns)), np.float32)
+        self.blanking = blanking
+        self._missing = np.empty((0, n), np.int64) if blanking is None else blanking.draw(n, seed)
+        self._copies = 1 + len(self._missing)
+        self.n_held = self._n_held * self._copies
+        self.X = np.empty((n * self._copies, len(columns)), np.float32)
         beside = [column for column in columns if column in pixels.around]
         for start, piece, around in pixels.pieces(bands, beside):
             values = make_features(piece, features, columns=columns, around=around).values
-            self.X[self._place[start : start + len(values)]] = values
+            rows = slice(start, start + len(values))
+            self.X[self._row(self._place[rows], 0)] = values
+            for copy, missing in enumerate(self._missing, 1):
+                light = blank(piece, missing[rows])
+                self.X[self._row(self._place[rows], copy)] = features_of_known(light, features, columns)
         self._kept: np.ndarray | None = None
         self._leave_out(columns)
-        self.scale = Scale.of(self.X[self.n_held :], columns)
+        # Pixels with all their bands have every column.
+        whole = (
+            self.X[self.n_held :] if blanking is None else self.X[self.n_held :][self._whole()[self.n_held :]]
+        )
+        self.scale = Scale.of(whole, columns)
         _scale(self.X, self.scale)
+
+    def _row(self, place, copy):
+        """Where pixels stand in `X`: those set aside with all their copies, then the others."""
+        held, n = self._n_held, len(self._place)
+        fit = held * self._copies + copy * (n - held) + place - held
+        return np.where(place < held, copy * held + place, fit)
+
+    def _whole(self):
+        """Which rows have all their bands."""
+        return np.isfinite(self.X).all(axis=1)
 
     def _leave_out(self, columns):
         """Leave out pixels with a feature that is not finite."""
-        finite = np.isfinite(self.X)
+        finite = np.isfinite(self.X) if self.blanking is None else ~np.isinf(self.X)
         kept = finite.all(axis=1)
+        if self.blanking is not None:  # what features do not make of all bands is no missing band
+            whole = self._row(np.arange(len(self._place)), 0)
+            finite[whole] = np.isfinite(self.X[whole])
+            kept = finite.all(axis=1)
         if kept.all():
             return
         worst = int(np.argmin(finite.sum(axis=0)))
@@ -105,26 +137,54 @@ class TrainingSet:
     def _of_kept(self, values):
         return values if self._kept is None else values[self._kept]
 
-    def brightness(self, bands: Sequence[str], start: int, stop: int) -> np.ndarray:
+    def golden(self, n: int) -> np.ndarray:
+        """The numbers of the first rows to learn from; half of them lack bands, where pixels may.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        rows : `~numpy.ndarray` of int
+        """
+        rows = np.arange(self.n_held, len(self.X))
+        if self.blanking is None:
+            return rows[:n]
+        whole = self._whole()[self.n_held :]
+        return np.concatenate([rows[whole][: n - n // 2], rows[~whole][: n // 2]])
+
+    def brightness(self, bands: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """The surface brightness (MJy/sr) that some rows of `X` were made of.
 
         Parameters
         ----------
         bands : sequence of str
-        start, stop : int
-            The first row, and the one after the last.
+        rows : `~numpy.ndarray` of int
 
         Returns
         -------
         brightness : `~numpy.ndarray`
-            float32, shape (stop - start, bands).
+            float32, shape (rows, bands); NaN where a band is missing.
         """
-        places = np.arange(len(self._place)) if self._kept is None else np.flatnonzero(self._kept)
-        places = places[start:stop]
-        pixels = np.flatnonzero(np.isin(self._place, places))
-        order = np.argsort(self._place[pixels])
-        light = self._pixels.brightness.select(bands).take(pixels)
-        return np.column_stack([np.asarray(light[band], np.float32)[order] for band in bands])
+        rows = rows if self._kept is None else np.flatnonzero(self._kept)[rows]
+        pixel, copy = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+        for number in range(self._copies):
+            at = self._row(self._place, number)
+            own = np.flatnonzero(np.isin(at, rows))
+            which = np.argsort(rows)[np.searchsorted(np.sort(rows), at[own])]
+            pixel[which], copy[which] = own, number
+        order = np.argsort(pixel, kind="stable")
+        light = self._pixels.brightness.select(bands).take(pixel[order])
+        found = np.empty((len(rows), len(bands)), np.float32)
+        for i, band in enumerate(bands):
+            found[order, i] = light[band]
+            if self.blanking is not None:
+                lost = (copy > 0) & (
+                    self._missing[copy - 1, pixel] >> self.blanking.bands.index(band) & 1 > 0
+                )
+                found[lost, i] = np.nan
+        return found
 
     def target(self, name: str) -> tuple[np.ndarray, Scale, np.ndarray]:
         """One property of the pixels, scaled, in the order of `X`.
@@ -142,11 +202,12 @@ class TrainingSet:
         held : `~numpy.ndarray`
             float32, shape (n_held,): the pixels set aside, in dex.
         """
-        y = np.empty(len(self._place), np.float32)
+        y = np.empty(len(self._place) * self._copies, np.float32)
         for start, piece in self._pixels.truth.select((name,)).pieces():
             with np.errstate(divide="ignore", invalid="ignore"):
                 values = to_dex(piece[name])
-            y[self._place[start : start + len(values)]] = values
+            for copy in range(self._copies):
+                y[self._row(self._place[start : start + len(values)], copy)] = values
         if not np.isfinite(y).all():
             raise InputError(f"{name}: the truth of every pixel must be finite, positive and not masked")
         y = self._of_kept(y)
@@ -156,8 +217,10 @@ class TrainingSet:
 
     def groups(self) -> np.ndarray:
         """Which group each pixel belongs to; in the order of `X`."""
-        groups = np.empty(len(self._place), np.int32)
-        groups[self._place] = np.repeat(group_numbers(self._pixels.groups), self._pixels.counts)
+        groups = np.empty(len(self._place) * self._copies, np.int32)
+        for copy in range(self._copies):
+            own = np.repeat(group_numbers(self._pixels.groups), self._pixels.counts)
+            groups[self._row(self._place, copy)] = own
         return self._of_kept(groups)
 
 

@@ -28,6 +28,7 @@ class _XGBoost(TreeEnsemble):
     seed: int = 1
     n_jobs: int = -1
 
+    accepts_nan = True
     _boosted = True  # a forest's trees are already divided by their number
     libraries = ("xgboost",)
 
@@ -55,13 +56,14 @@ class _XGBoost(TreeEnsemble):
         data = xgboost.QuantileDMatrix(X, y, max_bin=self.max_bin, nthread=parameters["nthread"])
         options = {}
         if validation is not None and patience:
-            held = xgboost.DMatrix(*check_X_y(*validation), nthread=parameters["nthread"])
+            held = xgboost.DMatrix(*check_X_y(*validation, nan=True), nthread=parameters["nthread"])
             options = {"evals": [(held, "validation")], "early_stopping_rounds": patience}
         booster = xgboost.train(parameters, data, rounds, verbose_eval=False, **options)
         best = getattr(booster, "best_iteration", rounds - 1) if options else rounds - 1
-        return self._keep(booster, X.shape[1], (best + 1) * parameters.get("num_parallel_tree", 1))
+        n_trees = (best + 1) * parameters.get("num_parallel_tree", 1)
+        return self._keep(booster, X.shape[1], n_trees, bool(np.isnan(X).any()))
 
-    def _keep(self, booster, n_features, n_trees):
+    def _keep(self, booster, n_features, n_trees, missing):
         """Take over the first trees of a booster."""
         learner = json.loads(bytes(booster.save_raw("json")))["learner"]
         trees, gain = [], np.zeros(n_features)
@@ -72,10 +74,12 @@ class _XGBoost(TreeEnsemble):
             value = np.array(tree["split_conditions"], np.float32)
             # XGBoost goes left where x < threshold, we where x <= threshold.
             value = np.where(leaf, value, np.nextafter(value, np.float32(-np.inf)))
-            trees.append((feature, left, right, value))
+            nodes = feature, left, right, value
+            trees.append((*nodes, np.array(tree["default_left"])) if missing else nodes)
         # A number in XGBoost 2, a list of one in XGBoost 3.
         offset = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
-        return self._set(arrange(trees), n_features, gain / gain.sum() if gain.sum() > 0 else gain, offset)
+        importance = gain / gain.sum() if gain.sum() > 0 else gain
+        return self._set(arrange(trees, n_features), n_features, importance, offset, missing)
 
 
 def _import():
@@ -134,7 +138,7 @@ class XGBoost(_XGBoost):
 
     def fit(self, X, y, validation=None):
         """Grow the trees; see `euclid_resolved.Estimator.fit`."""
-        X, y = check_X_y(X, y)
+        X, y = check_X_y(X, y, nan=True)
         parameters = {"eta": self.learning_rate, "subsample": self.subsample}
         return self._train(X, y, validation, parameters, self.n_trees, self.patience)
 
@@ -166,7 +170,7 @@ class XGBoostForest(_XGBoost):
 
     def fit(self, X, y, validation=None):
         """Grow the trees; see `euclid_resolved.Estimator.fit`."""
-        X, y = check_X_y(X, y)
+        X, y = check_X_y(X, y, nan=True)
         parameters = {
             "eta": 1.0,
             "lambda": 0.0,

@@ -268,6 +268,26 @@ def test_training_can_chain_properties(atlas, tmp_path):
     assert read(tmp_path / "m.asdf").outputs["stellar_metallicity"].chain == ("stellar_age",)
 
 
+def test_a_model_for_missing_bands_maps_an_image_without_one_and_says_so(atlas, pairs, tmp_path, capsys):
+    path, words = tmp_path / "m.asdf", ["--set", "n_trees=3", "n_jobs=1", "--property", "stellar_age"]
+    assert run("train", atlas, "-o", path, "--missing-bands", "YE", "JE,NIR_Y", *words) == 0
+    assert read(path).missing.sets == (("YE",), ("YE", "JE"))
+    assert run("train", atlas, "-o", path, "--missing-bands", "0.3", *words, "--overwrite") == 0
+    assert read(path).missing.sets == ()
+    capsys.readouterr()
+    some = [word for word in pairs if not word.startswith("YE")]
+    for number, options in enumerate(([], ["--strips"])):
+        out = tmp_path / f"maps{number}.fits"
+        assert run("predict", path, *some, "-o", out, *options) == 0
+        assert "has no YE: estimated from the other bands (MISSING_BAND)" in " ".join(
+            capsys.readouterr().out.split()
+        )
+        assert (fits.getdata(out, "QUALITY") & Quality.MISSING_BAND > 0).all()
+    first, second = (fits.getdata(tmp_path / f"maps{n}.fits", "STELLAR_AGE") for n in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert np.isfinite(first).any()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -275,6 +295,7 @@ def test_training_can_chain_properties(atlas, tmp_path):
         (["--bands", "IE", "IE"], "band IE is given 2 times"),
         (["--observer", "O1"], "holds nothing of observer O1.*there are O5"),
         (["--clip", "1e9"], "no pixel of 12 galaxies is brighter than"),
+        (["--missing-bands", "1.5"], "missing_bands, as a probability, must lie between 0 and 1, got 1.5"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(fails, atlas, tmp_path, words, message):
@@ -788,7 +809,7 @@ def test_ctrl_c_while_writing_leaves_the_old_file_and_nothing_else(
 
 
 def test_ctrl_c_while_training_leaves_nothing(atlas, tmp_path, monkeypatch):
-    def interrupted(self, X, y, seed):
+    def interrupted(self, X, y, seed, missing):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(RandomForest, "_grow", interrupted)

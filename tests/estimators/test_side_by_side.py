@@ -143,9 +143,9 @@ def test_a_forest_stops_between_two_trees():
     grown = []
 
     class Watched(RandomForest):
-        def _grow(self, X, Y, seed):
+        def _grow(self, X, Y, seed, missing):
             grown.append(seed)
-            return super()._grow(X, Y, seed)
+            return super()._grow(X, Y, seed, missing)
 
     def work(number):
         if number:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -58,6 +59,26 @@ def test_strips_give_the_file_of_the_whole_image(calibrated, tile, tmp_path, row
     assert 0 < count.judged < count.pixels == SHAPE[0] * SHAPE[1]
     assert set(maps["stellar_mass_density"].planes) >= {"lo", "hi", "noise", "model"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["maps.fits", "whole.fits"]
+
+
+def test_a_tile_without_a_band_is_mapped_by_a_model_that_can_do_without(tile, tmp_path):
+    forest = RandomForest(n_trees=3, n_jobs=1)
+    model = train(galaxies(6), NAMES[:1], forest, missing_bands=0.3, source="synthetic")
+    some = shutil.copytree(tile, tmp_path / "tile", ignore=shutil.ignore_patterns("*NIR-J*"))
+    whole = in_one_go(model, some, tmp_path / "whole.fits", {"bands": ("IE", "YE", "HE")})
+    count = predict_tile(model, some, tmp_path / "maps.fits", rows=7)
+    assert same_file(tmp_path / "maps.fits", whole)
+    # Where the tile has no YE, either, there are two bands left.
+    lacking = read(whole)["stellar_mass_density"].quality & Quality.MISSING_BAND > 0
+    assert 0 < count.judged and lacking.mean() > 0.95
+    for path in some.glob("*-H*"):
+        path.unlink()
+    with pytest.raises(
+        InputError, match="the image has no band JE, HE; the model was trained to do without YE; JE"
+    ):
+        predict_tile(
+            train(galaxies(6), NAMES[:1], forest, missing_bands=["YE", "JE"]), some, tmp_path / "b.fits"
+        )
 
 
 @pytest.mark.parametrize("seed", [1, 2])

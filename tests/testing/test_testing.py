@@ -140,6 +140,10 @@ class FillsNaN(Faulty):
         return super().predict(np.nan_to_num(X))
 
 
+class SaysItTakesNaN(Faulty):
+    accepts_nan = True
+
+
 class RaisesTypeError(Faulty):
     def fit(self, X, y, validation=None):
         if not np.isfinite(X).all():
@@ -324,6 +328,7 @@ class HasNegativeSpread(Faulty):
         (Memorises, "keeps_no_views", "arrays it was fitted to"),
         (FillsNaN, "nonfinite", "nan in a feature while predicting was accepted"),
         (RaisesTypeError, "nonfinite", "raised TypeError instead of InputError"),
+        (SaysItTakesNaN, "missing", "features contain NaN"),
         (TakesTooFewColumns, "shapes", "a column too few was accepted"),
         (Guesses, "unfitted", "to predict before a fit was accepted"),
         (NeedsARow, "no_rows", "0 sample"),

@@ -29,9 +29,9 @@ def boosters(monkeypatch):
     """What XGBoost itself made of every fit."""
     made = []
 
-    def keep(self, booster, n_features, n_trees, original=_XGBoost._keep):
+    def keep(self, booster, n_features, n_trees, missing, original=_XGBoost._keep):
         made.append((booster, n_trees))
-        return original(self, booster, n_features, n_trees)
+        return original(self, booster, n_features, n_trees, missing)
 
     monkeypatch.setattr(_XGBoost, "_keep", keep)
     return made
@@ -125,3 +125,16 @@ def test_training_without_xgboost_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     with pytest.raises(PluginError, match=r"euclid_resolved_xgboost\[cpu\]"):
         BOOSTED.fit(*pixels(100))
+
+
+@pytest.mark.parametrize("estimator", [XGBoost(n_trees=30, n_jobs=1), FOREST], ids=["boosted", "forest"])
+def test_what_is_not_known_goes_the_way_that_xgboost_has_learned(estimator, boosters):
+    X, y = pixels()
+    rng = np.random.default_rng(4)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    validation = X[:500], y[:500]
+    ours = estimator.fit(X[500:], y[500:], validation=validation)
+    (booster, n_trees), grid = boosters[0], np.vstack([X, X * np.float32(1.5) - np.float32(0.25)])
+    rounds = n_trees // (estimator.n_trees if estimator is FOREST else 1)
+    theirs = booster.predict(xgboost.DMatrix(grid), iteration_range=(0, rounds))
+    np.testing.assert_allclose(ours.predict(grid), theirs, rtol=1e-6, atol=1e-6)
