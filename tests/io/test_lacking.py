@@ -56,10 +56,10 @@ def in_a_folder(folder):
 def test_the_bands_that_are_there(model, make, tmp_path):
     source = make(tmp_path)
     assert bands_for(model, source) == SOME
-    assert open_image(source, bands_for(model, source)).bands == SOME
+    assert open_image(source, bands_for(model, source), raw=True).bands == SOME
     assert bands_for(replace(model, missing=None), source) == EUCLID_BANDS
     with pytest.raises(InputError, match="no band (Euclid_Y|YE)"):
-        open_image(source, EUCLID_BANDS)
+        open_image(source, EUCLID_BANDS, raw=True)
 
 
 def test_what_is_wrong_otherwise_is_no_missing_band(model, tmp_path):
@@ -67,7 +67,7 @@ def test_what_is_wrong_otherwise_is_no_missing_band(model, tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     assert bands_for(model, path) == EUCLID_BANDS
     with pytest.raises(ImageFileError):
-        open_image(path, bands_for(model, path))
+        open_image(path, bands_for(model, path), raw=True)
     with pytest.raises(InputError, match="none of the model's bands"):
         bands_for(model, {"g": path})
 
@@ -75,5 +75,5 @@ def test_what_is_wrong_otherwise_is_no_missing_band(model, tmp_path):
 def test_an_image_that_write_wrote_tells_when_it_is_read(model, tmp_path):
     write(tmp_path / "image.asdf", an_image(bands=SOME))
     assert bands_for(model, tmp_path / "image.asdf") == EUCLID_BANDS
-    image = open_image(tmp_path / "image.asdf", EUCLID_BANDS)
+    image = open_image(tmp_path / "image.asdf", EUCLID_BANDS, raw=True)
     assert np.isfinite(model.predict(image).data).all()
