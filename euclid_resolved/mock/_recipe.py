@@ -55,6 +55,9 @@ class Recipe:
         Of galaxies that are left out in turn, to measure accuracy and to calibrate intervals.
     n_trees : int
         The most trees of gradient boosting for each property.
+    missing_bands : float or None
+        How often a pixel is learned without a band, as of `~euclid_resolved.train`. None makes a model that
+        needs every band; so do features that look around a pixel.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Recipe:
     depth: tuple[float, float] = (0.001, 1.0)
     folds: int = 4
     n_trees: int = 300
+    missing_bands: float | None = 0.3
 
     def __post_init__(self) -> None:
         for name, least in (("galaxies", 2), ("pixels", 8), ("folds", 2), ("n_trees", 1), ("seed", 0)):
@@ -106,6 +110,7 @@ class Recipe:
         """About how much CPU time it takes."""
         pixels = 0.16 * self.galaxies * (self.pixels / 32) ** 2  # thousands
         fits = (self.folds + 1) * 3 * self.n_trees / 300
+        fits *= 1 if self.missing_bands is None else 2.5  # whole, and copies that lack bands
         return (_OF_A_GALAXY * self.galaxies + _OF_A_FIT * pixels * fits * len(self.features)) / 60
 
     def observed(self, n: int | None = None, *, progress: bool = False) -> Pixels:
@@ -177,6 +182,7 @@ def make_model(
     from tqdm import tqdm
 
     from euclid_resolved.estimators._scikit_learn import GradientBoosting
+    from euclid_resolved.features._image_sets import image_sets
     from euclid_resolved.training._train import cross_calibrate, train
 
     recipe = recipe or Recipe()
@@ -188,12 +194,16 @@ def make_model(
     estimator = GradientBoosting(n_trees=recipe.n_trees, seed=recipe.seed, n_jobs=1)
     bar = tqdm(total=recipe.folds + 1, desc="fits", unit="fit", disable=None if progress else True)
     number = itertools.count(1)
+    missing_bands = None if image_sets(recipe.features) else recipe.missing_bands
 
     def fit(some: Pixels) -> Model:
         kept = None if keep is None else keep / f"fit-{next(number)}.asdf"
         model = _kept(kept, recipe, some)
         if model is None:
-            model = train(some, "all", estimator, features=recipe.features, seed=recipe.seed)
+            model = train(
+                some, "all", estimator, features=recipe.features, seed=recipe.seed,
+                missing_bands=missing_bands,
+            )  # fmt: skip
             _keep(kept, model, recipe)
         bar.update()
         return model
