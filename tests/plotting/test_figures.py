@@ -99,7 +99,7 @@ def test_predicted_against_true():
         return plot_predicted_against_true(panels, figsize=figure_size("wide", 0.55))
 
 
-@compared(dpi=40)
+@compared(dpi=70)
 def test_galaxy():
     with paper_style():
         return plot_galaxy(maps_of_the_disc(), maps_of_the_disc(0.08), figsize=figure_size("wide", 1.4))
@@ -143,7 +143,7 @@ def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, samp
         plot_rmzr(relation)
 
 
-@compared(dpi=31)
+@compared(dpi=70)
 def test_quicklook():
     with paper_style():
         return quicklook(an_image(), maps_of_the_disc(), figsize=figure_size("page", 0.95))
