@@ -226,8 +226,9 @@ def plot_galaxy(
             _histogram(figure.add_subplot(grid[3, i]), finite, half, _within(residual, reach))
             _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width, radius)
         figure.suptitle(title)
-        if new:  # a second time, since the first moves the maps that keep their shape
-            figure.get_layout_engine().execute(figure)
+        engine = figure.get_layout_engine() if new else None
+        if engine is not None:  # twice, since the first time moves the maps, which keep their shape
+            engine.execute(figure)
         return figure
 
 

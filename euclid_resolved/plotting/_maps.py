@@ -92,22 +92,16 @@ def bar_ticks(low: float, high: float) -> np.ndarray:
 
     slack = 1e-6 * (high - low)
     for number in range(4, 20):
-        ticks = MaxNLocator(number, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        ticks = np.asarray(MaxNLocator(number, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
         ticks = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
         if len(ticks) > 2:
             return ticks
     return np.array([low, high])
 
 
-def colour_bar(
-    axes: Axes,
-    picture: AxesImage,
-    label: str,
-    ticks: Any = None,
-    within: tuple[float, ...] = (1.03, 0, 0.05, 1),
-) -> Colorbar:
+def colour_bar(axes: Axes, picture: AxesImage, label: str, ticks: Any = None) -> Colorbar:
     """A colour bar as high as the picture beside which it stands, with two ticks at least."""
-    cax = axes.inset_axes(within)
+    cax = axes.inset_axes((1.03, 0, 0.05, 1))
     if ticks is None:
         ticks = bar_ticks(*picture.get_clim())
     bar = axes.figure.colorbar(picture, cax=cax, ticks=ticks)

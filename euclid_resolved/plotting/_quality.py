@@ -78,7 +78,7 @@ def plot_quality(
     check_type(map_, SpatialMap, OTHERS)
     reasons = quality_legend(map_, _LEGEND) if legend else []
     if ax is None and figsize is None and legend:
-        lines = sum(one.get_label().count("\n") + 1 for one in reasons) + 2
+        lines = sum(str(one.get_label()).count("\n") + 1 for one in reasons) + 2
         ratio = min(max(map_.shape[0] / map_.shape[1], 0.3), 1.5)
         figsize = figure_size("column", 0.95 * ratio + 0.05 * lines)
     with text_style(ax):

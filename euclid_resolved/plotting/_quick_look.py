@@ -133,7 +133,7 @@ def _draw(
     trust = textwrap.fill(str(first.meta.get("trust", "")), 130)
     ratio = min(max(image.shape[0] / image.shape[1], 0.3), 2)
     wide, _ = figure_size("page")
-    lines = sum(one.get_label().count("\n") + 1 for one in reasons) + trust.count("\n") + 3
+    lines = sum(str(one.get_label()).count("\n") + 1 for one in reasons) + trust.count("\n") + 3
     size = wide, rows * (0.66 * ratio * wide / columns + 0.35) + 0.15 * lines
     with text_style(figure):
         figure = own_figure(figure, figsize or size, "compressed")

@@ -207,9 +207,9 @@ def keep_text_size(axes: Axes) -> None:
     import matplotlib
     from matplotlib.font_manager import FontProperties
 
-    for axis in ("x", "y"):
-        size = FontProperties(size=matplotlib.rcParams[f"{axis}tick.labelsize"]).get_size_in_points()
-        axes.tick_params(axis=axis, labelsize=size)
+    across, up = matplotlib.rcParams["xtick.labelsize"], matplotlib.rcParams["ytick.labelsize"]
+    axes.tick_params(axis="x", labelsize=FontProperties(size=across).get_size_in_points())
+    axes.tick_params(axis="y", labelsize=FontProperties(size=up).get_size_in_points())
 
 
 def paper_style(font_size: float = TEXT) -> AbstractContextManager[None]:
