@@ -109,7 +109,7 @@ SHARES = {"NEIGHBOUR": 20.0, "MASKED": 10.0, "BELOW_CLIP": 20.0, "OUT_OF_DOMAIN"
 
 def test_shares_are_the_same_on_screen_in_figure_card_and_header(tmp_path, capsys):
     from euclid_resolved.cli._report import report
-    from euclid_resolved.plotting._maps import quality_legend
+    from euclid_resolved.plotting._quality import quality_legend
 
     map_ = flagged()
     report("maps.fits", {"stellar_mass_density": map_})
