@@ -1,4 +1,4 @@
-"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, fetch, reproduce, info, plugins.
+"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, compare, fetch, reproduce, ...
 
 Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
 else failed; 130 interrupted. One line says what.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._compare import compare, compare_options
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._populations import populations_list, populations_make
@@ -119,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info,
-        _plugins, _default_model,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _compare, _fetch,
+        _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -295,6 +296,15 @@ def _predict(commands):
     )
     _preparation(new)
     _scale(new)
+
+
+def _compare(commands):
+    text = "compare maps with maps of the same galaxy made otherwise"
+    new = _command(commands, "compare", compare, text, writes=True)
+    compare_options(new)
+    text = "draws of blocks of pixels, for errors (%(default)s)"
+    new.add_argument("--bootstrap", type=_count, default=200, metavar="N", help=text)
+    new.add_argument("--seed", type=int, default=1, help="of these draws (%(default)s)")
 
 
 def _fetch(commands):
