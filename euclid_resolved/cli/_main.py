@@ -120,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _compare, _fetch,
-        _info, _plugins, _default_model,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _compare,
+        _fetch, _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser

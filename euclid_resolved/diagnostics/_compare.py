@@ -36,6 +36,16 @@ __all__ = ["compare_maps"]
 METALLICITY = "stellar_metallicity"
 _BLOCKS = 64  # about as many squares of pixels as are drawn again for errors
 _FEWEST_BLOCKS = 5  # of fewer no error is told
+_IN_DEX = (
+    "maps",
+    "maps_error",
+    "other",
+    "offset",
+    "offset_error",
+    "scatter",
+    "scatter_error",
+    "stated_error",
+)
 _NO_DIFFERENCE = dict.fromkeys(
     ("offset", "offset_error", "scatter", "scatter_error", "correlation", "correlation_error"), np.nan
 )
@@ -112,6 +122,7 @@ def compare_maps(
     >>> table = compare_maps(maps, {"stellar_age": maps["stellar_age"] * 2}, bootstrap=20)["pixels"]
     >>> print(table["property", "offset", "scatter", "correlation"])
       property   offset scatter correlation
+                   dex    dex
     ----------- ------- ------- -----------
     stellar_age -0.3010  0.0000      1.0000
     """
@@ -134,6 +145,9 @@ def tables_of(
         tables["rmzr"] = _relation(pair, how)
     units = {name: str(PROPERTIES[name].unit) or "1" for name in pair.maps}
     for table in tables.values():
+        for name in set(table.colnames) & set(_IN_DEX):
+            table[name] = table[name] * u.dex
+            table[name].info.format = ".4f"
         table.meta |= {"grid": pair.grid, "units": units, "block": _side(pair, next(iter(pair.maps)))}
     return tables
 
@@ -217,6 +231,7 @@ def _profile(pair, bin_width, options, how):
             rows.append(row | _differences(x[here], y[here], blocks[here], **how))
     table = finish(rows)
     table["radius"] = table["radius"] * unit
+    table["radius"].info.format = ".4g"
     return table
 
 

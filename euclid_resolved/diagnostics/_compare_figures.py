@@ -44,7 +44,9 @@ def draw_comparison(pair: Pair, tables: dict[str, QTable]) -> Figure:
     ny, nx = next(iter(shown.values())).shape
     high = 3 * min(ny / nx, 2)
     heights = (high, high, high, 3, 2, 1.3)
-    figure = own_figure(None, (4.3 * len(pair.maps), sum(heights) + 2))
+    figure = own_figure(None, (4.6 * len(pair.maps) + 0.4, sum(heights) + 2.5))
+    # The layout does not see how far colour bars reach.
+    figure.get_layout_engine().set(rect=(0.01, 0, 0.95, 1))  # type: ignore[union-attr,call-arg]
     grid = figure.add_gridspec(len(heights), len(pair.maps), height_ratios=heights)
     for i, name in enumerate(pair.maps):
         zero_point = np.log10(PROPERTIES[name].zero_point)
@@ -64,6 +66,9 @@ def draw_comparison(pair: Pair, tables: dict[str, QTable]) -> Figure:
             )
             axes.set_title(what if j else f"{PROPERTIES[name].label}\n{what}", size="medium")
             draw_scale_bar(axes, shown[name])
+            if i == 0 and hasattr(axes, "coords"):
+                latitude = axes.coords[1]
+                latitude.set_axislabel(latitude.get_axislabel(), minpad=1.4)  # clear of the longest number
             if i == j == 0:
                 draw_compass(axes, shown[name])
         known = np.isfinite(ours)
@@ -93,15 +98,11 @@ def _draw_pixels(axes, name, ours, others, table):
     middle, median, p16, p84 = running_median(others, ours)
     errors = (median - p16, p84 - median)
     axes.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, ms=4, lw=1, capsize=2)
-    row = rows_of(table, name)[0]
-    values = dict(
-        zip(row.colnames, (getattr(row[key], "value", row[key]) for key in row.colnames), strict=True)
-    )
-    lines = [
-        f"{key} {values[key]:.3f}"
-        + (f" ± {values[f'{key}_error']:.3f}" if np.isfinite(values[f"{key}_error"]) else "")
-        for key in ("offset", "scatter", "correlation")
-    ]
+    row = rows_of(table, name)
+    lines = []
+    for key in ("offset", "scatter", "correlation"):
+        value, error = (float(numbers(row[column])[0]) for column in (key, f"{key}_error"))
+        lines.append(f"{key} {value:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) else ""))
     axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", size="small")
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.set(xlabel="other " + axis_label(name), ylabel="maps " + axis_label(name))
