@@ -34,6 +34,9 @@ def compare_options(new: ArgumentParser) -> None:
     text = "of the major axis, from the y axis of the pixels (%(default)s)"
     new.add_argument("--position-angle", type=float, default=0.0, metavar="DEG", help=text)
     new.add_argument("--inclination", type=float, default=0.0, metavar="DEG", help="(%(default)s)")
+    text = "draws of blocks of pixels, for errors (%(default)s)"
+    new.add_argument("--bootstrap", type=int, default=200, metavar="N", help=text)
+    new.add_argument("--seed", type=int, default=1, help="of these draws (%(default)s)")
 
 
 def compare(options: Namespace) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._atlas_observe import atlas_observe, observe_options
 from euclid_resolved.cli._compare import compare, compare_options
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
@@ -163,9 +164,9 @@ def _quickstart(commands):
 
 
 def _atlas(commands):
-    text = "make a mock atlas, or keep the pixels of an atlas as a sample"
+    text = "make a mock atlas, observe an atlas, or keep its pixels as a sample"
     atlas = _command(
-        commands, "atlas", lambda options: atlas.error("say what to do with the atlas: make or extract"), text
+        commands, "atlas", lambda options: atlas.error("say what to do: make, observe or extract"), text
     )
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     text = "make a mock atlas in the TNG50-SKIRT layout"
@@ -188,6 +189,11 @@ def _atlas(commands):
         metavar="FACTOR",
         help="most by which stars of 0.3 to 2 Gyr differ from it in the near infrared (%(default)s)",
     )
+    _bands(new)
+    _observer(new)
+    text = "observe an atlas from far away; an interrupted call goes on where it was"
+    new = _command(kinds, "observe", atlas_observe, text, writes=True)
+    observe_options(new)
     _bands(new)
     _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
@@ -300,11 +306,7 @@ def _predict(commands):
 
 def _compare(commands):
     text = "compare maps with maps of the same galaxy made otherwise"
-    new = _command(commands, "compare", compare, text, writes=True)
-    compare_options(new)
-    text = "draws of blocks of pixels, for errors (%(default)s)"
-    new.add_argument("--bootstrap", type=_count, default=200, metavar="N", help=text)
-    new.add_argument("--seed", type=int, default=1, help="of these draws (%(default)s)")
+    compare_options(_command(commands, "compare", compare, text, writes=True))
 
 
 def _fetch(commands):
