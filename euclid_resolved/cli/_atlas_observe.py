@@ -58,9 +58,7 @@ def atlas_observe(options: Namespace) -> None:
     observed = observe_atlas(galaxies, **{**settings, "distance": distance * u.Mpc})
     told = {**settings, "fingerprint of the atlas": fingerprint(atlas)}
     written = write_observed(options.output, observed, told, bands, overwrite=options.overwrite)
-    print(
-        f"{len(observed)} galaxies of {options.observer} in {options.output}, {written} of them observed now"
-    )
+    print(f"{len(observed)} observed galaxies in {options.output}, {written} of them made now")
 
 
 def _range(option, text):
@@ -71,11 +69,8 @@ def _range(option, text):
         values = [float(word) for word in text.split(":")]
     except ValueError:
         values = []
-    if (
-        len(values) not in (1, 2)
-        or not all(0 < value < np.inf for value in values)
-        or values != sorted(values)
-    ):
+    positive = all(0 < value < np.inf for value in values)
+    if len(values) not in (1, 2) or not positive or values != sorted(values):
         raise UsageError(f"{option} needs a positive number, or two as LOW:HIGH, got {text!r}")
     return values[0] if len(values) == 1 else tuple(values)
 

@@ -1,4 +1,4 @@
-"""Write observed galaxies as an atlas: the layout of the TNG50-SKIRT Atlas, with the noise beside each band."""
+"""Observed galaxies as an atlas: the layout of the TNG50-SKIRT Atlas, with the noise beside each band."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ORIGIN = "euclid_resolved observed atlas"
 _CARD = "OBSID"
 # The mass map is written last: where it lies, the galaxy is complete.
-_MAPS = ("stellar_age", "stellar_metallicity", "stellar_mass_density")
+_UNITS = {"stellar_age": "Gyr", "stellar_metallicity": "", "stellar_mass_density": "Msun/pc2"}
 _TABLE = "observed_sample.txt"
 
 
@@ -100,25 +100,30 @@ def _paths(directory, name, planes):
     ends = {}
     for band, plane in planes.items():
         ends |= {(band, ""): plane, (band, RMS): plane + RMS}
-    ends |= {(name, ""): PROPERTIES[name].atlas for name in _MAPS}
+    ends |= {(name, ""): PROPERTIES[name].atlas for name in _UNITS}
     return {key: directory / f"{name}_{end}.fits" for key, end in ends.items()}
 
 
 def _check_folder(directory, identity, overwrite):
+    """Refuse a folder that holds something else; with `overwrite`, clear it of other observations."""
+    groups = {}
     for path in sorted(directory.glob("TNG*.fits*")):
-        header = fits.getheader(path)
-        if header.get(_CARD) == identity:
-            continue
-        if header.get("ORIGIN") != ORIGIN:
-            raise InputError(
-                f"{directory} holds {path.name}, which is of no observed atlas: choose another folder"
-            )
-        if not overwrite:
-            raise InputError(
-                f"{directory} holds galaxies observed otherwise ({path.name}): choose another folder or say "
-                "overwrite=True (--overwrite)"
-            )
-        path.unlink()
+        groups.setdefault(path.name.split("_")[0], []).append(path)
+    for paths in groups.values():
+        # One file speaks for its galaxy, unless an older galaxy has to go: then each is looked at.
+        for path in paths if overwrite else paths[-1:]:
+            header = fits.getheader(path)
+            if header.get(_CARD) == identity:
+                continue
+            if header.get("ORIGIN") != ORIGIN:
+                what = "which is of no observed atlas: choose another folder"
+                raise InputError(f"{directory} holds {path.name}, {what}")
+            if not overwrite:
+                raise InputError(
+                    f"{directory} holds galaxies observed otherwise ({path.name}): choose another folder or "
+                    "say overwrite=True (--overwrite)"
+                )
+            path.unlink()
 
 
 def _write(galaxy, paths, settings, identity, planes):
@@ -128,13 +133,9 @@ def _write(galaxy, paths, settings, identity, planes):
     for (name, end), path in paths.items():
         if name in planes:
             values = np.where(image.mask(name), np.nan, image.brightness(name))
-            values = image[name].uncertainty.array if end else values
-            unit = "MJy/sr"
+            values, unit = image[name].uncertainty.array if end else values, "MJy/sr"
         else:
-            values, unit = (
-                maps[name].quantity.value,
-                str(PROPERTIES[name].unit).replace("solMass / pc2", "Msun/pc2"),
-            )
+            values, unit = maps[name].quantity.value, _UNITS[name]
         header = _header(galaxy.name, shape, scale, seen, settings, identity)
         header["BUNIT"] = unit
         with atomic_path(path, overwrite=True) as part:
@@ -150,10 +151,10 @@ def _header(name, shape, scale, seen, settings, identity):
         header[f"CDELT{axis}"] = (scale, "[pc] pixel scale")
     header["ORIGIN"] = ORIGIN
     header["OBJECT"], header["OBSERVER"] = name.partition("_")[::2]
-    header["DISTANCE"] = (seen.distance.to_value(u.Mpc), "[Mpc] luminosity distance")
+    header["DISTANCE"] = (seen.distance.to_value(u.Mpc), "[Mpc]")
     header["REDSHIFT"] = (seen.redshift, "by which it is dimmed")
-    header["DEPTH"] = (seen.depth, "exposure time over that of the Euclid Wide Survey")
-    header["OBSSEED"] = (seen.seed, "of noise, stars and sky of this galaxy")
+    header["DEPTH"] = (seen.depth, "of the Wide Survey's exposure")
+    header["OBSSEED"] = (seen.seed, "of what was drawn")
     header[_CARD] = (identity, "digest of the settings below")
     for key, value in settings.items():
         header.add_history(f"{key}: {value}")
