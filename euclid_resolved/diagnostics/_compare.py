@@ -36,6 +36,7 @@ __all__ = ["compare_maps"]
 METALLICITY = "stellar_metallicity"
 _BLOCKS = 64  # about as many squares of pixels as are drawn again for errors
 _FEWEST_BLOCKS = 5  # of fewer no error is told
+_FEWEST_RINGS = 5  # a profile of fewer annuli of the paper's width has narrower ones
 _IN_DEX = (
     "maps",
     "maps_error",
@@ -85,8 +86,8 @@ def compare_maps(
         Compare each of them: by name, or the shapes of a DS9 file; see
         `~euclid_resolved.maps.region_weights`. Pixels at least half inside count.
     bin_width : `~astropy.units.Quantity`, str or float, optional
-        Width of the annuli; a number is in kpc. Without it 1.5 kpc where the pixel scale is a length, else
-        a twentieth of the map.
+        Width of the annuli; a number is in kpc. Without it 1.5 kpc (the paper's) where the pixel scale is a
+        length and pixels with values reach five annuli or farther, else a tenth of how far they reach.
     centre, position_angle, inclination : optional
         As for `~euclid_resolved.maps.radial_profile`.
     bootstrap : int, optional
@@ -212,16 +213,11 @@ def _profile(pair, bin_width, options, how):
         x, y = pair.dex(name)
         blocks, known, scale = _blocks(pair, name), np.isfinite(x), pixel_scale(map_)
         reach = float(np.max((pixel_sides(map_) / scale).value * map_.shape[::-1])) / 2
-        width = bin_width_of(bin_width, scale)
-        try:
-            width = max(reach / 10, 1.0) if width is None else (width / scale).to_value(u.one)
-        except u.UnitConversionError:
-            raise InputError(f"bin_width {bin_width} does not fit a pixel of {scale}") from None
-        if not width > 0:
-            raise InputError(f"bin_width must be positive, got {bin_width}")
         unit = u.kpc if scale.unit.is_equivalent(u.kpc) else scale.unit
         everywhere = np.ones(map_.shape)
         radius = elliptical_radius(map_, everywhere, options["centre"], options["position_angle"], ratio)
+        filled = min(reach, max(float(radius[~each.mask].max()) for each in pair.maps.values()))
+        width = _width(bin_width, scale, filled)
         ring = np.floor(radius / width).astype(int)
         # As in `radial_profile`, corners beyond the last annulus are left out.
         for i in np.unique(ring[known & (ring < np.ceil(reach / width))]):
@@ -233,6 +229,20 @@ def _profile(pair, bin_width, options, how):
     table["radius"] = table["radius"] * unit
     table["radius"].info.format = ".4g"
     return table
+
+
+def _width(bin_width, scale, filled):
+    """The width of an annulus in pixels; `filled` is the radius to which pixels have values."""
+    width = bin_width_of(bin_width, scale)
+    try:
+        width = None if width is None else (width / scale).to_value(u.one)
+    except u.UnitConversionError:
+        raise InputError(f"bin_width {bin_width} does not fit a pixel of {scale}") from None
+    if width is None or (bin_width is None and width > filled / _FEWEST_RINGS):
+        width = max(filled / 10, 1.0)
+    if not width > 0:
+        raise InputError(f"bin_width must be positive, got {bin_width}")
+    return width
 
 
 def _regions(pair, regions, how):

@@ -92,8 +92,7 @@ def _window(pair):
 
 def _draw_pixels(axes, name, ours, others, table):
     low, high = robust_limits(ours, others, outer=(0.1, 99.9))
-    style = {"bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
-    axes.hexbin(others, ours, gridsize=60, extent=(low, high, low, high), **style)
+    _density_of(axes, others, ours, (low, high, low, high))
     axes.plot((low, high), (low, high), color=TRUE, lw=1)
     middle, median, p16, p84 = running_median(others, ours)
     errors = (median - p16, p84 - median)
@@ -107,6 +106,16 @@ def _draw_pixels(axes, name, ours, others, table):
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.set(xlabel="other " + axis_label(name), ylabel="maps " + axis_label(name))
     axes.set_box_aspect(1)
+
+
+def _density_of(axes, x, y, extent):
+    """How many pixels there are of each pair of values; one pixel is grey, not white."""
+    from matplotlib.colors import LogNorm
+
+    style = {"mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
+    cells = axes.hexbin(x, y, gridsize=60, extent=extent, **style)
+    most = np.max(np.asarray(cells.get_array()), initial=3.0)
+    cells.set_norm(LogNorm(0.3, float(most)))
 
 
 def _draw_profile(upper, lower, name, rows, zero_point):
@@ -151,8 +160,7 @@ def draw_relations(pair: Pair, table: QTable) -> Figure:
     extent = (x0, x1, y0, y1)
     medians = {which: running_median(*xy) for which, xy in sets.items()}
     for axis, (which, (x, y)) in zip(axes[0], sets.items(), strict=True):
-        style = {"bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
-        axis.hexbin(x, y, gridsize=60, extent=extent, **style)
+        _density_of(axis, x, y, extent)
         beside = next(key for key in sets if key != which)
         axis.plot(*medians[beside][:2], color="0.4", lw=1.5, label=f"median of {beside}")
         middle, median, p16, p84 = medians[which]
