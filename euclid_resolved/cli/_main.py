@@ -165,9 +165,8 @@ def _quickstart(commands):
 
 def _atlas(commands):
     text = "make a mock atlas, observe an atlas, or keep its pixels as a sample"
-    atlas = _command(
-        commands, "atlas", lambda options: atlas.error("say what to do: make, observe or extract"), text
-    )
+    what = "say what to do with the atlas: make, observe or extract"
+    atlas = _command(commands, "atlas", lambda options: atlas.error(what), text)
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     text = "make a mock atlas in the TNG50-SKIRT layout"
     new = _command(kinds, "make", run.atlas_make, text, writes=True)

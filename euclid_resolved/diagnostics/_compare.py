@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["compare_maps"]
 
 METALLICITY = "stellar_metallicity"
-_BLOCKS = 64  # about as many squares of pixels as are drawn again for errors
+_BLOCKS = 36  # about as many squares of pixels as are drawn again for errors
 _FEWEST_BLOCKS = 5  # of fewer no error is told
 _FEWEST_RINGS = 5  # a profile of fewer annuli of the paper's width has narrower ones
 _IN_DEX = (
@@ -92,7 +92,7 @@ def compare_maps(
         As for `~euclid_resolved.maps.radial_profile`.
     bootstrap : int, optional
         Samples drawn for the errors. Neighbouring pixels are alike, so that square blocks of pixels are drawn
-        and not pixels: about 64 over the pixels compared. What is alike over more than a block, as an error
+        and not pixels: about 36 over the pixels compared. What is alike over more than a block, as an error
         of a zero point, is not in these errors. They are NaN for fewer than five blocks.
     seed : int, optional
 
