@@ -2,8 +2,8 @@
 
     python comparison_errors.py
 
-Two maps of one disc, 96 x 96 pixels, differ by 0.05 dex of noise that was smoothed by a Gaussian of 0, 1.5 or 4
-pixels. Printed is, for 100 such pairs, how far their offsets scatter, and the mean of the errors that
+Two maps of one disc, 96 x 96 pixels, differ by 0.05 dex of noise that was smoothed by a Gaussian of 0, 1.5
+or 4 pixels. Printed is, for 100 such pairs, how far their offsets scatter, and the mean of the errors that
 ``euclid_resolved.diagnostics.compare_maps`` tells.
 """
 
