@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_name, did_you_mean
 from euclid_resolved.errors import InputError
@@ -232,7 +231,7 @@ def _print(table):
         print("  " + line)
 
 
-def evaluate(options: Namespace) -> None:
+def evaluate(options: Namespace) -> dict[str, Any]:
     """Compare a model with the truth of an atlas or a sample."""
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
@@ -259,20 +258,15 @@ def evaluate(options: Namespace) -> None:
     unseen = pixels_of(truth.of(galaxies, model.clip, model.clip_band), model, progress=True)
     # Galaxies of another atlas may have the names of those that the model has seen.
     table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
-    if options.json:
-        if options.per_galaxy:
-            names = dict.fromkeys(table["galaxy"])
-            print(json.dumps({str(n): _as_dict(table[table["galaxy"] == n]) for n in names}, indent=2))
-        else:
-            print(json.dumps(_as_dict(table), indent=2))
-        return
     which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
     which = f"galaxies named in {options.test_galaxies}" if truth.listed else which
     print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
     _print(table)
+    kept = table.meta["kept"]
+    return {"galaxies": len(galaxies), "which": which, "fraction_of_pixels_kept": kept, "accuracy": table}
 
 
-def diagnose(options: Namespace) -> None:
+def diagnose(options: Namespace) -> dict[str, Any]:
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics._contract import run_chain
     from euclid_resolved.io._files import check_target
@@ -319,6 +313,7 @@ def diagnose(options: Namespace) -> None:
         _print(table)
         if folder:
             _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
+    return {"diagnostics": tables}
 
 
 def _seen_elsewhere(model, observer):

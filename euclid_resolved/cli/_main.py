@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 import warnings
@@ -17,6 +18,8 @@ from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
+from euclid_resolved.cli._json import print_json
+from euclid_resolved.cli._options import command as _command, count
 from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict import predict
 from euclid_resolved.errors import InputError, printable
@@ -86,11 +89,11 @@ def _run(arguments):
         if not options.debug:
             warnings.showwarning = _one_line_warning
         try:
-            code = options.run(options) or 0
+            code = _answer(options)
             sys.stdout.flush()  # here, where a reader that has gone away can be met
             return code
         except run.UsageError as error:
-            parser.error(str(error))
+            options.parser.error(str(error))
         except KeyboardInterrupt:
             print("euclid-resolved: interrupted; nothing was half written", file=sys.stderr)
             return 130
@@ -105,6 +108,19 @@ def _run(arguments):
                 text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
             print(f"euclid-resolved: error: {text}", file=sys.stderr)
             return 1
+
+
+def _answer(options):
+    """Run the command; with ``--json`` what it found is all that standard output gets."""
+    as_json = getattr(options, "json", False)
+    with contextlib.redirect_stdout(io.StringIO()) if as_json else contextlib.nullcontext():
+        found = options.run(options)
+    record, code = found if isinstance(found, tuple) else (found, 0)
+    if isinstance(record, int):
+        return record
+    if as_json:
+        print_json(record)
+    return code
 
 
 def _one_line_warning(message, category, filename, lineno, file=None, line=None):
@@ -124,16 +140,6 @@ def _parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         add(commands)
     return parser
-
-
-def _command(commands, name, action, text, writes=False):
-    """Add a command with the options that all have."""
-    new = commands.add_parser(name, help=text, description=text)
-    new.add_argument("--debug", action="store_true", help="show the full traceback of an error")
-    if writes:
-        new.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    new.set_defaults(run=action)
-    return new
 
 
 def _observer(parser):
@@ -157,7 +163,7 @@ def _quickstart(commands):
     text = "make a small mock atlas, train on it, map a galaxy"
     new = _command(commands, "quickstart", run.quickstart, text, writes=True)
     new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
-    new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
+    new.add_argument("--galaxies", type=count, default=40, help="size of the atlas (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the atlas (%(default)s)")
 
 
@@ -170,9 +176,9 @@ def _atlas(commands):
     text = "make a mock atlas in the TNG50-SKIRT layout"
     new = _command(kinds, "make", run.atlas_make, text, writes=True)
     new.add_argument("directory", metavar="DIR", help="the folder of the atlas")
-    new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
+    new.add_argument("--galaxies", type=count, default=60, help="how many (%(default)s)")
     new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
-    new.add_argument("--pixels", type=_count, help="side of the images in pixels")
+    new.add_argument("--pixels", type=count, help="side of the images in pixels")
     new.add_argument(
         "--populations",
         nargs="+",
@@ -224,17 +230,20 @@ def _train(commands):
 
 
 def _evaluate(commands):
-    new = _command(commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas")
+    new = _command(
+        commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas", json=True
+    )
     new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
     _observer(new)
     _test_galaxies(new)
     new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
-    new.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _diagnose(commands):
-    new = _command(commands, "diagnose", run.diagnose, "find out what a model leans on", writes=True)
+    new = _command(
+        commands, "diagnose", run.diagnose, "find out what a model leans on", writes=True, json=True
+    )
     new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
     new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
     new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on, or a SAMPLE of it")
@@ -259,7 +268,7 @@ def _reproduce(commands):
 
 def _predict(commands):
     text = "map images with a model, or with the default one"
-    new = _command(commands, "predict", predict, text, writes=True)
+    new = _command(commands, "predict", predict, text, writes=True, json=True)
     new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(the default model)")
     new.add_argument(
         "image",
@@ -317,12 +326,12 @@ def _fetch(commands):
 
 
 def _info(commands):
-    new = _command(commands, "info", info, "say what a file holds")
+    new = _command(commands, "info", info, "say what a file holds", json=True)
     new.add_argument("file", nargs="+", metavar="FILE", help="models, images, maps, atlases")
 
 
 def _plugins(commands):
-    new = _command(commands, "plugins", plugins, "list what is registered")
+    new = _command(commands, "plugins", plugins, "list what is registered", json=True)
     new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
 
 
@@ -367,9 +376,9 @@ def _default_model(commands):
     make.add_argument("--preset", metavar="NAME", help="of the mock galaxies: broad or tng50-like (broad)")
     text = "sets of features, as bands neighbourhood (those of the default model)"
     make.add_argument("--features", nargs="+", metavar="NAME", help=text)
-    make.add_argument("--galaxies", type=_count, metavar="N", help="(2400)")
-    make.add_argument("--trees", type=_count, metavar="N", help="the most for each property (300)")
-    make.add_argument("--folds", type=_count, metavar="N", help="of galaxies, to calibrate intervals (4)")
+    make.add_argument("--galaxies", type=count, metavar="N", help="(2400)")
+    make.add_argument("--trees", type=count, metavar="N", help="the most for each property (300)")
+    make.add_argument("--folds", type=count, metavar="N", help="of galaxies, to calibrate intervals (4)")
     make.add_argument("--seed", type=int, help="of the galaxies (20)")
     text = "make it again and hold it against the one that comes with the package"
     check = _command(kinds, "check", default_model_check, text)
@@ -414,7 +423,7 @@ def _scale(parser):
         "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
     )
     group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
-    group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
+    group.add_argument("--workers", type=count, metavar="N", help="map many images in N processes (Dask)")
     group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
 
 
@@ -427,10 +436,3 @@ def _zero_point(text):
         return band or None, float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}") from None
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number

@@ -36,6 +36,7 @@ REAL = [DATA / f"euclid_q1_cutout_{name}.fits" for name in ("300px", "100px_ugri
 real = pytest.mark.skipif(not all(path.exists() for path in REAL), reason="the real cut-outs are not here")
 HDUS = ["STELLAR_MASS_DENSITY", "STELLAR_METALLICITY", "STELLAR_AGE", "QUALITY"]
 METRICS = {"r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson", "n_pixels", "n_galaxies"}
+IN_DEX = {"rmse": "dex", "nmad": "dex", "bias": "dex"}
 STEMS = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}
 SHAPE = (12, 14)
 # Cut-outs made here bring no PSF.
@@ -48,6 +49,11 @@ def run(*words):
         return main([str(word) for word in words])
     except SystemExit as stop:
         return stop.code
+
+
+def accuracy(printed):
+    """The rows of ``evaluate --json`` by property."""
+    return {row.pop("property"): row for row in json.loads(printed)["accuracy"]["rows"]}
 
 
 @pytest.fixture
@@ -230,7 +236,7 @@ def test_a_list_names_the_test_galaxies(atlas, tmp_path, capsys, fails):
     assert read(model).training["test_galaxies"] == ["TNG000002_O5", "TNG000007_O5"]
     listed.write_text("7\n")
     assert run("evaluate", model, atlas, "--test-galaxies", listed, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 1
+    assert accuracy(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 1
     assert run("evaluate", model, atlas, "--test-galaxies", listed) == 0
     assert f"1 galaxies named in {listed}" in capsys.readouterr().out
     listed.write_text("TNG77\n7 O2\n")
@@ -256,7 +262,7 @@ def test_test_galaxies_are_seen_from_the_sides_of_their_list(tmp_path, capsys):
     capsys.readouterr()
     for more in ((), ("--test-galaxies", listed)):
         assert run("evaluate", model, folder, "--json", *more) == 0
-        found = json.loads(capsys.readouterr().out)["stellar_mass_density"]
+        found = accuracy(capsys.readouterr().out)["stellar_mass_density"]
         assert found["n_pixels"] == record["test"]["stellar_mass_density"]["n_pixels"]
         assert found["r2"] == pytest.approx(record["test"]["stellar_mass_density"]["r2"])
     assert run("diagnose", "sample_bias", model, folder) == 0
@@ -334,7 +340,9 @@ def test_a_folder_that_does_not_exist_is_said_before_training(fails, atlas, tmp_
 
 def test_json_has_the_metrics_of_every_property(atlas, model_file, capsys):
     assert run("evaluate", model_file, atlas, "--json") == 0
-    content = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    content = accuracy(printed)
+    assert json.loads(printed)["accuracy"]["units"] == IN_DEX and json.loads(printed)["galaxies"] == 3
     assert list(content) == list(NAMES)
     for row in content.values():
         assert set(row) == METRICS
@@ -346,14 +354,14 @@ def test_json_has_the_metrics_of_every_property(atlas, model_file, capsys):
 
 def test_the_atlas_it_was_trained_on_counts_only_where_held_out(atlas, model_file, tmp_path, capsys):
     assert run("evaluate", model_file, atlas, "--json") == 0
-    own = json.loads(capsys.readouterr().out)
+    own = accuracy(capsys.readouterr().out)
     assert own["stellar_age"]["n_galaxies"] == 3
     copy = shutil.copytree(atlas, tmp_path / "elsewhere")
     assert run("evaluate", model_file, copy, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == own
+    assert accuracy(capsys.readouterr().out) == own
     # The galaxies of another seed have the same names.
     assert run("evaluate", model_file, make_atlas(tmp_path / "other", 4, pixels=32, seed=2), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 4
+    assert accuracy(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 4
 
 
 def test_the_table_says_which_galaxies_it_is_about(atlas, model_file, capsys):
@@ -363,9 +371,10 @@ def test_the_table_says_which_galaxies_it_is_about(atlas, model_file, capsys):
 
 def test_a_row_a_galaxy(atlas, model_file, capsys):
     assert run("evaluate", model_file, atlas, "--per-galaxy", "--json") == 0
-    content = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["accuracy"]["rows"]
+    content = dict.fromkeys(row["galaxy"] for row in rows)
     assert sorted(content) == sorted(read(model_file).training["test_galaxies"])
-    assert all(set(rows) == set(NAMES) for rows in content.values())
+    assert all({row["property"] for row in rows if row["galaxy"] == name} == set(NAMES) for name in content)
     assert run("evaluate", model_file, atlas, "--per-galaxy") == 0
     shown = capsys.readouterr().out
     assert all(shown.count(name) == 3 for name in content)
@@ -531,7 +540,7 @@ def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeyp
     # Large images are mapped so without being told.
     asked = []
     monkeypatch.setattr("euclid_resolved.cli._predict.LARGE", 100)
-    monkeypatch.setattr("euclid_resolved.cli._predict._predict_tile", lambda *args: asked.append(args))
+    monkeypatch.setattr("euclid_resolved.cli._predict._predict_tile", lambda *args: asked.append(args) or {})
     assert run(*words, tmp_path / "x.fits") == 0 and len(asked) == 1
     assert run(*words, tmp_path / "x.asdf") == 0 and len(asked) == 1
 
@@ -891,13 +900,47 @@ def test_info_says_what_files_hold(atlas, model_file, cutout, tmp_path, capsys):
     shown = capsys.readouterr().out
     for part in (
         "atlas of 12 galaxies, TNG000001_O5 to TNG000012_O5",
-        "<Model stellar_mass_density by linear",
-        "source: atlas",
-        "<MultiBandImage field; bands IE, YE, JE, HE",
-        "<SpatialMap stellar mass surface density",
-        "<MultiBandImage cutout",
+        "model of stellar_mass_density, stellar_metallicity, stellar_age",
+        "trained on  atlas",
+        "accuracy    on galaxies that were held out",
+        "image field",
+        "IE, YE, JE, HE, in MJy / sr",
+        "maps of 3 properties",
+        "image cutout",
     ):
         assert part in shown
+    # Numbers have three digits, and no line is a digest.
+    assert not re.search(
+        r"\d\.\d{6}|[0-9a-f]{20}", shown.replace(read(model_file).versions["euclid_resolved"], "")
+    )
+
+
+def test_json_of_what_files_hold_has_the_units(model_file, cutout, tmp_path, capsys):
+    assert run("predict", model_file, cutout, "-o", tmp_path / "maps.fits", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["pixels"]["judged"] > 0 and made["model"] == read(model_file).digest
+    assert run("info", model_file, tmp_path / "maps.fits", cutout, "--json") == 0
+    model, maps, image = json.loads(capsys.readouterr().out)["files"]
+    assert [each["kind"] for each in (model, maps, image)] == ["model", "maps", "image"]
+    density = model["properties"]["stellar_mass_density"]
+    assert density["unit"] == "solMass / pc2" and density["estimator"] == "linear"
+    assert model["accuracy_units"] == IN_DEX and model["clip"] == {"value": 0.0234, "unit": "MJy / sr"}
+    assert density["accuracy"]["r2"] == model["training"]["test"]["stellar_mass_density"]["r2"]
+    assert maps["maps"]["stellar_age"]["median"]["unit"] == "Gyr"
+    assert maps["maps"]["stellar_age"] == made["maps"]["stellar_age"]
+    assert image["units"] == dict.fromkeys(EUCLID_BANDS, "MJy / sr")
+    assert image["pixel_scale"] == {"value": pytest.approx(0.1), "unit": "arcsec"}
+
+
+def test_json_of_plugins_and_diagnostics(atlas, model_file, capsys):
+    assert run("plugins", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["plugins"]
+    assert {row["name"]: row["kind"] for row in rows}["linear"] == "estimators"
+    assert run("plugins", "--check", "linear", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == 0
+    assert run("diagnose", "sample_bias", model_file, atlas, "--json") == 0
+    table = json.loads(capsys.readouterr().out)["diagnostics"]["sample_bias"]
+    assert table["units"] == IN_DEX and {row["set"] for row in table["rows"]} == {"training", "test"}
 
 
 @pytest.mark.parametrize("name", ["none.asdf", "none.fits", "empty"])
