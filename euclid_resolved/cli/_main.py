@@ -1,4 +1,4 @@
-"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, fetch, reproduce, info, plugins.
+"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, measure and others.
 
 Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
 else failed; 130 interrupted. One line says what.
@@ -19,6 +19,7 @@ from euclid_resolved.cli import _commands as run
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._json import print_json
+from euclid_resolved.cli._measure import add_measure, add_profile
 from euclid_resolved.cli._options import command as _command, count
 from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict import predict
@@ -135,8 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _fetch, _info,
-        _plugins, _default_model,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, add_measure,
+        add_profile, _fetch, _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser
