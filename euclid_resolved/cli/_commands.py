@@ -91,18 +91,21 @@ def _estimator(options):
     """The estimator with the settings asked for."""
     from dataclasses import fields
 
-    from euclid_resolved.plugins._registry import lookup
+    from euclid_resolved.estimators._given import estimator_class
+    from euclid_resolved.estimators._setting_names import called_here
 
     with _usage():
-        kind = lookup("estimators", options.estimator)
+        kind = estimator_class(options.estimator)
     names = [field.name for field in fields(kind) if field.init]
     settings = {"seed": options.seed} if "seed" in names else {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals or key not in names:
+            called = called_here(key, names)
+            hint = f"; {called}" if called else did_you_mean(key, names)
             raise UsageError(
                 f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}, each given "
-                f"as KEY=VALUE{did_you_mean(key, names)}"
+                f"as KEY=VALUE{hint}"
             )
         settings[key] = literal(text)
     try:

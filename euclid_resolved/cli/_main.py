@@ -20,14 +20,18 @@ from euclid_resolved.cli._default_model import default_model_check, default_mode
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._json import print_json
 from euclid_resolved.cli._measure import add_measure, add_profile
-from euclid_resolved.cli._options import command as _command, count
+from euclid_resolved.cli._options import NAMES, Names, command as _command, count, parse
 from euclid_resolved.cli._populations import populations_list, populations_make
-from euclid_resolved.cli._predict import predict
+from euclid_resolved.cli._predict_options import add_predict
 from euclid_resolved.errors import InputError, printable
 
 __all__ = ["main"]
 
 
+_ESTIMATOR = (
+    "what learns: a registered estimator, which the command plugins lists, or as the paper calls it, LR "
+    "(linear), RF (random_forest) or DNN (a plugin) (%(default)s)"
+)
 _OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
 
 
@@ -80,7 +84,7 @@ class _Printable:
 
 def _run(arguments):
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     if not hasattr(options, "run"):
         parser.print_help()
         return 2
@@ -136,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, add_measure,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, add_predict, add_measure,
         add_profile, _fetch, _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
@@ -148,7 +152,7 @@ def _observer(parser):
 
 
 def _bands(parser):
-    parser.add_argument("--bands", nargs="+", metavar="NAME", help="by any of their names (IE YE JE HE)")
+    parser.add_argument("--bands", **NAMES, help="by any of their names (IE YE JE HE)")
 
 
 def _clip(parser):
@@ -183,6 +187,7 @@ def _atlas(commands):
     new.add_argument(
         "--populations",
         nargs="+",
+        action=Names,
         default=["bc03"],
         metavar="NAME",
         help="library of stellar populations, or a table of one (bc03); of several each galaxy draws one",
@@ -201,7 +206,7 @@ def _atlas(commands):
     new.add_argument("atlas", metavar="ATLAS", help="its folder")
     new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
     text = "sets of features that look at surroundings, as neighbourhood; others need not be named"
-    new.add_argument("--features", nargs="+", default=[], metavar="NAME", help=text)
+    new.add_argument("--features", **NAMES, default=[], help=text)
     _bands(new)
     _clip(new)
     _observer(new)
@@ -211,12 +216,12 @@ def _train(commands):
     new = _command(commands, "train", run.train, "train a model on an atlas", writes=True)
     new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
     new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
-    new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
+    new.add_argument("--estimator", default="random_forest", metavar="NAME", help=_ESTIMATOR)
     text = "sets of features: bands, colours, neighbourhood, ... (bands)"
-    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help=text)
-    new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
+    new.add_argument("--features", **NAMES, default=["bands"], help=text)
+    new.add_argument("--columns", **NAMES, help="use only these columns of the features")
     _bands(new)
-    new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
+    new.add_argument("--property", **NAMES, default=["all"], help="or all (%(default)s)")
     _clip(new)
     _observer(new)
     new.add_argument("--test-fraction", type=float, metavar="FRACTION", help="of the galaxies (0.1)")
@@ -267,46 +272,6 @@ def _reproduce(commands):
     new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
 
 
-def _predict(commands):
-    text = "map images with a model, or with the default one"
-    new = _command(commands, "predict", predict, text, writes=True, json=True)
-    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(the default model)")
-    new.add_argument(
-        "image",
-        nargs="+",
-        metavar="IMAGE",
-        help="cut-out, folder, IE=a.fits YE=b.fits ..., or ATLAS/TNG000008_O5",
-    )
-    new.add_argument(
-        "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
-    )
-    new.add_argument(
-        "--zero-point",
-        action="append",
-        type=_zero_point,
-        metavar="[BAND=]MAG",
-        help="AB zero point where a file does not say it, or of one band (IE=24.6) whatever its file says; "
-        "may be repeated",
-    )
-    new.add_argument("--hdu", metavar="NAME", help="name or number of the extension that holds the image")
-    new.add_argument(
-        "--pixel-scale", type=float, metavar="ARCSEC", help="side of a pixel, where there is no celestial WCS"
-    )
-    new.add_argument("--flag-bits", type=int, metavar="BITS", help="mask pixels with any of these flags set")
-    new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
-    new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
-    new.add_argument(
-        "--draws", type=int, default=0, metavar="N", help="draw the image's noise N times (%(default)s)"
-    )
-    new.add_argument("--seed", type=int, default=1, help="of the draws (%(default)s)")
-    new.add_argument("--min-sn", type=float, default=3.0, help="faintest pixel, in sigmas (%(default)s)")
-    new.add_argument(
-        "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
-    )
-    _preparation(new)
-    _scale(new)
-
-
 def _fetch(commands):
     new = _command(commands, "fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
     new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
@@ -333,7 +298,9 @@ def _info(commands):
 
 def _plugins(commands):
     new = _command(commands, "plugins", plugins, "list what is registered", json=True)
-    new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
+    new.add_argument(
+        "--check", nargs="*", action=Names, metavar="NAME", help="run the test kit on these, or on all"
+    )
 
 
 def _populations(commands):
@@ -347,7 +314,7 @@ def _populations(commands):
     make.add_argument("-o", "--output", metavar="FILE.ecsv", help="(NAME.ecsv)")
     make.add_argument("--library", metavar="PATH", help="its file or folder, where it is not installed")
     text = "(IE YE JE HE); LSST_g, ..., others as speclite calls them, or all that the shipped table has"
-    make.add_argument("--bands", nargs="+", metavar="NAME", help=text)
+    make.add_argument("--bands", **NAMES, help=text)
     make.add_argument(
         "--passbands", choices=("analytic", "speclite"), default="analytic", help="of NISP (%(default)s)"
     )
@@ -376,7 +343,7 @@ def _default_model(commands):
     make.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
     make.add_argument("--preset", metavar="NAME", help="of the mock galaxies: broad or tng50-like (broad)")
     text = "sets of features, as bands neighbourhood (those of the default model)"
-    make.add_argument("--features", nargs="+", metavar="NAME", help=text)
+    make.add_argument("--features", **NAMES, help=text)
     make.add_argument("--galaxies", type=count, metavar="N", help="(2400)")
     make.add_argument("--trees", type=count, metavar="N", help="the most for each property (300)")
     make.add_argument("--folds", type=count, metavar="N", help="of galaxies, to calibrate intervals (4)")
@@ -385,55 +352,3 @@ def _default_model(commands):
     check = _command(kinds, "check", default_model_check, text)
     text = "rms by which estimates may differ where libraries do, dex (%(default)s)"
     check.add_argument("--tolerance", type=float, default=0.02, metavar="DEX", help=text)
-
-
-def _preparation(parser):
-    """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
-    group = parser.add_argument_group(
-        "preparation of images",
-        "An image of the sky is prepared by itself: its sky subtracted if it differs from zero, stars and "
-        "neighbours masked, PSFs matched where the image brings them. What is said here goes before.",
-    )
-    group.add_argument(
-        "--raw", action="store_true", help="leave the image as it is, but for what is said here"
-    )
-    group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
-    group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
-    group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
-    group.add_argument("--background", choices=("constant", "mesh", "none"), help="subtract the sky")
-    group.add_argument(
-        "--mask-stars",
-        action=argparse.BooleanOptionalAction,
-        help="mask all but the galaxy at the centre, parted from what touches it; or nothing",
-    )
-    group.add_argument(
-        "--match-psf", nargs="?", const=True, choices=("gaussian", "none"), help="one PSF for all bands"
-    )
-    group.add_argument("--ebv", type=float, metavar="MAG", help="Galactic E(B-V)")
-    group.add_argument("--sfd", action="store_true", help="it is from the SFD maps: times 0.86")
-    group.add_argument("--redshift", type=float, metavar="Z", help="undo dimming; distance from Planck 2015")
-    group.add_argument("--distance", type=float, metavar="MPC", help="measured distance")
-    group.add_argument("--scale", type=float, metavar="PC", help="average to pixels of this size")
-    group.add_argument("--signal-to-noise", type=float, metavar="S/N", help="bin adaptively")
-
-
-def _scale(parser):
-    """The options for what is large or many; see `euclid_resolved.survey`."""
-    group = parser.add_argument_group("whole tiles and many images")
-    group.add_argument(
-        "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
-    )
-    group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
-    group.add_argument("--workers", type=count, metavar="N", help="map many images in N processes (Dask)")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
-
-
-def _zero_point(text):
-    """A band, or None for all that lack one, and its zero point."""
-    band, given, number = text.rpartition("=")
-    if given and not band:
-        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}")
-    try:
-        return band or None, float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}") from None

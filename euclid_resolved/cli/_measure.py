@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
-from euclid_resolved.cli._options import command
+from euclid_resolved.cli._options import NAMES, command
 from euclid_resolved.cli._report import say
 from euclid_resolved.errors import InputError
 
@@ -30,8 +30,8 @@ def add_measure(commands: Any) -> None:
     )
     where.add_argument("--ellipse", nargs="+", type=_size, metavar="RADIUS", help=text)
     _shape(new)
-    text = "which numbers to print (total mean); only densities have a total"
-    new.add_argument("--statistic", nargs="+", choices=_STATISTICS, default=["total", "mean"], help=text)
+    text = "which numbers to print: total, mean, median (total mean); only densities have a total"
+    new.add_argument("--statistic", **NAMES, known=_STATISTICS, default=["total", "mean"], help=text)
     text = "weigh each pixel in a mean with the map of this property, as stellar_mass_density"
     new.add_argument("--weights", metavar="PROPERTY", help=text)
     text = "angular-diameter distance; a total needs it where the maps do not know the length of a pixel"
@@ -58,7 +58,7 @@ def add_profile(commands: Any) -> None:
 
 
 def _shape(parser):
-    parser.add_argument("--property", nargs="+", metavar="NAME", help="only these maps (all in the file)")
+    parser.add_argument("--property", **NAMES, help="only these maps (all in the file)")
     centre = parser.add_mutually_exclusive_group()
     text = "centre of the ellipses on the sky, ICRS, degrees (the centre of the map)"
     centre.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help=text)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from euclid_resolved._checks import did_you_mean
 
 
 def command(
@@ -40,6 +43,61 @@ def command(
     # The command itself says what is wrong with its words, with its own usage.
     new.set_defaults(run=action, parser=new)
     return new
+
+
+class Names(argparse.Action):
+    """An option that takes names, with spaces or commas between them.
+
+    Parameters
+    ----------
+    known : sequence of str, optional
+        The names that there are.
+    """
+
+    def __init__(self, *args: Any, known: Sequence[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known = known
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
+        """Keep the names, each by itself."""
+        # A table of a library may be named by its path, which may hold a comma.
+        words = [[word] if os.path.exists(word) else word.split(",") for word in values]
+        names = [name for part in words for name in map(str.strip, part) if name]
+        if values and not names:
+            raise argparse.ArgumentError(self, f"names are needed, got {' '.join(values)!r}")
+        for name in names:
+            if self.known and name not in self.known:
+                text = f"no {name!r}; choose from {', '.join(self.known)}{did_you_mean(name, self.known)}"
+                raise argparse.ArgumentError(self, text)
+        setattr(namespace, self.dest, names)
+
+
+NAMES: dict[str, Any] = {"nargs": "+", "action": Names, "metavar": "NAME"}
+"""The settings of an option that takes names."""
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command; what is wrong with the words of a command is said with its own usage.
+
+    Parameters
+    ----------
+    parser : `argparse.ArgumentParser`
+        Of all commands.
+    words : sequence of str or None
+
+    Returns
+    -------
+    options : `argparse.Namespace`
+    """
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        own = getattr(options, "parser", parser)
+        text = f"unrecognized arguments: {' '.join(unknown)}"
+        given = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
+        own.error(text + (did_you_mean(given, own._option_string_actions) if given else ""))
+    return options
 
 
 def count(text: str) -> int:
