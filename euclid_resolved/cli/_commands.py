@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_name, did_you_mean
+from euclid_resolved.cli._logging import log
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import literal
 
@@ -34,7 +35,7 @@ def quickstart(options: Namespace) -> None:
 
     if options.galaxies < 5:
         raise UsageError("quickstart needs at least 5 galaxies")
-    run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite)
+    run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite, say=log.info)
 
 
 def atlas_make(options: Namespace) -> None:
@@ -58,7 +59,7 @@ def atlas_make(options: Namespace) -> None:
         bands=options.bands or EUCLID_BANDS,
         overwrite=options.overwrite,
     )
-    print(f"{options.galaxies} mock galaxies in {path}")
+    log.info(f"{options.galaxies} mock galaxies in {path}")
 
 
 def atlas_extract(options: Namespace) -> None:
@@ -83,8 +84,8 @@ def atlas_extract(options: Namespace) -> None:
         overwrite=options.overwrite,
         progress=True,
     )
-    print(_described(pixels))
-    print(f"Written: {options.output}")
+    log.info(_described(pixels))
+    log.info(f"Written: {options.output}")
 
 
 def _estimator(options):
@@ -158,7 +159,7 @@ def train(options: Namespace) -> None:
         test=truth.listed,
     )
     pixels = truth.pixels(properties, bands, options.clip, options.features)
-    print(_described(pixels))
+    log.info(_described(pixels))
     model = fit(
         pixels.of(training),
         properties,
@@ -180,7 +181,7 @@ def train(options: Namespace) -> None:
     write(options.output, model, overwrite=options.overwrite)
     print(f"Accuracy on {len(test)} galaxies that were held out:")
     _print(table)
-    print(f"Written: {options.output}")
+    log.info(f"Written: {options.output}")
 
 
 def _list_of(options):
@@ -341,7 +342,7 @@ def _keep_diagnosis(path, table, plot, overwrite):
     if plot is not None:
         save_figure(plot(table), f"{path}.png", overwrite=overwrite)
         written.append(f"{path}.png")
-    print(f"Written: {', '.join(written)}")
+    log.info(f"Written: {', '.join(written)}")
 
 
 def reproduce(options: Namespace) -> None:
@@ -353,7 +354,9 @@ def reproduce(options: Namespace) -> None:
 
     if options.published_template:
         empty = write_template(options.published_template)
-        print(f"{options.published_template}: fill in what you have of {empty} values; --published takes it")
+        log.info(
+            f"{options.published_template}: fill in what you have of {empty} values; --published takes it"
+        )
         return
     if options.fast and options.study:
         raise UsageError("--fast is a study of its own: give it or --study")
@@ -389,6 +392,6 @@ def fetch(options: Namespace) -> None:
         allow=options.allow,
     )
     files = sorted(path for path in folder.iterdir() if path.name.startswith("EUC_MER_"))
-    print(f"{folder}: {len(files)} files")
+    log.info(f"{folder}: {len(files)} files")
     where = f"--position {options.ra} {options.dec} --size {2 * options.radius:g}"
-    print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")
+    log.info(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")

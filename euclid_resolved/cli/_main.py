@@ -19,6 +19,7 @@ from euclid_resolved.cli import _commands as run
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._json import print_json
+from euclid_resolved.cli._logging import log, to_terminal
 from euclid_resolved.cli._measure import add_measure, add_profile
 from euclid_resolved.cli._options import NAMES, Names, command as _command, count, parse
 from euclid_resolved.cli._populations import populations_list, populations_make
@@ -90,7 +91,9 @@ def _run(arguments):
         return 2
     # Figures go to files here; a display must not be needed, nor touched.
     os.environ.setdefault("MPLBACKEND", "Agg")
-    with warnings.catch_warnings():
+    if options.log_level in ("warning", "error"):
+        sys.stderr.isatty = lambda: False  # so that no progress bar is drawn; this stream is our own
+    with warnings.catch_warnings(), to_terminal(options.log_level):
         if not options.debug:
             warnings.showwarning = _one_line_warning
         try:
@@ -129,7 +132,7 @@ def _answer(options):
 
 
 def _one_line_warning(message, category, filename, lineno, file=None, line=None):
-    print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    log.warning("%s", " ".join(str(message).split()))
 
 
 def _parser() -> argparse.ArgumentParser:

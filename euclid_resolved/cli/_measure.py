@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.cli._logging import log
 from euclid_resolved.cli._options import NAMES, command
 from euclid_resolved.cli._report import say
 from euclid_resolved.errors import InputError
@@ -251,4 +252,4 @@ def _keep(table, options):
 
     if options.output:
         write_table(options.output, table, options.overwrite)
-        print(f"Written: {options.output}")
+        log.info(f"Written: {options.output}")

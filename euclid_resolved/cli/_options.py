@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from euclid_resolved._checks import did_you_mean
+from euclid_resolved.cli._logging import LEVELS
 
 
 def command(
@@ -35,13 +36,20 @@ def command(
     """
     new: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     new.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    talk = new.add_mutually_exclusive_group()
+    text = "print results, warnings and errors only, without sentences on the way and progress bars"
+    talk.add_argument("-q", "--quiet", dest="log_level", action="store_const", const="warning", help=text)
+    text = "print details as well: the files that are read and written, and what is fitted"
+    talk.add_argument("-v", "--verbose", dest="log_level", action="store_const", const="debug", help=text)
+    text = "print what the logger euclid_resolved says from this level on (info)"
+    talk.add_argument("--log-level", choices=LEVELS, help=text)
     if writes:
         new.add_argument("--overwrite", action="store_true", help="replace files that exist")
     if json:
         text = "print the results as one JSON object, numbers with their units, instead of tables"
         new.add_argument("--json", action="store_true", help=text)
     # The command itself says what is wrong with its words, with its own usage.
-    new.set_defaults(run=action, parser=new)
+    new.set_defaults(run=action, parser=new, log_level="info")
     return new
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from euclid_resolved.cli._logging import log
+
 if TYPE_CHECKING:
     from euclid_resolved.maps._regions import RegionValue
     from euclid_resolved.maps._spatial_map import SpatialMap
@@ -17,14 +19,14 @@ WIDTH = 79  # of a terminal
 
 
 def say(text: str, indent: str = "") -> None:
-    """Print a sentence in lines that fit a terminal."""
+    """Log a sentence in lines that fit a terminal."""
     further = indent + "  "
     text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     lines = textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
-    print("\n".join(lines).replace("\N{NO-BREAK SPACE}", " "))
+    log.info("%s", "\n".join(lines).replace("\N{NO-BREAK SPACE}", " "))
 
 
 def report_count(path: str | Path, count: PixelCount) -> None:

@@ -1,11 +1,13 @@
 """The command line keeps its contract: what it prints and writes, its exit codes, its one-line errors."""
 
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -809,6 +811,43 @@ def test_a_file_that_is_no_image_is_refused(fails, model_file, tmp_path, content
 def test_what_is_not_there_is_named(fails, atlas, model_file, tmp_path, words, message):
     words = [word.format(atlas=atlas) for word in words]
     assert message in fails("predict", model_file, *words, "-o", tmp_path / "maps.fits")
+
+
+# What is said on the way
+
+
+def test_quiet_verbose_and_levels(atlas, tmp_path, capsys):
+    words = ["train", atlas, "-o", tmp_path / "m.asdf", "--estimator", "mean", "--overwrite"]
+    words += ["--property", "stellar_age"]
+    assert run(*words) == 0
+    usual = capsys.readouterr()
+    assert "Written: " in usual.out and "stellar_age" in usual.out
+    assert run(*words, "-q") == 0
+    quiet = capsys.readouterr()
+    assert "Written" not in quiet.out and "stellar_age" in quiet.out and quiet.err == ""
+    assert run(*words, "-v") == 0
+    verbose = capsys.readouterr()
+    assert verbose.out == usual.out
+    assert "euclid-resolved: debug: fitting stellar_age of" in verbose.err
+    assert f"euclid-resolved: debug: wrote {tmp_path / 'm.asdf'}" in verbose.err
+    assert run(*words, "--log-level", "warning") == 0
+    assert capsys.readouterr() == quiet
+    assert run(*words, "-q", "-v") == 2 and "not allowed with" in capsys.readouterr().err
+    assert logging.getLogger("euclid_resolved").handlers == []
+
+
+@pytest.mark.filterwarnings("default:odd")
+def test_warnings_are_logged_and_can_be_left_out(capsys, monkeypatch, model_file):
+    def broken(path):
+        warnings.warn("odd", stacklevel=2)
+        raise InputError("broken")
+
+    monkeypatch.setattr("euclid_resolved.io._read_write.read", broken)
+    assert run("info", model_file) == 1
+    assert "euclid-resolved: warning: odd\n" in capsys.readouterr().err
+    assert run("info", model_file, "--log-level", "error") == 1
+    err = capsys.readouterr().err
+    assert "odd" not in err and "euclid-resolved: error:" in err
 
 
 # Interrupts and unexpected errors
