@@ -177,6 +177,19 @@ def test_what_makes_no_sense_is_a_usage_error(fails, tmp_path, monkeypatch, word
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("mea", "measure "), ("train atlas --obs", "--observer "), ("info --log-level d", "debug ")],
+)
+def test_a_shell_completes_words(tmp_path, line, offered):
+    pytest.importorskip("argcomplete")
+    line, answer = f"euclid-resolved {line}", tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9"}
+    asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(answer)
+    subprocess.run([sys.executable, "-m", "euclid_resolved"], env=os.environ | asked, check=True)
+    assert answer.read_text().strip() == offered
+
+
 def test_without_a_command_help_is_shown(capsys):
     assert run() == 2
     shown = capsys.readouterr().out
