@@ -106,7 +106,7 @@ def _preparation(parser):
         nargs="?",
         const=True,
         choices=("gaussian", "none"),
-        help="bring all bands to the PSF of the broadest, or leave them (none)",
+        help="bring all bands to one PSF; gaussian: of typical widths where the image has none",
     )
     group.add_argument("--ebv", type=float, metavar="MAG", help="correct for this Galactic E(B-V)")
     group.add_argument(
