@@ -62,9 +62,9 @@ def _shape(parser):
     parser.add_argument("--property", **NAMES, help="only these maps (all in the file)")
     centre = parser.add_mutually_exclusive_group()
     text = "centre of the ellipses on the sky, ICRS, degrees (the centre of the map)"
-    centre.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help=text)
+    centre.add_argument("--centre", nargs=2, type=float, metavar=("RA", "DEC"), help=text)
     text = "centre of the ellipses in pixels, counted from 0"
-    centre.add_argument("--centre", nargs=2, type=float, metavar=("X", "Y"), help=text)
+    centre.add_argument("--centre-pixels", nargs=2, type=float, metavar=("X", "Y"), help=text)
     text = "of the major axis, from the y axis of the pixels towards smaller x (%(default)g)"
     parser.add_argument("--position-angle", type=float, default=0.0, metavar="DEGREES", help=text)
     text = "of the disc; 0 is face-on and makes circles (%(default)g)"
@@ -230,11 +230,11 @@ def _files(region):
 
 def _placed(options):
     """Where ellipses are, as the functions for maps take it."""
-    centre = options.centre
-    if options.position is not None:
+    centre = options.centre_pixels
+    if options.centre is not None:
         from astropy.coordinates import SkyCoord
 
-        centre = SkyCoord(*options.position, unit="deg")
+        centre = SkyCoord(*options.centre, unit="deg")
     angles = {"position_angle": options.position_angle, "inclination": options.inclination}
     return {"centre": centre, **angles}
 

@@ -64,7 +64,7 @@ def test_totals_and_means_are_those_of_python(maps, capsys):
 
 
 def test_a_ring_is_that_of_python_and_a_mean_can_be_weighted(maps, capsys):
-    ring = ["--ellipse", "2kpc", "5kpc", "--inclination", "40", "--centre", "19", "21"]
+    ring = ["--ellipse", "2kpc", "5kpc", "--inclination", "40", "--centre-pixels", "19", "21"]
     words = ["--property", "stellar_age", "--statistic", "mean", "--weights", NAMES[0]]
     assert run("measure", maps, *ring, *words, "--json") == 0
     (row,) = values_of(capsys)
@@ -135,3 +135,12 @@ def test_what_cannot_be_measured_is_said_in_one_line(maps, capsys, words, messag
 def test_a_model_is_no_map(model_file, capsys):
     assert run("measure", model_file) == 1
     assert "maps are needed, as predict writes them; the file holds one Model" in capsys.readouterr().err
+
+
+def test_a_centre_on_the_sky_is_the_pixel_there(maps, capsys):
+    where = sky_wcs(DENSITY.shape).pixel_to_world(19, 21).icrs
+    found = []
+    for centre in (["--centre", where.ra.deg, where.dec.deg], ["--centre-pixels", 19, 21]):
+        assert run("measure", maps, "--ellipse", 6, *centre, "--json") == 0
+        found.append([row["value"]["value"] for row in values_of(capsys)])
+    np.testing.assert_allclose(*found, rtol=1e-5)
