@@ -998,6 +998,15 @@ def test_json_of_what_files_hold_has_the_units(model_file, cutout, tmp_path, cap
     assert image["pixel_scale"] == {"value": pytest.approx(0.1), "unit": "arcsec"}
 
 
+def test_json_of_many_images_comes_even_where_one_fails(atlas, model_file, tmp_path, capsys):
+    words = ["predict", model_file, atlas / "TNG000001_O5", atlas / "TNG000099_O5", "-o", tmp_path / "maps"]
+    assert run(*words, "--json") == 1
+    out, err = capsys.readouterr()
+    made = json.loads(out)
+    assert made["failed"] == 1 and [row["status"] for row in made["images"]["rows"]] == ["mapped", "failed"]
+    assert "euclid-resolved: error: 1 of 2 images could not be mapped" in err
+
+
 def test_json_of_plugins_and_diagnostics(atlas, model_file, capsys):
     assert run("plugins", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["plugins"]
