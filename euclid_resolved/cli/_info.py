@@ -239,6 +239,8 @@ def _of_model(model):
         "versions": dict(model.versions),
     }
     lines = {"": f"model of {', '.join(outputs)}", **_training_lines(model, training)}
+    settings = [f"{row['estimator']} ({_words(row['settings'])})" for row in properties.values()]
+    lines["settings"] = "; ".join(dict.fromkeys(settings))
     if plugins:
         lines["plugins"] = ", ".join(plugins)
     lines["versions"] = ", ".join(f"{name} {version}" for name, version in model.versions.items())
@@ -258,6 +260,10 @@ def _of_model(model):
         values = [(row["accuracy"] or {}).get(each) for row in properties.values()]
         columns[each] = ["-" if value is None else f"{value:.3f}" for value in values]
     return record, lines, Table(columns)
+
+
+def _words(settings):
+    return ", ".join(f"{name} {value}" for name, value in settings.items()) or "no settings"
 
 
 def _training_lines(model, training):
