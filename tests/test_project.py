@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from euclid_resolved.models._provenance import _IN_THE_REPOSITORY, how_to_install
+
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/setup.cfg"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -154,3 +156,22 @@ def test_fragments_of_the_change_log_have_names_that_towncrier_takes():
         assert known or path.name in config["ignore"], f"{path.name}: see {config['directory']}/README.md"
     for kind in config["type"]:
         assert f"| `{kind['directory']}` |" in text("changes/README.md")
+
+
+def test_what_the_readme_names_is_there():
+    readme = text("README.md")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if not link.startswith("https://")]
+    folders = re.findall(r"pip install '?(\./plugins/\w+)", readme)
+    assert len(links) >= 10 and {ROOT / folder for folder in folders} == set(PLUGINS)
+    assert [name for name in links if not (ROOT / name).exists()] == []
+    # What its commands and its script write goes where git does not look.
+    written = re.findall(r"(?:-o |--figure |write\(\")([\w./]+)", readme)
+    assert len(written) >= 6 and all(name.startswith("quickstart/") for name in written)
+    assert "quickstart/" in text(".gitignore").split()
+
+
+def test_a_plugin_of_the_repository_is_installed_from_its_folder():
+    assert {f"euclid_resolved_{folder.name.split('_')[-1]}" for folder in PLUGINS} == set(_IN_THE_REPOSITORY)
+    for folder in PLUGINS:
+        name = settings(folder / "setup.cfg")["metadata"]["name"]
+        assert how_to_install(name) == f"pip install ./plugins/{folder.name} in a clone of euclid_resolved"

@@ -1,4 +1,4 @@
-"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, measure and others.
+"""The command line: one function, `main`, and the words that it takes.
 
 Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
 else failed; 130 interrupted. One line says what.
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._atlas_observe import atlas_observe, observe_options
+from euclid_resolved.cli._compare import compare, compare_options
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._json import print_json
@@ -149,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, add_predict, add_measure,
-        add_profile, _fetch, _info, _plugins, _default_model,
+        add_profile, _compare, _fetch, _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -185,10 +187,9 @@ def _quickstart(commands):
 
 
 def _atlas(commands):
-    text = "make a mock atlas, or keep the pixels of an atlas as a sample"
-    atlas = _command(
-        commands, "atlas", lambda options: atlas.error("say what to do with the atlas: make or extract"), text
-    )
+    text = "make a mock atlas, observe an atlas, or keep its pixels as a sample"
+    what = "say what to do with the atlas: make, observe or extract"
+    atlas = _command(commands, "atlas", lambda options: atlas.error(what), text)
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     text = "make a mock atlas in the TNG50-SKIRT layout"
     new = _command(kinds, "make", run.atlas_make, text, writes=True)
@@ -211,6 +212,11 @@ def _atlas(commands):
         metavar="FACTOR",
         help="most by which stars of 0.3 to 2 Gyr differ from it in the near infrared (%(default)s)",
     )
+    _bands(new)
+    _observer(new)
+    text = "observe an atlas from far away; an interrupted call goes on where it was"
+    new = _command(kinds, "observe", atlas_observe, text, writes=True)
+    observe_options(new)
     _bands(new)
     _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
@@ -312,6 +318,11 @@ def _reproduce(commands):
     new.add_argument(
         "-o", "--output", default="study", metavar="OUT", help="folder to write to (%(default)s)"
     )
+
+
+def _compare(commands):
+    text = "compare maps with maps of the same galaxy made otherwise"
+    compare_options(_command(commands, "compare", compare, text, writes=True))
 
 
 def _fetch(commands):

@@ -1,3 +1,4 @@
+from ._compare import compare_maps as compare_maps
 from ._contract import (
     Diagnostic as Diagnostic,
     diagnose as diagnose,

@@ -29,6 +29,9 @@ from euclid_resolved.plotting._style import (
     SKY,
     TRUE,
     axis_label,
+    keep_text_size,
+    page_size,
+    text_style,
 )
 
 if TYPE_CHECKING:
@@ -69,25 +72,26 @@ def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) 
     >>> figure = plot_importance(impurity_importance(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("importance.png")
     """
-    figure, each = by_property(table, figure, height=_height(table))
-    for axis, _, part in each:
-        part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
-        values = 100 * numbers(part["importance"])
-        bars(axis, part["column"], values)
-        for i, value in enumerate(values):
-            if np.isfinite(value):
-                axis.text(value, i, f" {value:.1f}", va="center", size="small")
-        axis.set_xlabel("importance [%]")
-        if np.isfinite(values).any():
-            axis.set_xlim(0, max(np.nanmax(values) * 1.2, 1))
-        else:
-            axis.text(0.5, 0.5, "the estimator has none", ha="center", transform=axis.transAxes)
-    return figure
+    with text_style(figure):
+        figure, each = by_property(table, figure, height=_height(table))
+        for axis, _, part in each:
+            part = part[np.argsort(-numbers(part["importance"]), kind="stable")]
+            values = 100 * numbers(part["importance"])
+            bars(axis, part["column"], values)
+            for i, value in enumerate(values):
+                if np.isfinite(value):
+                    axis.text(value, i, f" {value:.1f}", va="center", size="small")
+            axis.set_xlabel("importance [%]")
+            if np.isfinite(values).any():
+                axis.set_xlim(0, max(np.nanmax(values) * 1.2, 1))
+            else:
+                axis.text(0.5, 0.5, "the estimator has none", ha="center", transform=axis.transAxes)
+        return figure
 
 
 def _height(table):
     """Of panels with a bar for each row: a model that looks around has many columns."""
-    return max(3.0, 1.0 + 0.18 * len(table) / max(len(set(table["property"])), 1))
+    return max(2.2, 0.8 + 0.14 * len(table) / max(len(set(table["property"])), 1))
 
 
 def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -115,13 +119,14 @@ def plot_lofo(table: QTable, *, figure: Figure | SubFigure | None = None) -> Fig
     >>> figure.savefig("lofo.png")
     """
     metric, by = table.meta.get("metric", "rmse"), table.meta.get("by", "band")
-    figure, each = by_property(table, figure, height=_height(table))
-    for axis, _, part in each:
-        part = part[np.asarray(part["left_out"]) != "none"]
-        bars(axis, part["left_out"], 100 * numbers(part["lofo_relative"]))
-        label = METRIC_LABELS.get(metric, metric).split(" [")[0]
-        axis.set(xlabel=f"change of {label} without the {by} [%]", ylabel="left out")
-    return figure
+    with text_style(figure):
+        figure, each = by_property(table, figure, height=_height(table))
+        for axis, _, part in each:
+            part = part[np.asarray(part["left_out"]) != "none"]
+            bars(axis, part["left_out"], 100 * numbers(part["lofo_relative"]))
+            label = METRIC_LABELS.get(metric, metric).split(" [")[0]
+            axis.set(xlabel=f"change of {label} [%]", ylabel=f"{by} left out")
+        return figure
 
 
 def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -151,15 +156,16 @@ def plot_permutation(table: QTable, *, figure: Figure | SubFigure | None = None)
     """
     metric = table.meta.get("metric", "r2")
     by = table.meta.get("by", "band")
-    figure, each = by_property(table, figure, height=_height(table))
-    for axis, _, part in each:
-        bars(axis, part[by], numbers(part["importance"]))
-        within = numbers(part["importance_within"])
-        axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
-        label = METRIC_LABELS.get(metric, metric)
-        axis.set(xlabel=f"loss in {label} when shuffled", ylabel=by)
-    figure.axes[0].legend(frameon=False, fontsize="small")
-    return figure
+    with text_style(figure):
+        figure, each = by_property(table, figure, height=_height(table))
+        for axis, _, part in each:
+            bars(axis, part[by], numbers(part["importance"]))
+            within = numbers(part["importance_within"])
+            axis.plot(within, range(len(part)), "D", color="black", ms=4, label="within galaxies")
+            label = METRIC_LABELS.get(metric, metric)
+            axis.set(xlabel=f"loss in {label} when shuffled", ylabel=by)
+        figure.axes[0].legend(frameon=False, fontsize="small")
+        return figure
 
 
 def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
@@ -188,10 +194,11 @@ def plot_shuffle(table: QTable, *, ax: Axes | None = None) -> Figure:
     >>> figure = plot_shuffle(rmzr_shuffle(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("shuffle.png")
     """
-    axis = own_panel(ax, 5.4, 2.4)
-    bars(axis, table["case"], numbers(table["r2"]), [ORANGE, "0.6", "0.3"][: len(table)])
-    axis.set_xlabel(r"$R^2$ of metallicity on the test galaxies")
-    return axis.figure
+    with text_style(ax):
+        axis = own_panel(ax, 5.4, 2.4)
+        bars(axis, table["case"], numbers(table["r2"]), [ORANGE, "0.6", "0.3"][: len(table)])
+        axis.set_xlabel(r"$R^2$ of metallicity on the test galaxies")
+        return axis.figure
 
 
 def plot_rmzr(
@@ -316,18 +323,20 @@ def plot_profiles(table: QTable, *, figure: Figure | SubFigure | None = None) ->
     """
     galaxies = list(dict.fromkeys(str(name) for name in table["galaxy"]))[:6]
     names, unit = properties_of(table), table["radius"].unit
-    figure = own_figure(figure, (3.6 * len(names), 2.6 * len(galaxies)))
-    axes = figure.subplots(len(galaxies), len(names), squeeze=False)
-    for row, galaxy in zip(axes, galaxies, strict=True):
-        for axis, name in zip(row, names, strict=True):
-            part = rows_of(table[np.asarray(table["galaxy"]) == galaxy], name)
-            zero_point = np.log10(get_property(name).zero_point)
-            for key, colour in (("true", TRUE), ("predicted", PREDICTED)):
-                median, p16, p84 = (numbers(part[key + s]) - zero_point for s in ("", "_p16", "_p84"))
-                errors = (median - p16, p84 - median)
-                style = {"color": colour, "label": key, "ms": 3, "lw": 1, "capsize": 2}
-                axis.errorbar(part["radius"].value, median, errors, fmt="o-", **style)
-            axis.set(ylabel=axis_label(name), xlabel=f"radius [{unit}]")
-        row[0].set_title(galaxy, size="small")
-        row[0].legend(frameon=False, fontsize="small")
-    return figure
+    with text_style(figure):
+        figure = own_figure(figure, page_size(len(names), 0.72 * len(galaxies)))
+        axes = figure.subplots(len(galaxies), len(names), squeeze=False)
+        for row, galaxy in zip(axes, galaxies, strict=True):
+            for axis, name in zip(row, names, strict=True):
+                part = rows_of(table[np.asarray(table["galaxy"]) == galaxy], name)
+                zero_point = np.log10(get_property(name).zero_point)
+                for key, colour in (("true", TRUE), ("predicted", PREDICTED)):
+                    median, p16, p84 = (numbers(part[key + s]) - zero_point for s in ("", "_p16", "_p84"))
+                    errors = (median - p16, p84 - median)
+                    style = {"color": colour, "label": key, "ms": 3, "lw": 1, "capsize": 2}
+                    axis.errorbar(part["radius"].value, median, errors, fmt="o-", **style)
+                axis.set(ylabel=axis_label(name), xlabel=f"radius [{unit}]")
+                keep_text_size(axis)
+            row[0].set_title(galaxy, size="small")
+            row[0].legend(frameon=False, fontsize="small")
+        return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.plotting._maps import own_figure
-from euclid_resolved.plotting._style import band_colour
+from euclid_resolved.plotting._style import band_colour, band_label, figure_size, keep_text_size, page_size
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -55,20 +55,30 @@ def panels(
 
 
 def own_panel(ax: Axes | None, width: float, height: float) -> Any:
-    """The axes that were given, or those of a new figure."""
-    return panels(1, width, height)[1][0][0] if ax is None else ax
+    """The axes that were given, or those of a new figure as wide as a column, with that shape."""
+    if ax is not None:
+        return ax
+    own = panels(1, *figure_size("column", height / width))[1][0][0]
+    keep_text_size(own)
+    return own
 
 
 def by_property(
-    table: Table, figure: Figure | SubFigure | None = None, width: float = 3.4, height: float = 3.0
+    table: Table, figure: Figure | SubFigure | None = None, width: float | None = None, height: float = 3.0
 ) -> tuple[Figure, Iterator[tuple[Axes, str, Table]]]:
-    """A figure with a panel for each property of a table, and for each its axes, name and rows."""
+    """A figure with a panel for each property of a table, and for each its axes, name and rows.
+
+    Without a width of a panel a new figure is as wide as a column or a page.
+    """
     names = properties_of(table)
+    if width is None:
+        width = page_size(len(names), 1)[0] / max(len(names), 1)
     figure, axes = panels(len(names), width, height, figure)
 
     def each() -> Iterator[tuple[Axes, str, Table]]:
         for axis, name in zip(axes[0], names, strict=True):
             axis.set_title(symbol(name))
+            keep_text_size(axis)
             yield axis, name, rows_of(table, name)
 
     return figure, each()
@@ -79,6 +89,7 @@ def bars(axis: Axes, labels: Sequence[str], values: np.ndarray, colours: Any = N
     labels = [str(label) for label in labels]
     if colours is None:
         colours = [band_colour(label) for label in labels]
+    labels = [band_label(label) for label in labels]
     axis.barh(range(len(labels)), values, color=colours, height=0.7)
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()

@@ -77,7 +77,7 @@ def radial_profiles(
     for galaxy in test:
         image, truth = galaxy.load()
         scale = pixel_scale(image)
-        width = _bin_width(bin_width, scale)
+        width = bin_width_of(bin_width, scale)
         angle, tilt = _orientation_of(image, model, position_angle, inclination)
         for name, predicted in model.predict_maps(image).items():
             known = ~np.asarray(predicted.mask, bool)
@@ -95,7 +95,7 @@ def radial_profiles(
     return table
 
 
-def _bin_width(width, scale):
+def bin_width_of(width, scale):
     if width is None:
         return 1.5 * u.kpc if scale.unit.is_equivalent(u.kpc) else None
     width = u.Quantity(width)

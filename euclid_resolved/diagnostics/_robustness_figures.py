@@ -15,7 +15,7 @@ from euclid_resolved.diagnostics._panels import (
     rows_of,
     symbol,
 )
-from euclid_resolved.plotting._style import BLUE, PROPERTY_COLOURS, RED
+from euclid_resolved.plotting._style import BLUE, PROPERTY_COLOURS, RED, text_style
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -51,18 +51,19 @@ def plot_learning_curve(table: QTable, *, ax: Axes | None = None) -> Figure:
     """
     steps = "projections" if "projections" in table.colnames else "training_galaxies"
     label = "projections of each training galaxy" if steps == "projections" else "training galaxies"
-    axis = own_panel(ax, 4.4, 3.4)
-    for name in properties_of(table):
-        part = rows_of(table, name)
-        style = {"color": PROPERTY_COLOURS.get(name), "label": symbol(name), "ms": 4}
-        axis.plot(part[steps], numbers(part["r2"]), "o-", **style)
-    axis.set(xlabel=label, ylabel=r"$R^2$ on the test galaxies")
-    if steps == "training_galaxies":
-        axis.set_xscale("log", base=2)
-    ticks = sorted(set(np.asarray(table[steps]).tolist()))
-    axis.set_xticks(ticks, [str(t) for t in ticks])
-    axis.legend(frameon=False)
-    return axis.figure
+    with text_style(ax):
+        axis = own_panel(ax, 4.4, 3.4)
+        for name in properties_of(table):
+            part = rows_of(table, name)
+            style = {"color": PROPERTY_COLOURS.get(name), "label": symbol(name), "ms": 4}
+            axis.plot(part[steps], numbers(part["r2"]), "o-", **style)
+        axis.set(xlabel=label, ylabel=r"$R^2$ on the test galaxies")
+        if steps == "training_galaxies":
+            axis.set_xscale("log", base=2)
+        ticks = sorted(set(np.asarray(table[steps]).tolist()))
+        axis.set_xticks(ticks, [str(t) for t in ticks])
+        axis.legend(frameon=False)
+        return axis.figure
 
 
 def plot_runs(table: QTable, *, ax: Axes | None = None) -> Figure:
@@ -92,19 +93,20 @@ def plot_runs(table: QTable, *, ax: Axes | None = None) -> Figure:
     >>> figure.savefig("folds.png")
     """
     names = properties_of(table)
-    axis = own_panel(ax, 4.4, 3.2)
-    for i, name in enumerate(names):
-        part, colour = rows_of(table, name), PROPERTY_COLOURS.get(name)
-        if "fold" in part.colnames:
-            values = numbers(part["r2"])
-            axis.plot(np.linspace(i - 0.15, i + 0.15, len(values)), values, "o", ms=4, color=colour)
-            axis.hlines(values.mean(), i - 0.25, i + 0.25, color="black", lw=1)
-        else:
-            error = numbers(part["r2_scatter"])
-            axis.errorbar([i], numbers(part["r2"]), yerr=error, fmt="o", color=colour, capsize=3)
-    name_properties(axis, names)
-    axis.set(ylabel=r"$R^2$", xlim=(-0.6, len(names) - 0.4))
-    return axis.figure
+    with text_style(ax):
+        axis = own_panel(ax, 4.4, 3.2)
+        for i, name in enumerate(names):
+            part, colour = rows_of(table, name), PROPERTY_COLOURS.get(name)
+            if "fold" in part.colnames:
+                values = numbers(part["r2"])
+                axis.plot(np.linspace(i - 0.15, i + 0.15, len(values)), values, "o", ms=4, color=colour)
+                axis.hlines(values.mean(), i - 0.25, i + 0.25, color="black", lw=1)
+            else:
+                error = numbers(part["r2_scatter"])
+                axis.errorbar([i], numbers(part["r2"]), yerr=error, fmt="o", color=colour, capsize=3)
+        name_properties(axis, names)
+        axis.set(ylabel=r"$R^2$", xlim=(-0.6, len(names) - 0.4))
+        return axis.figure
 
 
 def plot_sample_bias(table: QTable, *, ax: Axes | None = None) -> Figure:
@@ -134,14 +136,15 @@ def plot_sample_bias(table: QTable, *, ax: Axes | None = None) -> Figure:
     >>> figure.savefig("sample_bias.png")
     """
     names = properties_of(table)
-    axis = own_panel(ax, 4.4, 3.2)
-    for which, shift, colour in (("training", -0.18, "0.7"), ("test", 0.18, BLUE)):
-        part = table[np.asarray(table["set"]) == which]
-        axis.bar(np.arange(len(names)) + shift, numbers(part["r2"]), 0.34, color=colour, label=which)
-    name_properties(axis, names)
-    axis.set_ylabel(r"$R^2$")
-    axis.legend(frameon=False)
-    return axis.figure
+    with text_style(ax):
+        axis = own_panel(ax, 4.4, 3.2)
+        for which, shift, colour in (("training", -0.18, "0.7"), ("test", 0.18, BLUE)):
+            part = table[np.asarray(table["set"]) == which]
+            axis.bar(np.arange(len(names)) + shift, numbers(part["r2"]), 0.34, color=colour, label=which)
+        name_properties(axis, names)
+        axis.set_ylabel(r"$R^2$")
+        axis.legend(frameon=False)
+        return axis.figure
 
 
 def plot_colour_recovery(table: QTable, *, ax: Axes | None = None) -> Figure:
@@ -170,10 +173,11 @@ def plot_colour_recovery(table: QTable, *, ax: Axes | None = None) -> Figure:
     >>> figure = plot_colour_recovery(colour_recovery(model, galaxies[:3], galaxies[3:]))
     >>> figure.savefig("colours.png")
     """
-    axis = own_panel(ax, 4.6, 3.0)
-    missing = np.maximum(1 - numbers(table["r2"]), 1e-7)
-    bars(axis, table["colour"], missing)
-    axis.axvline(0.002, color=RED, ls="--", lw=1, label=r"published: $R^2\geq0.998$")
-    axis.set(xscale="log", xlabel=r"$1-R^2$")
-    axis.legend(frameon=False, fontsize="small")
-    return axis.figure
+    with text_style(ax):
+        axis = own_panel(ax, 4.6, 3.0)
+        missing = np.maximum(1 - numbers(table["r2"]), 1e-7)
+        bars(axis, table["colour"], missing)
+        axis.axvline(0.002, color=RED, ls="--", lw=1, label=r"published: $R^2\geq0.998$")
+        axis.set(xscale="log", xlabel=r"$1-R^2$")
+        axis.legend(frameon=False, fontsize="small")
+        return axis.figure

@@ -10,7 +10,7 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData
+from astropy.nddata import NDData, StdDevUncertainty
 
 from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._bands import BANDS, EUCLID_BANDS, SURFACE_BRIGHTNESS, band_names
@@ -30,6 +30,7 @@ STAR_FORMING_SSFR = 1e-11 / u.yr
 FILE_NAME = re.compile(r"TNG(?P<number>\d+)_(?P<observer>O\d)_(?P<plane>.+)\.fits(?:\.gz)?")
 GALAXY_NAME = re.compile(r"TNG(?P<number>\d+)(?:_(?P<observer>O\d))?")
 DEPTH = 3  # folders in folders: a release, a galaxy, an observer
+RMS = "_rms"  # what the name of a band's file ends in where it is the noise of an observed atlas
 MAPS = ("stellarmass", "stellarage", "stellarmetallicity", "dustmass")
 LAYOUT = "expected are files such as TNG000008_O5_Euclid_VIS.fits, in it or in folders in it"
 # The columns of the sample table and what they are called in Galaxy.meta.
@@ -67,7 +68,8 @@ def read_atlas(
         Sorted by number, named ``TNG000008_O5``, of the group ``TNG000008``.
 
         - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
-          ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it.
+          ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it. A file
+          ``TNG000008_O5_Euclid_VIS_rms.fits`` beside a band, as an observed atlas has, is its uncertainty.
         - ``maps``: the three properties of the stars, float32; NaN and masked where there are no stars
           (the value is zero or negative), since nothing has a logarithm there.
         - ``meta``: masses, star formation rate and half-mass radius as quantities, if there is a
@@ -210,7 +212,7 @@ def _check_bands(directory, bands, galaxies):
     planes = {plane for files in galaxies.values() for plane in files}
     missing = [file for file in bands.values() if file not in planes]
     if missing:
-        there = ", ".join(sorted(planes.difference(MAPS))) or "none"
+        there = ", ".join(sorted(p for p in planes.difference(MAPS) if not p.endswith(RMS))) or "none"
         raise ImageFileError(directory, f"holds no band {', '.join(missing)}", f"there are {there}")
 
 
@@ -219,7 +221,9 @@ def _galaxy(number, observer, files, bands, sample):
     meta = dict(sample.get(number, {}))
     maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
     # Partials of functions of the module can be sent to other processes.
-    image = partial(_read_image, name, {band: _path(name, files, plane) for band, plane in bands.items()})
+    noise = {band: files[plane + RMS] for band, plane in bands.items() if plane + RMS in files}
+    paths = {band: _path(name, files, plane) for band, plane in bands.items()}
+    image = partial(_read_image, name, paths, noise)
     maps = partial(_read_maps, {prop: _path(name, files, plane) for prop, plane in maps.items()})
     # All that show one simulated galaxy are one group, whatever side they show.
     group = f"TNG{number:06d}"
@@ -245,19 +249,30 @@ def _path(name, files, plane):
     return files.get(plane) or next(iter(files.values())).parent / f"{name}_{plane}.fits"
 
 
-def _read_image(name, paths):
+def _read_image(name, paths, noise):
     bands, meta = {}, {}
     for band, path in paths.items():
-        data, unit, scale = _read(path)
-        if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
-            what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"
-            raise ImageFileError(path, what, "images of an atlas are in MJy/sr")
-        factor = unit.to(SURFACE_BRIGHTNESS)
-        data = data if factor == 1 else data * np.float32(factor)
-        bands[band] = NDData(data, unit=SURFACE_BRIGHTNESS, mask=~np.isfinite(data), meta={"file": str(path)})
+        data, scale = _read_light(path)
         _check_scale(path, scale, meta)
         meta |= scale
+        sigma = None
+        if band in noise:
+            sigma, scale = _read_light(noise[band])
+            _check_scale(noise[band], scale, meta)
+            sigma = StdDevUncertainty(sigma)
+        mask = ~np.isfinite(data)
+        own = {"file": str(path)}
+        bands[band] = NDData(data, unit=SURFACE_BRIGHTNESS, mask=mask, uncertainty=sigma, meta=own)
     return MultiBandImage(bands, name=name, meta=meta)
+
+
+def _read_light(path):
+    data, unit, scale = _read(path)
+    if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
+        what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"
+        raise ImageFileError(path, what, "images of an atlas are in MJy/sr")
+    factor = unit.to(SURFACE_BRIGHTNESS)
+    return (data if factor == 1 else data * np.float32(factor)), scale
 
 
 def _read_maps(paths):

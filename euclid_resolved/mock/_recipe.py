@@ -130,7 +130,12 @@ class Recipe:
         )
         observed = observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
         source = f"default: {self.galaxies} mock galaxies, preset {self.preset}, seed {self.seed}"
-        return extract(observed, tuple(PROPERTIES), features=self.features, source=source, progress=progress)
+        pixels = extract(
+            observed, tuple(PROPERTIES), features=self.features, source=source, progress=progress
+        )
+        # Any atlas has a galaxy TNG000001, which is not this one: the model has not seen it.
+        names = tuple(f"{self.preset} {self.seed}, {name}" for name in pixels.names)
+        return replace(pixels, names=names, groups=names)
 
     def sample(self) -> list[float]:
         """What the first three galaxies look like: numbers that change when whatever makes them does.

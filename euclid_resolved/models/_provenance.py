@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
 
 _KEYS = ("kind", "name", "distribution", "version")
+# Plugins that come with the package, in its folder ``plugins``, and are on no index of packages.
+_IN_THE_REPOSITORY = frozenset(f"euclid_resolved_{name}" for name in ("dnn", "knn", "unet", "xgboost"))
 # What a distribution and a version may be called (PEP 508, PEP 440): messages show them as a command.
 _DISTRIBUTION, _VERSION = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", r"[A-Za-z0-9.!+_-]*"
 
@@ -107,11 +109,39 @@ def _needed(plugin, error):
         return f"{what}, registered for a session only (plugins.register): register or install it first"
     here = _installed(plugin.distribution)
     if here is None:
-        return f"{what} of {brought(plugin)}: pip install {plugin.distribution}"
+        return f"{what} of {brought(plugin)}: {how_to_install(plugin.distribution)}"
     if here == plugin.version:
         return f"{what} of {brought(plugin)}, which is installed but does not offer it ({error})"
-    pinned = f"{plugin.distribution}=={plugin.version}"
-    return f"{what} of {brought(plugin)}, here is {here}: pip install {pinned} ({error})"
+    command = how_to_install(plugin.distribution, plugin.version)
+    return f"{what} of {brought(plugin)}, here is {here}: {command} ({error})"
+
+
+def how_to_install(distribution: str, version: str = "") -> str:
+    """The command that installs a plugin; those of this repository are installed from a clone of it.
+
+    Parameters
+    ----------
+    distribution : str
+    version : str, optional
+        A distribution of others is asked for in this version.
+
+    Returns
+    -------
+    words : str
+
+    Examples
+    --------
+    >>> from euclid_resolved.models._provenance import how_to_install
+    >>> how_to_install("my-huber", "0.3")
+    'pip install my-huber==0.3'
+    >>> how_to_install("euclid_resolved_dnn")
+    'pip install ./plugins/euclid_resolved_dnn in a clone of euclid_resolved'
+    """
+    folder = distribution.replace("-", "_")
+    if folder in _IN_THE_REPOSITORY:
+        tag = f" of version {version}" if version else ""
+        return f"pip install ./plugins/{folder} in a clone of euclid_resolved{tag}"
+    return f"pip install {distribution}" + (f"=={version}" if version else "")
 
 
 def _installed(distribution):
@@ -147,6 +177,6 @@ def _changes(kinds: set[tuple[str, str]], plugins: Iterable[Plugin]) -> Iterator
         if (plugin.kind, plugin.name) not in kinds or now is None:
             continue
         if brought(now) != brought(plugin):
-            install = "" if plugin.distribution == SESSION else f": pip install {plugin.distribution}"
-            install += f"=={plugin.version}" if install and plugin.version else ""
+            session = plugin.distribution == SESSION
+            install = "" if session else f": {how_to_install(plugin.distribution, plugin.version)}"
             yield f"{plugin.name} was of {brought(plugin)}, here it is of {brought(now)}{install}"

@@ -7,9 +7,9 @@ from ._maps import (
     plot_image as plot_image,
     plot_map as plot_map,
     plot_maps as plot_maps,
-    plot_quality as plot_quality,
     plot_uncertainty as plot_uncertainty,
 )
+from ._quality import plot_quality as plot_quality
 from ._quick_look import quicklook as quicklook
 from ._style import (
     figure_size as figure_size,

@@ -15,7 +15,15 @@ from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._metrics import OUTLIER, metrics
 from euclid_resolved.plotting._maps import colour_bar, logarithm, own_figure, robust_limits, show
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
-from euclid_resolved.plotting._style import COLOUR_MAPS, PREDICTED, TRUE, axis_label
+from euclid_resolved.plotting._style import (
+    COLOUR_MAPS,
+    PREDICTED,
+    TRUE,
+    axis_label,
+    keep_text_size,
+    page_size,
+    text_style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -105,30 +113,34 @@ def plot_predicted_against_true(
     if not panels:
         raise InputError("there is nothing to draw")
     columns = len(next(iter(panels.values())))
-    figure = own_figure(figure, figsize or (3.6 * columns + 0.6, 3.4 * len(panels)))
-    axes = figure.subplots(len(panels), columns, squeeze=False)
-    for row, (name, models) in zip(axes, panels.items(), strict=True):
-        zero_point = np.log10(get_property(name).zero_point)
-        low, high = np.percentile(np.concatenate([t for t, _ in models.values()]), (0.1, 99.9)) - zero_point
-        for axis, (title, (truth, guess)) in zip(row, models.items(), strict=True):
-            x, y = truth - zero_point, guess - zero_point
-            extent = (low, high, low, high)
-            style = {"bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
-            axis.hexbin(x, y, gridsize=60, extent=extent, **style)
-            line = np.array([low, high])
-            axis.plot(line, line, color=TRUE, lw=1)
-            for offset in (-limit, limit):
-                axis.plot(line, line + offset, color=TRUE, lw=0.8, ls="--")
-            middle, median, p16, p84 = running_median(x, y)
-            errors = (median - p16, p84 - median)
-            axis.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, ms=4, lw=1, capsize=2)
-            scores = metrics(truth, guess)
-            text = f"$R^2$ = {scores['r2']:.3f}\nRMSE = {scores['rmse']:.3f} dex"
-            axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small")
-            axis.set(xlim=(low, high), ylim=(low, high), title=title)
-            axis.set(xlabel="true " + axis_label(name), ylabel="predicted " + axis_label(name))
-            axis.set_box_aspect(1)
-    return figure
+    with text_style(figure):
+        figure = own_figure(figure, figsize or page_size(columns, len(panels)))
+        axes = figure.subplots(len(panels), columns, squeeze=False)
+        for row, (name, models) in zip(axes, panels.items(), strict=True):
+            zero_point = np.log10(get_property(name).zero_point)
+            low, high = (
+                np.percentile(np.concatenate([t for t, _ in models.values()]), (0.1, 99.9)) - zero_point
+            )
+            for axis, (title, (truth, guess)) in zip(row, models.items(), strict=True):
+                x, y = truth - zero_point, guess - zero_point
+                extent = (low, high, low, high)
+                style = {"bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, "rasterized": True}
+                axis.hexbin(x, y, gridsize=60, extent=extent, **style)
+                line = np.array([low, high])
+                axis.plot(line, line, color=TRUE, lw=1)
+                for offset in (-limit, limit):
+                    axis.plot(line, line + offset, color=TRUE, lw=0.8, ls="--")
+                middle, median, p16, p84 = running_median(x, y)
+                errors = (median - p16, p84 - median)
+                axis.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, ms=4, lw=1, capsize=2)
+                scores = metrics(truth, guess)
+                text = f"$R^2$ = {scores['r2']:.3f}\nRMSE = {scores['rmse']:.3f} dex"
+                axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small")
+                axis.set(xlim=(low, high), ylim=(low, high), title=title)
+                axis.set(xlabel="true " + axis_label(name), ylabel="predicted " + axis_label(name))
+                axis.set_box_aspect(1)
+                keep_text_size(axis)
+        return figure
 
 
 def plot_galaxy(
@@ -141,7 +153,7 @@ def plot_galaxy(
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """True map, predicted map, residual and radial profile of each property (the paper's figure 5).
+    """True map, predicted map, residuals and radial profile of each property (the paper's figure 5).
 
     Parameters
     ----------
@@ -151,7 +163,8 @@ def plot_galaxy(
         Of the profiles; see `~euclid_resolved.maps.radial_profile`.
     radius : `~astropy.units.Quantity`, optional
         A dashed circle about the middle of the residual map, a length or an angle as the pixels are; the
-        dashed lines in its histogram mark the 16th and 84th percentile of the pixels inside, of all without.
+        dashed lines in the histogram below it mark the 16th and 84th percentile of the pixels inside, of
+        all without.
     title : str, optional
     figure, figsize
         As for `plot_predicted_against_true`.
@@ -178,39 +191,45 @@ def plot_galaxy(
     names = [name for name in predicted if name in truth]
     if not names:
         raise InputError(f"no property in common: {', '.join(truth)} and {', '.join(predicted)}")
+    new = figure is None
+    wide, _ = page_size(len(names), 1)
     ny, nx = predicted[names[0]].shape
-    high = 3 * ny / nx
-    figure = own_figure(figure, figsize or (4.3 * len(names), 3 * high + 5.5))
-    grid = figure.add_gridspec(5, len(names), height_ratios=(high, high, high, 2, 1))
-    for i, name in enumerate(names):
-        true, guess = logarithm(truth[name]), logarithm(predicted[name])
-        true[np.isnan(guess)] = np.nan
-        residual = true - guess
-        reach = _reach(predicted[name], radius)
-        limits = robust_limits(true, guess)
-        finite = residual[np.isfinite(residual)]
-        half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
-        rows = (
-            (true, COLOUR_MAPS.get(name, "viridis"), limits, "true"),
-            (guess, COLOUR_MAPS.get(name, "viridis"), limits, "predicted"),
-            (residual, "RdBu_r", (-half, half), "true − predicted"),
-        )
-        for j, (values, cmap, limit, what) in enumerate(rows):
-            axes = sky_axes(figure, grid[j, i], predicted[name], left=i == 0, bottom=j == 2)
-            picture = show(axes, values, cmap, limit)
-            label = axis_label(name) if j < 2 else r"$\Delta\log_{10}$ [dex]"
-            colour_bar(axes, picture, label)
-            axes.set_title(what if j else f"{get_property(name).label}\n{what}", size="medium")
-            draw_scale_bar(axes, predicted[name])
-            if i == j == 0:
-                draw_compass(axes, predicted[name])
-            if j == 2 and finite.size:
-                _histogram(axes, finite, half, _within(residual, reach))
-            if j == 2 and reach is not None:
-                axes.add_patch(_circle(residual.shape, reach))
-        _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width, radius)
-    figure.suptitle(title)
-    return figure
+    high = min(max(0.66 * ny / nx, 0.3), 1.2) * wide / len(names)
+    heights = (high, high, high, 0.4, 1.3, 0.5)
+    with text_style(figure):
+        figure = own_figure(figure, figsize or (wide, sum(heights) + 1.5))
+        grid = figure.add_gridspec(len(heights), len(names), height_ratios=heights)
+        for i, name in enumerate(names):
+            true, guess = logarithm(truth[name]), logarithm(predicted[name])
+            true[np.isnan(guess)] = np.nan
+            residual = true - guess
+            reach = _reach(predicted[name], radius)
+            limits = robust_limits(true, guess)
+            finite = residual[np.isfinite(residual)]
+            half = np.percentile(np.abs(finite), 98) if finite.size else 1.0
+            rows = (
+                (true, COLOUR_MAPS.get(name, "viridis"), limits, "true"),
+                (guess, COLOUR_MAPS.get(name, "viridis"), limits, "predicted"),
+                (residual, "RdBu_r", (-half, half), "true − predicted [dex]"),
+            )
+            for j, (values, cmap, limit, what) in enumerate(rows):
+                axes = sky_axes(figure, grid[j, i], predicted[name], left=i == 0, bottom=j == 2)
+                picture = show(axes, values, cmap, limit)
+                label = axis_label(name) if j < 2 else ""  # the title has it
+                colour_bar(axes, picture, label)
+                axes.set_title(what if j else f"{get_property(name).label}\n{what}", size="medium")
+                draw_scale_bar(axes, predicted[name])
+                if i == j == 0:
+                    draw_compass(axes, predicted[name])
+                if j == 2 and reach is not None:
+                    axes.add_patch(_circle(residual.shape, reach))
+            _histogram(figure.add_subplot(grid[3, i]), finite, half, _within(residual, reach))
+            _draw_profiles(figure, grid, i, truth[name], predicted[name], bin_width, radius)
+        figure.suptitle(title)
+        engine = figure.get_layout_engine() if new else None
+        if engine is not None:  # twice, since the first time moves the maps, which keep their shape
+            engine.execute(figure)
+        return figure
 
 
 def _reach(map_, radius):
@@ -238,24 +257,23 @@ def _circle(shape, reach):
 
 
 def _histogram(axes, residual, half, inner):
-    """The distribution of residuals in a corner of their map, dashed at the percentiles of those inside."""
-    inset = axes.inset_axes((0.66, 0.02, 0.32, 0.22))
-    inset.hist(residual, bins=40, range=(-1.5 * half, 1.5 * half), color="0.4")
+    """The distribution of residuals below their map, dashed at the percentiles of those inside."""
+    keep_text_size(axes)
+    axes.hist(residual, bins=40, range=(-1.5 * half, 1.5 * half), color="0.4")
     for value in np.percentile(inner, (16, 84)) if inner.size else ():
-        inset.axvline(value, color="black", ls="--", lw=0.8)
-    inset.set(yticks=[])
-    inset.xaxis.tick_top()  # below stand the coordinates of the map
-    inset.locator_params(axis="x", nbins=3)
-    inset.tick_params(labelsize=6)
-    inset.patch.set_alpha(0.8)
+        axes.axvline(value, color="black", ls="--", lw=0.8)
+    axes.set(yticks=[], ylabel="pixels", xlabel=r"$\Delta\log_{10}$ [dex]")
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _draw_profiles(figure, grid, column, truth, predicted, bin_width, edge):
     """Radial profiles of truth and prediction, and their difference below."""
     name = predicted.property.name
     zero_point = predicted.property.zero_point
-    upper = figure.add_subplot(grid[3, column])
-    lower = figure.add_subplot(grid[4, column], sharex=upper)
+    upper = figure.add_subplot(grid[4, column])
+    lower = figure.add_subplot(grid[5, column], sharex=upper)
+    keep_text_size(upper)
+    keep_text_size(lower)
     known = np.isfinite(predicted.data)
     medians = []
     for map_, colour, label in ((truth, TRUE, "true"), (predicted, PREDICTED, "predicted")):
@@ -267,13 +285,22 @@ def _draw_profiles(figure, grid, column, truth, predicted, bin_width, edge):
         medians.append(median)
         errors = (median - low, high - median)
         upper.errorbar(
-            radius.value, median, yerr=errors, fmt="o-", color=colour, label=label, ms=4, lw=1, capsize=2
+            radius.value,
+            median,
+            yerr=errors,
+            fmt="o-",
+            color=colour,
+            label=label,
+            ms=2.5,
+            lw=0.8,
+            capsize=1.5,
         )
     upper.set_ylabel(axis_label(name))
-    upper.legend(frameon=False, fontsize="small")
+    if column == 0:
+        upper.legend(frameon=False, fontsize="small")
     upper.tick_params(labelbottom=False)
     lower.axhline(0, color="0.5", lw=0.8)
-    lower.plot(radius.value, medians[0] - medians[1], "o-", color="black", ms=3, lw=1)
+    lower.plot(radius.value, medians[0] - medians[1], "o-", color="black", ms=2.5, lw=0.8)
     for axes in (upper, lower) if edge is not None else ():
         axes.axvline(u.Quantity(edge).to_value(radius.unit), color="0.3", ls="--", lw=0.8)
     lower.set(xlabel=f"radius [{radius.unit}]", ylabel="Δ [dex]")

@@ -1,8 +1,9 @@
-"""Figures of maps and images: values, uncertainties and the reasons of every gap."""
+"""Figures of maps and images: values, uncertainties and bands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,10 +11,18 @@ import numpy as np
 from euclid_resolved._checks import check_name, check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
-from euclid_resolved.maps._shares import FIRST, SHARES, first_flags, flag_counts
-from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
+from euclid_resolved.maps._spatial_map import PLANES, SpatialMap
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
-from euclid_resolved.plotting._style import COLOUR_MAPS, NO_VALUE, QUALITY_COLOURS, axis_label
+from euclid_resolved.plotting._style import (
+    COLOUR_MAPS,
+    NO_VALUE,
+    axis_label,
+    band_label,
+    figure_size,
+    keep_text_size,
+    page_size,
+    text_style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +30,13 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure, SubFigure
     from matplotlib.image import AxesImage
-    from matplotlib.patches import Patch
 
-__all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_quality", "plot_uncertainty"]
+__all__ = ["plot_band", "plot_image", "plot_map", "plot_maps", "plot_uncertainty"]
 
 
 _IN_A_ROW = 5  # bands
-_OTHERS = "plot_map and plot_maps draw maps, plot_band and plot_image bands"
+TITLE = 19  # characters in a line above one of several maps
+OTHERS = "plot_map and plot_maps draw maps, plot_band and plot_image bands"
 
 
 def logarithm(map_: SpatialMap) -> np.ndarray:
@@ -65,21 +74,40 @@ def show(
     import matplotlib
 
     colours = matplotlib.colormaps[cmap].with_extremes(bad=NO_VALUE)
-    picture = axes.imshow(values, cmap=colours, norm=norm, **_raster(axes))
+    picture = axes.imshow(values, cmap=colours, norm=norm, **raster(axes))
     if limits is not None:
         picture.set_clim(*limits)
     return picture
 
 
-def _raster(axes):
+def raster(axes):
     """How pixels are drawn: without smoothing, and as long and wide as `sky_axes` made them."""
     aspect = None if axes.get_aspect() == "auto" else axes.get_aspect()
     return {"origin": "lower", "interpolation": "nearest", "aspect": aspect}
 
 
-def colour_bar(axes: Axes, picture: AxesImage, label: str, **options: Any) -> Colorbar:
-    """A colour bar as high as the picture beside which it stands."""
-    return axes.figure.colorbar(picture, cax=axes.inset_axes((1.03, 0, 0.05, 1)), label=label, **options)
+def bar_ticks(low: float, high: float) -> np.ndarray:
+    """Round numbers between two others: about four, two where there are no more."""
+    from matplotlib.ticker import MaxNLocator
+
+    slack = 1e-6 * (high - low)
+    for number in range(4, 20):
+        ticks = np.asarray(MaxNLocator(number, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        ticks = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
+        if len(ticks) > 2:
+            return ticks
+    return np.array([low, high])
+
+
+def colour_bar(axes: Axes, picture: AxesImage, label: str, ticks: Any = None) -> Colorbar:
+    """A colour bar as high as the picture beside which it stands, with two ticks at least."""
+    cax = axes.inset_axes((1.03, 0, 0.05, 1))
+    if ticks is None:
+        ticks = bar_ticks(*picture.get_clim())
+    bar = axes.figure.colorbar(picture, cax=cax, ticks=ticks)
+    bar.set_label(label, size="small")
+    keep_text_size(cax)
+    return bar
 
 
 def own_axes(
@@ -90,7 +118,8 @@ def own_axes(
 
     if ax is not None:
         return ax
-    figure = plt.figure(figsize=figsize or (5.2, 4.4), layout="compressed")
+    ratio = min(max(0.78 * image.shape[0] / image.shape[1], 0.3), 1.5)
+    figure = plt.figure(figsize=figsize or figure_size("column", ratio), layout="compressed")
     return sky_axes(figure, (1, 1, 1), image)
 
 
@@ -141,17 +170,18 @@ def plot_map(
     >>> axis = plot_map(example_galaxies(1)[0].maps["stellar_age"])
     >>> axis.figure.savefig("age.png")
     """
-    check_type(map_, SpatialMap, _OTHERS)
-    axes = own_axes(map_, ax, figsize)
-    values = logarithm(map_)
-    name = map_.property.name if map_.property else ""
-    picture = show(axes, values, COLOUR_MAPS.get(name, "viridis"), limits or robust_limits(values))
-    label = axis_label(name) if name else f"log10 [{map_.unit}]"
-    colour_bar(axes, picture, label)
-    axes.set_title(map_.label if title is None else title, size="medium")
-    draw_scale_bar(axes, map_)
-    draw_compass(axes, map_)
-    return axes
+    check_type(map_, SpatialMap, OTHERS)
+    with text_style(ax):
+        axes = own_axes(map_, ax, figsize)
+        values = logarithm(map_)
+        name = map_.property.name if map_.property else ""
+        picture = show(axes, values, COLOUR_MAPS.get(name, "viridis"), limits or robust_limits(values))
+        label = axis_label(name) if name else f"log10 [{map_.unit}]"
+        colour_bar(axes, picture, label)
+        axes.set_title(map_.label if title is None else title, size="medium")
+        draw_scale_bar(axes, map_)
+        draw_compass(axes, map_)
+        return axes
 
 
 def plot_uncertainty(
@@ -194,7 +224,7 @@ def plot_uncertainty(
     >>> axes = plot_uncertainty(SpatialMap(density.data, property=density.property, uncertainty=error))
     >>> axes.figure.savefig("error.png")
     """
-    check_type(map_, SpatialMap, _OTHERS)
+    check_type(map_, SpatialMap, OTHERS)
     if plane is not None:
         known = [name for name in ("noise", "model") if name in map_.planes]
         check_name(plane, known, "plane", "the map has")
@@ -206,76 +236,17 @@ def plot_uncertainty(
         )
     else:
         sigma = map_.uncertainty.array
-    axes = own_axes(map_, ax, figsize)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relative = 100 * np.asarray(sigma, float) / map_.quantity.value
-    relative[~np.isfinite(relative)] = np.nan
-    picture = show(axes, relative, "cividis", limits or robust_limits(relative))
-    colour_bar(axes, picture, "per cent of the value")
-    words = f"one sigma: {map_.label}" if plane is None else PLANES[plane]
-    axes.set_title(words if title is None else title, size="medium")
-    return axes
-
-
-def quality_legend(map_: SpatialMap) -> list[Patch]:
-    """Patches that say what the colours of `plot_quality` mean, with shares that add up to 100 %."""
-    from matplotlib.patches import Patch
-
-    counts = flag_counts(map_.quality)
-    rows = [("white", map_.data.size - sum(counts.values()), "no remark")]
-    for name, count in counts.items():
-        rows.append((QUALITY_COLOURS[Quality[name]], count, f"{name}: {Quality[name].meaning}"))
-    return [
-        Patch(facecolor=colour, edgecolor="0.3", lw=0.5, label=f"{100 * count / map_.data.size:.1f} % {text}")
-        for colour, count, text in rows
-        if count
-    ]
-
-
-def plot_quality(
-    map_: SpatialMap,
-    *,
-    ax: Axes | None = None,
-    legend: bool = True,
-    title: str | None = None,
-    figsize: tuple[float, float] | None = None,
-) -> Axes:
-    """Draw the first reason of every pixel without a value, and which values are extrapolations.
-
-    Parameters
-    ----------
-    map_ : `~euclid_resolved.SpatialMap`
-    ax, title, figsize
-        As for `plot_map`.
-    legend : bool, optional
-        Name each reason below the axes, with the share of all pixels for which it is the first.
-
-    Returns
-    -------
-    axes : `~matplotlib.axes.Axes`
-
-    Examples
-    --------
-    >>> from euclid_resolved import LinearRegression, train
-    >>> from euclid_resolved.plotting import plot_quality
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> galaxies = example_galaxies()
-    >>> model = train(galaxies[:3], estimator=LinearRegression(), clip=0.1)
-    >>> axes = plot_quality(model.predict(galaxies[3].image))
-    >>> axes.figure.savefig("quality.png")
-    """
-    from matplotlib.colors import to_rgb
-
-    check_type(map_, SpatialMap, _OTHERS)
-    axes = own_axes(map_, ax, figsize)
-    colours = np.array([to_rgb("white"), *(to_rgb(QUALITY_COLOURS[bit]) for bit in FIRST)])
-    axes.imshow(colours[first_flags(map_.quality)], **_raster(axes))
-    axes.set_title("quality" if title is None else title, size="medium")
-    if legend:
-        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.12)}
-        place |= {"title": SHARES, "title_fontsize": "x-small"}
-        axes.legend(handles=quality_legend(map_), frameon=False, fontsize="x-small", **place)
-    return axes
+    with text_style(ax):
+        axes = own_axes(map_, ax, figsize)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = 100 * np.asarray(sigma, float) / map_.quantity.value
+        relative[~np.isfinite(relative)] = np.nan
+        picture = show(axes, relative, "cividis", limits or robust_limits(relative))
+        colour_bar(axes, picture, "per cent of the value")
+        words = f"one sigma: {map_.label}" if plane is None else PLANES[plane]
+        axes.set_title(words if title is None else title, size="medium")
+        draw_scale_bar(axes, map_)
+        return axes
 
 
 def plot_band(
@@ -298,7 +269,8 @@ def plot_band(
     Returns
     -------
     axes : `~matplotlib.axes.Axes`
-        Grey where the band is masked or not finite.
+        Grey where the band is masked or not finite. The label of the colour bar states the stretch: below
+        the brightness that it names, about the scatter of the pixels, colours are linear.
 
     Examples
     --------
@@ -307,28 +279,41 @@ def plot_band(
     >>> axes = plot_band(example_galaxies(1)[0].image, "HE")
     >>> axes.figure.savefig("he.png")
     """
+    check_type(image, MultiBandImage, OTHERS)
+    with text_style(ax):
+        axes = own_axes(image, ax, figsize)
+        draw_bands(image, {band: axes})
+        if title is not None:
+            axes.set_title(title, size="medium")
+    return axes
+
+
+def draw_bands(image: MultiBandImage, axes: Mapping[str, Axes], in_a_row: int = _IN_A_ROW) -> None:
+    """Bands with one stretch for all, which the colour bar beside the last of each row states."""
     from matplotlib.colors import AsinhNorm
 
-    check_type(image, MultiBandImage, _OTHERS)
-    values = image.brightness(band).astype(float)
-    values[image.mask(band) | ~np.isfinite(values)] = np.nan
-    low, high = robust_limits(values, outer=(1, 99.8))
-    known = values[np.isfinite(values)]
-    scatter = 1.4826 * np.median(np.abs(known - np.median(known))) if known.size else 1.0
+    values, ends = {}, []
+    for band in axes:
+        values[band] = image.brightness(band).astype(float)
+        values[band][image.mask(band) | ~np.isfinite(values[band])] = np.nan
+        known = values[band][np.isfinite(values[band])]
+        scatter = 1.4826 * np.median(np.abs(known - np.median(known))) if known.size else 1.0
+        ends.append((*robust_limits(known, outer=(1, 99.8)), scatter))
+    low, high, scatter = min(e[0] for e in ends), max(e[1] for e in ends), np.median([e[2] for e in ends])
     # In an image of nothing but sky the bright end is noise too; without any noise a thousandth is faint.
-    width = max(min(scatter, (high - low) / 5), (high - low) / 1000) or 1.0
-    axes = own_axes(image, ax, figsize)
-    high = high if high > low else low + 1
-    norm = AsinhNorm(linear_width=width, vmin=low, vmax=high)
-    picture = show(axes, values, "bone", norm=norm)
+    width = float(max(min(scatter, (high - low) / 5), (high - low) / 1000)) or 1.0
     decades = 10.0 ** np.arange(-6, 7)
-    ticks = [0.0, *decades[(decades > 1.5 * width) & (decades <= high)]]
-    ticks = [tick for tick in ticks if low <= tick]
-    bar = colour_bar(axes, picture, r"$I\,[\mathrm{MJy\,sr}^{-1}]$", ticks=ticks)
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
-    bar.ax.minorticks_off()
-    axes.set_title(band if title is None else title, size="medium")
-    return axes
+    ticks = np.array([0.0, *decades[(decades > 1.5 * width) & (decades <= high)]])
+    ticks = ticks[ticks >= low]
+    ticks = ticks if len(ticks) > 1 else bar_ticks(low, high)
+    for i, (band, one) in enumerate(axes.items(), start=1):
+        picture = show(one, values[band], "bone", norm=AsinhNorm(linear_width=width, vmin=low, vmax=high))
+        one.set_title(band_label(band), size="medium")
+        if i % in_a_row == 0 or i == len(axes):
+            label = r"$I\,[\mathrm{MJy\,sr}^{-1}]$, asinh," + f"\nlinear below {width:.2g}"
+            bar = colour_bar(one, picture, label, ticks=ticks)
+            bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
+            bar.ax.minorticks_off()
 
 
 def plot_maps(
@@ -368,10 +353,14 @@ def plot_maps(
     check_type(maps, Mapping, "for one map there is plot_map")
     if not maps:
         raise InputError("there is no map to draw")
-    figure = own_figure(figure, figsize or (4.2 * len(maps), 3.6), "compressed")
-    for i, map_ in enumerate(maps.values()):
-        plot_map(map_, ax=sky_axes(figure, (1, len(maps), i + 1), map_, left=i == 0))
-    figure.suptitle(title)
+    ny, nx = next(iter(maps.values())).shape
+    with text_style(figure):
+        size = page_size(len(maps), min(max(0.72 * ny / nx, 0.3), 1.5) + 0.15 + 0.1 * bool(title))
+        figure = own_figure(figure, figsize or size, "compressed")
+        for i, map_ in enumerate(maps.values()):
+            axes = sky_axes(figure, (1, len(maps), i + 1), map_, left=i == 0)
+            plot_map(map_, ax=axes, title=fill(map_.label, TITLE))
+        figure.suptitle(title)
     return figure
 
 
@@ -382,7 +371,7 @@ def plot_image(
     figure: Figure | SubFigure | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw every band of an image side by side, in rows of five at most; see `plot_band`.
+    """Draw every band of an image side by side, in rows of five at most, with one stretch for all bands.
 
     Parameters
     ----------
@@ -403,14 +392,22 @@ def plot_image(
     >>> figure = plot_image(example_galaxies(1)[0].image, title="four bands")
     >>> figure.savefig("bands.png")
     """
-    check_type(image, MultiBandImage, _OTHERS)
+    check_type(image, MultiBandImage, OTHERS)
     rows = -(-len(image) // _IN_A_ROW)
     columns = -(-len(image) // rows)
-    figure = own_figure(figure, figsize or (3.6 * columns, 3.4 * rows), "compressed")
-    for i, band in enumerate(image):
-        place, left, bottom = (rows, columns, i + 1), i % columns == 0, i + columns >= len(image)
-        axes = plot_band(image, band, ax=sky_axes(figure, place, image, left=left, bottom=bottom))
-    draw_scale_bar(axes, image, "white")
-    draw_compass(axes, image, "white")
-    figure.suptitle(image.name if title is None else title)
+    title = image.name if title is None else title
+    with text_style(figure):
+        wide, _ = page_size(columns, 1)
+        ratio = min(max(image.shape[0] / image.shape[1], 0.3), 2)
+        high = rows * (0.8 * ratio * wide / columns + 0.25) + 0.2 * bool(title)
+        figure = own_figure(figure, figsize or (wide, high), "compressed")
+        axes = {}
+        for i, band in enumerate(image):
+            place, left, bottom = (rows, columns, i + 1), i % columns == 0, i + columns >= len(image)
+            axes[band] = sky_axes(figure, place, image, left=left, bottom=bottom)
+        draw_bands(image, axes, columns)
+        for one in list(axes.values())[columns - 1 :: columns]:
+            draw_scale_bar(one, image, "white")
+            draw_compass(one, image, "white")
+        figure.suptitle(title)
     return figure

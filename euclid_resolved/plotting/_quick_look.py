@@ -13,14 +13,15 @@ from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.maps._shares import SHARES
 from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._maps import (
+    TITLE,
+    draw_bands,
     own_figure,
-    plot_band,
     plot_map,
-    plot_quality,
     plot_uncertainty,
-    quality_legend,
 )
+from euclid_resolved.plotting._quality import plot_quality, quality_legend
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
+from euclid_resolved.plotting._style import figure_size, text_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -129,27 +130,32 @@ def _draw(
     rows, columns = 3 if errors else 2, max(len(image), len(maps) + 1)
     first = next(iter(maps.values()))
     reasons = quality_legend(first)
-    trust = "\n".join(textwrap.wrap(str(first.meta.get("trust", "")), 38 * columns))
-    ratio = image.shape[0] / image.shape[1]
-    size = 3.4 * columns, rows * (2.4 * ratio + 0.6) + 0.22 * (len(reasons) + 1 + trust.count("\n")) + 0.6
-    figure = own_figure(figure, figsize or size, "compressed")
-    for i, band in enumerate(image):
-        axes = plot_band(
-            image, band, ax=sky_axes(figure, (rows, columns, i + 1), image, left=i == 0, bottom=False)
+    trust = textwrap.fill(str(first.meta.get("trust", "")), 130)
+    ratio = min(max(image.shape[0] / image.shape[1], 0.3), 2)
+    wide, _ = figure_size("page")
+    lines = sum(str(one.get_label()).count("\n") + 1 for one in reasons) + trust.count("\n") + 3
+    size = wide, rows * (0.66 * ratio * wide / columns + 0.35) + 0.15 * lines
+    with text_style(figure):
+        figure = own_figure(figure, figsize or size, "compressed")
+        bands = {}
+        for i, band in enumerate(image):
+            bands[band] = sky_axes(figure, (rows, columns, i + 1), image, left=i == 0, bottom=False)
+        draw_bands(image, bands, columns)
+        for axes in bands.values():
+            draw_scale_bar(axes, image, "white")
+            draw_compass(axes, image, "white")
+        for i, (name, map_) in enumerate(maps.items()):
+            place, last = (rows, columns, columns + i + 1), name not in errors
+            axes = sky_axes(figure, place, map_, left=i == 0, bottom=last)
+            plot_map(map_, ax=axes, title=textwrap.fill(map_.label, TITLE))
+            if name in errors:
+                place = rows, columns, 2 * columns + i + 1
+                plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title="one sigma")
+        place = rows, columns, columns + len(maps) + 1
+        plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
+        style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
+        figure.legend(
+            handles=reasons, loc="outside lower left", title="\n".join(filter(None, [trust, SHARES])), **style
         )
-        draw_scale_bar(axes, image, "white")
-        draw_compass(axes, image, "white")
-    for i, (name, map_) in enumerate(maps.items()):
-        place, last = (rows, columns, columns + i + 1), name not in errors
-        plot_map(map_, ax=sky_axes(figure, place, map_, left=i == 0, bottom=last))
-        if name in errors:
-            place = rows, columns, 2 * columns + i + 1
-            plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title="one sigma")
-    place = rows, columns, columns + len(maps) + 1
-    plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
-    style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
-    figure.legend(
-        handles=reasons, loc="outside lower left", title="\n".join(filter(None, [trust, SHARES])), **style
-    )
-    figure.suptitle(title)
-    return figure
+        figure.suptitle(title)
+        return figure

@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.images._pixels import pixel_sides, sky_matrix
+from euclid_resolved.plotting._style import keep_text_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,6 +69,7 @@ def sky_axes(
         axes.set(xticks=[], yticks=[])
         return axes
     axes = figure.add_subplot(*where, projection=image.wcs)
+    keep_text_size(axes)
     across = _across(image)
     for i, kind in enumerate(image.wcs.world_axis_physical_types):
         coordinate, below = axes.coords[i], i == across
@@ -77,7 +79,7 @@ def sky_axes(
             coordinate.set_axislabel_position("b" if below else "l")
         shown, name = bottom if below else left, _NAMES.get(kind, coordinate.coord_type)
         coordinate.set_ticks(number=4)
-        coordinate.set_ticklabel(size="small", exclude_overlapping=True)
+        coordinate.set_ticklabel(exclude_overlapping=True)
         coordinate.set_axislabel(name if shown else " ", minpad=0.6 if below else -0.5)
         coordinate.set_ticklabel_visible(shown)
     x, y = pixel_sides(image)
@@ -95,12 +97,12 @@ def _across(image):
     return image.wcs.wcs.lng if lon_across else image.wcs.wcs.lat
 
 
-def _ink(colour):
-    """Black or white text with an edge of the other, so that it can be read on any picture."""
+def _ink(colour, width=0.0):
+    """Black or white with an edge of the other, so that it can be seen on any picture."""
     from matplotlib.patheffects import withStroke
 
     edge = "white" if colour == "black" else "black"
-    return {"color": colour, "path_effects": [withStroke(linewidth=1.5, foreground=edge)]}
+    return {"color": colour, "path_effects": [withStroke(linewidth=width + 1.5, foreground=edge)]}
 
 
 def draw_scale_bar(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "black") -> None:
@@ -142,10 +144,10 @@ def draw_scale_bar(axes: Axes, image: MultiBandImage | SpatialMap, colour: str =
     length = max(m * step for m in (1, 2, 5) if m * step <= wanted * 1.0001)
     x0, y0, pixels = 0.06 * nx, 0.07 * ny, length / scale.value
     style: dict[str, Any] = {"lw": 2, "solid_capstyle": "butt", "scalex": False, "scaley": False}
-    axes.plot([x0, x0 + pixels], [y0, y0], color=colour, **style)
+    axes.plot([x0, x0 + pixels], [y0, y0], **style, **_ink(colour, 2))
     text = f"{length:g}″" if scale.unit == u.arcsec else f"{length:g} {scale.unit}"
-    style = {"ha": "center", "va": "bottom", "size": "small", **_ink(colour)}
-    axes.text(x0 + pixels / 2, y0 + 0.02 * ny, text, **style)
+    style = {"ha": "left", "va": "bottom", "size": "small", **_ink(colour)}
+    axes.text(x0, y0 + 0.02 * ny, text, **style)
 
 
 def draw_compass(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "black") -> None:
@@ -191,7 +193,7 @@ def draw_compass(axes: Axes, image: MultiBandImage | SpatialMap, colour: str = "
         return
     start = np.array([nx - 1.4 * length, 1.4 * length]) - sum(arrows.values()) / 2
     for name, arrow in arrows.items():
-        style = {"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0}
+        style = {"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0, **_ink(colour, 1)}
         axes.annotate("", start + arrow, start, arrowprops=style)
         x, y = start + 1.3 * arrow
-        axes.text(x, y, name, ha="center", va="center", size="x-small", **_ink(colour))
+        axes.text(x, y, name, ha="center", va="center", size="small", **_ink(colour))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ _BLUEST, _REDDEST = 0.3 * u.um, 2.5 * u.um  # the ends of the colours of other b
 PROPERTY_COLOURS = {"stellar_mass_density": PURPLE, "stellar_metallicity": BLUE, "stellar_age": ORANGE}
 COLOUR_MAPS = {"stellar_mass_density": "inferno", "stellar_metallicity": "viridis", "stellar_age": "plasma"}
 TRUE, PREDICTED = RED, BLUE
+TEXT = 8.5  # points; small text, five sixths of it, has seven, which A&A asks for at least
 NO_VALUE = "0.8"  # grey: where there is nothing to show
 
 # The first of these that a pixel has is what it is shown as: why it is empty before what is odd about it.
@@ -93,6 +94,26 @@ def band_colour(name: str) -> Any:
 
     place = float(np.log(BANDS[name].pivot / _BLUEST) / np.log(_REDDEST / _BLUEST))
     return mpl.colormaps["viridis"](min(max(place, 0.0), 1.0))
+
+
+def band_label(name: str) -> str:
+    """What a band is called in figures: those of Euclid with their subscript.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    label : str
+
+    Examples
+    --------
+    >>> from euclid_resolved.plotting._style import band_label
+    >>> print(band_label("IE"), band_label("F444W"))
+    $I_\\mathrm{E}$ F444W
+    """
+    return rf"${name[0]}_\mathrm{{E}}$" if name in _BAND_COLOURS else name
 
 
 def axis_label(name: str | Property) -> str:
@@ -155,13 +176,49 @@ def figure_size(width: str | u.Quantity = "column", ratio: float = 0.75) -> tupl
     return float(length), float(length * ratio)
 
 
-def paper_style(font_size: float = 8) -> AbstractContextManager[None]:
+def page_size(panels: int, ratio: float) -> tuple[float, float]:
+    """The size of a new figure of panels beside each other, in inches; `ratio` is that of one panel."""
+    width = ("column", "wide", "page")[min(max(panels, 1), 3) - 1]
+    return figure_size(width, ratio / max(panels, 1))
+
+
+def text_style(*given: object) -> AbstractContextManager[None]:
+    """The style of a new figure: small text, unless somebody chose a size. What is given keeps its own.
+
+    Parameters
+    ----------
+    *given
+        Axes or figures to draw in; None where there are none.
+
+    Returns
+    -------
+    context : context manager
+    """
+    import matplotlib
+
+    chosen = matplotlib.rcParams["font.size"] != matplotlib.rcParamsDefault["font.size"]
+    if chosen or any(one is not None for one in given):
+        return nullcontext()
+    return paper_style()
+
+
+def keep_text_size(axes: Axes) -> None:
+    """Fix the size of numbers beside ticks, which matplotlib makes late, in the style of that moment."""
+    import matplotlib
+    from matplotlib.font_manager import FontProperties
+
+    across, up = matplotlib.rcParams["xtick.labelsize"], matplotlib.rcParams["ytick.labelsize"]
+    axes.tick_params(axis="x", labelsize=FontProperties(size=across).get_size_in_points())
+    axes.tick_params(axis="y", labelsize=FontProperties(size=up).get_size_in_points())
+
+
+def paper_style(font_size: float = TEXT) -> AbstractContextManager[None]:
     """Small text and thin lines, for figures as wide as a column; a context, that leaves no trace.
 
     Parameters
     ----------
     font_size : float, optional
-        In points.
+        In points. Small text, as beside ticks and in legends, has five sixths of it.
 
     Returns
     -------
@@ -180,6 +237,11 @@ def paper_style(font_size: float = 8) -> AbstractContextManager[None]:
     import matplotlib
 
     thin: dict[Any, Any] = {"axes.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 3.0}
+    thin |= {"axes.titlesize": "medium", "figure.titlesize": "medium", "axes.titlepad": 3, "axes.labelpad": 2}
+    thin |= {"legend.fontsize": "small", "legend.title_fontsize": "small"}
+    for axis in ("xtick", "ytick"):
+        thin |= {f"{axis}.labelsize": "small", f"{axis}.major.size": 2.5, f"{axis}.major.pad": 2}
+        thin |= {f"{axis}.major.width": 0.6}
     return matplotlib.rc_context({"font.size": font_size, **thin, **_EMBEDDED})
 
 
@@ -190,7 +252,7 @@ def check_figure_name(path: str | Path) -> None:
 
 
 def save_figure(
-    figure: Figure | SubFigure | Axes, path: str | Path, *, dpi: float = 130, overwrite: bool = True
+    figure: Figure | SubFigure | Axes, path: str | Path, *, dpi: float = 200, overwrite: bool = True
 ) -> None:
     """Save a figure at once or not at all, its fonts embedded, and close it.
 

@@ -88,7 +88,8 @@ def _import():
     except ImportError as error:
         raise PluginError(
             f"training with XGBoost needs it installed ({error}): pip install "
-            "'euclid_resolved_xgboost[cpu]', or [gpu] for the large build; opening and using a model does not"
+            "'./plugins/euclid_resolved_xgboost[cpu]' in a clone, or [gpu] for the large build; "
+            "opening and using a model does not"
         ) from error
     return xgboost
 

@@ -13,6 +13,7 @@ from euclid_resolved.diagnostics._importance import columns_without
 from euclid_resolved.diagnostics._permutation import _shuffled, _shuffler
 from euclid_resolved.features import feature_columns
 from euclid_resolved.models._columns import Columns
+from euclid_resolved.plotting._style import band_label
 from euclid_resolved.plugins import lookup
 from euclid_resolved.training import Pixels
 
@@ -299,7 +300,7 @@ def test_figures_of_every_kind_of_importance(around, by):
         figure = diagnostic.plot(table)
         labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         key = "left_out" if name == "lofo" else by
-        assert labels == [str(value) for value in table[key] if value != "none"]
+        assert labels == [band_label(str(value)) for value in table[key] if value != "none"]
         assert by in figure.axes[0].get_xlabel() + figure.axes[0].get_ylabel()
 
 

@@ -99,13 +99,13 @@ def test_predicted_against_true():
         return plot_predicted_against_true(panels, figsize=figure_size("wide", 0.55))
 
 
-@compared(dpi=40)
+@compared(dpi=70)
 def test_galaxy():
     with paper_style():
         return plot_galaxy(maps_of_the_disc(), maps_of_the_disc(0.08), figsize=figure_size("wide", 1.4))
 
 
-@compared(dpi=50)
+@compared(dpi=70)
 def test_importance():
     columns = ("IE", "YE", "JE", "HE")
     share = (0.06, 0.02, 0.03, 0.89, 0.4, 0.05, 0.1, 0.45)
@@ -113,7 +113,7 @@ def test_importance():
     return plot_importance(table_of(rows))
 
 
-@compared(dpi=50)
+@compared(dpi=70)
 def test_lofo():
     bands = ("none", "IE", "YE", "JE", "HE")
     change = (0, 0.35, 0.02, 0.05, 0.12, 0, 0.2, -0.01, 0.03, 0.06)
@@ -143,13 +143,13 @@ def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, samp
         plot_rmzr(relation)
 
 
-@compared(dpi=31)
+@compared(dpi=70)
 def test_quicklook():
     with paper_style():
         return quicklook(an_image(), maps_of_the_disc(), figsize=figure_size("page", 0.95))
 
 
-@compared(dpi=50)
+@compared(dpi=70)
 def test_learning_curve():
     numbers = np.array([8, 16, 32, 64] * 2)
     rows = {"property": np.repeat(NAMES[:2], 4), "training_galaxies": numbers, "r2": 0.9 - 1.5 / numbers}

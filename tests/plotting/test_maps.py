@@ -139,14 +139,62 @@ def test_an_image_is_drawn_band_by_band(wcs):
     mask[1, 1] = True
     figure = plot_image(image_of(light, wcs=wcs, masks={"HE": mask}, name="NGC 1"))
     one, two = (axes for axes in figure.axes if axes.images and axes.get_title())
-    assert (one.get_title(), two.get_title()) == ("IE", "HE") and figure.get_suptitle() == "NGC 1"
+    assert [one.get_title(), two.get_title()] == [r"$I_\mathrm{E}$", r"$H_\mathrm{E}$"]
+    assert figure.get_suptitle() == "NGC 1"
     np.testing.assert_allclose(picture(two)[0], light["HE"][0], rtol=1e-6)
     assert picture(one)[2, 2] == -1  # noise below zero is shown, what is masked is not
     assert isinstance(one.images[0].norm, matplotlib.colors.AsinhNorm)
     assert np.argwhere(np.isnan(picture(one))).tolist() == [[0, 0]]
     assert np.argwhere(np.isnan(picture(two))).tolist() == [[1, 1]]
-    assert any("MJy" in label for label in labels(figure))
+    # One stretch for both bands, which the only colour bar states.
+    first, second = (axes.images[0].norm for axes in (one, two))
+    assert (first.vmin, first.vmax, first.linear_width) == (second.vmin, second.vmax, second.linear_width)
+    (label,) = [label for label in labels(figure) if "MJy" in label]
+    assert label.endswith(f"asinh,\nlinear below {first.linear_width:.2g}")
     figure.canvas.draw()
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (-0.22, 0.19), (0.97, 1.04), (-300.0, 2500.0), (1.0, 1.00001)])
+def test_a_colour_bar_has_two_ticks_or_more(limits):
+    axes = plot_map(density_map(np.ones(SHAPE)), limits=limits)
+    ticks = axes.child_axes[0].get_yticks()
+    assert 2 <= len(ticks) <= 7 and limits[0] <= min(ticks) and max(ticks) <= limits[1]
+
+
+def sizes(figure):
+    """The sizes of all text of a figure that is drawn, in points."""
+    figure.canvas.draw()
+    texts = figure.findobj(lambda one: isinstance(one, matplotlib.text.Text) and one.get_text().strip())
+    return {text.get_fontsize() for text in texts}
+
+
+@pytest.mark.parametrize("wcs", [None, sky_wcs(SHAPE)], ids=["pixels", "sky"])
+def test_new_figures_fit_a_page_and_its_text(wcs):
+    maps = {name: SpatialMap(map_.data, property=name, wcs=wcs) for name, map_ in galaxy(1).maps.items()}
+    image = image_of({"IE": np.ones(SHAPE), "HE": np.ones(SHAPE)}, wcs=wcs)
+    drawn = [plot_map(maps["stellar_age"]).figure, plot_quality(maps["stellar_age"]).figure]
+    assert {figure.get_size_inches()[0] for figure in drawn} == {figure_size("column")[0]}
+    drawn += [plot_maps(maps), plot_galaxy(maps, maps), plot_image(image)]
+    assert all(figure.get_size_inches()[0] <= figure_size("page")[0] for figure in drawn)
+    for figure in drawn:
+        assert 7 <= min(sizes(figure)) and max(sizes(figure)) <= 9
+
+
+def test_text_keeps_a_size_that_was_chosen():
+    with paper_style(7):
+        assert max(sizes(plot_map(density_map(np.ones(SHAPE))).figure)) == 7
+    axes = plt.figure().subplots()
+    plot_map(density_map(np.ones(SHAPE)), ax=axes)
+    assert axes.title.get_fontsize() == matplotlib.rcParams["font.size"]
+
+
+def test_residuals_are_counted_beside_their_map():
+    truth = galaxy(1, (24, 24)).maps
+    figure = plot_galaxy(truth, {name: map_[:, :] for name, map_ in truth.items()})
+    figure.canvas.draw()
+    pictures = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    counts = [axes.get_window_extent() for axes in figure.axes if axes.get_ylabel() == "pixels"]
+    assert len(counts) == 3 and not any(one.overlaps(other) for one in counts for other in pictures)
 
 
 def test_running_median_of_a_line_is_the_line():
@@ -207,7 +255,7 @@ def test_a_galaxy_is_drawn_true_predicted_and_their_difference(wcs):
     figure = plot_galaxy(truth, guess, title="G1")
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in shown][:3] == [
-        "stellar mass surface density\ntrue", "predicted", "true − predicted",
+        "stellar mass surface density\ntrue", "predicted", "true − predicted [dex]",
     ]  # fmt: skip
     true, predicted, residual = (picture(axes) for axes in shown[:3])
     assert np.isnan(true[:3]).all()  # truth is shown where there is a prediction
@@ -277,7 +325,7 @@ def test_quality_is_one_colour_a_reason_and_shares_add_up():
     shown = axes.images[0].get_array()
     assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 3
     np.testing.assert_array_equal(shown[0, 0], (0, 0, 0))
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    texts = [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()]
     assert texts[0] == "50.0 % no remark"
     assert texts[1] == "20.0 % MASKED: masked in at least one band of the input image"
     assert texts[2].startswith("30.0 % NOISE: signal-to-noise")

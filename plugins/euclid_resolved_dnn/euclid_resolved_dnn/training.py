@@ -28,7 +28,8 @@ def _keras():
     except ImportError as error:
         raise PluginError(
             f"training a network needs Keras and its back-end {os.environ['KERAS_BACKEND']} ({error}): "
-            "pip install 'euclid_resolved_dnn[cpu]', or [gpu]. A trained model needs neither."
+            "pip install './plugins/euclid_resolved_dnn[cpu]' (or [gpu]) in a clone. "
+            "A trained model needs neither."
         ) from error
     return keras
 

@@ -31,7 +31,8 @@ def keras_library() -> Any:
     except ImportError as error:
         raise PluginError(
             f"training a U-Net needs Keras and its back-end {os.environ['KERAS_BACKEND']} ({error}): "
-            "pip install 'euclid_resolved_unet[cpu]', or [gpu]. A trained one needs neither."
+            "pip install './plugins/euclid_resolved_unet[cpu]' (or [gpu]) in a clone. "
+            "A trained one needs neither."
         ) from error
     return keras
 

@@ -232,7 +232,7 @@ def test_galaxies_are_checked(unet):
 
 def test_without_keras(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(PluginError, match=r"pip install 'euclid_resolved_unet\[cpu\]'"):
+    with pytest.raises(PluginError, match=r"pip install './plugins/euclid_resolved_unet\[cpu\]'"):
         train_unet(GALAXIES[:3], **SMALL)
 
 
