@@ -66,9 +66,6 @@ def draw_comparison(pair: Pair, tables: dict[str, QTable]) -> Figure:
             )
             axes.set_title(what if j else f"{PROPERTIES[name].label}\n{what}", size="medium")
             draw_scale_bar(axes, shown[name])
-            if i == 0 and hasattr(axes, "coords"):
-                latitude = axes.coords[1]
-                latitude.set_axislabel(latitude.get_axislabel(), minpad=1.4)  # clear of the longest number
             if i == j == 0:
                 draw_compass(axes, shown[name])
         known = np.isfinite(ours)

@@ -80,7 +80,7 @@ def sky_axes(
         shown, name = bottom if below else left, _NAMES.get(kind, coordinate.coord_type)
         coordinate.set_ticks(number=4)
         coordinate.set_ticklabel(exclude_overlapping=True)
-        coordinate.set_axislabel(name if shown else " ", minpad=0.6 if below else -0.5)
+        coordinate.set_axislabel(name if shown else " ", minpad=0.6 if below else 0.8)
         coordinate.set_ticklabel_visible(shown)
     x, y = pixel_sides(image)
     if x != y:
