@@ -1,6 +1,7 @@
 """What the documentation must not lose sight of: bits, files, hooks, options, modules, links."""
 
 import argparse
+import ast
 import configparser
 import importlib
 import inspect
@@ -241,3 +242,15 @@ def test_no_summary_in_a_table_of_names_ends_in_the_middle(room):
             summary = (inspect.getdoc(thing) or "").partition("\n\n")[0]
             found = re.search(r"\b(?:Sects?|Eqs?|Figs?|Tabs?|Refs?|cf|vs|e\.g|i\.e|et al)\.", summary)
             assert not found, f"{name}: {found[0]}"
+
+
+def test_dir_lists_all_that_tutorials_import():
+    """So that completion finds it."""
+    seen = 0
+    for path in sorted(DOCS.glob("tutorials/plot_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("euclid_resolved"):
+                listed = dir(importlib.import_module(node.module))
+                assert [each.name for each in node.names if each.name not in listed] == [], path.name
+                seen += len(node.names)
+    assert seen > 40

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved._checks import check_name, did_you_mean
+from euclid_resolved.cli._logging import log
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import literal
 
@@ -35,7 +35,7 @@ def quickstart(options: Namespace) -> None:
 
     if options.galaxies < 5:
         raise UsageError("quickstart needs at least 5 galaxies")
-    run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite)
+    run(options.out, galaxies=options.galaxies, seed=options.seed, overwrite=options.overwrite, say=log.info)
 
 
 def atlas_make(options: Namespace) -> None:
@@ -59,7 +59,7 @@ def atlas_make(options: Namespace) -> None:
         bands=options.bands or EUCLID_BANDS,
         overwrite=options.overwrite,
     )
-    print(f"{options.galaxies} mock galaxies in {path}")
+    log.info(f"{options.galaxies} mock galaxies in {path}")
 
 
 def atlas_extract(options: Namespace) -> None:
@@ -84,26 +84,29 @@ def atlas_extract(options: Namespace) -> None:
         overwrite=options.overwrite,
         progress=True,
     )
-    print(_described(pixels))
-    print(f"Written: {options.output}")
+    log.info(_described(pixels))
+    log.info(f"Written: {options.output}")
 
 
 def _estimator(options):
     """The estimator with the settings asked for."""
     from dataclasses import fields
 
-    from euclid_resolved.plugins._registry import lookup
+    from euclid_resolved.estimators._given import estimator_class
+    from euclid_resolved.estimators._setting_names import called_here
 
     with _usage():
-        kind = lookup("estimators", options.estimator)
+        kind = estimator_class(options.estimator)
     names = [field.name for field in fields(kind) if field.init]
     settings = {"seed": options.seed} if "seed" in names else {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals or key not in names:
+            called = called_here(key, names)
+            hint = f"; {called}" if called else did_you_mean(key, names)
             raise UsageError(
                 f"--set {pair}: settings of {options.estimator} are {', '.join(names) or 'none'}, each given "
-                f"as KEY=VALUE{did_you_mean(key, names)}"
+                f"as KEY=VALUE{hint}"
             )
         settings[key] = literal(text)
     try:
@@ -156,7 +159,7 @@ def train(options: Namespace) -> None:
         test=truth.listed,
     )
     pixels = truth.pixels(properties, bands, options.clip, options.features)
-    print(_described(pixels))
+    log.info(_described(pixels))
     model = fit(
         pixels.of(training),
         properties,
@@ -178,7 +181,7 @@ def train(options: Namespace) -> None:
     write(options.output, model, overwrite=options.overwrite)
     print(f"Accuracy on {len(test)} galaxies that were held out:")
     _print(table)
-    print(f"Written: {options.output}")
+    log.info(f"Written: {options.output}")
 
 
 def _list_of(options):
@@ -232,7 +235,7 @@ def _print(table):
         print("  " + line)
 
 
-def evaluate(options: Namespace) -> None:
+def evaluate(options: Namespace) -> dict[str, Any]:
     """Compare a model with the truth of an atlas or a sample."""
     from euclid_resolved.io._truth import open_truth
     from euclid_resolved.io.asdf._files import read_model
@@ -259,20 +262,15 @@ def evaluate(options: Namespace) -> None:
     unseen = pixels_of(truth.of(galaxies, model.clip, model.clip_band), model, progress=True)
     # Galaxies of another atlas may have the names of those that the model has seen.
     table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
-    if options.json:
-        if options.per_galaxy:
-            names = dict.fromkeys(table["galaxy"])
-            print(json.dumps({str(n): _as_dict(table[table["galaxy"] == n]) for n in names}, indent=2))
-        else:
-            print(json.dumps(_as_dict(table), indent=2))
-        return
     which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
     which = f"galaxies named in {options.test_galaxies}" if truth.listed else which
     print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
     _print(table)
+    kept = table.meta["kept"]
+    return {"galaxies": len(galaxies), "which": which, "fraction_of_pixels_kept": kept, "accuracy": table}
 
 
-def diagnose(options: Namespace) -> None:
+def diagnose(options: Namespace) -> dict[str, Any]:
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics._contract import run_chain
     from euclid_resolved.io._files import check_target
@@ -319,6 +317,7 @@ def diagnose(options: Namespace) -> None:
         _print(table)
         if folder:
             _keep_diagnosis(folder / name, table, getattr(found[name], "plot", None), options.overwrite)
+    return {"diagnostics": tables}
 
 
 def _seen_elsewhere(model, observer):
@@ -343,7 +342,7 @@ def _keep_diagnosis(path, table, plot, overwrite):
     if plot is not None:
         save_figure(plot(table), f"{path}.png", overwrite=overwrite)
         written.append(f"{path}.png")
-    print(f"Written: {', '.join(written)}")
+    log.info(f"Written: {', '.join(written)}")
 
 
 def reproduce(options: Namespace) -> None:
@@ -355,7 +354,9 @@ def reproduce(options: Namespace) -> None:
 
     if options.published_template:
         empty = write_template(options.published_template)
-        print(f"{options.published_template}: fill in what you have of {empty} values; --published takes it")
+        log.info(
+            f"{options.published_template}: fill in what you have of {empty} values; --published takes it"
+        )
         return
     if options.fast and options.study:
         raise UsageError("--fast is a study of its own: give it or --study")
@@ -391,6 +392,6 @@ def fetch(options: Namespace) -> None:
         allow=options.allow,
     )
     files = sorted(path for path in folder.iterdir() if path.name.startswith("EUC_MER_"))
-    print(f"{folder}: {len(files)} files")
+    log.info(f"{folder}: {len(files)} files")
     where = f"--position {options.ra} {options.dec} --size {2 * options.radius:g}"
-    print(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")
+    log.info(f"Map them: euclid-resolved predict MODEL.asdf {folder} -o MAPS.fits {where}")

@@ -1,4 +1,4 @@
-"""The command line: quickstart, atlas, train, evaluate, diagnose, predict, compare, fetch, reproduce, ...
+"""The command line: one function, `main`, and the words that it takes.
 
 Exit codes: 0 all went well; 2 the words of the command make no sense, whatever the files hold; 1 anything
 else failed; 130 interrupted. One line says what.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 import warnings
@@ -19,13 +20,22 @@ from euclid_resolved.cli._atlas_observe import atlas_observe, observe_options
 from euclid_resolved.cli._compare import compare, compare_options
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
 from euclid_resolved.cli._info import info, plugins
+from euclid_resolved.cli._json import print_json
+from euclid_resolved.cli._logging import log, to_terminal
+from euclid_resolved.cli._measure import add_measure, add_profile
+from euclid_resolved.cli._options import NAMES, Names, command as _command, count, parse
 from euclid_resolved.cli._populations import populations_list, populations_make
-from euclid_resolved.cli._predict import predict
+from euclid_resolved.cli._predict_options import add_predict
 from euclid_resolved.errors import InputError, printable
 
 __all__ = ["main"]
 
 
+_ESTIMATOR = (
+    "what learns: a registered estimator, which the command plugins lists, or as the paper calls it, LR "
+    "(linear), RF (random_forest) or DNN (a plugin) (%(default)s)"
+)
+_OBSERVER = "the side that galaxies are seen from, one of the five of TNG50-SKIRT (%(default)s)"
 _OBSERVERS = ("O1", "O2", "O3", "O4", "O5")
 
 
@@ -78,21 +88,27 @@ class _Printable:
 
 def _run(arguments):
     parser = _parser()
-    options = parser.parse_args(arguments)
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how a word may go on
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    options = parse(parser, arguments)
     if not hasattr(options, "run"):
         parser.print_help()
         return 2
     # Figures go to files here; a display must not be needed, nor touched.
     os.environ.setdefault("MPLBACKEND", "Agg")
-    with warnings.catch_warnings():
+    if options.log_level in ("warning", "error"):
+        sys.stderr.isatty = lambda: False  # so that no progress bar is drawn; this stream is our own
+    with warnings.catch_warnings(), to_terminal(options.log_level):
         if not options.debug:
             warnings.showwarning = _one_line_warning
         try:
-            code = options.run(options) or 0
+            code = _answer(options)
             sys.stdout.flush()  # here, where a reader that has gone away can be met
             return code
         except run.UsageError as error:
-            parser.error(str(error))
+            options.parser.error(str(error))
         except KeyboardInterrupt:
             print("euclid-resolved: interrupted; nothing was half written", file=sys.stderr)
             return 130
@@ -109,8 +125,21 @@ def _run(arguments):
             return 1
 
 
+def _answer(options):
+    """Run the command; with ``--json`` what it found is all that standard output gets."""
+    as_json = getattr(options, "json", False)
+    with contextlib.redirect_stdout(io.StringIO()) if as_json else contextlib.nullcontext():
+        found = options.run(options)
+    record, code = found if isinstance(found, tuple) else (found, 0)
+    if isinstance(record, int):
+        return record
+    if as_json:
+        print_json(record)
+    return code
+
+
 def _one_line_warning(message, category, filename, lineno, file=None, line=None):
-    print(f"euclid-resolved: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    log.warning("%s", " ".join(str(message).split()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,46 +150,40 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, _predict, _compare,
-        _fetch, _info, _plugins, _default_model,
+        _quickstart, _atlas, _populations, _train, _evaluate, _diagnose, _reproduce, add_predict, add_measure,
+        add_profile, _compare, _fetch, _info, _plugins, _default_model,
     ):  # fmt: skip
         add(commands)
     return parser
 
 
-def _command(commands, name, action, text, writes=False):
-    """Add a command with the options that all have."""
-    new = commands.add_parser(name, help=text, description=text)
-    new.add_argument("--debug", action="store_true", help="show the full traceback of an error")
-    if writes:
-        new.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    new.set_defaults(run=action)
-    return new
-
-
 def _observer(parser):
-    parser.add_argument("--observer", default="O5", choices=_OBSERVERS, help="(%(default)s)")
+    parser.add_argument("--observer", default="O5", choices=_OBSERVERS, help=_OBSERVER)
 
 
 def _bands(parser):
-    parser.add_argument("--bands", nargs="+", metavar="NAME", help="by any of their names (IE YE JE HE)")
+    parser.add_argument("--bands", **NAMES, help="bands, by any of their names (IE YE JE HE)")
 
 
 def _clip(parser):
-    parser.add_argument("--clip", type=float, help="faintest HE brightness, MJy/sr (0.0234)")
+    parser.add_argument("--clip", type=float, help="use pixels brighter than this in HE, MJy/sr (0.0234)")
 
 
 def _test_galaxies(parser):
-    text = "the test galaxies: a name a line, perhaps with an observer (TNG000008 O2), or a table"
+    text = "file of the test galaxies: a name a line, perhaps with an observer (TNG000008 O2), or a table"
     parser.add_argument("--test-galaxies", metavar="FILE", help=text)
 
 
 def _quickstart(commands):
     text = "make a small mock atlas, train on it, map a galaxy"
     new = _command(commands, "quickstart", run.quickstart, text, writes=True)
-    new.add_argument("out", nargs="?", default="quickstart", metavar="OUT", help="folder (%(default)s)")
-    new.add_argument("--galaxies", type=_count, default=40, help="size of the atlas (%(default)s)")
-    new.add_argument("--seed", type=int, default=1, help="of the atlas (%(default)s)")
+    new.add_argument(
+        "out", nargs="?", default="quickstart", metavar="OUT", help="folder to write to (%(default)s)"
+    )
+    new.add_argument("--galaxies", type=count, default=40, help="how many galaxies to make (%(default)s)")
+    new.add_argument(
+        "--seed", type=int, default=1, help="seed of the atlas and of the split; a seed repeats (%(default)s)"
+    )
 
 
 def _atlas(commands):
@@ -170,13 +193,14 @@ def _atlas(commands):
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     text = "make a mock atlas in the TNG50-SKIRT layout"
     new = _command(kinds, "make", run.atlas_make, text, writes=True)
-    new.add_argument("directory", metavar="DIR", help="the folder of the atlas")
-    new.add_argument("--galaxies", type=_count, default=60, help="how many (%(default)s)")
-    new.add_argument("--seed", type=int, default=1, help="of the galaxies (%(default)s)")
-    new.add_argument("--pixels", type=_count, help="side of the images in pixels")
+    new.add_argument("directory", metavar="DIR", help="the folder to make the atlas in")
+    new.add_argument("--galaxies", type=count, default=60, help="how many galaxies to make (%(default)s)")
+    new.add_argument("--seed", type=int, default=1, help="seed of the galaxies; a seed repeats (%(default)s)")
+    new.add_argument("--pixels", type=count, help="side of the images in pixels")
     new.add_argument(
         "--populations",
         nargs="+",
+        action=Names,
         default=["bc03"],
         metavar="NAME",
         help="library of stellar populations, or a table of one (bc03); of several each galaxy draws one",
@@ -197,10 +221,12 @@ def _atlas(commands):
     _observer(new)
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
     new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
-    new.add_argument("atlas", metavar="ATLAS", help="its folder")
-    new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="a folder")
-    text = "sets of features that look at surroundings, as neighbourhood; others need not be named"
-    new.add_argument("--features", nargs="+", default=[], metavar="NAME", help=text)
+    new.add_argument("atlas", metavar="ATLAS", help="folder of the atlas")
+    new.add_argument("-o", "--output", required=True, metavar="SAMPLE", help="folder to write the sample to")
+    text = (
+        "sets of features that look at the surroundings of a pixel (neighbourhood); others need not be named"
+    )
+    new.add_argument("--features", **NAMES, default=[], help=text)
     _bands(new)
     _clip(new)
     _observer(new)
@@ -208,99 +234,90 @@ def _atlas(commands):
 
 def _train(commands):
     new = _command(commands, "train", run.train, "train a model on an atlas", writes=True)
-    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
-    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
-    new.add_argument("--estimator", default="random_forest", metavar="NAME", help="(%(default)s)")
-    text = "sets of features: bands, colours, neighbourhood, ... (bands)"
-    new.add_argument("--features", nargs="+", default=["bands"], metavar="NAME", help=text)
-    new.add_argument("--columns", nargs="+", metavar="NAME", help="use only these columns of the features")
+    new.add_argument("atlas", metavar="ATLAS", help="folder of an atlas, or of a sample of it")
+    new.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the model file to write")
+    new.add_argument("--estimator", default="random_forest", metavar="NAME", help=_ESTIMATOR)
+    text = "sets of features to learn from: bands, colours, ... as the command plugins lists (bands)"
+    new.add_argument("--features", **NAMES, default=["bands"], help=text)
+    new.add_argument(
+        "--columns", **NAMES, help="use only these columns of the features, as IE or IE-HE (all)"
+    )
     _bands(new)
-    new.add_argument("--property", nargs="+", default=["all"], metavar="NAME", help="or all (%(default)s)")
+    new.add_argument(
+        "--property", **NAMES, default=["all"], help="what to estimate: stellar_mass_density, ... (all)"
+    )
     _clip(new)
     _observer(new)
-    new.add_argument("--test-fraction", type=float, metavar="FRACTION", help="of the galaxies (0.1)")
+    new.add_argument(
+        "--test-fraction", type=float, metavar="FRACTION", help="part of the galaxies to test on (0.1)"
+    )
     _test_galaxies(new)
-    text = "test galaxies in proportion of star-forming and quiescent ones, or at random (%(default)s)"
+    text = (
+        "draw test galaxies in the proportion of star-forming and quiescent ones, or at random (%(default)s)"
+    )
     new.add_argument("--stratified", action=argparse.BooleanOptionalAction, default=True, help=text)
-    new.add_argument("--seed", type=int, default=1, help="of the split and the estimator (%(default)s)")
-    new.add_argument("--chain", action="store_true", help="feed each property's estimate to the next")
+    new.add_argument(
+        "--seed", type=int, default=1, help="seed of the split and of the estimator (%(default)s)"
+    )
+    new.add_argument(
+        "--chain", action="store_true", help="give the estimate of each property to the next one as a feature"
+    )
     text = "pixels may lack bands: 0.3 for any, or YE YE,JE for these, single and together"
     new.add_argument("--missing-bands", nargs="+", metavar="WHICH", help=text)
-    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator")
+    new.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator, as n_trees=50"
+    )
 
 
 def _evaluate(commands):
-    new = _command(commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas")
-    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
-    new.add_argument("atlas", metavar="ATLAS", help="or a SAMPLE of it")
+    new = _command(
+        commands, "evaluate", run.evaluate, "compare a model with the truth of an atlas", json=True
+    )
+    new.add_argument("model", metavar="MODEL.asdf", help="a model that train wrote")
+    new.add_argument("atlas", metavar="ATLAS", help="folder of an atlas, or of a sample of it")
     _observer(new)
     _test_galaxies(new)
-    new.add_argument("--per-galaxy", action="store_true", help="a row for every galaxy")
-    new.add_argument("--json", action="store_true", help="print JSON")
+    new.add_argument("--per-galaxy", action="store_true", help="print a row for every galaxy and property")
 
 
 def _diagnose(commands):
-    new = _command(commands, "diagnose", run.diagnose, "find out what a model leans on", writes=True)
-    new.add_argument("name", metavar="NAME", help="a diagnostic, or several: lofo,rmzr (see plugins)")
-    new.add_argument("model", metavar="MODEL.asdf", help="that train wrote")
-    new.add_argument("atlas", metavar="ATLAS", help="the one the model was trained on, or a SAMPLE of it")
+    new = _command(
+        commands, "diagnose", run.diagnose, "find out what a model depends on", writes=True, json=True
+    )
+    new.add_argument(
+        "name", metavar="NAME", help="a diagnostic that the command plugins lists, or several: lofo,rmzr"
+    )
+    new.add_argument("model", metavar="MODEL.asdf", help="a model that train wrote")
+    new.add_argument(
+        "atlas", metavar="ATLAS", help="folder of the atlas that the model was trained on, or a sample of it"
+    )
     _observer(new)
-    new.add_argument("-o", "--output", metavar="OUT", help="a folder for tables (ECSV) and figures (PNG)")
-    new.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic")
+    new.add_argument(
+        "-o", "--output", metavar="OUT", help="folder to write tables (ECSV) and figures (PNG) to"
+    )
+    new.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic, as by=scale"
+    )
 
 
 def _reproduce(commands):
     text = "run the paper's study, or another one, and report on it"
     new = _command(commands, "reproduce", run.reproduce, text)
-    new.add_argument("atlas", nargs="?", metavar="ATLAS", help="its folder; or that in the study")
-    new.add_argument("--study", metavar="FILE.toml", help="the study; the paper's without it")
-    new.add_argument("--fast", action="store_true", help="the paper's study with small settings, in minutes")
+    new.add_argument(
+        "atlas", nargs="?", metavar="ATLAS", help="folder of the atlas (the one that the study names)"
+    )
+    new.add_argument("--study", metavar="FILE.toml", help="file that describes the study (the paper's)")
+    new.add_argument(
+        "--fast", action="store_true", help="run the paper's study with small settings, in minutes"
+    )
     _test_galaxies(new)
-    text = "values of the paper's tables that our copy lacks, to stand beside what is measured"
+    text = "file of values of the paper's tables that the package lacks, to stand beside what is measured"
     new.add_argument("--published", metavar="FILE.ecsv", help=text)
-    text = "write such a file to be filled in, and do nothing else"
+    text = "write an empty file for --published to be filled in, and do nothing else"
     new.add_argument("--published-template", metavar="FILE.ecsv", help=text)
-    new.add_argument("-o", "--output", default="study", metavar="OUT", help="folder (%(default)s)")
-
-
-def _predict(commands):
-    text = "map images with a model, or with the default one"
-    new = _command(commands, "predict", predict, text, writes=True)
-    new.add_argument("model", nargs="?", metavar="MODEL.asdf", help="(the default model)")
     new.add_argument(
-        "image",
-        nargs="+",
-        metavar="IMAGE",
-        help="cut-out, folder, IE=a.fits YE=b.fits ..., or ATLAS/TNG000008_O5",
+        "-o", "--output", default="study", metavar="OUT", help="folder to write to (%(default)s)"
     )
-    new.add_argument(
-        "-o", "--output", required=True, metavar="MAPS.fits", help="or .asdf; a folder for several"
-    )
-    new.add_argument(
-        "--zero-point",
-        action="append",
-        type=_zero_point,
-        metavar="[BAND=]MAG",
-        help="AB zero point where a file does not say it, or of one band (IE=24.6) whatever its file says; "
-        "may be repeated",
-    )
-    new.add_argument("--hdu", metavar="NAME", help="name or number of the extension that holds the image")
-    new.add_argument(
-        "--pixel-scale", type=float, metavar="ARCSEC", help="side of a pixel, where there is no celestial WCS"
-    )
-    new.add_argument("--flag-bits", type=int, metavar="BITS", help="mask pixels with any of these flags set")
-    new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
-    new.add_argument("--figure", metavar="FILE.png", help="draw the maps as well")
-    new.add_argument(
-        "--draws", type=int, default=0, metavar="N", help="draw the image's noise N times (%(default)s)"
-    )
-    new.add_argument("--seed", type=int, default=1, help="of the draws (%(default)s)")
-    new.add_argument("--min-sn", type=float, default=3.0, help="faintest pixel, in sigmas (%(default)s)")
-    new.add_argument(
-        "--level", type=float, default=0.68, help="of calibrated intervals, 0.68 or 0.95 (%(default)s)"
-    )
-    _preparation(new)
-    _scale(new)
 
 
 def _compare(commands):
@@ -310,31 +327,41 @@ def _compare(commands):
 
 def _fetch(commands):
     new = _command(commands, "fetch", run.fetch, "fetch cut-outs of Euclid mosaics from an archive")
-    new.add_argument("ra", type=float, metavar="RA", help="degrees, ICRS")
-    new.add_argument("dec", type=float, metavar="DEC", help="degrees")
-    new.add_argument("--radius", type=float, required=True, metavar="ARCSEC", help="half the side")
+    new.add_argument("ra", type=float, metavar="RA", help="right ascension, degrees, ICRS")
+    new.add_argument("dec", type=float, metavar="DEC", help="declination, degrees")
+    new.add_argument(
+        "--radius", type=float, required=True, metavar="ARCSEC", help="half the side of the cut-out"
+    )
     _bands(new)
-    new.add_argument("--service", choices=("irsa", "esa"), default="irsa", help="(%(default)s)")
-    new.add_argument("-o", "--output", metavar="FOLDER", help="(a folder in Astropy's cache)")
-    new.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(%(default)s)")
-    new.add_argument("--refresh", action="store_true", help="fetch again what is there")
+    new.add_argument("--service", choices=("irsa", "esa"), default="irsa", help="archive (%(default)s)")
+    new.add_argument("-o", "--output", metavar="FOLDER", help="folder to keep the files in (Astropy's cache)")
+    new.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="wait for the archive as long (%(default)g)",
+    )
+    new.add_argument("--refresh", action="store_true", help="fetch files that are there again")
     new.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="take files from there, too, as https://HOST; may be repeated",
+        help="also take files from this host, https://HOST; may be repeated",
     )
 
 
 def _info(commands):
-    new = _command(commands, "info", info, "say what a file holds")
-    new.add_argument("file", nargs="+", metavar="FILE", help="models, images, maps, atlases")
+    new = _command(commands, "info", info, "say what a file holds", json=True)
+    new.add_argument("file", nargs="+", metavar="FILE", help="a model, image, map, atlas or sample")
 
 
 def _plugins(commands):
-    new = _command(commands, "plugins", plugins, "list what is registered")
-    new.add_argument("--check", nargs="*", metavar="NAME", help="run the test kit on these, or on all")
+    new = _command(commands, "plugins", plugins, "list what is registered", json=True)
+    new.add_argument(
+        "--check", nargs="*", action=Names, metavar="NAME", help="run the test kit on these plugins (all)"
+    )
 
 
 def _populations(commands):
@@ -345,12 +372,17 @@ def _populations(commands):
     text = "make the table of a library that is installed, or lies somewhere"
     make = _command(kinds, "make", populations_make, text, writes=True)
     make.add_argument("name", metavar="NAME", help="bc03, bc03-miles, popstar or emiles")
-    make.add_argument("-o", "--output", metavar="FILE.ecsv", help="(NAME.ecsv)")
-    make.add_argument("--library", metavar="PATH", help="its file or folder, where it is not installed")
-    text = "(IE YE JE HE); LSST_g, ..., others as speclite calls them, or all that the shipped table has"
-    make.add_argument("--bands", nargs="+", metavar="NAME", help=text)
+    make.add_argument("-o", "--output", metavar="FILE.ecsv", help="the table to write (NAME.ecsv)")
     make.add_argument(
-        "--passbands", choices=("analytic", "speclite"), default="analytic", help="of NISP (%(default)s)"
+        "--library", metavar="PATH", help="file or folder of the library, where it is not installed"
+    )
+    text = "(IE YE JE HE); LSST_g, ..., others as speclite calls them, or all that the shipped table has"
+    make.add_argument("--bands", **NAMES, help=text)
+    make.add_argument(
+        "--passbands",
+        choices=("analytic", "speclite"),
+        default="analytic",
+        help="NISP passbands to use (%(default)s)",
     )
     make.add_argument(
         "--mass-scale",
@@ -374,74 +406,17 @@ def _default_model(commands):
     kinds = new.add_subparsers(title="commands", metavar="COMMAND")
     text = "make it; an interrupted call goes on where it was"
     make = _command(kinds, "make", default_model_make, text, writes=True)
-    make.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the file to write")
-    make.add_argument("--preset", metavar="NAME", help="of the mock galaxies: broad or tng50-like (broad)")
+    make.add_argument("-o", "--output", required=True, metavar="MODEL.asdf", help="the model file to write")
+    make.add_argument("--preset", metavar="NAME", help="what galaxies to make: broad or tng50-like (broad)")
     text = "sets of features, as bands neighbourhood (those of the default model)"
-    make.add_argument("--features", nargs="+", metavar="NAME", help=text)
-    make.add_argument("--galaxies", type=_count, metavar="N", help="(2400)")
-    make.add_argument("--trees", type=_count, metavar="N", help="the most for each property (300)")
-    make.add_argument("--folds", type=_count, metavar="N", help="of galaxies, to calibrate intervals (4)")
-    make.add_argument("--seed", type=int, help="of the galaxies (20)")
+    make.add_argument("--features", **NAMES, help=text)
+    make.add_argument("--galaxies", type=count, metavar="N", help="how many galaxies to learn from (2400)")
+    make.add_argument("--trees", type=count, metavar="N", help="most trees for each property (300)")
+    make.add_argument(
+        "--folds", type=count, metavar="N", help="folds of galaxies to calibrate intervals with (4)"
+    )
+    make.add_argument("--seed", type=int, help="seed of the galaxies (20)")
     text = "make it again and hold it against the one that comes with the package"
     check = _command(kinds, "check", default_model_check, text)
     text = "rms by which estimates may differ where libraries do, dex (%(default)s)"
     check.add_argument("--tolerance", type=float, default=0.02, metavar="DEX", help=text)
-
-
-def _preparation(parser):
-    """The options that prepare a real image; see `euclid_resolved.imaging.prepare`."""
-    group = parser.add_argument_group(
-        "preparation of images",
-        "An image of the sky is prepared by itself: its sky subtracted if it differs from zero, stars and "
-        "neighbours masked, PSFs matched where the image brings them. What is said here goes before.",
-    )
-    group.add_argument(
-        "--raw", action="store_true", help="leave the image as it is, but for what is said here"
-    )
-    group.add_argument("--position", nargs=2, type=float, metavar=("RA", "DEC"), help="cut out here, degrees")
-    group.add_argument("--size", type=float, metavar="ARCSEC", help="side of what --position cuts out")
-    group.add_argument("--region", metavar="FILE.reg", help="cut out around a DS9 region")
-    group.add_argument("--background", choices=("constant", "mesh", "none"), help="subtract the sky")
-    group.add_argument(
-        "--mask-stars",
-        action=argparse.BooleanOptionalAction,
-        help="mask all but the galaxy at the centre, parted from what touches it; or nothing",
-    )
-    group.add_argument(
-        "--match-psf", nargs="?", const=True, choices=("gaussian", "none"), help="one PSF for all bands"
-    )
-    group.add_argument("--ebv", type=float, metavar="MAG", help="Galactic E(B-V)")
-    group.add_argument("--sfd", action="store_true", help="it is from the SFD maps: times 0.86")
-    group.add_argument("--redshift", type=float, metavar="Z", help="undo dimming; distance from Planck 2015")
-    group.add_argument("--distance", type=float, metavar="MPC", help="measured distance")
-    group.add_argument("--scale", type=float, metavar="PC", help="average to pixels of this size")
-    group.add_argument("--signal-to-noise", type=float, metavar="S/N", help="bin adaptively")
-
-
-def _scale(parser):
-    """The options for what is large or many; see `euclid_resolved.survey`."""
-    group = parser.add_argument_group("whole tiles and many images")
-    group.add_argument(
-        "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
-    )
-    group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
-    group.add_argument("--workers", type=_count, metavar="N", help="map many images in N processes (Dask)")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
-
-
-def _zero_point(text):
-    """A band, or None for all that lack one, and its zero point."""
-    band, given, number = text.rpartition("=")
-    if given and not band:
-        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}")
-    try:
-        return band or None, float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"as 24.6 or IE=24.6, not {text!r}") from None
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number

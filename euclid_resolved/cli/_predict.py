@@ -7,9 +7,10 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.cli._info import describe_maps
 from euclid_resolved.cli._report import report, report_count, report_trust, say
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
@@ -29,7 +30,7 @@ _WHOLE = (
 )  # fmt: skip
 
 
-def predict(options: Namespace) -> None:
+def predict(options: Namespace) -> Any:
     """Map images with a model."""
     from euclid_resolved.io.asdf._files import read_model
 
@@ -42,8 +43,7 @@ def predict(options: Namespace) -> None:
     _check_words(options, sources)
     spread = options.workers is not None or options.scheduler is not None
     if len(sources) > 1 or options.table or spread:
-        _predict_many(named, sources, options)
-        return
+        return _predict_many(named, sources, options)
     output = Path(options.output)
     if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
         raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
@@ -52,10 +52,8 @@ def predict(options: Namespace) -> None:
     for path in outputs:
         check_target(path, options.overwrite)
     model = read_model(named) if named else _default_model()
-    if _by_strips(sources[0], options, model):
-        _predict_tile(model, sources[0], options)
-    else:
-        _predict_one(model, sources[0], options)
+    one = _predict_tile if _by_strips(sources[0], options, model) else _predict_one
+    return {"output": options.output, "model": model.digest, **one(model, sources[0], options)}
 
 
 def _check_apart(outputs, named, sources, options):
@@ -129,6 +127,7 @@ def _predict_one(model, source, options):
     from euclid_resolved.io._lacking import bands_for
     from euclid_resolved.io._opening import open_image
     from euclid_resolved.io._read_write import write
+    from euclid_resolved.survey._tile import count_pixels
 
     image = open_image(source, bands_for(model, source), **_opening(options))
     _say_missing(model, image.bands)
@@ -137,13 +136,15 @@ def _predict_one(model, source, options):
         say(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
     maps = model.predict_maps(image, **_predicting(options))
     write(options.output, maps, overwrite=options.overwrite)
-    report(options.output, maps)
+    totals = report(options.output, maps)
     report_trust(model, maps)
     if options.figure:
         from euclid_resolved.plotting._quick_look import quicklook
         from euclid_resolved.plotting._style import save_figure
 
         save_figure(quicklook(image, maps), options.figure)
+    found = {"prepared": done, "pixels": count_pixels(maps), "maps": describe_maps(maps)}
+    return {**found, "totals": totals, "trust": model.training.get("trust")}
 
 
 def _say_missing(model, bands):
@@ -208,6 +209,7 @@ def _predict_tile(model, source, options):
         raise
     report_count(options.output, count)
     report_trust(model)
+    return {"pixels": count, "trust": model.training.get("trust")}
 
 
 def _predict_many(named, sources, options):
@@ -238,11 +240,15 @@ def _predict_many(named, sources, options):
     _print(table)
     failed = int((table["status"] == "failed").sum())
     if failed:
-        raise InputError(
+        message = (
             f"{failed} of {len(table)} images could not be mapped; the table, also in "
             f"{Path(options.output) / 'report.ecsv'}, says why; the first: "
             f"{table['message'][table['status'] == 'failed'][0]}"
         )
+        if not options.json:
+            raise InputError(message)
+        print(f"euclid-resolved: error: {message}", file=sys.stderr)
+    return {"output": options.output, "failed": failed, "images": table}, 1 if failed else 0
 
 
 def _read_table(path):

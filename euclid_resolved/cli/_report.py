@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from euclid_resolved.cli._logging import log
+
 if TYPE_CHECKING:
+    from euclid_resolved.maps._regions import RegionValue
     from euclid_resolved.maps._spatial_map import SpatialMap
     from euclid_resolved.models._model import Model
     from euclid_resolved.survey._tile import PixelCount
@@ -16,14 +19,14 @@ WIDTH = 79  # of a terminal
 
 
 def say(text: str, indent: str = "") -> None:
-    """Print a sentence in lines that fit a terminal."""
+    """Log a sentence in lines that fit a terminal."""
     further = indent + "  "
     text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     lines = textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
-    print("\n".join(lines).replace("\N{NO-BREAK SPACE}", " "))
+    log.info("%s", "\n".join(lines).replace("\N{NO-BREAK SPACE}", " "))
 
 
 def report_count(path: str | Path, count: PixelCount) -> None:
@@ -40,8 +43,8 @@ def report_count(path: str | Path, count: PixelCount) -> None:
         say(f"{SHARES} {', '.join(shares)}", "  ")
 
 
-def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> None:
-    """How many pixels were mapped, and what the maps say of them."""
+def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> dict[str, RegionValue]:
+    """How many pixels were mapped, and what the maps say of them; the totals of densities come back."""
     import astropy.units as u
     import numpy as np
 
@@ -51,8 +54,9 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> None:
 
     report_count(path, count_pixels(maps))
     judged = ~np.asarray(next(iter(maps.values())).mask)
+    totals: dict[str, RegionValue] = {}
     if not judged.any():
-        return
+        return totals
     for name, map_ in maps.items():
         low, middle, high = np.percentile(map_.data[judged], (16, 50, 84))
         text = f"{name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
@@ -61,7 +65,9 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> None:
             text += f"; one sigma {100 * relative:.0f} %"
         say(text, "  ")
         if map_.property is not None and map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
-            say(str(total(map_)), "  ")
+            totals[name] = total(map_)
+            say(str(totals[name]), "  ")
+    return totals
 
 
 def report_trust(model: Model, maps: Mapping[str, SpatialMap] | None = None) -> None:

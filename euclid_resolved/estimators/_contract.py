@@ -12,6 +12,7 @@ import numpy as np
 
 from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError, NotFittedError
+from euclid_resolved.estimators._setting_names import OwnNames
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -115,7 +116,7 @@ def check_X_y(X: ArrayLike, y: ArrayLike, *, nan: bool = False) -> tuple[np.ndar
     return X, y
 
 
-class Estimator(abc.ABC):
+class Estimator(OwnNames, abc.ABC):
     """What every estimator does; derive from it, as a dataclass whose fields are the settings.
 
     Features come scaled to [0, 1] by the training set's range (predictions may leave it), float32,

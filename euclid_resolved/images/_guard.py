@@ -6,6 +6,7 @@ import ast
 import bz2
 import gzip
 import io
+import logging
 import lzma
 import os
 import stat
@@ -157,6 +158,7 @@ def open_regular(path: str | Path, error: Refusal = refuse_input) -> IO[bytes]:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise error(path, "it is no regular file")
+    logging.getLogger("euclid_resolved").debug("reading %s", path)
     return file
 
 

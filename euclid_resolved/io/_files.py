@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,7 @@ def put_in_place(temporary: Path, path: str | Path, overwrite: bool = False) -> 
         os.chmod(temporary, target.stat().st_mode & 0o777)
     os.replace(temporary, target)
     _sync_folder(target.parent)
+    logging.getLogger("euclid_resolved").debug("wrote %s", target)
 
 
 def check_target(path: str | Path, overwrite: bool = False) -> Path:

@@ -45,8 +45,9 @@ def radial_profile(
     ----------
     map_ : `~euclid_resolved.SpatialMap`
     bin_width : `~astropy.units.Quantity`, optional
-        Width of the annuli along the major axis: a length where the pixel scale is one, an angle, or
-        pixels. A twentieth of the map without it.
+        Width of the annuli along the major axis: a length or an angle, as the pixel scale is, or
+        ``3 * u.pix`` (where pixels are no squares, the sides of squares as large). A twentieth of the map
+        without it.
     centre : `~astropy.coordinates.SkyCoord` or (x, y), optional
         The centre of the map without it.
     position_angle : `~astropy.units.Quantity` or float, optional
@@ -61,8 +62,8 @@ def radial_profile(
     Returns
     -------
     profile : `~astropy.table.QTable`
-        ``radius`` (middle of the annulus), ``median``, ``p16``, ``p84`` (the map's unit) and
-        ``n_pixels``; NaN where an annulus has no pixel.
+        ``radius`` (middle of the annulus, in the unit of `bin_width`), ``median``, ``p16``, ``p84`` (the
+        map's unit) and ``n_pixels``; NaN where an annulus has no pixel.
 
     Raises
     ------
@@ -87,15 +88,11 @@ def radial_profile(
     scale = pixel_scale(map_)
     position = _centre_in_pixels(map_, centre)
     reach = float(np.max((pixel_sides(map_) / scale).value * map_.data.shape[::-1])) / 2
+    # The radii are multiples of the width as it was given, and not of its ratio to a pixel.
     if bin_width is None:
-        width = max(reach / 10, 1.0)
-    else:
-        try:
-            width = (u.Quantity(bin_width) / scale).to_value(u.dimensionless_unscaled)
-        except u.UnitConversionError:
-            raise InputError(
-                f"bin_width {bin_width} does not fit a pixel of {scale}; give a multiple of {scale.unit}"
-            ) from None
+        bin_width = max(reach / 10, 1.0) * scale
+    step = u.Quantity(bin_width)
+    width = step.value if step.unit == u.pix else _in_pixels(bin_width, scale)
     if not width > 0:
         raise InputError(f"bin_width must be positive, got {bin_width}")
     ratio = axis_ratio(inclination)
@@ -106,17 +103,27 @@ def radial_profile(
     if where is not None:
         bad |= ~inside(map_, where)
     rows = []
-    for i in range(int(np.ceil(reach / width))):
+    for i in range(int(np.ceil(reach / width - 1e-9))):
         inner, outer = i * width, (i + 1) * width
         aperture = ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
         values = aperture.to_mask(method="center").get_values(map_.data, mask=bad)
         spread = np.percentile(values, (50, 16, 84)) if len(values) else (np.nan,) * 3
-        rows.append(((inner + outer) / 2, *spread, len(values)))
+        rows.append((i + 0.5, *spread, len(values)))
     table = QTable(rows=rows, names=("radius", "median", "p16", "p84", "n_pixels"))
-    table["radius"] = table["radius"] * scale
+    table["radius"] = table["radius"] * step
     for name in ("median", "p16", "p84"):
         table[name] = table[name] * (map_.unit or u.dimensionless_unscaled)
     return table
+
+
+def _in_pixels(size, scale):
+    try:
+        return (u.Quantity(size) / scale).to_value(u.dimensionless_unscaled)
+    except u.UnitConversionError:
+        raise InputError(
+            f"bin_width {size} does not fit a pixel of {scale}; give a multiple of {scale.unit}"
+            + (" or u.pix" if scale.unit != u.pix else "")
+        ) from None
 
 
 def inside(map_: SpatialMap, where: RegionLike) -> np.ndarray:

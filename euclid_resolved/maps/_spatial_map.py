@@ -361,6 +361,17 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
             ("quality", ", ".join(flags)),
         ]
 
+    def __str__(self) -> str:
+        """One line, where NDData would print the pixels."""
+        known = ~np.isnan(self.quantity.value)
+        y, x = self.data.shape
+        text = f"{self.label or 'map'}, {x} x {y} pixels, "
+        if not known.any():
+            return f"{text}none with a value"
+        low, middle, high = np.percentile(self.quantity.value[known], (16, 50, 84))
+        values = f"median {middle:.3g}, 16 to 84 % {low:.3g} to {high:.3g} {self.unit or ''}".rstrip()
+        return f"{text}{100 * known.mean():.1f} % with a value: {values}"
+
     # Last in the class: below it the name `property` is no longer the decorator.
     @property
     def property(self) -> Property | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _GOLDEN = 32  # rows kept in a model, whose predictions are repeated when it is opened
 _FOLDS = 5  # of galaxies, for the out-of-fold estimates that a chain learns from
+
+
+log = logging.getLogger("euclid_resolved")
 
 
 @dataclass
@@ -126,6 +130,7 @@ def fit_properties(
         y, scale, held = data.target(name)
         before = tuple(done.outputs) if chain else ()
         fit.prepare = (columns + before, data.scale, scale)
+        log.debug("fitting %s of %d pixels with %s", name, done.n_fit, estimator)
         fitted = together[i] if together else fit(inputs, y)
         known = append(done.golden_rows, [done.outputs[n].golden for n in before])
         done.outputs[name] = Output(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._checks import check_type, check_whole, read_only
+from euclid_resolved._checks import check_whole, read_only
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators._contract import Estimator
+from euclid_resolved.estimators._given import given_estimator
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.maps._properties import get_property
@@ -23,6 +23,7 @@ from euclid_resolved.training._groups import group_numbers, warn_of_views
 if TYPE_CHECKING:
     from astropy.table import QTable
 
+    from euclid_resolved.estimators._contract import Estimator
     from euclid_resolved.training._sample import Pixels
 
 __all__ = ["search"]
@@ -30,7 +31,7 @@ __all__ = ["search"]
 
 def search(
     pixels: Pixels,
-    estimator: Estimator,
+    estimator: Estimator | str,
     settings: Mapping[str, Any],
     *,
     property: str = "stellar_mass_density",
@@ -52,7 +53,7 @@ def search(
     ----------
     pixels : `~euclid_resolved.training.Pixels`
         Of the training galaxies.
-    estimator : `~euclid_resolved.Estimator`
+    estimator : `~euclid_resolved.Estimator` or str
         The settings that are not searched are its own.
     settings : dict of str to sequence
         The values to try; for a random search also a distribution of `scipy.stats`.
@@ -103,7 +104,7 @@ def search(
     """
     from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid, ParameterSampler
 
-    check_type(estimator, Estimator, "for example RandomForest()")
+    estimator = given_estimator(estimator)
     known = estimator.settings()
     unknown = [name for name in settings if name not in known]
     if unknown or not settings:

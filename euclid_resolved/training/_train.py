@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from euclid_resolved._checks import check_names, check_type, check_whole
+from euclid_resolved._checks import check_names, check_whole
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators._contract import Estimator
+from euclid_resolved.estimators._given import given_estimator
 from euclid_resolved.features._image_sets import image_sets
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.features._sets import column_units, feature_columns, needed_bands
@@ -36,6 +36,7 @@ from euclid_resolved.training._sample import Pixels
 from euclid_resolved.training._splits import folds
 
 if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
     from euclid_resolved.maps._galaxy import Galaxy
 
 __all__ = ["retrain", "train"]
@@ -57,7 +58,7 @@ def _versions(outputs):
 def train(
     galaxies: Sequence[Galaxy] | Pixels,
     properties: str | Sequence[str] = "stellar_mass_density",
-    estimator: Estimator | None = None,
+    estimator: Estimator | str | None = None,
     *,
     features: str | Sequence[str] = ("bands",),
     columns: Sequence[str] | None = None,
@@ -81,8 +82,9 @@ def train(
     properties : str or sequence of str, optional
         What to estimate; ``"all"`` takes the three of the paper. One estimator is fitted for each, in one
         go where the estimator can (`~euclid_resolved.RandomForest` with ``joint=True``).
-    estimator : `~euclid_resolved.Estimator`, optional
-        Its settings are used, itself is not changed; a `~euclid_resolved.RandomForest` without it.
+    estimator : `~euclid_resolved.Estimator` or str, optional
+        Its settings are used, itself is not changed; a `~euclid_resolved.RandomForest` without it. A text
+        names a registered one, with its default settings: ``"linear"``; or ``"RF"``, ``"LR"``, ``"DNN"``.
     features : str or sequence of str, optional
         Sets of features to chain.
     columns : sequence of str, optional
@@ -145,7 +147,7 @@ def train(
         from euclid_resolved.estimators._trees import RandomForest
 
         estimator = RandomForest()
-    check_type(estimator, Estimator, "for example RandomForest() or LinearRegression()")
+    estimator = given_estimator(estimator)
     check_whole("seed", seed, 0)
     bands = tuple(map(band_name, check_names(bands, "bands")))
     columns = None if columns is None else check_names(columns, "columns")
@@ -293,7 +295,7 @@ def retrain(
     galaxies: Sequence[Galaxy] | Pixels,
     *,
     properties: Sequence[str] | None = None,
-    estimator: Estimator | None = None,
+    estimator: Estimator | str | None = None,
     features: str | Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     seed: int | None = None,
@@ -307,7 +309,7 @@ def retrain(
         The training galaxies. Pixels come with their own clip.
     properties : sequence of str, optional
         The model's without it.
-    estimator : `~euclid_resolved.Estimator`, optional
+    estimator : `~euclid_resolved.Estimator` or str, optional
         The model's, with the same settings, without it.
     features : sequence of str, optional
         Other feature sets: all the columns they make, unless `columns` says which.
@@ -333,7 +335,7 @@ def retrain(
     ('HE',) RMSE 0.17 dex
     """
     outputs = list(model.outputs.values())
-    estimator = replace(outputs[0].estimator if estimator is None else estimator)
+    estimator = replace(outputs[0].estimator if estimator is None else given_estimator(estimator))
     if seed is not None and "seed" in estimator.settings():
         estimator = replace(estimator, seed=int(seed))
     held = model.training.get("n_validation_pixels", 0)

@@ -1,11 +1,13 @@
 """The command line keeps its contract: what it prints and writes, its exit codes, its one-line errors."""
 
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -36,6 +38,7 @@ REAL = [DATA / f"euclid_q1_cutout_{name}.fits" for name in ("300px", "100px_ugri
 real = pytest.mark.skipif(not all(path.exists() for path in REAL), reason="the real cut-outs are not here")
 HDUS = ["STELLAR_MASS_DENSITY", "STELLAR_METALLICITY", "STELLAR_AGE", "QUALITY"]
 METRICS = {"r2", "rmse", "nmad", "bias", "outlier_fraction", "pearson", "n_pixels", "n_galaxies"}
+IN_DEX = {"rmse": "dex", "nmad": "dex", "bias": "dex"}
 STEMS = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}
 SHAPE = (12, 14)
 # Cut-outs made here bring no PSF.
@@ -48,6 +51,11 @@ def run(*words):
         return main([str(word) for word in words])
     except SystemExit as stop:
         return stop.code
+
+
+def accuracy(printed):
+    """The rows of ``evaluate --json`` by property."""
+    return {row.pop("property"): row for row in json.loads(printed)["accuracy"]["rows"]}
 
 
 @pytest.fixture
@@ -124,6 +132,17 @@ def cutout(tmp_path):
             ["train", "atlas", "-o", "m.asdf", "--set", "depth=3"],
             "settings of random_forest are n_trees, min_sa",
         ),
+        (
+            ["train", "atlas", "-o", "m.asdf", "--set", "n_estimators=3"],
+            "n_estimators is called n_trees",
+        ),
+        (["train", "atlas", "-o", "m.asdf", "--features", ","], "names are needed, got ','"),
+        (["train", "atlas", "-o", "m.asdf", "--feature=bands,colors"], "did you mean 'colours'"),
+        (
+            ["train", "atlas", "-o", "m.asdf", "--sed", "2"],
+            "unrecognized arguments: --sed 2; did you mean '--",
+        ),
+        (["measure", "m.fits", "--statistic", "sum,mean"], "no 'sum'; choose from total, mean, median"),
         (["train", "atlas", "-o", "m.asdf", "--set", "n_trees"], "settings of random_forest are"),
         (["train", "atlas", "-o", "m.asdf", "--clip", "faint"], "invalid float value: 'faint'"),
         (["train", "atlas", "-o", "m.asdf", "--set", "n_tree=3"], "did you mean 'n_trees'?"),
@@ -151,8 +170,24 @@ def cutout(tmp_path):
 )
 def test_what_makes_no_sense_is_a_usage_error(fails, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    assert message in fails(*words, code=2)
+    line = fails(*words, code=2)
+    assert message in line
+    if words != ["frobnicate"]:  # with the usage of the command itself
+        assert line.startswith(f"euclid-resolved {words[0]}")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("mea", "measure "), ("train atlas --obs", "--observer "), ("info --log-level d", "debug ")],
+)
+def test_a_shell_completes_words(tmp_path, line, offered):
+    pytest.importorskip("argcomplete")
+    line, answer = f"euclid-resolved {line}", tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9"}
+    asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(answer)
+    subprocess.run([sys.executable, "-m", "euclid_resolved"], env=os.environ | asked, check=True)
+    assert answer.read_text().strip() == offered
 
 
 def test_without_a_command_help_is_shown(capsys):
@@ -211,8 +246,8 @@ def test_training_writes_a_model_of_all_properties_and_says_how_good_it_is(atlas
 
 def test_training_takes_its_options(atlas, tmp_path):
     path = tmp_path / "m.asdf"
-    words = ["--estimator", "linear", "--property", "stellar_age", "--clip", "0.05", "--test-fraction", "0.5"]
-    words += ["--features", "bands", "colours", "--columns", "HE", "IE-HE", "--bands", "IE", "HE"]
+    words = ["--estimator", "LR", "--property", "stellar_age", "--clip", "0.05", "--test-fraction", "0.5"]
+    words += ["--features", "bands,colours", "--columns", "HE", "IE-HE", "--bands", "IE,", "HE"]
     assert run("train", atlas, "-o", path, *words) == 0
     model = read(path)
     assert model.properties == ("stellar_age",) and model.clip == 0.05 and model.bands == ("IE", "HE")
@@ -230,7 +265,7 @@ def test_a_list_names_the_test_galaxies(atlas, tmp_path, capsys, fails):
     assert read(model).training["test_galaxies"] == ["TNG000002_O5", "TNG000007_O5"]
     listed.write_text("7\n")
     assert run("evaluate", model, atlas, "--test-galaxies", listed, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 1
+    assert accuracy(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 1
     assert run("evaluate", model, atlas, "--test-galaxies", listed) == 0
     assert f"1 galaxies named in {listed}" in capsys.readouterr().out
     listed.write_text("TNG77\n7 O2\n")
@@ -256,7 +291,7 @@ def test_test_galaxies_are_seen_from_the_sides_of_their_list(tmp_path, capsys):
     capsys.readouterr()
     for more in ((), ("--test-galaxies", listed)):
         assert run("evaluate", model, folder, "--json", *more) == 0
-        found = json.loads(capsys.readouterr().out)["stellar_mass_density"]
+        found = accuracy(capsys.readouterr().out)["stellar_mass_density"]
         assert found["n_pixels"] == record["test"]["stellar_mass_density"]["n_pixels"]
         assert found["r2"] == pytest.approx(record["test"]["stellar_mass_density"]["r2"])
     assert run("diagnose", "sample_bias", model, folder) == 0
@@ -334,7 +369,9 @@ def test_a_folder_that_does_not_exist_is_said_before_training(fails, atlas, tmp_
 
 def test_json_has_the_metrics_of_every_property(atlas, model_file, capsys):
     assert run("evaluate", model_file, atlas, "--json") == 0
-    content = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    content = accuracy(printed)
+    assert json.loads(printed)["accuracy"]["units"] == IN_DEX and json.loads(printed)["galaxies"] == 3
     assert list(content) == list(NAMES)
     for row in content.values():
         assert set(row) == METRICS
@@ -346,14 +383,14 @@ def test_json_has_the_metrics_of_every_property(atlas, model_file, capsys):
 
 def test_the_atlas_it_was_trained_on_counts_only_where_held_out(atlas, model_file, tmp_path, capsys):
     assert run("evaluate", model_file, atlas, "--json") == 0
-    own = json.loads(capsys.readouterr().out)
+    own = accuracy(capsys.readouterr().out)
     assert own["stellar_age"]["n_galaxies"] == 3
     copy = shutil.copytree(atlas, tmp_path / "elsewhere")
     assert run("evaluate", model_file, copy, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == own
+    assert accuracy(capsys.readouterr().out) == own
     # The galaxies of another seed have the same names.
     assert run("evaluate", model_file, make_atlas(tmp_path / "other", 4, pixels=32, seed=2), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 4
+    assert accuracy(capsys.readouterr().out)["stellar_age"]["n_galaxies"] == 4
 
 
 def test_the_table_says_which_galaxies_it_is_about(atlas, model_file, capsys):
@@ -363,9 +400,10 @@ def test_the_table_says_which_galaxies_it_is_about(atlas, model_file, capsys):
 
 def test_a_row_a_galaxy(atlas, model_file, capsys):
     assert run("evaluate", model_file, atlas, "--per-galaxy", "--json") == 0
-    content = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["accuracy"]["rows"]
+    content = dict.fromkeys(row["galaxy"] for row in rows)
     assert sorted(content) == sorted(read(model_file).training["test_galaxies"])
-    assert all(set(rows) == set(NAMES) for rows in content.values())
+    assert all({row["property"] for row in rows if row["galaxy"] == name} == set(NAMES) for name in content)
     assert run("evaluate", model_file, atlas, "--per-galaxy") == 0
     shown = capsys.readouterr().out
     assert all(shown.count(name) == 3 for name in content)
@@ -531,7 +569,7 @@ def test_a_tile_is_mapped_by_strips(model_file, cutout, tmp_path, fails, monkeyp
     # Large images are mapped so without being told.
     asked = []
     monkeypatch.setattr("euclid_resolved.cli._predict.LARGE", 100)
-    monkeypatch.setattr("euclid_resolved.cli._predict._predict_tile", lambda *args: asked.append(args))
+    monkeypatch.setattr("euclid_resolved.cli._predict._predict_tile", lambda *args: asked.append(args) or {})
     assert run(*words, tmp_path / "x.fits") == 0 and len(asked) == 1
     assert run(*words, tmp_path / "x.asdf") == 0 and len(asked) == 1
 
@@ -788,6 +826,43 @@ def test_what_is_not_there_is_named(fails, atlas, model_file, tmp_path, words, m
     assert message in fails("predict", model_file, *words, "-o", tmp_path / "maps.fits")
 
 
+# What is said on the way
+
+
+def test_quiet_verbose_and_levels(atlas, tmp_path, capsys):
+    words = ["train", atlas, "-o", tmp_path / "m.asdf", "--estimator", "mean", "--overwrite"]
+    words += ["--property", "stellar_age"]
+    assert run(*words) == 0
+    usual = capsys.readouterr()
+    assert "Written: " in usual.out and "stellar_age" in usual.out
+    assert run(*words, "-q") == 0
+    quiet = capsys.readouterr()
+    assert "Written" not in quiet.out and "stellar_age" in quiet.out and quiet.err == ""
+    assert run(*words, "-v") == 0
+    verbose = capsys.readouterr()
+    assert verbose.out == usual.out
+    assert "euclid-resolved: debug: fitting stellar_age of" in verbose.err
+    assert f"euclid-resolved: debug: wrote {tmp_path / 'm.asdf'}" in verbose.err
+    assert run(*words, "--log-level", "warning") == 0
+    assert capsys.readouterr() == quiet
+    assert run(*words, "-q", "-v") == 2 and "not allowed with" in capsys.readouterr().err
+    assert logging.getLogger("euclid_resolved").handlers == []
+
+
+@pytest.mark.filterwarnings("default:odd")
+def test_warnings_are_logged_and_can_be_left_out(capsys, monkeypatch, model_file):
+    def broken(path):
+        warnings.warn("odd", stacklevel=2)
+        raise InputError("broken")
+
+    monkeypatch.setattr("euclid_resolved.io._read_write.read", broken)
+    assert run("info", model_file) == 1
+    assert "euclid-resolved: warning: odd\n" in capsys.readouterr().err
+    assert run("info", model_file, "--log-level", "error") == 1
+    err = capsys.readouterr().err
+    assert "odd" not in err and "euclid-resolved: error:" in err
+
+
 # Interrupts and unexpected errors
 
 
@@ -891,13 +966,56 @@ def test_info_says_what_files_hold(atlas, model_file, cutout, tmp_path, capsys):
     shown = capsys.readouterr().out
     for part in (
         "atlas of 12 galaxies, TNG000001_O5 to TNG000012_O5",
-        "<Model stellar_mass_density by linear",
-        "source: atlas",
-        "<MultiBandImage field; bands IE, YE, JE, HE",
-        "<SpatialMap stellar mass surface density",
-        "<MultiBandImage cutout",
+        "model of stellar_mass_density, stellar_metallicity, stellar_age",
+        "trained on  atlas",
+        "accuracy    on galaxies that were held out",
+        "image field",
+        "IE, YE, JE, HE, in MJy / sr",
+        "maps of 3 properties",
+        "image cutout",
     ):
         assert part in shown
+    # Numbers have three digits, and no line is a digest.
+    assert not re.search(
+        r"\d\.\d{6}|[0-9a-f]{20}", shown.replace(read(model_file).versions["euclid_resolved"], "")
+    )
+
+
+def test_json_of_what_files_hold_has_the_units(model_file, cutout, tmp_path, capsys):
+    assert run("predict", model_file, cutout, "-o", tmp_path / "maps.fits", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["pixels"]["judged"] > 0 and made["model"] == read(model_file).digest
+    assert run("info", model_file, tmp_path / "maps.fits", cutout, "--json") == 0
+    model, maps, image = json.loads(capsys.readouterr().out)["files"]
+    assert [each["kind"] for each in (model, maps, image)] == ["model", "maps", "image"]
+    density = model["properties"]["stellar_mass_density"]
+    assert density["unit"] == "solMass / pc2" and density["estimator"] == "linear"
+    assert model["accuracy_units"] == IN_DEX and model["clip"] == {"value": 0.0234, "unit": "MJy / sr"}
+    assert density["accuracy"]["r2"] == model["training"]["test"]["stellar_mass_density"]["r2"]
+    assert maps["maps"]["stellar_age"]["median"]["unit"] == "Gyr"
+    assert maps["maps"]["stellar_age"] == made["maps"]["stellar_age"]
+    assert image["units"] == dict.fromkeys(EUCLID_BANDS, "MJy / sr")
+    assert image["pixel_scale"] == {"value": pytest.approx(0.1), "unit": "arcsec"}
+
+
+def test_json_of_many_images_comes_even_where_one_fails(atlas, model_file, tmp_path, capsys):
+    words = ["predict", model_file, atlas / "TNG000001_O5", atlas / "TNG000099_O5", "-o", tmp_path / "maps"]
+    assert run(*words, "--json") == 1
+    out, err = capsys.readouterr()
+    made = json.loads(out)
+    assert made["failed"] == 1 and [row["status"] for row in made["images"]["rows"]] == ["mapped", "failed"]
+    assert "euclid-resolved: error: 1 of 2 images could not be mapped" in err
+
+
+def test_json_of_plugins_and_diagnostics(atlas, model_file, capsys):
+    assert run("plugins", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["plugins"]
+    assert {row["name"]: row["kind"] for row in rows}["linear"] == "estimators"
+    assert run("plugins", "--check", "linear", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == 0
+    assert run("diagnose", "sample_bias", model_file, atlas, "--json") == 0
+    table = json.loads(capsys.readouterr().out)["diagnostics"]["sample_bias"]
+    assert table["units"] == IN_DEX and {row["set"] for row in table["rows"]} == {"training", "test"}
 
 
 @pytest.mark.parametrize("name", ["none.asdf", "none.fits", "empty"])
@@ -914,7 +1032,7 @@ def test_plugins_lists_what_is_registered(capsys):
 
 
 def test_plugins_can_be_checked(capsys, fails):
-    assert run("plugins", "--check", "linear", "bands") == 0
+    assert run("plugins", "--check", "linear,bands") == 0
     assert capsys.readouterr().out.splitlines() == ["features bands: ok", "estimators linear: ok"]
 
 

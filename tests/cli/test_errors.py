@@ -11,6 +11,8 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import NDData
 from helpers import NAMES, an_image, density_map, galaxies, galaxy
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Lasso
 
 import euclid_resolved
 from euclid_resolved import (
@@ -33,7 +35,7 @@ from euclid_resolved import (
 from euclid_resolved._checks import check_name, check_names, check_type
 from euclid_resolved.cli._main import _parser
 from euclid_resolved.errors import InputError
-from euclid_resolved.estimators import check_whole
+from euclid_resolved.estimators import MultiLayerPerceptron, check_whole
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.plotting import plot_image, plot_map, plot_maps
 
@@ -60,9 +62,20 @@ def training(*arguments, **options):
         (training("mass"), "unknown property 'mass'; known are stellar_mass_density, stellar_metallicity"),
         (training("stellar_agee"), "did you mean 'stellar_age'"),
         (
-            training("all", "random_forest"),
-            "an Estimator is needed, got the text 'random_forest'; for example",
+            training("all", "random forest"),
+            "no estimator 'random forest'; there are .*; did you mean 'random_forest'",
         ),
+        (
+            training("all", RandomForestRegressor()),
+            r"RandomForestRegressor is an object of scikit-learn and no Estimator: use RandomForest",
+        ),
+        (
+            training("all", Lasso),
+            "Lasso is an object of scikit-learn and no Estimator: write a class",
+        ),
+        (lambda: RandomForest(n_estimators=9), "RandomForest: n_estimators is called n_trees here"),
+        (lambda: RandomForest(9, random_state=1), "RandomForest: random_state is called seed here"),
+        (lambda: MultiLayerPerceptron(hidden_layer_sizes=(9,)), "hidden_layer_sizes is called layers here"),
         (training("all", RandomForest), r"got the class .*RandomForest: call it, RandomForest\(...\)"),
         (training(features=("colors",)), "no set of features 'colors'; there are .*; did you mean 'colours'"),
         (training(columns=("KE",)), "no column KE; these features make IE, YE, JE, HE"),

@@ -108,11 +108,13 @@ SHARES = {"NEIGHBOUR": 20.0, "MASKED": 10.0, "BELOW_CLIP": 20.0, "OUT_OF_DOMAIN"
 
 
 def test_shares_are_the_same_on_screen_in_figure_card_and_header(tmp_path, capsys):
+    from euclid_resolved.cli._logging import to_terminal
     from euclid_resolved.cli._report import report
     from euclid_resolved.plotting._quality import quality_legend
 
     map_ = flagged()
-    report("maps.fits", {"stellar_mass_density": map_})
+    with to_terminal("info"):
+        report("maps.fits", {"stellar_mass_density": map_})
     screen = capsys.readouterr().out
     assert "under the first of its flags" in screen
     labels = [patch.get_label() for patch in quality_legend(map_)]

@@ -7,7 +7,7 @@ from helpers import an_image, density_map, image_of, sky_wcs
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images import pixel_scale
-from euclid_resolved.maps import orientation, radial_profile
+from euclid_resolved.maps import SpatialMap, orientation, radial_profile
 
 SIZE, LENGTH = 301, 40.0  # pixels
 
@@ -95,6 +95,18 @@ def test_radii_have_the_unit_of_the_pixel_scale(options, width, radius):
     assert u.isclose(profile["radius"][0], radius)
     in_pixels = (profile["radius"] / pixel_scale(disc(**options))).to_value(u.one)[1:8]
     np.testing.assert_allclose(profile["median"].value[1:8], 100 * np.exp(-in_pixels / LENGTH), rtol=0.03)
+
+
+def test_radii_are_exact_multiples_in_the_unit_asked_for():
+    values, meta = np.ones((41, 41)), {"pixel_scale": 100 / 3 * u.pc}
+    flat = SpatialMap(values, property="stellar_age", meta=meta)
+    profile = radial_profile(flat, 0.1 * u.kpc)
+    assert profile["radius"].unit == u.kpc
+    assert [f"{radius:.15g}" for radius in profile["radius"].value[:3]] == ["0.05", "0.15", "0.25"]
+    assert [*radial_profile(flat, 200 * u.pc)["radius"].value[:3]] == [100, 300, 500]
+    pixels = radial_profile(flat, 3 * u.pix)
+    assert pixels["radius"].unit == u.pix and list(pixels["radius"].value[:2]) == [1.5, 4.5]
+    np.testing.assert_array_equal(pixels["n_pixels"][:2], profile["n_pixels"][:2])
 
 
 @pytest.mark.parametrize(

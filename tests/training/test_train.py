@@ -91,7 +91,7 @@ def test_fewer_than_two_galaxies_are_refused(n):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"estimator": "linear"}, InputError, "an Estimator is needed, got the text"),
+        ({"estimator": "lineal"}, InputError, "no estimator 'lineal'; there are"),
         ({"estimator": LinearRegression}, InputError, "an Estimator is needed, got the class"),
         ({"properties": "age"}, InputError, "unknown property 'age'; known are"),
         ({"properties": (DENSITY, "age")}, InputError, "unknown property 'age'"),
