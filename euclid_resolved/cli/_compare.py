@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
+from euclid_resolved.cli._logging import log
 from euclid_resolved.cli._report import say
 from euclid_resolved.maps._properties import get_property
 
@@ -27,7 +28,7 @@ def compare_options(new: ArgumentParser) -> None:
     new.add_argument("--scale-other", action="append", default=[], metavar="[PROPERTY=]FACTOR", help=text)
     text = "initial mass functions of both, to be told beside the results"
     new.add_argument("--imf", nargs=2, metavar=("MAPS", "OTHER"), help=text)
-    new.add_argument("--regions", metavar="FILE.reg", help="compare each DS9 region in it as well")
+    new.add_argument("--region", metavar="FILE.reg", help="compare each DS9 region in it as well")
     new.add_argument("--bin-width", metavar="WIDTH", help="of annuli, as '1.5 kpc' or '2 arcsec'")
     text = "of the annuli, degrees (the centre of the map)"
     new.add_argument("--centre", nargs=2, type=float, metavar=("RA", "DEC"), help=text)
@@ -59,12 +60,12 @@ def compare(options: Namespace) -> None:
         outputs = [folder / name for name in names]
         if not folder.is_dir():
             check_target(folder)
-        check_apart(outputs, [options.maps, *files_of(options.other), *filter(None, [options.regions])])
+        check_apart(outputs, [options.maps, *files_of(options.other), *filter(None, [options.region])])
         for path in outputs if folder.is_dir() else ():
             check_target(path, options.overwrite)
     maps, other = read_maps(options.maps), read_other(options.other, units)
     pair = put_together(maps, other, factors)
-    tables = tables_of(pair, options.regions, options.bin_width, shape, options.bootstrap, options.seed)
+    tables = tables_of(pair, options.region, options.bin_width, shape, options.bootstrap, options.seed)
     imf = options.imf or ("not stated", "not stated")
     for name in pair.maps:
         factor = f", times {factors[name]:g} (--scale-other)" if name in factors else ""
@@ -103,7 +104,7 @@ def compare(options: Namespace) -> None:
     for name, figure in figures.items():
         save_figure(figure, folder / name, overwrite=options.overwrite)
         written.append(name)
-    print(f"Written to {folder}: {', '.join(written)}")
+    log.info(f"Written to {folder}: {', '.join(written)}")
 
 
 def _by_property(option, words):

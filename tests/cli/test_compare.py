@@ -84,7 +84,7 @@ def test_maps_of_ours_are_compared_without_further_words(folder, capsys):
         (["maps.fits", "--scale-other", "0"], 2, "positive number"),
         (["maps.fits", "--bin-width", "wide"], 2, "--bin-width"),
         (["maps.fits", "--scale-other", "star=2"], 2, "unknown property"),
-        (["maps.fits", "--regions", "nowhere.reg"], 1, "nowhere.reg"),
+        (["maps.fits", "--region", "nowhere.reg"], 1, "nowhere.reg"),
     ],
 )
 def test_what_is_wrong_is_one_line(folder, monkeypatch, capsys, words, code, message):

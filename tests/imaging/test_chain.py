@@ -127,7 +127,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
     class Model:
         bands = tuple(BANDS)
-        missing = None
+        missing, digest = None, "0"
 
         def predict_maps(self, image, *args, **kwargs):
             seen["image"] = image

@@ -150,7 +150,8 @@ def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
         assert image[band].uncertainty is not None and image[band].meta["psf"].ndim == 2
     assert main(["info", str(path)]) == 0
     shown = capsys.readouterr().out
-    assert shown.strip() == f"{path}: {image!r}" and "dimensionless" not in shown
+    assert shown.startswith(f"{path}: image {image.name}\n") and "dimensionless" not in shown
+    assert ", ".join(image.bands) + ", in MJy / sr" in shown
 
 
 @real
