@@ -72,10 +72,11 @@ for axis, name in zip(axes, names, strict=True):
             axis.text(
                 0.02, i, "for density only", va="center", size="small", color="0.4"
             )
-        paper = published_r2(name, kind, "bands")  # "-" where it prints none
+        # "-" where it prints none, "≈" before a rounded one
+        paper = published_r2(name, kind, "bands")
         if paper != "-":
             axis.plot(
-                float(paper),
+                float(paper.lstrip("≈")),
                 i,
                 "D",
                 color="black",
