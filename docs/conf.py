@@ -20,6 +20,7 @@ release = version = __version__
 
 extensions = [
     "bands_table",
+    "mathml",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -44,7 +45,9 @@ default_role = "py:obj"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["custom.css", "tutorials.css"]
-html_title = f"euclid_resolved {release}"
+html_math_renderer = "mathml"
+# The whole version of a development build would lie on the menu.
+html_title = f"euclid_resolved {release.split('+')[0]}"
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
