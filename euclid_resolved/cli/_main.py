@@ -23,6 +23,7 @@ from euclid_resolved.cli._info import info, plugins
 from euclid_resolved.cli._json import print_json
 from euclid_resolved.cli._logging import log, to_terminal
 from euclid_resolved.cli._measure import add_measure, add_profile
+from euclid_resolved.cli._new_plugin import add_new
 from euclid_resolved.cli._options import NAMES, Names, command as _command, count, parse
 from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict_options import add_predict
@@ -358,10 +359,12 @@ def _info(commands):
 
 
 def _plugins(commands):
-    new = _command(commands, "plugins", plugins, "list what is registered", json=True)
+    text = "list what is registered, check it, or begin a new plugin"
+    new = _command(commands, "plugins", plugins, text, json=True)
     new.add_argument(
         "--check", nargs="*", action=Names, metavar="NAME", help="run the test kit on these plugins (all)"
     )
+    add_new(new.add_subparsers(title="commands", metavar="COMMAND"))
 
 
 def _populations(commands):
