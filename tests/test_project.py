@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from euclid_resolved.models._provenance import _IN_THE_REPOSITORY, how_to_install
+from euclid_resolved.plugins._how_to_install import IN_THE_REPOSITORY, how_to_install
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/setup.cfg"))
@@ -171,7 +171,12 @@ def test_what_the_readme_names_is_there():
 
 
 def test_a_plugin_of_the_repository_is_installed_from_its_folder():
-    assert {f"euclid_resolved_{folder.name.split('_')[-1]}" for folder in PLUGINS} == set(_IN_THE_REPOSITORY)
+    offered = {}
+    for folder in PLUGINS:
+        code = "\n".join(path.read_text() for path in folder.rglob("*.py") if "tests" not in path.parts)
+        for kind, names in re.findall(r"^def register_(\w+)\(\):.*?return (\{.*?\})\n", code, re.M | re.S):
+            offered |= {(kind, name): folder.name for name in re.findall(r'[{ ]"(\w+)": ', names)}
+    assert offered == IN_THE_REPOSITORY
     for folder in PLUGINS:
         name = settings(folder / "setup.cfg")["metadata"]["name"]
         assert how_to_install(name) == f"pip install ./plugins/{folder.name} in a clone of euclid_resolved"

@@ -364,6 +364,7 @@ def _plugins(commands):
     new.add_argument(
         "--check", nargs="*", action=Names, metavar="NAME", help="run the test kit on these plugins (all)"
     )
+    new.description = "Without COMMAND: list what is registered, or check it with --check."
     add_new(new.add_subparsers(title="commands", metavar="COMMAND"))
 
 

@@ -63,6 +63,7 @@ def new_plugin(options: Namespace) -> dict[str, Any]:
 
 def _check_name(name, camel, kind):
     from euclid_resolved.estimators._given import ABBREVIATIONS
+    from euclid_resolved.plugins._how_to_install import IN_THE_REPOSITORY
     from euclid_resolved.plugins._registry import describe
 
     # Of the identifiers of Python only these are names of distributions as well, and registered ones look so.
@@ -76,9 +77,10 @@ def _check_name(name, camel, kind):
     if kind == "estimator" and name in ABBREVIATIONS:
         long = ABBREVIATIONS[name]
         raise UsageError(f"{name!r} is short for the estimator {long!r}: choose another name")
-    for row in describe():
-        if row.name == name:
-            raise UsageError(f"{name!r} is registered by {row.distribution} already: choose another name")
+    owners = {name: distribution for (_, name), distribution in IN_THE_REPOSITORY.items()}
+    owners |= {row.name: row.distribution for row in describe()}
+    if name in owners:
+        raise UsageError(f"{name!r} is a name of {owners[name]} already: choose another name")
 
 
 def _render(files, **values):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.models._asking import registered_name
+from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.plugins._offers import KINDS, SESSION, Plugin, brought, kind_word
 from euclid_resolved.plugins._registry import describe, lookup, registered
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
 
 _KEYS = ("kind", "name", "distribution", "version")
-# Plugins that come with the package, in its folder ``plugins``, and are on no index of packages.
-_IN_THE_REPOSITORY = frozenset(f"euclid_resolved_{name}" for name in ("dnn", "knn", "unet", "xgboost"))
 # What a distribution and a version may be called (PEP 508, PEP 440): messages show them as a command.
 _DISTRIBUTION, _VERSION = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", r"[A-Za-z0-9.!+_-]*"
 
@@ -114,34 +113,6 @@ def _needed(plugin, error):
         return f"{what} of {brought(plugin)}, which is installed but does not offer it ({error})"
     command = how_to_install(plugin.distribution, plugin.version)
     return f"{what} of {brought(plugin)}, here is {here}: {command} ({error})"
-
-
-def how_to_install(distribution: str, version: str = "") -> str:
-    """The command that installs a plugin; those of this repository are installed from a clone of it.
-
-    Parameters
-    ----------
-    distribution : str
-    version : str, optional
-        A distribution of others is asked for in this version.
-
-    Returns
-    -------
-    words : str
-
-    Examples
-    --------
-    >>> from euclid_resolved.models._provenance import how_to_install
-    >>> how_to_install("my-huber", "0.3")
-    'pip install my-huber==0.3'
-    >>> how_to_install("euclid_resolved_dnn")
-    'pip install ./plugins/euclid_resolved_dnn in a clone of euclid_resolved'
-    """
-    folder = distribution.replace("-", "_")
-    if folder in _IN_THE_REPOSITORY:
-        tag = f" of version {version}" if version else ""
-        return f"pip install ./plugins/{folder} in a clone of euclid_resolved{tag}"
-    return f"pip install {distribution}" + (f"=={version}" if version else "")
 
 
 def _installed(distribution):

@@ -12,6 +12,7 @@ from typing import Any
 
 from euclid_resolved._checks import did_you_mean
 from euclid_resolved.errors import PluginError, PluginWarning
+from euclid_resolved.plugins._how_to_install import IN_THE_REPOSITORY, how_to_install
 from euclid_resolved.plugins._offers import (
     BUILTIN,
     KINDS,
@@ -326,7 +327,8 @@ def lookup(kind: str, name: str) -> Any:
     Raises
     ------
     PluginError
-        If nothing, or more than one thing, is registered under this name.
+        If nothing, or more than one thing, is registered under this name. Where a plugin of the repository
+        offers the name and is not installed, the message says how to install it.
 
     Examples
     --------
@@ -346,7 +348,10 @@ def lookup(kind: str, name: str) -> Any:
     for row in describe():
         if row.kind == kind and row.name == name:
             raise PluginError(f"{word} {name!r}: {row.status}")
+    owner = IN_THE_REPOSITORY.get((kind, name)) if isinstance(name, str) else None
     hint = did_you_mean(name, found)
+    if owner is not None:
+        hint = f"; {name!r} comes with {owner}: {how_to_install(owner)}"
     broken = sorted({row.distribution for row in describe() if row.status != "ok"})
     hint += f" (not loaded: {', '.join(broken)})" if broken else ""
     raise PluginError(f"no {word} {name!r}; there are {', '.join(sorted(found)) or 'none'}{hint}")

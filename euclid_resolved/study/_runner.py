@@ -19,7 +19,7 @@ from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
-from euclid_resolved.models._provenance import how_to_install
+from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.study._details import accuracy_of
 from euclid_resolved.study._published import Published, read_published, without_empty
 from euclid_resolved.study._store import (

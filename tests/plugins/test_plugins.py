@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from doctest import DocTestParser
+from importlib.metadata import entry_points
 from textwrap import dedent
 from types import ModuleType, SimpleNamespace
 
@@ -20,7 +21,7 @@ from helpers import ROOT
 from euclid_resolved import plugins, read, train, write
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.estimators import Mean
-from euclid_resolved.plugins import _hookspecs as hookspecs
+from euclid_resolved.plugins import _hookspecs as hookspecs, _registry as registry
 from euclid_resolved.plugins._offers import KINDS
 from euclid_resolved.testing import (
     check_diagnostic,
@@ -715,6 +716,25 @@ def test_examples_of_the_hooks_pass_the_kit(kind):
         exec(example.source, module)
     for value in module[hook]().values():
         {"features": check_features, "diagnostics": check_diagnostic}[kind](value)
+
+
+def test_a_plugin_of_the_repository_that_is_not_installed_is_named(monkeypatch):
+    points = [
+        point for point in entry_points(group="euclid_resolved") if point.dist.name == "euclid_resolved"
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    plugins.reload()
+    try:
+        with pytest.raises(
+            PluginError, match=r"; 'dnn' comes with .*: pip install \./plugins/euclid_resolved_dnn"
+        ):
+            plugins.lookup("estimators", "dnn")
+        with pytest.raises(PluginError) as caught:
+            plugins.lookup("features", "dnn")
+        assert "pip install" not in str(caught.value)
+    finally:
+        monkeypatch.undo()
+        plugins.reload()
 
 
 def test_guide_shows_the_example_itself():
