@@ -15,7 +15,6 @@ from euclid_resolved.diagnostics._panels import (
     by_property,
     numbers,
     own_panel,
-    panels,
     properties_of,
     rows_of,
 )
@@ -45,6 +44,8 @@ __all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
 
 
 _LINES = ("-", "--", "-.", ":")
+_LETTERS = 34  # of small text, beside a line in a legend, in a third of a page
+_BELOW = 30  # points from a panel to its legend: for numbers beside ticks and the name of the axis
 
 
 def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -237,6 +238,8 @@ def plot_rmzr(
     >>> figure = plot_rmzr(rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20))
     >>> figure.savefig("rmzr.png")
     """
+    from matplotlib.transforms import ScaledTranslation
+
     from euclid_resolved.diagnostics._relation_fit import FORMS
     from euclid_resolved.diagnostics._relations import Relation
 
@@ -244,10 +247,36 @@ def plot_rmzr(
         raise InputError(f"a table of rmzr is needed, got {type(table).__name__} without its panels")
     for relation in [relations] if isinstance(relations, str) else relations:
         check_type(relation, Relation, "get_relation looks names up, read_relation reads a file")
+    supplied = [relation for relation in relations if relation.supplied]
+    # A label that names a conversion is wider than a panel, and the layout would make room for it.
+    labels = [textwrap.fill(relation.label, _LETTERS) for relation in supplied]
+    lines = max(len(FORMS) + 2, len(FORMS) + 1 + sum(label.count("\n") + 1 for label in labels))
+    with text_style(figure):
+        own = own_figure(figure, (page_size(3, 1)[0], 2.6 + 0.13 * lines))
+        axes = own.subplots(1, 3, sharex=True, sharey=True)
+        picture = _draw_rmzr(axes, table, FORMS, fewest)
+        for i, (relation, label) in enumerate(zip(supplied, labels, strict=True)):
+            style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.2}
+            axes[0].plot(relation.log_density, relation.log_metallicity, label=label, **style)
+        axes[0].set(ylabel=axis_label("stellar_metallicity"))
+        for axis in axes:
+            below = axis.transAxes + ScaledTranslation(0, -_BELOW / 72, own.dpi_scale_trans)
+            place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+            axis.legend(frameon=False, handlelength=1.6, borderpad=0, borderaxespad=0, **place)
+            keep_text_size(axis)
+        missing = [relation.name for relation in relations if not relation.supplied]
+        if missing:
+            text = textwrap.fill(f"not drawn, no table supplied: {', '.join(missing)}", 3 * _LETTERS)
+            own.supxlabel(text, size="small", color="0.4")
+        bar = own.colorbar(picture, ax=axes, label=r"$\log_{10}$ pixels", pad=0.02)
+        keep_text_size(bar.ax)
+        return own
+
+
+def _draw_rmzr(axes, table, forms, fewest):
+    """Cells, medians and fits of each set in its panel; the picture for the colour bar."""
     shown = table.meta["panels"]
     titles = {"all": "all galaxies", "predicted": "test galaxies, predicted", "true": "test galaxies, true"}
-    figure, axes = panels(3, 4.2, 4.3, figure, sharex=True, sharey=True)
-    axes = axes[0]
     reference = [np.array(v) for v in shown["all"]["medians"]]
     inside: tuple[list[float], list[float]] = [], []
     brightest = np.log10(max(np.max(panel["counts"]) for panel in shown.values()))
@@ -260,41 +289,26 @@ def plot_rmzr(
         middle, median, p16, p84 = (np.array(v) for v in panel["medians"])
         if case != "all":
             axis.fill_between(reference[0], reference[2], reference[3], color="0.5", alpha=0.35, lw=0)
-            axis.plot(*reference[:2], color="black", lw=1.5, label="all galaxies, median and 16-84 %")
+            axis.plot(*reference[:2], color="black", lw=1.2, label="all galaxies: median, 16-84 %")
         errors = (median - p16, p84 - median)
-        axis.errorbar(middle, median, errors, fmt="o", color=SKY, ms=4, capsize=2, label="median")
-        for form, line in zip(FORMS, _LINES, strict=False):
+        axis.errorbar(middle, median, errors, fmt="o", color=SKY, ms=3, lw=0.8, capsize=1.5, label="median")
+        for form, line in zip(forms, _LINES, strict=False):
             chosen = (np.asarray(table["metallicity"]) == case) & (np.asarray(table["form"]) == form)
             values = dict(zip(table["quantity"][chosen], numbers(table["value"][chosen]), strict=True))
             scatter = values.pop("scatter")
             first, last = (middle[0], middle[-1]) if middle.size else panel["x"]  # few pixels have no medians
             x = np.linspace(first, last, 80)
-            y = FORMS[form][0](x, *values.values())
+            y = forms[form][0](x, *values.values())
             said = f", scatter {scatter:.3f} dex" if np.isfinite(scatter) else ": not constrained"
-            axis.plot(x, y, line, color=RED, lw=1.2, label=form + said)
+            axis.plot(x, y, line, color=RED, lw=1, label=form + said)
         rows, columns = np.nonzero(np.isfinite(counts) if np.isfinite(counts).any() else counts != 0)
         for i, (cells, key) in enumerate(((columns, "x"), (rows, "y"))):
             low, high = panel[key]
             step = (high - low) / counts.shape[1 - i]
             inside[i].extend((low + step * cells.min(), low + step * (cells.max() + 1)))
         axis.set(title=title, xlabel=axis_label("stellar_mass_density"))
-    supplied = [relation for relation in relations if relation.supplied]
-    for i, relation in enumerate(supplied):
-        # A label that names a conversion is wider than a panel, and the layout would make room for it.
-        style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.6}
-        label = textwrap.fill(relation.label, 44)
-        axes[0].plot(relation.log_density, relation.log_metallicity, label=label, **style)
-    axes[0].set(ylabel=axis_label("stellar_metallicity"))
-    lines = sum(text.count("\n") + 1 for text in axes[0].get_legend_handles_labels()[1])
-    room = max(0.4, 0.07 * lines)  # dex, for the legend
-    axes[0].set(xlim=(min(inside[0]), max(inside[0])), ylim=(min(inside[1]), max(inside[1]) + room))
-    for axis in axes:
-        axis.legend(frameon=False, fontsize="x-small", loc="upper left")
-    missing = [relation.name for relation in relations if not relation.supplied]
-    if missing:
-        figure.supxlabel(f"not drawn, no table supplied: {', '.join(missing)}", size="x-small", color="0.4")
-    figure.colorbar(picture, ax=axes, label=r"$\log_{10}$ pixels", shrink=0.9)
-    return figure
+    axes[0].set(xlim=(min(inside[0]), max(inside[0])), ylim=(min(inside[1]), max(inside[1])))
+    return picture
 
 
 def plot_profiles(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:

@@ -54,6 +54,23 @@ def panels(
     return figure, figure.subplots(1, n, squeeze=False, **options)
 
 
+def page_panels(
+    n: int, height: float, across: int = 3, figure: Figure | SubFigure | None = None
+) -> tuple[Figure, list[Axes]]:
+    """`n` panels in rows of at most `across`; a new figure is as wide as a column or a page.
+
+    The height is that of one row, inches.
+    """
+    across = max(min(n, across), 1)
+    rows = max(-(-n // across), 1)
+    width, _ = page_size(across, 1)
+    figure = own_figure(figure, (width, height * rows))
+    axes = [figure.add_subplot(rows, across, i + 1) for i in range(n)]
+    for axis in axes:
+        keep_text_size(axis)
+    return figure, axes
+
+
 def own_panel(ax: Axes | None, width: float, height: float) -> Any:
     """The axes that were given, or those of a new figure as wide as a column, with that shape."""
     if ax is not None:

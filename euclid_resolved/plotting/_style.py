@@ -29,6 +29,7 @@ PAPER_WIDTHS = {"column": 88 * u.mm, "wide": 120 * u.mm, "page": 180 * u.mm}
 From its instructions to authors, https://www.aanda.org/for-authors/latex-issues/figures
 """
 
+FIGURE_DPI = 200
 FIGURE_ENDINGS = (".pdf", ".png", ".svg")
 
 # The palette of Okabe & Ito, which the colour-blind can tell apart; A&A asks for no red beside green.
@@ -252,7 +253,7 @@ def check_figure_name(path: str | Path) -> None:
 
 
 def save_figure(
-    figure: Figure | SubFigure | Axes, path: str | Path, *, dpi: float = 200, overwrite: bool = True
+    figure: Figure | SubFigure | Axes, path: str | Path, *, dpi: float = FIGURE_DPI, overwrite: bool = True
 ) -> None:
     """Save a figure at once or not at all, its fonts embedded, and close it.
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.diagnostics._panels import METRIC_LABELS, by_property, panels
+from euclid_resolved.diagnostics._panels import METRIC_LABELS, by_property, page_panels
 from euclid_resolved.errors import InputError
+from euclid_resolved.plotting._style import BLUE, RED, text_style
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
+
+
+_LETTERS = 20  # of names that find room beside each other below a panel
 
 
 def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Mapping[str, str]) -> Figure:
@@ -30,20 +34,22 @@ def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Ma
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    figure, axes = panels(len(labels), 3.6, 3.0)
     styles = {
         "all": {"color": "0.75", "histtype": "stepfilled"},
-        "training": {"color": "tab:blue", "ls": "--"},
+        "training": {"color": BLUE, "ls": "--"},
     }
-    for axis, (key, label) in zip(axes[0], labels.items(), strict=True):
-        found = {name: np.asarray(each[key], float) for name, each in values.items()}
-        bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
-        for name, each in found.items():
-            style = {"histtype": "step", "color": "tab:red", "lw": 1.6} | styles.get(name, {})
-            axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
-        axis.set(xlabel=label, yticks=[])
-    axes[0][0].set_ylabel("normalised number of galaxies")
-    axes[0][0].legend(frameon=False, fontsize="small")
+    with text_style():
+        figure, axes = page_panels(len(labels), 2.1)
+        for axis, (key, label) in zip(axes, labels.items(), strict=True):
+            found = {name: np.asarray(each[key], float) for name, each in values.items()}
+            bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
+            for name, each in found.items():
+                style = {"histtype": "step", "color": RED, "lw": 1.2} | styles.get(name, {})
+                axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
+            axis.set(xlabel=label, yticks=[])
+        figure.supylabel("normalised number of galaxies", size="medium")
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=len(values), frameon=False)
     return figure
 
 
@@ -65,15 +71,21 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
     kinds = list(dict.fromkeys(str(k) for k in table[by]))
     if not kinds:
         raise InputError("there is nothing to draw")
-    figure, each = by_property(table, width=4.2, height=3.2)
-    for axis, _, part in each:
-        inputs = list(dict.fromkeys(str(i) for i in part["input"]))
-        for i, kind in enumerate(kinds):
-            mine = part[np.asarray(part[by]) == kind]
-            at = [inputs.index(str(each)) + 0.8 * ((i + 0.5) / len(kinds) - 0.5) for each in mine["input"]]
-            axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
-        axis.set_xticks(range(len(inputs)), inputs, size="small")
-        axis.axhline(0, color="black", lw=0.8)
-        axis.set_ylabel(METRIC_LABELS.get(metric, metric))
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
+    with text_style():
+        figure, each = by_property(table, height=2.4)
+        for axis, _, part in each:
+            inputs = list(dict.fromkeys(str(i) for i in part["input"]))
+            for i, kind in enumerate(kinds):
+                mine = part[np.asarray(part[by]) == kind]
+                at = [
+                    inputs.index(str(each)) + 0.8 * ((i + 0.5) / len(kinds) - 0.5) for each in mine["input"]
+                ]
+                axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
+            axis.set_xticks(range(len(inputs)), inputs)
+            if sum(len(name) for name in inputs) > _LETTERS:
+                axis.set_xticks(range(len(inputs)), inputs, rotation=30, ha="right", rotation_mode="anchor")
+            axis.axhline(0, color="black", lw=0.6)
+        figure.axes[0].set_ylabel(METRIC_LABELS.get(metric, metric))
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=len(kinds), frameon=False)
     return figure

@@ -62,10 +62,8 @@ def neighbouring_pixels(runner: Runner, part: Part) -> Result:
     shown.rename_columns(["input", "images"], ["look", "input"])
     for label in labels:
         own = shown[shown["method"] == label]
-        figure = plot_accuracy(own, by="look", metric="rmse")
-        for text in (text for axis in figure.axes for text in axis.get_xticklabels()):
-            text.set(rotation=25, ha="right", rotation_mode="anchor")
-        result.figures[f"RMSE on images of other kinds, {label}"] = figure
+        caption = f"RMSE on images of other kinds, {label}"
+        result.figures[caption] = plot_accuracy(own, by="look", metric="rmse")
     if {DENSITY, METALLICITY, AGE} <= set(runner.description.properties):
         caption = "Totals of galaxies in two half-light radii: log of estimate over truth (dex)"
         result.tables[caption] = _totals(runner, cases, test, result)

@@ -40,6 +40,7 @@ PARTS = {
 """Functions ``part(runner, part)`` that return a `Result`."""
 
 _GALAXIES = ("radial_profiles",)  # diagnostics that need images, not pixels
+_ROWS = 6  # of galaxies in a figure of profiles
 
 
 def run_part(runner: Runner, part: Part) -> Result:
@@ -75,4 +76,8 @@ def _diagnostic(runner, part):
         result.tables[label] = table
         if plot is not None:
             result.figures[label] = plot(table)
+        if part.run in _GALAXIES and len(set(table["galaxy"])) > _ROWS:
+            result.notes.append(
+                f"The figure of {label} shows the first {_ROWS} of the galaxies in the table."
+            )
     return result

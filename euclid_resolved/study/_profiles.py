@@ -8,11 +8,11 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from euclid_resolved.diagnostics._panels import panels
+from euclid_resolved.diagnostics._panels import page_panels
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._profiles import radial_profile
 from euclid_resolved.maps._properties import get_property
-from euclid_resolved.plotting._style import PREDICTED, TRUE, axis_label
+from euclid_resolved.plotting._style import PREDICTED, TRUE, axis_label, text_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,14 +227,14 @@ def plot_vertical(profiles: Mapping[str, QTable]) -> Figure:
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    figure, axes = panels(len(profiles), 3.6, 3.0)
-    for axis, (name, profile) in zip(axes[0], profiles.items(), strict=True):
-        height, solar = profile["height"].to_value(u.kpc), np.log10(get_property(name).zero_point)
-        for column, colour in (("true", TRUE), ("predicted", PREDICTED)):
-            axis.plot(
-                height, profile[column].to_value(u.dex) - solar, "o-", color=colour, ms=3, lw=1, label=column
-            )
-        axis.axvline(0, color="0.5", lw=0.8)
-        axis.set(xlabel="height [kpc]", ylabel=axis_label(name))
-    axes[0][0].legend(frameon=False, fontsize="small")
+    with text_style():
+        figure, axes = page_panels(len(profiles), 2.1)
+        for axis, (name, profile) in zip(axes, profiles.items(), strict=True):
+            height, solar = profile["height"].to_value(u.kpc), np.log10(get_property(name).zero_point)
+            for column, colour in (("true", TRUE), ("predicted", PREDICTED)):
+                values = profile[column].to_value(u.dex) - solar
+                axis.plot(height, values, "o-", color=colour, ms=2.5, lw=0.8, label=column)
+            axis.axvline(0, color="0.5", lw=0.6)
+            axis.set(xlabel="height [kpc]", ylabel=axis_label(name))
+        axes[0].legend(frameon=False)
     return figure

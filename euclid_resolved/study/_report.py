@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 import sys
 from dataclasses import asdict
 from functools import cache
@@ -18,7 +19,9 @@ from euclid_resolved.citation import __version__
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED
 from euclid_resolved.images._guard import MAX_TABLE, check_content, read_bytes
 from euclid_resolved.io._files import write_text
+from euclid_resolved.plotting._style import FIGURE_DPI
 from euclid_resolved.study._findings import judge_findings
+from euclid_resolved.study._runner import MANIFEST
 from euclid_resolved.study._store import is_mock
 
 if TYPE_CHECKING:
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 
 _DATA = Path(__file__).parent / "data"
+_FOLDED, _LONGEST = 40, 200  # rows: longer tables are closed at first, and the longest are only named
+_DENSE = 12  # cells across: wider tables have less room between cells
+_EMPTY = "–"
+_TIED = "\N{NO-BREAK SPACE}"  # a line may end before the sign of an error, not after it
+_PIXELS_AN_INCH = 120  # of the page, for figures that are drawn at the width of a journal
 _LIBRARIES = (
     "numpy",
     "scipy",
@@ -51,6 +59,7 @@ _WORDS = {
     "stellar_age": "t⋆",
     "n_pixels": "pixels",
     "n_galaxies": "galaxies",
+    "outlier_narrow": "f_out, 0.2 dex",
     "left_out": "left out",
 }
 
@@ -88,6 +97,7 @@ def write_report(runner: Runner, command: str) -> Path:
             facts=_facts(runner),
             command=command,
             findings=judge_findings(values),
+            manifest=MANIFEST,
             parts=[(part, _content(runner, entry)) for part, entry in parts],
             settings=_settings(runner, parts),
             text=d.text,
@@ -153,11 +163,20 @@ def _content(runner, entry):
     for each in entry["tables"]:
         check_content(runner.out / each["file"])
         table = Table.read(runner.out / each["file"], format="ascii.ecsv")
-        tables.append((each["caption"], _described(table)))
+        tables.append(each | {"table": _described(table)})
     for each in entry["figures"]:
-        data = base64.b64encode(read_bytes(runner.out / each["file"], most=MAX_TABLE)).decode("ascii")
-        figures.append((each["caption"], data))
+        data = read_bytes(runner.out / each["file"], most=MAX_TABLE)
+        text = base64.b64encode(data).decode("ascii")
+        figures.append(each | {"data": text, "width": _shown_width(data)})
     return {"notes": entry["notes"], "tables": tables, "figures": figures}
+
+
+def _shown_width(data):
+    """The width of a figure on the page, so that the text of all figures has one size; None if unknown."""
+    if not data.startswith(b"\x89PNG") or len(data) < 24:
+        return None
+    (pixels,) = struct.unpack(">I", data[16:20])
+    return round(pixels * _PIXELS_AN_INCH / FIGURE_DPI)
 
 
 def render_table(table: Table) -> str:
@@ -167,7 +186,8 @@ def render_table(table: Table) -> str:
     ----------
     table : `~astropy.table.Table`
         A column ``x`` may have ``x_scatter`` (or ``x_error``) and ``x_published``; in rows with a
-        ``status`` the measured cells say it.
+        ``status`` the measured cells say that the case was not run. A table of more than 200 rows is left
+        empty.
 
     Returns
     -------
@@ -182,8 +202,17 @@ def _described(table: Table) -> dict[str, Any]:
     beside = {f"{n}{end}" for n in names for end in ("_scatter", "_error", "_published")} & set(names)
     shown = [n for n in names if n not in beside and n != "status"]
     columns = [{"title": _word(name, table), "pair": f"{name}_published" in names} for name in shown]
-    rows = [[cell for name in shown for cell in _cells(row, name, names)] for row in table]
-    return {"columns": columns, "pairs": any(column["pair"] for column in columns), "rows": rows}
+    rows = [[cell for name in shown for cell in _cells(row, name, names)] for row in table[:_LONGEST]]
+    published = [name for name in names if name.endswith("_published")]
+    return {
+        "columns": columns,
+        "pairs": any(column["pair"] for column in columns),
+        "rows": rows if len(table) <= _LONGEST else [],
+        "length": len(table),
+        "folded": len(table) > _FOLDED,
+        "dense": bool(rows) and len(rows[0]) > _DENSE,
+        "unpublished": NOT_PUBLISHED if any(NOT_PUBLISHED in table[name] for name in published) else "",
+    }
 
 
 def _word(name, table):
@@ -199,14 +228,15 @@ def _cells(row, name, names):
     for end in ("_scatter", "_error"):
         if f"{name}{end}" in names and measured:
             spread = _plain(row[f"{name}{end}"])
-            text += f" ± {_small(spread)}" if np.isfinite(spread) and not status else ""
+            text += f" ±{_TIED}{_small(spread)}" if np.isfinite(spread) and not status else ""
     kind = "number" if measured else ""
     if measured and status:
-        text, kind = status, "missing"
+        text, kind = "not run", "missing"  # why is said once, at the top
     cells = [{"kind": kind, "text": text}]
     if f"{name}_published" in names:
         paper = str(row[f"{name}_published"])
-        cells.append({"kind": "missing" if paper == NOT_PUBLISHED else "paper", "text": paper})
+        none = paper == NOT_PUBLISHED
+        cells.append({"kind": "missing" if none else "paper", "text": _EMPTY if none else paper})
     return cells
 
 
@@ -222,7 +252,7 @@ def _plain(value):
 def _number(value):
     value = _plain(value)
     if not np.isfinite(value):
-        return "–"
+        return _EMPTY
     if 0.1 <= abs(value) < 1000 or value == 0:
         return f"{value:.3f}"
     return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3g}"
