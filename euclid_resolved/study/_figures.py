@@ -9,7 +9,7 @@ import numpy as np
 
 from euclid_resolved.diagnostics._panels import METRIC_LABELS, by_property, page_panels
 from euclid_resolved.errors import InputError
-from euclid_resolved.plotting._style import BLUE, RED, text_style
+from euclid_resolved.plotting._style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW, text_style
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-_LETTERS = 20  # of names that find room beside each other below a panel
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+_LETTERS = 18  # of names that find room beside each other below a panel
 
 
 def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Mapping[str, str]) -> Figure:
@@ -80,7 +81,9 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
                 at = [
                     inputs.index(str(each)) + 0.8 * ((i + 0.5) / len(kinds) - 0.5) for each in mine["input"]
                 ]
-                axis.bar(at, np.asarray(mine[metric], float), 0.75 / len(kinds), label=kind)
+                axis.bar(
+                    at, np.asarray(mine[metric], float), 0.75 / len(kinds), color=_COLOURS[i % 6], label=kind
+                )
             axis.set_xticks(range(len(inputs)), inputs)
             if sum(len(name) for name in inputs) > _LETTERS:
                 axis.set_xticks(range(len(inputs)), inputs, rotation=30, ha="right", rotation_mode="anchor")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,7 +40,30 @@ def judge_findings(values: Mapping[str, float]) -> list[Finding]:
     findings : list of `Finding`
     """
     values = {key: value for key, value in values.items() if value is not None}
-    return [judge(values) for judge in _JUDGES]
+    found = []
+    for judge in _JUDGES:
+        read = _Read(values)
+        found.append(replace(judge(read), keys=tuple(read.keys_read)))
+    return found
+
+
+class _Read(Mapping[str, float]):
+    """Values that remember which of them were read, so that a report can say where a verdict is from."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = values
+        self.keys_read: dict[str, None] = {}
+
+    def __getitem__(self, key: str) -> float:
+        value = self._values[key]
+        self.keys_read[key] = None
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def _single_band(values):
@@ -171,7 +195,7 @@ def _projections(values):
     for estimator in WORD:
         for name in SHORT:
             start = f"projections/{estimator}/{name}/"
-            found = {key.rpartition("/")[2]: v for key, v in values.items() if key.startswith(start)}
+            found = {key.rpartition("/")[2]: values[key] for key in values if key.startswith(start)}
             if len(found) < 2:
                 continue
             numbers = sorted(found, key=int)
@@ -220,8 +244,9 @@ def _epistemic(values):
     checks, figures = [], []
     for estimator, limit in (("random_forest", 2), ("dnn", 5)):
         relative = {}
-        for key, scatter in values.items():
+        for key in values:
             if key.startswith(f"scatter/{estimator}/"):
+                scatter = values[key]
                 r2 = values.get(key.replace("scatter/", "r2/", 1))
                 if r2 is not None and r2 > 0.2:
                     relative[key] = 100 * scatter / r2

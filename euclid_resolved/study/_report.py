@@ -80,8 +80,11 @@ def write_report(runner: Runner, command: str) -> Path:
     manifest, d = runner.manifest, runner.description
     parts = [(part, manifest[part.slug]) for part in d.parts if part.slug in manifest]
     values: dict[str, float] = {}
-    for _, entry in parts:
-        values = entry["values"] | values  # what the first part says stands: Table 3 has the most runs
+    source: dict[str, int] = {}
+    for i, (_, entry) in enumerate(parts):
+        # What the first part says stands: Table 3 has the most runs.
+        source = dict.fromkeys(entry["values"], i) | source
+        values = entry["values"] | values
     style = (_DATA / "report.css").read_text(encoding="utf-8")
     page = (
         _environment()
@@ -96,7 +99,10 @@ def write_report(runner: Runner, command: str) -> Path:
             reference=d.reference,
             facts=_facts(runner),
             command=command,
-            findings=judge_findings(values),
+            findings=[
+                (finding, [parts[i][0] for i in sorted({source[key] for key in finding.keys})])
+                for finding in judge_findings(values)
+            ],
             manifest=MANIFEST,
             parts=[(part, _content(runner, entry)) for part, entry in parts],
             settings=_settings(runner, parts),

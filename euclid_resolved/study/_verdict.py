@@ -37,6 +37,8 @@ class Finding:
         The measured values behind the verdict.
     rule : str
         What the verdict asks for.
+    keys : tuple of str
+        Of the values that it was judged by.
     """
 
     statement: str
@@ -44,6 +46,7 @@ class Finding:
     verdict: str
     figures: str
     rule: str
+    keys: tuple[str, ...] = ()
 
 
 def finding(

@@ -121,7 +121,7 @@ def test_lofo():
     return plot_lofo(table_of(rows, metric="rmse"))
 
 
-@compared(dpi=38)
+@compared(dpi=70)
 def test_rmzr(linear_model, sample):
     return plot_rmzr(rmzr(linear_model, sample[:4], sample[4:], bootstrap=3))
 
@@ -135,7 +135,9 @@ def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, samp
     figure.draw_without_rendering()
     first, *others = (axis.get_window_extent() for axis in figure.axes[:3])
     text = figure.axes[0].get_legend().get_window_extent()
-    assert text.x1 < first.x1 and all(abs(first.width - other.width) < 1 for other in others)
+    name = figure.axes[0].xaxis.get_tightbbox()
+    assert 0 < text.y0 and text.y1 < name.y0 and figure.get_size_inches()[0] == figure_size("page")[0]
+    assert text.x1 < others[0].x0 and all(abs(first.width - other.width) < 1 for other in others)
     assert "Salpeter" in figure.axes[0].get_legend_handles_labels()[1][-2]
     with pytest.raises(InputError, match="a Relation is needed, got the text 'ours'; get_relation"):
         plot_rmzr(table, "ours")
