@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Ma
     -------
     figure : `~matplotlib.figure.Figure`
     """
-    styles = {
+    styles: dict[str, dict[str, Any]] = {
         "all": {"color": "0.75", "histtype": "stepfilled"},
         "training": {"color": BLUE, "ls": "--"},
     }
@@ -45,7 +45,7 @@ def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Ma
             found = {name: np.asarray(each[key], float) for name, each in values.items()}
             bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
             for name, each in found.items():
-                style = {"histtype": "step", "color": RED, "lw": 1.2} | styles.get(name, {})
+                style: dict[str, Any] = {"histtype": "step", "color": RED, "lw": 1.2} | styles.get(name, {})
                 axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
             axis.set(xlabel=label, yticks=[])
         figure.supylabel("normalised number of galaxies", size="medium")
