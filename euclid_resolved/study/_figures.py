@@ -43,7 +43,7 @@ def plot_distributions(values: Mapping[str, Mapping[str, ArrayLike]], labels: Ma
         figure, axes = page_panels(len(labels), 2.1)
         for axis, (key, label) in zip(axes, labels.items(), strict=True):
             found = {name: np.asarray(each[key], float) for name, each in values.items()}
-            bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12)
+            bins = np.histogram_bin_edges(np.concatenate(list(found.values())), 12).tolist()
             for name, each in found.items():
                 style: dict[str, Any] = {"histtype": "step", "color": RED, "lw": 1.2} | styles.get(name, {})
                 axis.hist(each, bins, density=True, label=f"{name} ({len(each)})", **style)
