@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.cli._commands import UsageError, _print, _usage
 from euclid_resolved.cli._info import describe_maps
+from euclid_resolved.cli._moc import check_moc, check_place, cover_many, cover_one
 from euclid_resolved.cli._report import report, report_count, report_trust, say
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
@@ -41,13 +42,14 @@ def predict(options: Namespace) -> Any:
     named, words = _model_and_images(options)
     sources = _images(words)
     _check_words(options, sources)
+    check_moc(options)
     spread = options.workers is not None or options.scheduler is not None
     if len(sources) > 1 or options.table or spread:
         return _predict_many(named, sources, options)
     output = Path(options.output)
     if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
         raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
-    outputs = [output, *([options.figure] if options.figure else [])]
+    outputs = [output, *(Path(name) for name in (options.figure, options.moc) if name)]
     _check_apart(outputs, named, sources, options)
     for path in outputs:
         check_target(path, options.overwrite)
@@ -69,7 +71,7 @@ def _check_apart(outputs, named, sources, options):
             inputs += input_files(source)
     check_apart(outputs, inputs)
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise UsageError("-o and --figure name the same file")
+        raise UsageError("two of -o, --figure and --moc name the same file")
 
 
 def _zero_points(pairs):
@@ -130,6 +132,7 @@ def _predict_one(model, source, options):
     from euclid_resolved.survey._tile import count_pixels
 
     image = open_image(source, bands_for(model, source), **_opening(options))
+    check_place(options, image.wcs, image.name or "the image")
     _say_missing(model, image.bands)
     done = preparation_words(image)
     if done:
@@ -143,8 +146,9 @@ def _predict_one(model, source, options):
         from euclid_resolved.plotting._style import save_figure
 
         save_figure(quicklook(image, maps), options.figure)
+    moc = cover_one(options, source, next(iter(maps.values())))
     found = {"prepared": done, "pixels": count_pixels(maps), "maps": describe_maps(maps)}
-    return {**found, "totals": totals, "trust": model.training.get("trust")}
+    return {**found, **moc, "totals": totals, "trust": model.training.get("trust")}
 
 
 def _say_missing(model, bands):
@@ -193,6 +197,7 @@ def _predict_tile(model, source, options):
         warnings.simplefilter("ignore")
         with open_large(source, bands, zero_point=options.zero_point) as image:
             match = matches(image, match)
+            check_place(options, image.wcs, image.name or "the image")
     if not options.raw:
         psf = "PSFs are matched" if match else "colours are false where bands are not equally sharp"
         say(
@@ -209,7 +214,7 @@ def _predict_tile(model, source, options):
         raise
     report_count(options.output, count)
     report_trust(model)
-    return {"pixels": count, "trust": model.training.get("trust")}
+    return {"pixels": count, **cover_one(options, source), "trust": model.training.get("trust")}
 
 
 def _predict_many(named, sources, options):
@@ -221,7 +226,8 @@ def _predict_many(named, sources, options):
     with _usage():
         name_images(images)
     check_folder(options.output)
-    _check_apart([Path(options.output) / "report.ecsv"], named, sources, options)
+    outputs = [Path(options.output) / "report.ecsv", *([Path(options.moc)] if options.moc else [])]
+    _check_apart(outputs, named, sources, options)
     if named is None:
         from euclid_resolved.mock._default_model import default_path
 
@@ -238,6 +244,7 @@ def _predict_many(named, sources, options):
         **{name: value for name, value in _opening(options).items() if value is not None},
     )
     _print(table)
+    moc = cover_many(options, sources, table)
     failed = int((table["status"] == "failed").sum())
     if failed:
         message = (
@@ -248,7 +255,7 @@ def _predict_many(named, sources, options):
         if not options.json:
             raise InputError(message)
         print(f"euclid-resolved: error: {message}", file=sys.stderr)
-    return {"output": options.output, "failed": failed, "images": table}, 1 if failed else 0
+    return {"output": options.output, **moc, "failed": failed, "images": table}, 1 if failed else 0
 
 
 def _read_table(path):

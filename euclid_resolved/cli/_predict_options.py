@@ -47,6 +47,11 @@ def add_predict(commands: Any) -> None:
     new.add_argument("--align", action="store_true", help="reproject all bands to the grid of the first")
     new.add_argument("--figure", metavar="FILE.png", help="also draw the maps, to this file")
     new.add_argument(
+        "--moc",
+        metavar="FILE.fits",
+        help="also write where there are values, as a multi-order coverage map (MOC); one for all images",
+    )
+    new.add_argument(
         "--draws",
         type=int,
         default=0,

@@ -37,10 +37,12 @@ _CARDS = {
     "name": "OBJECT",
     "uncertainty": "UNCERT",
     "trust": "TRUST",
+    "recipe": "RECIPE",
 }
 
 _NUMBERS = {
     "shared_variance": ("SHAREVAR", "part of the variance that all pixels share"),
+    "min_sn": ("MINSN", "least signal-to-noise in each band for a value"),
     "correlated_pixels": ("CORRPIX", "pixels over which the noise of one is spread"),
 }
 

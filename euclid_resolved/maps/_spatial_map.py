@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.table import QTable
     from matplotlib.axes import Axes
+    from mocpy import MOC
     from numpy.typing import ArrayLike
 
     from euclid_resolved.maps._properties import Property
@@ -348,6 +349,39 @@ class SpatialMap(Described, MapArithmetic, NDDataRef):
         from euclid_resolved.io._fits import maps_to_hdulist
 
         return maps_to_hdulist([self])
+
+    def to_moc(self, order: int | None = None) -> MOC:
+        """The part of the sky where the map has a value, as a multi-order coverage map; needs mocpy.
+
+        Parameters
+        ----------
+        order : int, optional
+            Of the smallest cells, 0 to 29. Without it, the coarsest whose cells reach at most half a pixel
+            from their centre: they are 0.24 to 0.48 times as wide as a pixel, and a pixel has 4 to 17.
+
+        Returns
+        -------
+        moc : `~mocpy.MOC`
+            ICRS. Masked pixels are left out; a pixel that is flagged but has a value is in it. A cell belongs
+            to it if its centre lies in a pixel with a value, so that its area is that of those pixels; the
+            centre of each is covered. With a smaller `order` than that chosen without it, each cell that
+            touches this one is taken: nothing is lost, but the area grows.
+
+        Raises
+        ------
+        InputError
+            If there is no celestial WCS, no pixel has a value, or mocpy is not installed.
+
+        Examples
+        --------
+        >>> from euclid_resolved import read
+        >>> moc = read("maps.fits")["stellar_age"].to_moc()  # doctest: +SKIP
+        >>> moc.save("moc.fits")  # doctest: +SKIP
+        """
+        from euclid_resolved.maps._moc import cover
+
+        has = np.isfinite(self.quantity.value)
+        return cover(has.shape, lambda rows, columns: has[rows, columns], self.wcs, order, self.label)
 
     def _rows(self):
         flags = [f"{bit.name} {100 * self.fraction(bit):.1f} %" for bit in Quality if self.fraction(bit)]

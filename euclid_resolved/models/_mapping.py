@@ -124,12 +124,14 @@ def map_properties(
     if flags is not None and np.shape(flags) == quality.shape:
         quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)
     scatter = work.scatter(noise, draws, seed, first_row) if draws else {}
-    meta = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
+    meta: dict[str, Any] = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
+    if min_sn is not None:
+        meta["min_sn"] = float(min_sn)
     kept = ("pixel_scale", "history", "redshift", "distance", "bins")
     meta.update({key: image.meta[key] for key in kept if key in image.meta})
     meta.update(_spread_of_noise(image, image.bands))
     common = work.common(shared)
-    meta.update({key: str(model.training[key]) for key in ("trust",) if key in model.training})
+    meta.update({key: str(model.training[key]) for key in ("trust", "recipe") if key in model.training})
     light, its_noise = work.in_clip_band(noise)
     maps: dict[str, SpatialMap] = {}
     done: dict[str, np.ndarray] = {}
