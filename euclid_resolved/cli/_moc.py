@@ -56,10 +56,14 @@ def cover_many(options: Namespace, sources: list[Any], table: Table) -> dict[str
     names = [str(row["name"]) for row in table if row["status"] != "failed" and row["judged"] > 0]
     if not names:
         raise InputError("no pixel of any image has a value: there is nothing to cover")
-    moc, header = moc_of_file(Path(options.output) / f"{names[0]}_maps.fits")
-    for name in names[1:]:
-        moc = moc.union(moc_of_file(Path(options.output) / f"{name}_maps.fits")[0])
+    moc, header = moc_of_file(_maps(options, names[0]))
+    # All at once: one after the other takes a time that grows with the square of their number.
+    moc = moc.union(*(moc_of_file(_maps(options, name))[0] for name in names[1:])) if names[1:] else moc
     return _write(options, moc, header, names if len(names) > 1 else _names(sources), len(names))
+
+
+def _maps(options, name):
+    return Path(options.output) / f"{name}_maps.fits"
 
 
 def _names(sources):

@@ -33,7 +33,7 @@ def model_file(tmp_path_factory):
 
 @pytest.fixture
 def image(tmp_path):
-    def make(name, middle=None, wcs=True):
+    def make(name, middle=None, wcs=True, light=1):
         hdus = []
         for band, data in brightness(SHAPE, seed=3).items():
             header = sky_wcs(SHAPE).to_header() if wcs else fits.Header()
@@ -41,6 +41,7 @@ def image(tmp_path):
                 header["CRVAL1"] = middle
             header["MAGZERO"] = -2.5 * np.log10(np.radians(0.1 / 3600) ** 2 / 3631e-6)
             data[3:9, 4:12] = np.nan
+            data *= light
             hdus.append(fits.ImageHDU(data, header, name=f"FLUX_{band}"))
             hdus[-1].header["FILTER"] = {"IE": "VIS", "YE": "NIR_Y", "JE": "NIR_J", "HE": "NIR_H"}[band]
         assert len(hdus) == len(EUCLID_BANDS)
@@ -121,7 +122,7 @@ def test_what_keeps_it_from_being_written_is_said_before_mapping(
 
 @pytest.mark.filterwarnings("ignore:no pixel of")
 def test_maps_without_a_value_cover_nothing(model_file, image, tmp_path, capsys):
-    words = ["predict", model_file, image("a.fits"), "--raw", "--zero-point", "IE=45"]
+    words = ["predict", model_file, image("a.fits", light=-1), "--raw"]
     assert run(*words, "-o", tmp_path / "maps.fits", "--moc", tmp_path / "moc.fits") == 1
     assert "has a value: there is nothing to cover" in capsys.readouterr().err
     assert not (tmp_path / "moc.fits").exists()
