@@ -177,5 +177,5 @@ class DataWarning(AstropyUserWarning):
     ...         nddata.data[:] = 0.001  # nothing of this image is bright enough
     ...     density = model.predict(galaxies[0].image)
     >>> print(found[0].message)
-    no pixel of example 1 can be judged: every map is empty
+    no pixel of example 1 can be estimated: every map is empty
     """

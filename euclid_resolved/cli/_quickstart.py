@@ -107,7 +107,9 @@ def quickstart(
     write(directory / "maps.fits", maps, overwrite=overwrite)
     write(directory / "maps.asdf", maps, overwrite=overwrite)
     judged = 1 - float(np.mean(np.asarray(next(iter(maps.values())).mask)))
-    say(f"{galaxy.name}, which no model has seen, is mapped; {100 * judged:.1f} % of its pixels are judged.")
+    say(
+        f"{galaxy.name}, which no model has seen, is mapped; {100 * judged:.1f} % of its pixels have a value."
+    )
     figures = {
         "image.png": plot_image(image),
         "galaxy.png": plot_galaxy(truth, maps, bin_width=1.5 * u.kpc, title=f"{galaxy.name} (mock)"),

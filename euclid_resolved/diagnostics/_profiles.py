@@ -89,7 +89,7 @@ def radial_profiles(
             unit = unit or (u.kpc if found.is_equivalent(u.kpc) else found)
             rows += _profile_rows(galaxy.name, name, profiles, unit)
     if not rows:
-        raise InputError("no annulus of any galaxy has a pixel that can be judged")
+        raise InputError("no annulus of any galaxy has a pixel that can be estimated")
     table = finish(rows)
     table["radius"] = table["radius"] * unit
     return table

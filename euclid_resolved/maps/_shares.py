@@ -18,6 +18,7 @@ FIRST = (
     Quality.BELOW_CLIP,
     Quality.NONPOSITIVE,
     Quality.NOISE,
+    Quality.NOT_ESTIMATED,
     Quality.OUT_OF_DOMAIN,
     Quality.FEW_NEIGHBOURS,
     Quality.UNMATCHED_PSF,

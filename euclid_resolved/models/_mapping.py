@@ -108,7 +108,7 @@ def map_properties(
         good &= (quality == 0) | (reasons & _SPOILT == 0)
         quality[~good] |= reasons[~good]
     if not good.any():
-        message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+        message = f"no pixel of {image.name or 'the image'} can be estimated: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=4)
     work = _Mapping(model, outputs, seen, good, rows)
     shared = common_errors(whole)

@@ -262,7 +262,7 @@ def _model(model: Model):
         ("bands", ", ".join(model.bands)),
         ("may be missing", "none" if model.missing is None else str(model.missing)),
         ("columns", ", ".join(model.columns)),
-        ("pixels judged", clip),
+        ("pixels with a value", clip),
         ("trained on", training.get("source") or "unnamed"),
         ("", f"{len(galaxies)} galaxies, {pixels} pixels, seed {training.get('seed', 'unknown')}"),
         ("trust", training.get("trust", "")),

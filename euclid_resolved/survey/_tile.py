@@ -222,7 +222,7 @@ def predict_tile(
     ):
         check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.
-        warnings.filterwarnings("ignore", "no pixel of .* can be judged", DataWarning)
+        warnings.filterwarnings("ignore", "no pixel of .* can be estimated", DataWarning)
         matching = Matching.of(image.strip(image.read(0, 1))) if matches(image, match_psf) else None
         work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd}, matching)
         file = StripFile.like(part, work.empty(), image.shape)
@@ -240,7 +240,7 @@ def predict_tile(
         put_in_place(part, path, overwrite)
         journal.path.unlink()
     if not count.judged:
-        message = f"no pixel of {image.name or 'the image'} can be judged: every map is empty"
+        message = f"no pixel of {image.name or 'the image'} can be estimated: every map is empty"
         warnings.warn(message, DataWarning, stacklevel=2)
     return count
 

@@ -633,7 +633,7 @@ def test_an_image_without_a_good_pixel_gives_empty_maps_and_one_line(model_file,
     assert run("predict", model_file, tmp_path / "dark.fits", "-o", tmp_path / "maps.fits") == 0
     out, err = capsys.readouterr()
     assert err.splitlines() == [
-        "euclid-resolved: warning: no pixel of dark can be judged: every map is empty"
+        "euclid-resolved: warning: no pixel of dark can be estimated: every map is empty"
     ]
     out = " ".join(out.split())
     assert "0 of 168 pixels mapped" in out and "BELOW_CLIP 100.0 %" in out

@@ -130,7 +130,7 @@ def test_an_image_without_a_good_pixel_gives_empty_maps_and_a_warning(model, emp
     else:
         image = image_of({band: np.full(SHAPE, 1e-4, "f4") for band in EUCLID_BANDS})
     maps, said = messages(lambda: model.predict_maps(image), DataWarning)
-    assert said == ["no pixel of field can be judged: every map is empty"]
+    assert said == ["no pixel of field can be estimated: every map is empty"]
     for map_ in maps.values():
         assert np.isnan(map_.data).all() and map_.mask.all()
         assert map_.fraction(Quality.MASKED if empty == "masked" else Quality.BELOW_CLIP) == 1

@@ -312,7 +312,7 @@ def test_damaged_files_give_one_error(linear_model, tmp_path, pattern, damage, m
 def test_a_tile_without_a_galaxy_is_empty_and_said_to_be(linear_model, tile, tmp_path):
     path = tmp_path / "maps.fits"
     count, said = messages(lambda: predict_tile(linear_model, tile, path, rows=8, min_sn=1e9), DataWarning)
-    assert count.judged == 0 and len(said) == 1 and "TILE102 can be judged" in said[0]
+    assert count.judged == 0 and len(said) == 1 and "TILE102 can be estimated" in said[0]
     assert np.isnan(read(path)["stellar_age"].data).all()
 
 
