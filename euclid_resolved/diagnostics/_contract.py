@@ -266,9 +266,23 @@ def accuracies(model: Model, pixels: Pixels) -> dict[str, dict[str, float]]:
     stellar_metallicity  0.991
     stellar_age          0.994
     """
+    return {name: all_metrics(*pair) for name, pair in truth_and_estimate(model, pixels).items()}
+
+
+def truth_and_estimate(model: Model, pixels: Pixels) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Truth and estimate of every property, in dex, of the pixels that have an estimate.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    pixels : `~euclid_resolved.training.Pixels`
+
+    Returns
+    -------
+    pairs : dict of str to (`~numpy.ndarray`, `~numpy.ndarray`)
+    """
     found = estimate_pixels(model, pixels)
-    truth = {name: to_dex(pixels.truth[name]) for name in found}
-    return {name: all_metrics(*with_estimate(truth[name], dex, name)) for name, dex in found.items()}
+    return {name: with_estimate(to_dex(pixels.truth[name]), dex, name) for name, dex in found.items()}
 
 
 def accuracy_columns(model: Model, pixels: Pixels, name: str) -> dict[str, float]:

@@ -96,6 +96,7 @@ def radial_profiles(
 
 
 def bin_width_of(width, scale):
+    """The width of annuli as a quantity; a plain number is in kpc."""
     if width is None:
         return 1.5 * u.kpc if scale.unit.is_equivalent(u.kpc) else None
     width = u.Quantity(width)

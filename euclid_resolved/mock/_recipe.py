@@ -106,11 +106,18 @@ class Recipe:
         return hashlib.sha256(f"{constants} {sorted(asdict(self).items())!r}".encode()).hexdigest()
 
     @property
+    def lacking(self) -> float | None:
+        """How often pixels are learned without a band: not where features look around, which need all."""
+        from euclid_resolved.features._image_sets import image_sets
+
+        return None if image_sets(self.features) else self.missing_bands
+
+    @property
     def cpu_minutes(self) -> float:
         """About how much CPU time it takes."""
         pixels = 0.16 * self.galaxies * (self.pixels / 32) ** 2  # thousands
         fits = (self.folds + 1) * 3 * self.n_trees / 300
-        fits *= 1 if self.missing_bands is None else 2.5  # whole, and copies that lack bands
+        fits *= 1 if self.lacking is None else 2.5  # whole, and copies that lack bands
         return (_OF_A_GALAXY * self.galaxies + _OF_A_FIT * pixels * fits * len(self.features)) / 60
 
     def observed(self, n: int | None = None, *, progress: bool = False) -> Pixels:
@@ -187,7 +194,6 @@ def make_model(
     from tqdm import tqdm
 
     from euclid_resolved.estimators._scikit_learn import GradientBoosting
-    from euclid_resolved.features._image_sets import image_sets
     from euclid_resolved.training._train import cross_calibrate, train
 
     recipe = recipe or Recipe()
@@ -199,7 +205,6 @@ def make_model(
     estimator = GradientBoosting(n_trees=recipe.n_trees, seed=recipe.seed, n_jobs=1)
     bar = tqdm(total=recipe.folds + 1, desc="fits", unit="fit", disable=None if progress else True)
     number = itertools.count(1)
-    missing_bands = None if image_sets(recipe.features) else recipe.missing_bands
 
     def fit(some: Pixels) -> Model:
         kept = None if keep is None else keep / f"fit-{next(number)}.asdf"
@@ -207,7 +212,7 @@ def make_model(
         if model is None:
             model = train(
                 some, "all", estimator, features=recipe.features, seed=recipe.seed,
-                missing_bands=missing_bands,
+                missing_bands=recipe.lacking,
             )  # fmt: skip
             _keep(kept, model, recipe)
         bar.update()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from euclid_resolved.features._scale import to_dex
-from euclid_resolved.models._metrics import metrics, outlier_fraction, with_estimate
-from euclid_resolved.training._evaluate import estimate_pixels
+from euclid_resolved.diagnostics._contract import truth_and_estimate
+from euclid_resolved.models._metrics import metrics, outlier_fraction
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
@@ -100,11 +99,8 @@ def accuracy_of(model: Model, pixels: Pixels) -> dict[str, dict[str, float]]:
     -------
     values : dict of str to dict of str to float
     """
-    found = {}
-    for name, dex in estimate_pixels(model, pixels).items():
-        truth, guess = with_estimate(to_dex(pixels.truth[name]), dex, name)
-        found[name] = metrics(truth, guess) | details(name, truth, guess)
-    return found
+    pairs = truth_and_estimate(model, pixels)
+    return {name: metrics(*pair) | details(name, *pair) for name, pair in pairs.items()}
 
 
 def target_ranges(sets: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict[str, float | str]]:
