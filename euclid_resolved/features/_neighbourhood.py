@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.features._planes import ImagePlanes, kernel_radius
 
 if TYPE_CHECKING:
@@ -42,18 +43,21 @@ def neighbourhood(planes: ImagePlanes) -> dict[str, np.ndarray]:
     """
     columns, rung = {}, rungs_of(planes)
     for sigma in SCALES:
-        smooth = _at_least(planes, rung, sigma)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            magnitude = {
-                band: np.where(values > 0, np.float32(_ZERO) - np.float32(2.5) * np.log10(values), np.nan)
-                for band, values in smooth.brightness.items()
-            }
-        for band, values in magnitude.items():
-            columns[f"{band}~{sigma:g}"] = values.astype(np.float32)
+        smooth = _at_least(planes, rung, sigma, noise=False)
+        magnitude = {band: _magnitude(values) for band, values in smooth.brightness.items()}
+        columns |= {f"{band}~{sigma:g}": values for band, values in magnitude.items()}
         # Neighbours only: with all bands at hand trees gain nothing from further differences.
-        for a, b in pairwise(magnitude):
-            columns[f"{a}-{b}~{sigma:g}"] = (magnitude[a] - magnitude[b]).astype(np.float32)
+        columns |= {f"{a}-{b}~{sigma:g}": magnitude[a] - magnitude[b] for a, b in pairwise(magnitude)}
     return columns
+
+
+def _magnitude(brightness):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.log10(brightness, dtype=np.float32)
+    values[brightness == 0] = np.nan
+    values *= np.float32(-2.5)
+    values += np.float32(_ZERO)
+    return values
 
 
 def steady_light(planes: ImagePlanes) -> ImagePlanes:
@@ -81,6 +85,8 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     """By pixel, the number in `LADDER` of the smallest mean that has enough signal; None without noise."""
     if not planes.noise:
         return None
+    if "rungs" in planes._found:
+        return planes._found["rungs"]
     rung = np.full(planes.shape, len(LADDER) - 1, np.int8)
     for number in reversed(range(len(LADDER) - 1)):
         mean = planes.smoothed(LADDER[number])
@@ -90,25 +96,26 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
                 enough &= values >= _ENOUGH * mean.noise[band]
         # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
         rung[enough] = number
+    planes._found["rungs"] = read_only(rung)
     return rung
 
 
-def _at_least(planes, rung, sigma):
-    """The means over `sigma`, or over more where that has too little signal."""
+def _at_least(planes, rung, sigma, noise=True):
+    """The means over `sigma`, or over more where that has too little signal; with their noise or without."""
     first = LADDER.index(sigma)
     base = planes.smoothed(sigma)
     if rung is None or not (rung > first).any():
         return base
-    brightness = {band: np.array(values) for band, values in base.brightness.items()}
-    noise = {band: np.array(values) for band, values in base.noise.items()}
+    kinds = ("brightness", "noise") if noise else ("brightness",)
+    made = {kind: {band: np.array(plane) for band, plane in getattr(base, kind).items()} for kind in kinds}
     for number in range(first + 1, len(LADDER)):
         where = rung == number
         if where.any():
             mean = planes.smoothed(LADDER[number])
-            for band, values in brightness.items():
-                values[where] = mean.brightness[band][where]
-                noise[band][where] = mean.noise[band][where]
-    return ImagePlanes(brightness, noise, {}, planes.pixel_scale)
+            for kind in kinds:
+                for band, plane in made[kind].items():
+                    np.copyto(plane, getattr(mean, kind)[band], where=where)
+    return ImagePlanes(made["brightness"], made.get("noise", {}), {}, planes.pixel_scale)
 
 
 def scales_of(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:

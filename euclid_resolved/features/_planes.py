@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["ImagePlanes"]
 
 _TRUNCATE = 3.0  # sigma at which the smoothing kernel ends
 _WIDEST = 1000.0  # pixels: a kernel wider than any image takes all memory
+_WIDE = 1024  # pixels in a row, from which on compiled code pays; a strip is as wide as its image
 _LEAST = 1e-4  # of the kernel's weight: with less, nothing near the pixel is known
 
 
@@ -59,6 +61,8 @@ class ImagePlanes:
     correlation: Mapping[str, np.ndarray] = field(default_factory=dict)
     pixel_scale: u.Quantity | None = None
     _smoothed: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
+    # What features have found out of these planes, and need again.
+    _found: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, image: MultiBandImage, bands: tuple[str, ...]) -> ImagePlanes:
@@ -200,8 +204,23 @@ def _convolved(values, taps):
     from scipy.ndimage import correlate1d
 
     # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
+    compiled = _compiled() if values.shape[1] >= _WIDE else None
+    if compiled is not None:
+        out = np.empty(values.shape, np.float32)
+        compiled(np.ascontiguousarray(values, np.float32), taps, out)
+        return out
     rows = correlate1d(values, taps, axis=0, mode="constant", output=np.float32)
     return correlate1d(rows, taps, axis=1, mode="constant", output=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _compiled():
+    """The compiled convolution, or None without Numba: images are smoothed without it, too."""
+    try:
+        from euclid_resolved.features._smoothing import smoothed
+    except ImportError:
+        return None
+    return smoothed
 
 
 def _growth(taps, correlation):
