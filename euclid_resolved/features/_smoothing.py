@@ -1,4 +1,4 @@
-"""Planes convolved with a symmetric kernel, compiled: several times as fast as SciPy, with the same numbers."""
+"""Planes convolved with a symmetric kernel, compiled: several times as fast as SciPy, the same numbers."""
 
 import numpy as np
 from numba import njit
@@ -9,7 +9,7 @@ _CHUNK = 1024  # columns whose rows stay in cache while the kernel passes
 def _smoothed(values, taps, out):
     """Convolve a plane along both axes; there is nothing outside it.
 
-    Sums are made as `scipy.ndimage.correlate1d` makes them, in double precision, so that its result is this one.
+    Sums are made as `scipy.ndimage.correlate1d` makes them, in double precision: its result is this one.
 
     Parameters
     ----------

@@ -223,7 +223,7 @@ def predict_tile(
         check_apart((path, part, Journal.beside(part)), image.files)
         # A strip without a galaxy is nothing to speak of.
         warnings.filterwarnings("ignore", "no pixel of .* can be estimated", DataWarning)
-        matching = Matching.of(image.strip(image.read(0, 1))) if matches(image, match_psf) else None
+        matching = Matching.of(image.row) if matches(image, match_psf) else None
         work = _Work(model, image, options, None if ebv is None else {"ebv": ebv, "sfd": sfd}, matching)
         file = StripFile.like(part, work.empty(), image.shape)
         journal = Journal.open(part, work.identity(reading), overwrite)
@@ -249,9 +249,8 @@ def matches(image: LargeImage, match_psf: bool | None) -> bool:
     """Whether the PSFs of an image are matched strip by strip: as was said, or as it can be."""
     if match_psf is not None:
         return bool(match_psf)
-    bands = image.strip(image.read(0, 1))
     sky = getattr(image.wcs, "has_celestial", False)
-    return sky and len(bands) > 1 and all("psf" in bands[band].meta for band in bands)
+    return sky and len(image.row) > 1 and all("psf" in image.row[band].meta for band in image.row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +279,7 @@ class _Work:
     @cached_property
     def reach(self):
         """How many rows above and below a strip kernels and the model look at."""
-        own = self.model.reach(pixel_scale(self.image.strip(self.image.read(0, 1))))
+        own = self.model.reach(pixel_scale(self.image.row))
         return own + (self.matching.reach if self.matching else 0)
 
     def read(self, start, stop):
@@ -296,7 +295,7 @@ class _Work:
             wcs_to_header(wcs, self.image.shape, self.image.name or "the image")  # while nothing is done yet
             wcs.array_shape = None
         planes = {}
-        for band, nddata in self.image.strip(self.image.read(0, 1)).items():
+        for band, nddata in self.image.row.items():
             error = None if nddata.uncertainty is None else StdDevUncertainty(np.full((1, 1), np.nan, "f4"))
             planes[band] = NDData(
                 np.full((1, 1), np.nan, "f4"), unit=SURFACE_BRIGHTNESS, mask=np.ones((1, 1), bool), wcs=wcs,

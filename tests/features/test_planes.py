@@ -5,11 +5,12 @@ import pytest
 from astropy.nddata import NDData, StdDevUncertainty
 from helpers import UNIT, an_image, image_of
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.ndimage import correlate
+from scipy.ndimage import correlate, correlate1d
 
 from euclid_resolved import InputError, MultiBandImage
 from euclid_resolved.features import ImagePlanes
 from euclid_resolved.features._planes import _convolved, gaussian_taps, kernel_radius, shared_noise
+from euclid_resolved.features._points import mixing_of
 from euclid_resolved.models._scatter import correlating_kernel
 
 
@@ -60,6 +61,35 @@ def test_nothing_known_nearby_gives_no_value():
     smooth = planes_of(light).smoothed(2).brightness["HE"]
     assert np.isfinite(smooth[:4, :4]).all() and np.isnan(smooth[8:]).all() and np.isnan(smooth[:, 8:]).all()
     assert np.isnan(planes_of(np.full((3, 3), np.nan)).smoothed(1).brightness["HE"]).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1500), (7, 1030), (40, 2100)])
+def test_compiled_smoothing_gives_the_same_numbers(shape):
+    compiled = pytest.importorskip("euclid_resolved.features._smoothing").smoothed
+    light = np.random.default_rng(3).standard_normal(shape).astype(np.float32) ** 3
+    for sigma in (0.5, 4.0):
+        taps, found = gaussian_taps(sigma), np.empty(shape, np.float32)
+        compiled(light, taps, found)
+        along = correlate1d(light, taps, axis=0, mode="constant", output=np.float32)
+        wanted = correlate1d(along, taps, axis=1, mode="constant", output=np.float32)
+        # Where a compiler joins products and sums, the last bit may differ.
+        assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+        # A strip has the numbers of the whole image.
+        strip, reach = np.empty_like(light[: shape[0] // 2 + 1]), kernel_radius(sigma)
+        compiled(light[: len(strip)], taps, strip)
+        rows = max(len(strip) - reach, 0)
+        assert_array_equal(strip[:rows], found[:rows])
+
+
+@pytest.mark.parametrize("correlation", [None, np.array([[0.3, 0.5, 0.3], [0.5, 1, 0.5], [0.3, 0.5, 0.3]])])
+@pytest.mark.parametrize("sigmas", [(0.0, 2.0, 4.0), (1.0, 2.0, 4.0), (2.0, 4.0), (4.0,)])
+def test_two_numbers_a_band_tell_the_noise_of_all_its_means(sigmas, correlation):
+    light = np.ones((3, 3), np.float32)
+    (mixing,) = mixing_of(planes_of(light, 1, correlation), sigmas)
+    assert mixing.shape == (len(sigmas), min(len(sigmas), 2))
+    found = mixing @ mixing.T
+    assert_allclose(np.diag(found), 1, rtol=1e-12)
+    assert_allclose(found, shared_noise(sigmas, correlation), atol=0.2)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 4.0])

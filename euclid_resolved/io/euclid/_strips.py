@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,11 @@ class LargeImage:
     def bands(self) -> tuple[str, ...]:
         """The names of the bands, in order."""
         return tuple(self._bands)
+
+    @cached_property
+    def row(self) -> MultiBandImage:
+        """The first row: what all strips have in common."""
+        return self.strip(self.read(0, 1))
 
     def read(self, start: int, stop: int) -> dict[str, tuple[Any, ...]]:
         """The numbers of some rows as they are in the files.
