@@ -34,6 +34,7 @@ _SETTINGS = {
     "around": list,
 }
 _MOST_COLUMNS = 10_000
+_LARGEST_MASS = 30  # log10 of solar masses: what is beyond is no galaxy
 _COUNTS = ("pixels", "seen", "without_truth")
 
 
@@ -106,3 +107,6 @@ def _check(content, done):
             raise ValueError(f"a galaxy with {numbers} pixels")
         if type(entry["noise"]) is not bool or not isinstance(entry["sha256"], str):
             raise ValueError("a galaxy has no checksum")
+        mass = entry.get("log_mass", 0.0)
+        if type(mass) is not float or not abs(mass) < _LARGEST_MASS:
+            raise ValueError(f"a galaxy with a mass of {mass!r}")

@@ -12,6 +12,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.features._known import sets_of_bands
 from euclid_resolved.features._seeing import Seen, chosen, see
 from euclid_resolved.maps._spatial_map import Quality
+from euclid_resolved.maps._true_map import log_stellar_mass
 from euclid_resolved.models._options import check_min_sn
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ documentation on uncertainty. Images that say nothing about their noise are not 
 
 
 _SURE = 2.0  # sigma
+_DENSITY = "stellar_mass_density"
 
 
 def clip_band(bands: Sequence[str]) -> str:
@@ -177,6 +179,9 @@ class GalaxyPixels:
         The columns of features that look at the surroundings.
     seen, without_truth : int
         As in `~euclid_resolved.training.Pixels`.
+    log_mass : float
+        log10 of the stellar mass of the whole map in solar masses; NaN where there is no map of density, or
+        its pixels have no length.
 
     Examples
     --------
@@ -194,6 +199,7 @@ class GalaxyPixels:
     around: dict[str, np.ndarray]
     seen: int
     without_truth: int
+    log_mass: float = np.nan
 
     def __len__(self) -> int:
         return len(next(iter(self.brightness.values())))
@@ -287,6 +293,7 @@ def galaxy_pixels(
         around=chosen(seen.around, kept),
         seen=good.size,
         without_truth=int((~usable).sum()),
+        log_mass=log_stellar_mass(maps[_DENSITY]) if _DENSITY in maps else np.nan,
     )
 
 

@@ -16,8 +16,8 @@ from euclid_resolved.diagnostics._published import (
     PUBLISHED_TARGETS,
 )
 from euclid_resolved.features._scale import to_dex
-from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
+from euclid_resolved.maps._true_map import log_stellar_mass
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.study._details import DETAILS, target_ranges
 from euclid_resolved.study._figures import plot_accuracy, plot_distributions
@@ -254,9 +254,7 @@ def global_values(maps: Mapping[str, SpatialMap]) -> dict[str, float]:
     density = known.get("stellar_mass_density")
     found = {}
     if density is not None:
-        scale = pixel_scale(maps["stellar_mass_density"])
-        area = scale.to_value("pc") ** 2 if scale.unit.is_equivalent("pc") else np.nan
-        found["mass"] = float(np.log10(np.nansum(density) * area)) if np.nansum(density) > 0 else np.nan
+        found["mass"] = log_stellar_mass(maps["stellar_mass_density"])
     pairs = (("metallicity", "stellar_metallicity", SOLAR_METALLICITY), ("age", "stellar_age", 1.0))
     for key, name, unit in pairs:
         if name in known:
