@@ -57,14 +57,15 @@ def coefficients(runner: Runner, part: Part) -> Result:
             for column, value, slope in terms:
                 paper = PUBLISHED_COEFFICIENTS.get(name, {}).get(column)
                 row = {"property": name, "method": label, "column": column, "scaled": float(value)}
-                rows.append({**row, "scaled_published": _text(paper), "raw_logarithm": float(slope)})
+                row |= {"scaled_published": _text(paper), "raw_logarithm": float(slope)}
+                rows.append(row | {"raw_logarithm_published": _text(paper)})
                 result.values[f"coefficient/{name}/{column}"] = value
     if rows:
         result.tables["Coefficients"] = Table(rows=rows)
     result.notes.append(
         "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
-        "the property per log10 of MJy/sr. The published coefficients stand beside the scaled ones, but the "
-        f"paper does not say in which form they are{_sums(rows)}. Compare signs and order only."
+        "the property per log10 of MJy/sr. The published coefficients stand beside both, since the paper does "
+        f"not say in which form they are{_sums(rows)}. Compare signs and order only."
     )
     return result
 
