@@ -18,7 +18,7 @@ from euclid_resolved.images._guard import read_text
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
 from euclid_resolved.maps._galaxy import Galaxy
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["read_atlas", "read_galaxy"]
@@ -45,7 +45,12 @@ COLUMNS = {
 
 
 def read_atlas(
-    directory: str | Path, observer: str = "O5", bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False
+    directory: str | Path,
+    observer: str = "O5",
+    bands: Sequence[str] = EUCLID_BANDS,
+    *,
+    properties: Sequence[str] = (),
+    nodust: bool = False,
 ) -> list[Galaxy]:
     """Find the galaxies of an atlas; their images and maps are read when they are looked at.
 
@@ -59,6 +64,8 @@ def read_atlas(
         The viewing direction, ``"O1"`` to ``"O5"``.
     bands : sequence of str, optional
         Bands of the Euclid filters by any of their names, others as in the files: ``"LSST_g"``.
+    properties : sequence of str, optional
+        True maps to read beside the three of the stars: ``"dust_mass_density"``.
     nodust : bool, optional
         Read the images without dust.
 
@@ -70,8 +77,8 @@ def read_atlas(
         - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
           ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it. A file
           ``TNG000008_O5_Euclid_VIS_rms.fits`` beside a band, as an observed atlas has, is its uncertainty.
-        - ``maps``: the three properties of the stars, float32; NaN and masked where there are no stars
-          (the value is zero or negative), since nothing has a logarithm there.
+        - ``maps``: the three properties of the stars, and those asked for, float32; NaN and masked where
+          there are no stars, or no dust (the value is zero or negative), since nothing has a logarithm there.
         - ``meta``: masses, star formation rate and half-mass radius as quantities, if there is a
           sample table (``*sample*.txt`` or ``*.dat``) in `directory`.
         - ``star_forming``: specific star formation rate above 1e-11 / yr, a limit of ours; None
@@ -100,7 +107,8 @@ def read_atlas(
     there = _of_observer(directory, galaxies, observer)
     _check_bands(directory, planes, there)
     sample = _read_sample(directory)
-    return [_galaxy(number, observer, files, planes, sample) for number, files in there.items()]
+    maps = {prop.name: prop.atlas for prop in (*PROPERTIES.values(), *map(get_property, properties))}
+    return [_galaxy(number, observer, files, planes, sample, maps) for number, files in there.items()]
 
 
 def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False) -> Galaxy:
@@ -145,7 +153,8 @@ def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust
         raise ImageFileError(directory, f"holds no files of galaxy TNG{number:06d}")
     there = _of_observer(directory, galaxies, observer)
     _check_bands(directory, planes, there)
-    return _galaxy(number, observer, there[number], planes, _read_sample(directory))
+    maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
+    return _galaxy(number, observer, there[number], planes, _read_sample(directory), maps)
 
 
 def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, str]:
@@ -216,10 +225,9 @@ def _check_bands(directory, bands, galaxies):
         raise ImageFileError(directory, f"holds no band {', '.join(missing)}", f"there are {there}")
 
 
-def _galaxy(number, observer, files, bands, sample):
+def _galaxy(number, observer, files, bands, sample, maps):
     name = f"TNG{number:06d}_{observer}"
     meta = dict(sample.get(number, {}))
-    maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
     # Partials of functions of the module can be sent to other processes.
     noise = {band: files[plane + RMS] for band, plane in bands.items() if plane + RMS in files}
     paths = {band: _path(name, files, plane) for band, plane in bands.items()}
@@ -281,7 +289,7 @@ def _read_maps(paths):
         data, unit, scale = _read(path)
         _check_scale(path, scale, common)
         common |= scale
-        expected = PROPERTIES[name].unit
+        expected = get_property(name).unit
         unit = expected if unit is None else unit
         if not unit.is_equivalent(expected):
             needed = str(expected) or "no unit, as a mass fraction"

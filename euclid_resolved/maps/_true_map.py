@@ -7,7 +7,7 @@ from astropy.nddata import NDData
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.images._values import values_in
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 
@@ -40,9 +40,9 @@ def true_map(name, given, of=""):
     >>> print(true_map("stellar_age", [[4e9, 5e9]] * u.yr).quantity)
     [[4. 5.]] Gyr
     """
-    if name not in PROPERTIES:
+    if name not in KNOWN:
         return given
-    prop, who = PROPERTIES[name], f"{of}: " if of else ""
+    prop, who = KNOWN[name], f"{of}: " if of else ""
     shown = given.meta.get("property") if isinstance(given, NDData) else None
     if shown not in (None, name):
         raise InputError(f"{who}the map given as {name} shows {shown}")

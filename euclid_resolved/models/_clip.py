@@ -11,6 +11,7 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._known import sets_of_bands
 from euclid_resolved.features._seeing import Seen, chosen, see
+from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.maps._true_map import log_stellar_mass
 from euclid_resolved.models._options import check_min_sn
@@ -282,8 +283,14 @@ def galaxy_pixels(
     good = judge(image, bands, clip, band, seen=seen) == 0
     truth = {name: _truth(maps[name], good) for name in properties}
     usable = np.ones(int(good.sum()), bool)
-    for values in truth.values():
-        usable &= np.isfinite(values) & (values > 0)
+    # Where there is no dust, there are stars to learn from all the same.
+    needed = [name for name in properties if not get_property(name).sparse] or properties
+    for name, values in truth.items():
+        known = np.isfinite(values) & (values > 0)
+        if name in needed:
+            usable &= known
+        else:
+            values[~known] = np.nan
     kept = good.copy()
     kept[good] = usable
     return GalaxyPixels(

@@ -216,6 +216,7 @@ def _target_ranges(sets):
     rows = []
     for name in sets["training"].truth:
         dex = {which: to_dex(pixels.truth[name]) for which, pixels in sets.items()}
+        dex = {which: values[np.isfinite(values)] for which, values in dex.items()}
         everything = np.concatenate(list(dex.values()))
         rows += target_ranges({which: {name: each} for which, each in {"all": everything, **dex}.items()})
     for row in rows:

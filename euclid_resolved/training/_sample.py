@@ -48,7 +48,8 @@ class Pixels(HasCard):
         Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays, quantities or columns, or
         a table, is taken as well, here and below: in their units, NaN where masked.
     truth : mapping of str to `~numpy.ndarray`
-        The properties in their linear units, float32, shape (n,), finite and positive.
+        The properties in their linear units, float32, shape (n,), finite and positive. NaN where a pixel has
+        none of a property that it may lack (`~euclid_resolved.Property.sparse`): dust.
     counts : tuple of int
         How many pixels each of `names` has.
     names : tuple of str
