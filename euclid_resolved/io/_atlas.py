@@ -80,7 +80,7 @@ def read_atlas(
         - ``maps``: the three properties of the stars, and those asked for, float32; NaN and masked where
           there are no stars, or no dust (the value is zero or negative), since nothing has a logarithm there.
         - ``meta``: masses, star formation rate and half-mass radius as quantities, if there is a
-          sample table (``*sample*.txt`` or ``*.dat``) in `directory`.
+          sample table (``*sample*.txt`` or ``*.dat``) in `directory`, or in a folder in it.
         - ``star_forming``: specific star formation rate above 1e-11 / yr, a limit of ours; None
           without sample table.
 
@@ -260,12 +260,12 @@ def _path(name, files, plane):
 def _read_image(name, paths, noise):
     bands, meta = {}, {}
     for band, path in paths.items():
-        data, scale = _read_light(path)
+        data, scale = read_light(path)
         _check_scale(path, scale, meta)
         meta |= scale
         sigma = None
         if band in noise:
-            sigma, scale = _read_light(noise[band])
+            sigma, scale = read_light(noise[band])
             _check_scale(noise[band], scale, meta)
             sigma = StdDevUncertainty(sigma)
         mask = ~np.isfinite(data)
@@ -274,7 +274,8 @@ def _read_image(name, paths, noise):
     return MultiBandImage(bands, name=name, meta=meta)
 
 
-def _read_light(path):
+def read_light(path):
+    """The pixels of an image in MJy/sr, and the side of each as {"pixel_scale": length} where the file has it."""
     data, unit, scale = _read(path)
     if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
         what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"
@@ -336,14 +337,19 @@ def _side(header, axis):
 
 def _read_sample(directory):
     """Rows of the sample table by number, with units; empty if there is no table."""
-    for path in sorted(directory.glob("*sample*.txt")):
+    for path in sample_tables(directory):
         return _parse_sample(path)
-    for path in sorted(directory.glob("*.dat")):
+    for path in [*sorted(directory.glob("*.dat")), *sorted(directory.glob("*/*.dat"))]:
         try:
             return _parse_sample(path)
         except ImageFileError:
             continue  # a file of that ending can be anything
     return {}
+
+
+def sample_tables(directory: Path) -> list[Path]:
+    """The sample tables of an atlas by their names: those in its folder, then those one folder deeper."""
+    return [*sorted(directory.glob("*sample*.txt")), *sorted(directory.glob("*/*sample*.txt"))]
 
 
 def _parse_sample(path):
