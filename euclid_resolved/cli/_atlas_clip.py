@@ -57,7 +57,8 @@ def atlas_clip(options: Namespace) -> dict[str, Any]:
     kept = values > clip
     bad = float(np.mean(~(errors[kept] <= options.limit)))
     print(
-        f"clip: {clip:.4g} MJy/sr. {100 * kept.mean():.2f} % of the pixels of {len(light)} images are brighter; "
+        f"clip: {clip:.4g} MJy/sr. {100 * kept.mean():.2f} % of the pixels of {len(light)} images are "
+        "brighter; "
         f"{100 * bad:.2f} % of these have a relative error above {options.limit:g}."
     )
     return {"clip": clip, "fraction_of_pixels_kept": float(kept.mean()), "fraction_unreliable": bad}

@@ -304,9 +304,7 @@ def diagnose(options: Namespace) -> dict[str, Any]:
             check_target(path, options.overwrite)
     model = read_model(options.model)
     beside = _seen_elsewhere(model, options.observer)
-    truth = open_truth(
-        options.atlas, options.observer, model.bands, beside, options.model, model.properties
-    )
+    truth = open_truth(options.atlas, options.observer, model.bands, beside, options.model, model.properties)
     if model.training.get("atlas") != truth.atlas:
         raise InputError(
             f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "

@@ -35,7 +35,9 @@ def register_diagnostics() -> dict[str, Diagnostic]:
             _figures.plot_permutation,
             "shuffle a band, column or scale, estimate again",
         ),
-        "rmzr": Diagnostic(_rmzr.rmzr, _figures.plot_rmzr, "the resolved mass-metallicity relation, and observed ones"),
+        "rmzr": Diagnostic(
+            _rmzr.rmzr, _figures.plot_rmzr, "the resolved mass-metallicity relation, and observed ones"
+        ),
         "rmzr_shuffle": Diagnostic(
             _rmzr.rmzr_shuffle,
             _figures.plot_shuffle,
@@ -75,7 +77,7 @@ def register_diagnostics() -> dict[str, Diagnostic]:
 
 @hookimpl
 def register_relations() -> dict[str, Relation]:
-    """CALIFA at one effective radius, and the relations of figure 8, whose values are for the user to give."""
+    """CALIFA at one effective radius, and the relations of figure 8, whose values a user gives."""
     return {**OBSERVED_RELATIONS, **PUBLISHED_RELATIONS}
 
 

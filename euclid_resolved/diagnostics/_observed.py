@@ -1,15 +1,15 @@
 """An observed resolved mass-metallicity relation that comes with its values: CALIFA at one effective radius.
 
 The values were measured for this package in a public table: ``get_proc_elines_CALIFA.fixheader.csv`` of the
-distribution edge_pydb 1.7.1 (PyPI; BSD or MIT licence; the EDGE-CALIFA collaboration), results of Pipe3D (Sanchez
-et al. 2016) for the galaxies of CALIFA. ``tests/data/make_califa.py`` repeats it. Galaxies are those with a quality
-flag of 0 and a log10 mass between 8 and 12.5. Each counts once, with the density and the metallicity that Pipe3D
-gives at its effective radius. So this is no published fit, and it is not about pixels: in a single galaxy of
-the sample metallicity rises by 0.06 to 0.07 dex for each dex of density.
+distribution edge_pydb 1.7.1 (PyPI; BSD or MIT licence; the EDGE-CALIFA collaboration), results of Pipe3D
+(Sanchez et al. 2016) for the galaxies of CALIFA. ``tests/data/make_califa.py`` repeats it. Galaxies are
+those with a quality flag of 0 and a log10 mass between 8 and 12.5. Each counts once, with the density and
+the metallicity that Pipe3D gives at its effective radius. So this is no published fit, and it is not about
+pixels: in a single galaxy of the sample metallicity rises by 0.06 to 0.07 dex for each dex of density.
 
-Densities and masses are for Salpeter's IMF. [Z/H] is in units of 0.02: this was verified for the light-weighted column,
-on one galaxy, and is assumed for the mass-weighted one. The grid of populations behind it ends at -0.73 and
-+0.20. The zero point of the densities is uncertain by 0.3 dex.
+Densities and masses are for Salpeter's IMF. [Z/H] is in units of 0.02: this was verified for the
+light-weighted column, on one galaxy, and is assumed for the mass-weighted one. The grid of populations
+behind it ends at -0.73 and +0.20. The zero point of the densities is uncertain by 0.3 dex.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from euclid_resolved.diagnostics._relations import Relation
 _REFERENCE = "measured in the table of Pipe3D (Sanchez et al. 2016) that edge_pydb 1.7.1 distributes"
 _SAMPLE = "467 galaxies of CALIFA, each at one effective radius"
 
-# log10 of density [Msun/pc2] (median of the bin), then of the metallicity: median, its error, 16th and 84th percentile.
+# log10 of density [Msun/pc2] (median of the bin), then of the metallicity: median, its error, 16th and 84th
+# percentile.
 _LIGHT = np.array([
     (1.38, -0.265, 0.017, -0.311, -0.192),
     (1.70, -0.255, 0.020, -0.315, -0.190),
@@ -43,8 +44,8 @@ _MASS = np.array([
     (3.06, -0.017, 0.033, -0.189, 0.079),
 ])  # fmt: skip
 
-# Limits of the log10 mass of galaxies, a log10 of density, then the metallicity there and the slope of a straight
-# line, each with its error by drawing galaxies again.
+# Limits of the log10 mass of galaxies, a log10 of density, then the metallicity there and the slope of a
+# straight line, each with its error by drawing galaxies again.
 _LIGHT_BY_MASS = np.array([
     (9.0, 10.0, 2.25, -0.26, 0.01, 0.02, 0.03),
     (10.0, 10.5, 2.25, -0.22, 0.01, 0.06, 0.03),

@@ -83,7 +83,9 @@ def draw_differences(table: Table, figure: Figure | SubFigure | None) -> Figure 
     """
     observed = table.meta.get("relations", [])
     if not observed:
-        raise InputError("this table was compared with no relation: give rmzr some, or leave out relations=()")
+        raise InputError(
+            "this table was compared with no relation: give rmzr some, or leave out relations=()"
+        )
     with text_style(figure):
         own = own_figure(figure, (page_size(2, 1)[0], 0.7 + 2.4 * len(observed)))
         grid = own.subplots(len(observed), 2, squeeze=False, sharey="row")

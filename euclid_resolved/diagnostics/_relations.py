@@ -43,9 +43,9 @@ class Relation:
     density_error : float
         How well the zero point of its densities is known, dex; drawn as a band.
     by_mass : `~numpy.ndarray` or None
-        What it is for galaxies of some stellar mass: float, shape (bins, 7). The columns are the least and the
-        largest log10 of the galaxy's mass (Msun), a log10 of density, the log10 of metallicity there with its
-        error, and the slope of metallicity with its error.
+        What it is for galaxies of some stellar mass: float, shape (bins, 7). The columns are the least and
+        the largest log10 of the galaxy's mass (Msun), a log10 of density, the log10 of metallicity there
+        with its error, and the slope of metallicity with its error.
     sample : str
         What it was measured on.
     conversions : tuple of str

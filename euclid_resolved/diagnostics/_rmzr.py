@@ -75,7 +75,7 @@ def rmzr(
     bootstrap: int = 200,
     seed: int = 1,
 ) -> QTable:
-    """Fit the resolved mass-metallicity relation, compare it with observed ones, and ask what an estimate adds.
+    """Fit the resolved mass-metallicity relation, compare it with observed ones, and ask what estimates add.
 
     The fits and the density plots are those of the paper's figure 8.
 
@@ -106,10 +106,10 @@ def rmzr(
 
         Last, with the name of a relation as ``form``, how the pixels in its range of density differ from it:
         ``offset``, the mean of metallicity less the relation (dex); ``slope difference`` (dex per dex); ``rms
-        of means``, of the means in each 0.05 dex of density, and ``rms of pixels`` (dex). ``galaxies`` says of
-        which: all, or those in a range of log10 stellar mass, which are compared with what the relation is
-        for that mass. Errors are those of drawing galaxies again, NaN for fewer than five. The error of the
-        relation's own densities changes the offset by ``density error``. ``meta`` has what was converted
+        of means``, of the means in each 0.05 dex of density, and ``rms of pixels`` (dex). ``galaxies`` says
+        of which: all, or those in a range of log10 stellar mass, which are compared with what the relation
+        is for that mass. Errors are those of drawing galaxies again, NaN for fewer than five. The error of
+        the relation's own densities changes the offset by ``density error``. ``meta`` has what was converted
         (``relations``), these rows as numbers (``compared``), and medians and counts for figures
         (``panels``).
 
@@ -144,9 +144,7 @@ def rmzr(
         for form in FORMS:
             values, errors = fitted(binned, form, which, bootstrap, seed)
             lost = "not constrained" if np.isnan(list(values.values())).any() else ""
-            rows += [
-                _line(case, form, ALL, key, value, errors[key], lost) for key, value in values.items()
-            ]
+            rows += [_line(case, form, ALL, key, value, errors[key], lost) for key, value in values.items()]
     drawn = [partial_correlation(pair.sums(w)) for w in pair.draws(bootstrap, seed)]
     error = float(np.nanstd(drawn)) if len(pair) > 1 else np.nan
     rows.append(

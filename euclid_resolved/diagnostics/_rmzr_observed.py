@@ -1,4 +1,4 @@
-"""What pixels follow beside an observed relation, as numbers: offset, slope, rms, and all by mass of the galaxy."""
+"""Pixels beside an observed relation, as numbers: offset, slope, rms, and all by mass of the galaxy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Points:
 
 
 def relations_to_compare(relations: Sequence[Relation | str] | str | None) -> list[Relation]:
-    """Relations by name or as they are; without any, those registered that have values and the maps' weighting.
+    """Relations by name or as they are; without any, the registered ones with values and the maps' weighting.
 
     Parameters
     ----------
@@ -195,11 +195,11 @@ def compare(
     -------
     rows : list of dict
         ``relation``, ``metallicity`` (the case), ``low`` and ``high`` (log10 of the mass of the galaxies; NaN
-        for all of them, which come first), ``n_galaxies`` and ``n_pixels`` in the relation's range of density,
-        and the `QUANTITIES`, each with ``<quantity> error``, a standard deviation over the samples (NaN for
-        fewer than five galaxies). ``density error`` is what the offset changes by where the relation's
-        densities move by their own uncertainty. With a mass, the relation's straight line for that mass is
-        taken in place of its values, and ``density error`` is NaN.
+        for all of them, which come first), ``n_galaxies`` and ``n_pixels`` in the relation's range of
+        density, and the `QUANTITIES`, each with ``<quantity> error``, a standard deviation over the samples
+        (NaN for fewer than five galaxies). ``density error`` is what the offset changes by where the
+        relation's densities move by their own uncertainty. With a mass, the relation's straight line for
+        that mass is taken in place of its values, and ``density error`` is NaN.
     """
     rows = []
     for case, (points, which) in cases.items():
@@ -247,7 +247,7 @@ def _row(relation, function, case, points, which, bootstrap, seed):
 
 
 def _beside(relation, function, points, by):
-    """Differences from a relation whose densities are moved, binned; how many galaxies and pixels they are of."""
+    """Binned differences from a relation whose densities are moved; the number of galaxies and of pixels."""
     x = points.density - by
     low, high = np.min(relation.log_density), np.max(relation.log_density)
     known = np.isfinite(x) & np.all([np.isfinite(y) for y in points.metallicities], axis=0)

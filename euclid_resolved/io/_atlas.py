@@ -275,7 +275,7 @@ def _read_image(name, paths, noise):
 
 
 def read_light(path):
-    """The pixels of an image in MJy/sr, and the side of each as {"pixel_scale": length} where the file has it."""
+    """The pixels of an image in MJy/sr, and their side as {"pixel_scale": length} where the file has it."""
     data, unit, scale = _read(path)
     if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
         what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"

@@ -149,7 +149,10 @@ def open_truth(
     if not is_sample(path):
         more = [name for name in properties if name not in PROPERTIES]
         galaxies, names = with_listed(
-            lambda side: read_atlas(path, observer=side, bands=bands, properties=more), observer, listed, where
+            lambda side: read_atlas(path, observer=side, bands=bands, properties=more),
+            observer,
+            listed,
+            where,
         )
         return Truth(galaxies, str(Path(path).resolve().name), fingerprint(path), listed=tuple(names))
     sample = read_sample(path)

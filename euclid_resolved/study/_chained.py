@@ -1,4 +1,4 @@
-"""The part of a study about chained regression: what is gained where another property is among the features."""
+"""The part of a study about chained regression: what another property among the features adds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST = {"stellar_metallicity": "stellar_mass_density", "stellar_age": "stellar_
 
 
 def chained(runner: Runner, part: Part) -> Result:
-    """Accuracy with the bands alone, with the estimate of another property beside them, and with its truth."""
+    """Accuracy with the bands alone, with the estimate of another property beside them, or its truth."""
     result, d = Result(), runner.description
     pairs = {name: first for name, first in FIRST.items() if {name, first} <= set(d.properties)}
     if not pairs:
@@ -61,8 +61,10 @@ def chained(runner: Runner, part: Part) -> Result:
     if rows:
         result.tables["Accuracy with another property among the features"] = Table(rows=rows)
     result.notes.append(
-        "estimated: the chain estimates that property first, for the training pixels from fits to other galaxies, and "
-        "takes it as a feature. An image can be mapped in this way. true: the true value itself is the feature. No "
+        "estimated: the chain estimates that property first, for the training pixels from fits to other "
+        "galaxies, and "
+        "takes it as a feature. An image can be mapped in this way. true: the true value itself is the "
+        "feature. No "
         "image has it. This is the most that any estimate of it could give."
     )
     return result

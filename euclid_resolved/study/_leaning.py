@@ -64,7 +64,8 @@ def coefficients(runner: Runner, part: Part) -> Result:
         result.tables["Coefficients"] = Table(rows=rows)
     result.notes.append(
         "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
-        "the property per log10 of MJy/sr. The published coefficients stand beside both, since the paper does "
+        "the property per log10 of MJy/sr. The published coefficients stand beside both, since the paper "
+        "does "
         f"not say in which form they are{_sums(rows)}. Compare signs and order only."
     )
     return result
@@ -227,7 +228,9 @@ def relation(runner: Runner, part: Part) -> Result:
         for one in table.meta["compared"]:
             if np.isnan(one["low"]):
                 key = f"{estimator}/{one['relation']}/{one['metallicity']}"
-                result.values |= {f"observed_{name.replace(' ', '_')}/{key}": one[name] for name in QUANTITIES}
+                result.values |= {
+                    f"observed_{name.replace(' ', '_')}/{key}": one[name] for name in QUANTITIES
+                }
         for row in table:
             if row["quantity"] == "scatter" and row["form"] == "quadratic":
                 result.values[f"relation_scatter/{estimator}/{row['metallicity']}"] = row["value"]
@@ -248,11 +251,16 @@ def relation(runner: Runner, part: Part) -> Result:
 
 
 _HOW_COMPARED = (
-    "Beside observed relations: differences are metallicity of the pixels less the relation at their true density, "
-    "for pixels in its range of density. offset: their mean. slope difference: of a straight line through them, dex "
-    "per dex. rms of means: of the means in each 0.05 dex of density. rms of pixels: of all. density error: what the "
-    "offset changes by if the relation's densities move by their own error. Galaxies of some mass are compared with "
-    "the relation for that mass. Errors are from drawing galaxies again, without those of the relation. A relation of "
+    "Beside observed relations: differences are metallicity of the pixels less the relation at their "
+    "true density, "
+    "for pixels in its range of density. offset: their mean. slope difference: of a straight line "
+    "through them, dex "
+    "per dex. rms of means: of the means in each 0.05 dex of density. rms of pixels: of all. density "
+    "error: what the "
+    "offset changes by if the relation's densities move by their own error. Galaxies of some mass are "
+    "compared with "
+    "the relation for that mass. Errors are from drawing galaxies again, without those of the relation. "
+    "A relation of "
     "one point a galaxy and one of pixels need not be the same."
 )
 

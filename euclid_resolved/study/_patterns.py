@@ -6,6 +6,7 @@ from euclid_resolved.study._verdict import (
     AGE,
     DENSITY,
     METALLICITY,
+    SAME,
     SHORT,
     WORD,
     Finding,
@@ -104,6 +105,25 @@ def colours_help_linear(values: Values) -> Finding:
     return finding(statement, "Sects. 4.1 and 4.2", rule, checks, figures)
 
 
+def chains_help(values: Values) -> Finding:
+    """Whether density among the features helps metallicity, and metallicity helps age."""
+    checks, figures = [], []
+    for estimator, word in WORD.items():
+        for name in (METALLICITY, AGE):
+            found = [values.get(f"chain/{estimator}/{name}/{key}") for key in ("bands", "estimated", "true")]
+            r2 = [one for one in found if one is not None]
+            if len(r2) == 3:
+                checks += [gain(one - r2[0], 0.0) for one in r2[1:]]
+                figures.append(f"{word} {SHORT[name]}: {r2[0]:.3f}, estimated {r2[1]:.3f}, true {r2[2]:.3f}")
+    statement = "Density among the features helps metallicity, and metallicity helps age"
+    rule = (
+        f"R2 larger by more than {SAME} than with the bands alone, with the estimate of the other "
+        "property and with "
+        "its true value: the paper does not say which it took"
+    )
+    return finding(statement, "Sect. 7", rule, checks, figures)
+
+
 def face_on_against_edge_on(values: Values) -> Finding:
     """Whether a galaxy is estimated as well from the side."""
     checks, figures = [], []
@@ -149,6 +169,7 @@ PATTERNS = (
     old_ages,
     reversed_bias,
     colours_help_linear,
+    chains_help,
     face_on_against_edge_on,
     above_the_disc,
 )

@@ -1,4 +1,4 @@
-"""A clip from the statistics of the radiative transfer: above it, the light of a pixel is known well enough."""
+"""A clip from the statistics of the radiative transfer: above it, light is known well enough."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 LIMIT = 0.1
-"""Relative error of a Monte Carlo result up to which it is called reliable in the manual of MCNP, to which SKIRT's
-documentation of its statistics refers (as does Camps & Baes 2018, ApJ 861, 80). The paper does not say its own."""
+"""Relative error of a Monte Carlo result up to which it is called reliable in the manual of MCNP.
+
+SKIRT's documentation of its statistics refers to that manual, and to Camps & Baes 2018 (ApJ). The paper does
+not say its own limit.
+"""
 
 UNRELIABLE = 0.01
 """The fraction of pixels above the clip that may be unreliable (our choice)."""
@@ -26,14 +29,14 @@ def relative_error(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     Parameters
     ----------
     first, second : array_like
-        The sums of the contributions of the photon packets and of their squares, ``stats1`` and ``stats2``. SKIRT
-        scales them by a factor and its square, which does not matter here.
+        The sums of the contributions of the photon packets and of their squares, ``stats1`` and ``stats2``.
+        SKIRT scales them by a factor and its square, which does not matter here.
 
     Returns
     -------
     error : `~numpy.ndarray`
-        R = sqrt(second / first^2); infinite where no packet arrived. The term -1 / N of all N packets that were
-        launched is left out: it is many orders below R^2 in any pixel.
+        R = sqrt(second / first^2); infinite where no packet arrived. The term -1 / N of all N packets that
+        were launched is left out: it is many orders below R^2 in any pixel.
 
     Examples
     --------
@@ -68,8 +71,8 @@ def reliable_clip(
     Returns
     -------
     clip : float
-        MJy/sr. Of the pixels brighter than this at most that fraction is unreliable, and there is no lower one;
-        zero where this is so for all pixels.
+        MJy/sr. Of the pixels brighter than this at most that fraction is unreliable, and there is no lower
+        one; zero where this is so for all pixels.
 
     Raises
     ------
@@ -87,7 +90,8 @@ def reliable_clip(
     brightness, error = np.asarray(brightness, float), np.asarray(error, float)
     if brightness.shape != error.shape:
         raise InputError(
-            f"an image of shape {brightness.shape} and relative errors of shape {error.shape} are not of the same "
+            f"an image of shape {brightness.shape} and relative errors of shape {error.shape} are not of "
+            "the same "
             "pixels"
         )
     check_positive("limit", limit)

@@ -80,8 +80,8 @@ class Pixels(HasCard):
     groups : tuple of str
         Which object each of `names` shows (`~euclid_resolved.Galaxy`); what the names say without it.
     log_masses : tuple of float
-        log10 of the stellar mass of each of `names` in solar masses, summed over its whole map; NaN where that
-        is not known, empty where it never is.
+        log10 of the stellar mass of each of `names` in solar masses, summed over its whole map; NaN where
+        that is not known, empty where it never is.
 
     Examples
     --------

@@ -1,9 +1,10 @@
 """Measure the relation of CALIFA at one effective radius, whose values are in ``diagnostics/_observed.py``.
 
-Needs two public files, of which nothing is kept here: ``get_proc_elines_CALIFA.fixheader.csv``, from the source
-distribution of edge_pydb 1.7.1 (``pip download edge_pydb==1.7.1 --no-deps --no-binary :all:``; in
-``edge_pydb/dat_glob/califa/build/``), and the quality flags: ``ecalifa_global.csv``, or ``QC_v2.3.csv`` in which they
-were told before, of the repository of edge_pydb (github.com/tonywong94/edge_pydb, ``edge_pydb/dat_glob/califa/``).
+Needs two public files, of which nothing is kept here: ``get_proc_elines_CALIFA.fixheader.csv``, from the
+source distribution of edge_pydb 1.7.1 (``pip download edge_pydb==1.7.1 --no-deps --no-binary :all:``; in
+``edge_pydb/dat_glob/califa/build/``), and the quality flags: ``ecalifa_global.csv``, or ``QC_v2.3.csv`` in
+which they were told before, of the repository of edge_pydb (github.com/tonywong94/edge_pydb,
+``edge_pydb/dat_glob/califa/``).
 
     python make_califa.py get_proc_elines_CALIFA.fixheader.csv QC_v2.3.csv
 
@@ -26,7 +27,7 @@ def key(name):
 
 
 def good_galaxies(path):
-    """The names whose quality flag is 0: of a file with lines ``name,flag,...``, or a table with a column of flags."""
+    """The names whose quality flag is 0: of lines ``name,flag,...``, or of a table with a column of flags."""
     with open(path, encoding="utf-8") as file:
         lines = [line for line in file if not line.startswith("#")]
     first = next(csv.reader(lines[:1]))

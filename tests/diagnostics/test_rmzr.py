@@ -20,7 +20,12 @@ from euclid_resolved.diagnostics._rmzr_observed import (
 from euclid_resolved.features import to_dex
 from euclid_resolved.training import Pixels
 
-MASSES = ("8.75 to 9.75", "9.75 to 10.25", "10.25 to 10.75", "10.75 to 11.75")  # of CALIFA, for Chabrier's IMF
+MASSES = (
+    "8.75 to 9.75",
+    "9.75 to 10.25",
+    "10.25 to 10.75",
+    "10.75 to 11.75",
+)  # of CALIFA, for Chabrier's IMF
 
 
 def relation_pixels(form, parameters, rng, galaxies=30, each=300, galaxy_scatter=0.05, scatter=0.08):
@@ -195,7 +200,7 @@ def test_table_and_figure_of_the_diagnostic():
 
 
 def pixels_beside(offset, slope, galaxies=40, each=400, scatter=0.0, galaxy_scatter=0.0, seed=1):
-    """Pixels that lie off the mass-weighted relation of CALIFA by a known offset and slope, and their galaxies."""
+    """Pixels that lie off the mass-weighted relation of CALIFA by a known offset and slope."""
     rng = np.random.default_rng(seed)
     relation, _ = in_our_conventions(OBSERVED_RELATIONS["CALIFA Re"])
     x = rng.uniform(1.13, 2.81, galaxies * each)
@@ -275,7 +280,8 @@ def test_conversions_are_made_where_they_are_known_and_said():
     assert said == [
         "Densities and masses are converted from the IMF Salpeter to Chabrier: -0.25 dex.",
         "Metallicities are in units of 0.02 in both: nothing is converted.",
-        "Metallicities are light-weighted in it and mass-weighted in the maps: they are compared as they are.",
+        "Metallicities are light-weighted in it and mass-weighted in the maps: they are compared as they "
+        "are.",
     ]
     relation, said = in_our_conventions(Relation("r", "-", "mass", "Kroupa", 0.019, np.ones(2), np.zeros(2)))
     assert relation.log_metallicity == pytest.approx(np.log10(0.019 / 0.02))
@@ -320,7 +326,9 @@ def test_the_diagnostic_compares_truth_and_prediction_with_califa():
         found = dict(zip(rows["quantity"][:5], rows["value"][:5], strict=True))
         assert abs(found["offset"]) < 0.005 and found["rms of means"] < 0.01, case
         assert set(rows["galaxies"][5:]) == {f"log mass {a}" for a in MASSES}
-    assert table.meta["relations"][0]["conversions"][0].endswith("from the IMF Salpeter to Chabrier: -0.25 dex.")
+    assert table.meta["relations"][0]["conversions"][0].endswith(
+        "from the IMF Salpeter to Chabrier: -0.25 dex."
+    )
     empty = [row for row in table.meta["compared"] if row["low"] == 10.75]
     assert len(empty) == 3 and all(row["n_galaxies"] == 0 for row in empty)
     figure = plot_rmzr(table)

@@ -13,6 +13,7 @@ from euclid_resolved.study._accuracy import accuracy
 from euclid_resolved.study._chained import chained, with_truth
 from euclid_resolved.study._description import Input, Method, Part
 from euclid_resolved.study._details import accuracy_of
+from euclid_resolved.study._findings import judge_findings
 from euclid_resolved.study._leaning import coefficients
 from euclid_resolved.study._published import Published
 from euclid_resolved.training import Pixels
@@ -93,6 +94,10 @@ def test_a_chain_gains_what_the_estimate_adds_and_at_most_what_the_truth_does():
     assert estimated == pytest.approx(nothing, abs=0.01)  # of the same light, nothing new
     assert true == pytest.approx(1, abs=1e-4)
     assert result.values[f"chain/linear/{AGE}/true"] == pytest.approx(1, abs=1e-4)
+    (verdict,) = (one for one in judge_findings(result.values) if one.where == "Sect. 7")
+    assert (
+        verdict.verdict == "in part" and "estimated 0.5" in verdict.figures
+    )  # the truth helps, its estimate not
     assert list(table["beside_the_bands"][3:]) == ["nothing", f"estimated {METALS}", f"true {METALS}"]
 
 
@@ -156,8 +161,14 @@ def test_the_algorithms_of_the_first_tests_are_in_the_study(name):
     study = read_study(name)
     (part,) = (part for part in study.parts if part.label == "Sect. 5.4")
     tried = {study.methods[label].estimator for label in part.options["estimators"]}
-    assert {"ada_boost", "extra_trees", "ridge", "support_vector", "mlp"} < tried <= set(available("estimators"))
+    assert (
+        {"ada_boost", "extra_trees", "ridge", "support_vector", "mlp"} < tried <= set(available("estimators"))
+    )
     assert isinstance(study.methods["Ridge"].make(1), Ridge) and study.methods["Ridge"].make(1).alpha == 1.0
     assert {"chained"} < {part.run for part in study.parts}
     (table,) = (part for part in study.parts if part.label == "Table 3")
-    assert "bands+flux_ratios" in table.options["inputs"] and table.options["estimators"] == ["LR", "RF", "DNN"]
+    assert "bands+flux_ratios" in table.options["inputs"] and table.options["estimators"] == [
+        "LR",
+        "RF",
+        "DNN",
+    ]

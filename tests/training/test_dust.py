@@ -63,7 +63,8 @@ def test_pixels_without_dust_are_missing_for_dust_alone():
 
 
 @pytest.mark.parametrize(
-    "estimator", [LinearRegression(), RandomForest(n_trees=3, n_jobs=1), RandomForest(n_trees=3, n_jobs=1, joint=True)]
+    "estimator",
+    [LinearRegression(), RandomForest(n_trees=3, n_jobs=1), RandomForest(n_trees=3, n_jobs=1, joint=True)],
 )
 def test_each_property_learns_from_its_own_pixels(estimator):
     """Beside dust, density is what it is without; dust is what it is of the pixels with dust alone."""
@@ -71,9 +72,7 @@ def test_each_property_learns_from_its_own_pixels(estimator):
     both = train(extract(galaxies, (DENSITY, DUST)), (DENSITY, DUST), estimator)
     density = train(galaxies, DENSITY, replace(estimator))
     pixels = extract(unseen, (DENSITY, DUST))
-    np.testing.assert_array_equal(
-        estimates(both, pixels, DENSITY)[1], estimates(density, pixels, DENSITY)[1]
-    )
+    np.testing.assert_array_equal(estimates(both, pixels, DENSITY)[1], estimates(density, pixels, DENSITY)[1])
     table = evaluate(both, unseen)
     n = {str(row["property"]): int(row["n_pixels"]) for row in table}
     assert n[DENSITY] == len(pixels) and n[DUST] == np.isfinite(pixels.truth[DUST]).sum()
@@ -106,8 +105,14 @@ def test_chains_intervals_and_diagnostics_take_what_there_is():
     pixels = extract(own, (DENSITY, DUST))
     assert len(inside[DENSITY]) == len(pixels) and len(inside[DUST]) == np.isfinite(pixels.truth[DUST]).sum()
     assert np.isfinite(list(shared_variance(model, dusty(5, first=50)).values())).all()
-    for name, options in (("permutation_importance", {"repeats": 1}), ("lofo", {}), ("epistemic_scatter", {"runs": 2})):
-        table = diagnose(name, train(galaxies[:4], (DENSITY, DUST), LinearRegression()), galaxies[:4], own, **options)
+    for name, options in (
+        ("permutation_importance", {"repeats": 1}),
+        ("lofo", {}),
+        ("epistemic_scatter", {"runs": 2}),
+    ):
+        table = diagnose(
+            name, train(galaxies[:4], (DENSITY, DUST), LinearRegression()), galaxies[:4], own, **options
+        )
         part = table[table["property"] == DUST]
         assert len(part) and np.isfinite(np.asarray(part[part.colnames[2]].value)).all(), name
 
@@ -122,7 +127,16 @@ def test_a_sample_and_an_atlas_have_dust(tmp_path):
     assert DUST not in read_atlas(atlas)[0].maps
     maps = read_atlas(atlas, properties=(DUST,))[0].maps
     assert list(maps)[-1] == DUST and 0 < np.nansum(maps[DUST].data) < np.nansum(maps[DENSITY].data)
-    words = ["train", str(atlas), "-o", str(tmp_path / "m.asdf"), "--estimator", "linear", "--test-fraction", "0.4"]
+    words = [
+        "train",
+        str(atlas),
+        "-o",
+        str(tmp_path / "m.asdf"),
+        "--estimator",
+        "linear",
+        "--test-fraction",
+        "0.4",
+    ]
     assert main([*words, "--property", DENSITY, DUST]) == 0
     assert main(["evaluate", str(tmp_path / "m.asdf"), str(atlas)]) == 0
 
