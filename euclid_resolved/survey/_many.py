@@ -15,8 +15,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import ImageFileError, InputError, printable
+from euclid_resolved.estimators._workers import WorkerDied, check_workers, on_workers
 from euclid_resolved.io._files import check_target, write_table
 from euclid_resolved.io._leftovers import check_length
 from euclid_resolved.io._lock import check_apart, hold
@@ -26,8 +26,7 @@ from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._options import check_options
-from euclid_resolved.survey._cluster import spread
-from euclid_resolved.survey._piece import map_piece, maps_path
+from euclid_resolved.survey._piece import map_piece, maps_path, row_of
 
 __all__ = ["fields_of", "predict_many"]
 
@@ -115,10 +114,7 @@ def predict_many(
     check_options(draws, seed, level, min_sn)
     folder = Path(folder).resolve()
     check_folder(folder)
-    if workers is not None and scheduler is not None:
-        raise InputError("give the number of workers to start, or the address of a scheduler, not both")
-    if workers is not None:
-        check_whole("workers", workers)
+    check_workers(workers, scheduler)
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
@@ -138,16 +134,26 @@ def predict_many(
     check_target(folder / REPORT, overwrite=True)
     bar, tell = _told(len(pieces), progress)
     with hold(folder / REPORT), bar:
-        if workers is None and scheduler is None:
-            rows: dict[str, dict[str, Any]] = {}
-            for piece in pieces:
-                rows[piece["name"]] = map_piece(piece)
-                tell(rows[piece["name"]])
-        else:
-            rows = spread(pieces, workers, scheduler, tell)
+        rows: dict[str, dict[str, Any]] = {}
+        with on_workers(workers, scheduler, len(pieces)) as some:
+            done = map(map_piece, pieces) if some is None else _spread(some, pieces)
+            for row in done:
+                rows[row["name"]] = row
+                tell(row)
         report = Table([rows[piece["name"]] for piece in pieces])
         write_table(folder / REPORT, report)
     return report
+
+
+def _spread(workers, pieces):
+    """Rows of the report as workers come to them."""
+    for number, row in workers.spread(map_piece, pieces):
+        if isinstance(row, InputError):  # what is wrong with one worker's model is wrong with the run
+            raise row
+        if isinstance(row, Exception):
+            kind = "" if isinstance(row, WorkerDied) else f"{type(row).__name__}: "
+            row = row_of(pieces[number]["name"], "failed", message=f"{kind}{row}")
+        yield row
 
 
 def _check_outputs(pieces, model, folder):
