@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import secrets
 import sys
 from collections import Counter
@@ -15,8 +16,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import ImageFileError, InputError, printable
+from euclid_resolved.estimators._workers import SchedulerGone, WorkerDied, check_workers, on_workers
 from euclid_resolved.io._files import check_target, write_table
 from euclid_resolved.io._fits_tiles import check_compression
 from euclid_resolved.io._leftovers import check_length
@@ -28,13 +29,16 @@ from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._options import check_options
 from euclid_resolved.survey._catalogue import catalogue_paths, catalogue_tables, check_catalogue
-from euclid_resolved.survey._cluster import spread
-from euclid_resolved.survey._piece import map_piece, maps_path
+from euclid_resolved.survey._piece import map_piece, maps_path, row_of
 
 __all__ = ["fields_of", "predict_many"]
 
 
 REPORT = "report.ecsv"
+BACK = 600.0
+"""Seconds that a scheduler which is gone, and its workers, may take to come back."""
+
+log = logging.getLogger("euclid_resolved")
 
 # Options of single fields, by column of a table of fields, with the unit of plain numbers.
 _OWN = {"redshift": "", "distance": "Mpc", "ebv": "mag"}
@@ -76,7 +80,8 @@ def predict_many(
         Processes on this machine, of one thread each; needs Dask. Without it, and without `scheduler`, images
         are mapped one after the other in this process.
     scheduler : str, optional
-        The address of a Dask scheduler, ``"tcp://..."``, whose workers see the same files.
+        The address of a Dask scheduler, ``"tcp://..."``, whose workers see the same files. If it goes away
+        and comes back within ten minutes, with workers, what is left is given to it.
     overwrite : bool, optional
         Replace files of other models, images or options.
     progress : bool, optional
@@ -133,10 +138,7 @@ def predict_many(
         check_catalogue(catalogue)
     folder = Path(folder).resolve()
     check_folder(folder)
-    if workers is not None and scheduler is not None:
-        raise InputError("give the number of workers to start, or the address of a scheduler, not both")
-    if workers is not None:
-        check_whole("workers", workers)
+    check_workers(workers, scheduler)
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
@@ -162,13 +164,10 @@ def predict_many(
         check_target(table, overwrite)
     bar, tell = _told(len(pieces), progress)
     with hold(folder / REPORT), bar:
-        if workers is None and scheduler is None:
-            rows: dict[str, dict[str, Any]] = {}
-            for piece in pieces:
-                rows[piece["name"]] = map_piece(piece)
-                tell(rows[piece["name"]])
-        else:
-            rows = spread(pieces, workers, scheduler, tell)
+        rows: dict[str, dict[str, Any]] = {}
+        for row in _rows(pieces, workers, scheduler):
+            rows[row["name"]] = row
+            tell(row)
         measured = [(name, found.pop("measured")) for name, found in rows.items() if "measured" in found]
         report = Table([rows[piece["name"]] for piece in pieces])
         write_table(folder / REPORT, report)
@@ -179,6 +178,42 @@ def predict_many(
             for table, content in zip(tables, found, strict=True):
                 write_table(table, content, overwrite)
     return report
+
+
+def _rows(pieces, workers, scheduler):
+    """Rows of the report as they come; where a scheduler is gone, what is left waits till it is back."""
+    left = {piece["name"]: piece for piece in pieces}
+    patience = None
+    while left:
+        todo = list(left.values())
+        try:
+            with on_workers(workers, scheduler, len(todo), patience) as some:
+                for row in map(map_piece, todo) if some is None else _spread(some, todo):
+                    del left[row["name"]]
+                    yield row
+        except SchedulerGone as error:
+            if scheduler is None:
+                raise
+            done = len(pieces) - len(left)
+            log.warning("%s; %d of %d images are done, the others wait for it", error, done, len(pieces))
+            patience = BACK
+            # A worker that lost its scheduler finishes what it was at, which is not to be done twice.
+            left = {name: {**piece, "patience": BACK} for name, piece in left.items()}
+        except InputError as error:
+            if patience is None:
+                raise
+            raise InputError(f"{error}; what is done is kept: the same call goes on from there") from error
+
+
+def _spread(workers, pieces):
+    """Rows of the report as workers come to them."""
+    for number, row in workers.spread(map_piece, pieces):
+        if isinstance(row, InputError):  # what is wrong with one worker's model is wrong with the run
+            raise row
+        if isinstance(row, Exception):
+            kind = "" if isinstance(row, WorkerDied) else f"{type(row).__name__}: "
+            row = row_of(pieces[number]["name"], "failed", message=f"{kind}{row}")
+        yield row
 
 
 def _check_outputs(pieces, model, folder, tables):

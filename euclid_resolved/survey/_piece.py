@@ -80,7 +80,7 @@ def _worker():
 
 def _mapped(model, piece):
     path = maps_path(piece)
-    with hold(path):
+    with hold(path, piece.get("patience", 0.0)):
         return _written(model, piece, path)
 
 
