@@ -1,4 +1,4 @@
-"""Each command that the README and the documentation show parses, and runs where it is cheap; scripts, too."""
+"""Every command that the README and the documentation show parses, and runs where it is cheap."""
 
 import ast
 import importlib
