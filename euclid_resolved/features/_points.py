@@ -84,7 +84,7 @@ def groups_at(planes: ImagePlanes, where: np.ndarray) -> Iterator[tuple[dict[flo
     pixels : `~numpy.ndarray` of int
         Which of those chosen, ascending.
     """
-    rung = rungs_of(planes)[where]
+    rung = np.asarray(rungs_of(planes))[where]
     for number in range(len(LADDER)):
         taken = {sigma: LADDER[max(number, LADDER.index(sigma))] for sigma in (LADDER[0], *SCALES)}
         pixels = np.flatnonzero(rung == number)
