@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from euclid_resolved.cli._options import command, count
+from euclid_resolved.cli._options import add_workers, command
 from euclid_resolved.cli._predict import predict
 
 
@@ -142,8 +142,7 @@ def _scale(parser):
         "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
     )
     group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
-    group.add_argument("--workers", type=count, metavar="N", help="map many images in N processes (Dask)")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+    add_workers(group, "map many images")
 
 
 def _zero_point(text):
