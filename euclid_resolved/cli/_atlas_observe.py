@@ -57,7 +57,10 @@ def atlas_observe(options: Namespace) -> None:
     galaxies = read_atlas(options.atlas, observer=options.observer, bands=bands)
     observed = observe_atlas(galaxies, **{**settings, "distance": distance * u.Mpc})
     told = {**settings, "fingerprint of the atlas": fingerprint(atlas)}
-    written = write_observed(options.output, observed, told, bands, overwrite=options.overwrite)
+    written = write_observed(
+        options.output, observed, told, bands, overwrite=options.overwrite, workers=options.workers,
+        scheduler=options.scheduler,
+    )  # fmt: skip
     print(f"{len(observed)} observed galaxies in {options.output}, {written} of them made now")
 
 

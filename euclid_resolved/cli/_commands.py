@@ -58,6 +58,8 @@ def atlas_make(options: Namespace) -> None:
         settings=settings,
         bands=options.bands or EUCLID_BANDS,
         overwrite=options.overwrite,
+        workers=options.workers,
+        scheduler=options.scheduler,
     )
     log.info(f"{options.galaxies} mock galaxies in {path}")
 
@@ -83,6 +85,8 @@ def atlas_extract(options: Namespace) -> None:
         atlas=fingerprint(options.atlas),
         overwrite=options.overwrite,
         progress=True,
+        workers=options.workers,
+        scheduler=options.scheduler,
     )
     log.info(_described(pixels))
     log.info(f"Written: {options.output}")
@@ -118,6 +122,7 @@ def _estimator(options):
 
 def train(options: Namespace) -> None:
     """Train a model on an atlas or a sample, test it on galaxies held out, and write it."""
+    from euclid_resolved.estimators._workers import check_workers
     from euclid_resolved.features._sets import feature_columns
     from euclid_resolved.images._bands import EUCLID_BANDS, band_names
     from euclid_resolved.io._files import check_target
@@ -148,6 +153,7 @@ def train(options: Namespace) -> None:
         for column in options.columns or ():
             check_name(column, possible, "column", "these features make")
         missing = _missing_bands(options.missing_bands, bands, estimator)
+    check_workers(options.workers, options.scheduler)
     check_apart([options.output], [options.atlas])
     check_target(options.output, options.overwrite)  # before hours of work, not after
     truth = open_truth(options.atlas, options.observer, bands, *_list_of(options))
@@ -169,7 +175,10 @@ def train(options: Namespace) -> None:
         bands=bands,
         chain=options.chain,
         missing_bands=missing,
+        max_pixels=options.max_pixels,
         seed=options.seed,
+        workers=options.workers,
+        scheduler=options.scheduler,
     )
     table = measure(model, pixels.of(test))
     model.training.update(
@@ -273,6 +282,7 @@ def evaluate(options: Namespace) -> dict[str, Any]:
 def diagnose(options: Namespace) -> dict[str, Any]:
     """Run diagnostics on a model and the galaxies it was trained and tested on."""
     from euclid_resolved.diagnostics._contract import run_chain
+    from euclid_resolved.estimators._workers import check_workers, on_workers
     from euclid_resolved.io._files import check_target
     from euclid_resolved.io._lock import check_apart
     from euclid_resolved.io._truth import open_truth
@@ -282,6 +292,7 @@ def diagnose(options: Namespace) -> dict[str, Any]:
     names = [name for name in options.name.split(",") if name]
     with _usage():
         found = {name: lookup("diagnostics", name) for name in names}
+    check_workers(options.workers, options.scheduler)
     settings = {}
     for pair in options.set:
         key, equals, text = pair.partition("=")
@@ -311,7 +322,8 @@ def diagnose(options: Namespace) -> dict[str, Any]:
     if not (training and test):
         raise InputError(f"the atlas has no training or no test galaxies of observer {options.observer}")
     seen, unseen = (truth.of(each, model.clip, model.clip_band) for each in (training, test))
-    tables = run_chain(names, model, seen, unseen, **{name: settings for name in names})
+    with on_workers(options.workers, options.scheduler):
+        tables = run_chain(names, model, seen, unseen, **{name: settings for name in names})
     for name, table in tables.items():
         print(f"{name}:")
         _print(table)

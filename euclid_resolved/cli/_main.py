@@ -24,7 +24,7 @@ from euclid_resolved.cli._json import print_json
 from euclid_resolved.cli._logging import log, to_terminal
 from euclid_resolved.cli._measure import add_measure, add_profile
 from euclid_resolved.cli._new_plugin import add_new
-from euclid_resolved.cli._options import NAMES, Names, command as _command, count, parse
+from euclid_resolved.cli._options import NAMES, Names, add_workers, command as _command, count, parse
 from euclid_resolved.cli._populations import populations_list, populations_make
 from euclid_resolved.cli._predict_options import add_predict
 from euclid_resolved.errors import InputError, printable
@@ -215,11 +215,13 @@ def _atlas(commands):
     )
     _bands(new)
     _observer(new)
+    add_workers(new, "make galaxies")
     text = "observe an atlas from far away; an interrupted call goes on where it was"
     new = _command(kinds, "observe", atlas_observe, text, writes=True)
     observe_options(new)
     _bands(new)
     _observer(new)
+    add_workers(new, "observe galaxies")
     text = "gather the pixels of an atlas in files; an interrupted extraction goes on where it was"
     new = _command(kinds, "extract", run.atlas_extract, text, writes=True)
     new.add_argument("atlas", metavar="ATLAS", help="folder of the atlas")
@@ -231,6 +233,7 @@ def _atlas(commands):
     _bands(new)
     _clip(new)
     _observer(new)
+    add_workers(new, "read galaxies")
 
 
 def _train(commands):
@@ -268,6 +271,9 @@ def _train(commands):
     new.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the estimator, as n_trees=50"
     )
+    text = "learn from at most so many pixels, drawn at random: memory follows them (all)"
+    new.add_argument("--max-pixels", type=count, metavar="N", help=text)
+    add_workers(new, "grow the trees of a forest")
 
 
 def _evaluate(commands):
@@ -299,6 +305,7 @@ def _diagnose(commands):
     new.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="options of the diagnostic, as by=scale"
     )
+    add_workers(new, "train again")
 
 
 def _reproduce(commands):

@@ -114,3 +114,17 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
     return number
+
+
+def add_workers(group: Any, what: str) -> None:
+    """Add what says where many pieces of work are done.
+
+    Parameters
+    ----------
+    group : `argparse.ArgumentParser` or a group of options
+    what : str
+        What is done, as a verb with its object.
+    """
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=count, metavar="N", help=f"{what} in N processes (Dask)")
+    either.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")

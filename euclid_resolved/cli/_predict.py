@@ -99,8 +99,6 @@ def _check_words(options, sources):
         raise UsageError("give --position and --size, or --region")
     if options.position is not None and options.size is None:
         raise UsageError("--position and --size (arcsec) go together")
-    if options.workers is not None and options.scheduler is not None:
-        raise UsageError("give --workers or --scheduler, not both")
     if options.table and (len(sources) > 1 or options.position or options.region):
         raise UsageError(
             "--table goes with one folder of mosaics and says which fields, so no --position or --region"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from euclid_resolved.cli._options import command, count
+from euclid_resolved.cli._options import add_workers, command
 from euclid_resolved.cli._predict import predict
 
 
@@ -155,8 +155,7 @@ def _scale(parser):
     group.add_argument("--table", metavar="FILE", help=text)
     text = "also write totals and means of many images with errors, and their profiles: .ecsv or .parquet"
     group.add_argument("--catalogue", metavar="FILE", help=text)
-    group.add_argument("--workers", type=count, metavar="N", help="map many images in N processes (Dask)")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+    add_workers(group, "map many images")
 
 
 def _compression(text):

@@ -10,6 +10,7 @@ import numpy as np
 from euclid_resolved.diagnostics._contract import accuracies, finish, get_metric
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._side_by_side import fits_at_once, side_by_side
+from euclid_resolved.estimators._workers import on_workers
 from euclid_resolved.features._neighbourhood import scales_of
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.training._extract import pixels_of
@@ -174,6 +175,8 @@ def lofo(
     metric: str = "rmse",
     by: str = "band",
     models: Iterable[tuple[str, Model]] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> QTable:
     """Leave one feature out: how much worse a model trained without it is (the paper's equation 11).
 
@@ -195,6 +198,8 @@ def lofo(
     models : iterable of (str, `~euclid_resolved.Model`), optional
         Each name of what is left out, with the model that was trained without it, for whoever keeps trained
         models; trained here without it.
+    workers, scheduler
+        As for `~euclid_resolved.train`: each of the fits is made by a worker. The table is the same.
 
     Returns
     -------
@@ -232,7 +237,8 @@ def lofo(
         cases = _without_each(model, pixels_of(training, model), unseen, by)
     else:
         cases = ((name, accuracies(other, unseen)) for name, other in _pairs(models))
-    found = {"none": accuracies(model, unseen), **dict(cases)}
+    with on_workers(workers, scheduler):
+        found = {"none": accuracies(model, unseen), **dict(cases)}
     rows = []
     for name in model.properties:
         reference = found["none"][name][metric]

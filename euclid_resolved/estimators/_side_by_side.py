@@ -70,6 +70,9 @@ def side_by_side(
     *,
     what: str,
     unit: str = "fit",
+    ahead: int | None = None,
+    progress: bool | None = None,
+    done: int = 0,
 ) -> Iterator[_Result]:
     """Yield ``function(item)`` for each item in turn, and work on the next ones meanwhile.
 
@@ -87,6 +90,12 @@ def side_by_side(
     what : str
         Said before the progress bar, which is silent off a terminal.
     unit : str, optional
+    ahead : int, optional
+        The most results that a worker's thread has at work or ready, where they are large; any without it.
+    progress : bool, optional
+        Whether to show the bar; only on a terminal without it.
+    done : int, optional
+        How many further items were done before, for the bar.
 
     Yields
     ------
@@ -105,13 +114,16 @@ def side_by_side(
     if workers is None:
         results = map(function, items) if at_once == 1 else _in_threads(function, items, at_once)
     else:
-        results = _on(workers, function, items)
-    yield from tqdm(results, total=len(items), desc=what, unit=unit, disable=None, leave=False)
+        results = _on(workers, function, items, ahead)
+    yield from tqdm(
+        results, total=done + len(items), initial=done, desc=what, unit=unit,
+        disable=None if progress is None else not progress, leave=False,
+    )  # fmt: skip
 
 
-def _on(workers, function, items):
+def _on(workers, function, items, ahead):
     """Results of workers in the order of the items; the first that is an error ends it."""
-    for _, outcome in workers.spread(function, items, in_order=True):
+    for _, outcome in workers.spread(function, items, ahead=ahead, in_order=True):
         if isinstance(outcome, Exception):
             raise outcome
         yield outcome

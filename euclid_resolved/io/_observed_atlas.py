@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
-from tqdm import tqdm
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.estimators._side_by_side import side_by_side
+from euclid_resolved.estimators._workers import check_workers, on_workers
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import COLUMNS, GALAXY_NAME, RMS, band_files
 from euclid_resolved.io._files import atomic_path, write_text
@@ -37,6 +39,8 @@ def write_observed(
     *,
     overwrite: bool = False,
     progress: bool | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Write galaxies of `~euclid_resolved.observe_atlas` as an atlas, one after the other.
 
@@ -55,6 +59,10 @@ def write_observed(
         Write all of them again, and remove those of other settings.
     progress : bool, optional
         Show a progress bar; by default only on a terminal.
+    workers : int, optional
+        Observe in as many processes on this machine; needs Dask.
+    scheduler : str, optional
+        Or on the workers of this Dask scheduler, which see the same files. What is written is the same.
 
     Returns
     -------
@@ -82,17 +90,25 @@ def write_observed(
     wrong = [galaxy.name for galaxy in galaxies if not GALAXY_NAME.fullmatch(galaxy.name)]
     if wrong or not galaxies:
         raise InputError(f"galaxies of an atlas are needed, got {', '.join(wrong[:3]) or 'none'}")
+    check_workers(workers, scheduler)
     directory.mkdir(parents=True, exist_ok=True)
-    silent, written = None if progress is None else not progress, 0
     with hold(directory / _TABLE):
         _check_folder(directory, identity, overwrite)
-        for galaxy in tqdm(galaxies, desc="observed galaxies", unit="galaxy", disable=silent):
-            paths = _paths(directory, galaxy.name, planes)
-            if overwrite or not all(path.exists() for path in paths.values()):
-                _write(galaxy, paths, settings, identity, planes)
-                written += 1
+        wanted = [
+            (galaxy, paths)
+            for galaxy in galaxies
+            for paths in [_paths(directory.resolve(), galaxy.name, planes)]
+            if overwrite or not all(path.exists() for path in paths.values())
+        ]
+        write = partial(_write, settings=dict(settings), identity=identity, planes=planes)
+        with on_workers(workers, scheduler, len(wanted)):
+            for _ in side_by_side(
+                write, wanted, 1, what="observed galaxies", unit="galaxy", progress=progress,
+                done=len(galaxies) - len(wanted),
+            ):  # fmt: skip
+                pass
         _write_sample(directory / _TABLE, galaxies)
-    return written
+    return len(wanted)
 
 
 def _paths(directory, name, planes):
@@ -126,7 +142,8 @@ def _check_folder(directory, identity, overwrite):
             path.unlink()
 
 
-def _write(galaxy, paths, settings, identity, planes):
+def _write(one, settings, identity, planes):
+    galaxy, paths = one
     image, maps = galaxy.load()
     scale = pixel_scale(image).to_value(u.pc)
     seen, shape = galaxy.meta["observation"], image.shape

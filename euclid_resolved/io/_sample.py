@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ import numpy as np
 from euclid_resolved._checks import check_names
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
+from euclid_resolved.estimators._side_by_side import side_by_side
+from euclid_resolved.estimators._workers import check_workers, on_workers
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS
+from euclid_resolved.io._fingerprint import digest_of
 from euclid_resolved.io._lock import hold, lock_path
 from euclid_resolved.io._sample_manifest import (
     FORMAT,
@@ -29,6 +33,7 @@ from euclid_resolved.io._sample_manifest import (
 from euclid_resolved.maps._galaxy import check_galaxies
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, check_clip, clip_band, galaxy_pixels
+from euclid_resolved.models._columns import Columns, give_back
 from euclid_resolved.training._extract import made_of_images, try_on
 from euclid_resolved.training._sample import Pixels, check_pixels
 
@@ -78,6 +83,8 @@ def write_sample(
     atlas: str = "",
     overwrite: bool = False,
     progress: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Pixels:
     """Gather the pixels of galaxies, as `~euclid_resolved.training.extract` does, into a folder.
 
@@ -98,6 +105,10 @@ def write_sample(
         Replace a sample of something else.
     progress : bool, optional
         Show a progress bar on a terminal.
+    workers : int, optional
+        Read galaxies in as many processes on this machine; needs Dask.
+    scheduler : str, optional
+        Or on the workers of this Dask scheduler, which see the same files. What is written is the same.
 
     Returns
     -------
@@ -119,11 +130,10 @@ def write_sample(
     >>> pixels.names, len(pixels)
     (('example 1', 'example 2', 'example 3'), 768)
     """
-    from tqdm import tqdm
-
     folder, galaxies = Path(folder), check_galaxies(galaxies)
     bands, properties = check_names(bands, "bands"), check_names(properties, "properties")
     check_clip(clip)
+    check_workers(workers, scheduler)
     if not galaxies:
         raise InputError("no galaxies were given")
     of_images = made_of_images(features)
@@ -150,19 +160,20 @@ def write_sample(
     _make_folder(folder)
     with hold(folder / MANIFEST):
         done = _begin(folder, manifest, overwrite)
-        bar = tqdm(total=len(galaxies), initial=len(done), desc="reading galaxies", unit="galaxy",
-                   disable=None if progress else True)  # fmt: skip
-        with bar:
-            for one in galaxies[len(done) :]:
-                part = galaxy_pixels(
-                    one, manifest["properties"], manifest["bands"], manifest["clip"], manifest["clip_band"],
-                    of_images,
-                )  # fmt: skip
+        part_of = partial(
+            galaxy_pixels, properties=list(manifest["properties"]), bands=list(manifest["bands"]),
+            clip=manifest["clip"], band=manifest["clip_band"], features=of_images,
+        )  # fmt: skip
+        with on_workers(workers, scheduler, len(galaxies)):
+            parts = side_by_side(
+                part_of, galaxies[len(done) :], 1, what="reading galaxies", unit="galaxy", ahead=2,
+                progress=None if progress else False, done=len(done),
+            )  # fmt: skip
+            for part in parts:
                 done.append(_append(folder, done, part))
                 if len(done) == len(galaxies):
                     _finish(folder, manifest, done)
                 write_manifest(folder, manifest, done)
-                bar.update()
     return read_sample(folder, verify=False)
 
 
@@ -331,6 +342,7 @@ def _n_sound(folder, manifest, done):
                 sha.update(values[start:stop])
             elif values[start:stop].any():
                 return i
+            give_back(values, start, stop)
         if sha.hexdigest() != entry["sha256"]:
             return i
         start = stop
@@ -338,17 +350,18 @@ def _n_sound(folder, manifest, done):
 
 
 def _pixels(folder, manifest, done):
-    columns = _columns(folder, manifest, done)
+    columns, known = _columns(folder, manifest, done), digest_of([manifest, done], sort=True)
 
     def of(wanted):
-        return {name: values for (kind, name), values in columns.items() if kind == wanted}
+        again = partial(_opened_again, str(folder.resolve()), known, wanted)
+        return Columns(_named(columns, manifest, wanted), again=again)
 
     kinds = manifest["star_forming"]
     return Pixels(
         brightness=of("brightness"),
         truth=of("truth"),
         noise=of("noise"),
-        around=dict(zip(manifest["around"], of("around").values(), strict=True)),
+        around=of("around"),
         image_features=tuple(manifest["features"]),
         counts=[entry["pixels"] for entry in done],
         names=tuple(manifest["names"]),
@@ -361,3 +374,24 @@ def _pixels(folder, manifest, done):
         atlas=manifest["atlas"],
         groups=tuple(manifest["groups"]),
     )
+
+
+def _named(columns, manifest, wanted):
+    """The columns of one kind by name."""
+    found = {name: values for (kind, name), values in columns.items() if kind == wanted}
+    return dict(zip(manifest["around"], found.values(), strict=True)) if wanted == "around" else found
+
+
+def _opened_again(folder, known, wanted):
+    """The columns of one kind of the same sample, in another process."""
+    manifest, done = _read_again(folder, known)
+    return _named(_columns(Path(folder), manifest, done), manifest, wanted)
+
+
+def _read_again(folder, known):
+    manifest, done = read_manifest(Path(folder))
+    if digest_of([manifest, done], sort=True) != known:
+        raise ImageFileError(
+            folder, "this is another sample than the one meant", "every worker must see the same files"
+        )
+    return manifest, done

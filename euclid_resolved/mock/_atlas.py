@@ -6,13 +6,15 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from astropy.io import fits
-from tqdm import tqdm
 
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
+from euclid_resolved.estimators._side_by_side import side_by_side
+from euclid_resolved.estimators._workers import check_workers, on_workers
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.io._atlas import band_files
 from euclid_resolved.io._files import write_text
@@ -52,6 +54,8 @@ def make_atlas(
     bands: Sequence[str] = EUCLID_BANDS,
     overwrite: bool = False,
     progress: bool | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Path:
     """Make a mock atlas of galaxies whose stellar mass, age and metallicity are known.
 
@@ -82,6 +86,10 @@ def make_atlas(
         Remake everything, and remove a mock atlas of another seed or other settings from the folder.
     progress : bool, optional
         Show a progress bar; by default only on a terminal.
+    workers : int, optional
+        Make galaxies in as many processes on this machine; needs Dask.
+    scheduler : str, optional
+        Or on the workers of this Dask scheduler, which see the same files. The galaxies are the same.
 
     Returns
     -------
@@ -115,17 +123,24 @@ def make_atlas(
     # What looks the populations up comes before the folder is made.
     digest, planes = _digest(int(seed), pixels, settings), band_files(bands)
     further = {band: _band_digest(digest, settings, band) for band in further_of(planes)}
+    check_workers(workers, scheduler)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     numbers = range(1, int(n_galaxies) + 1)
-    silent = None if progress is None else not progress
     with hold(directory / "sample.txt"):
         _check_folder(directory, digest, overwrite)
         _check_further(directory, planes, further, overwrite)
-        for number in tqdm(numbers, desc="mock galaxies", unit="galaxy", disable=silent):
-            if overwrite or not _complete(directory, number, observer, planes):
-                identity = (digest, further)
-                _write_galaxy(directory, number, int(seed), pixels, observer, settings, planes, identity)
+        missing = [n for n in numbers if overwrite or not _complete(directory, n, observer, planes)]
+        write = partial(
+            _write_galaxy, directory=directory.resolve(), seed=int(seed), pixels=pixels, observer=observer,
+            settings=settings, planes=planes, identity=(digest, further),
+        )  # fmt: skip
+        with on_workers(workers, scheduler, len(missing)):
+            for _ in side_by_side(
+                write, missing, 1, what="mock galaxies", unit="galaxy", progress=progress,
+                done=len(numbers) - len(missing),
+            ):  # fmt: skip
+                pass
         _write_sample(directory, planes)
     return directory
 
@@ -196,7 +211,7 @@ def _check_further(directory, planes, further, overwrite):
             path.unlink()
 
 
-def _write_galaxy(directory, number, seed, pixels, observer, settings, planes, identity):
+def _write_galaxy(number, directory, seed, pixels, observer, settings, planes, identity):
     """Build one galaxy and write its files, each beside its place and then renamed into it."""
     galaxy, places = draw_galaxy(seed, number, int(observer[1]), pixels, settings, tuple(planes))
     digest, further = identity

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import mmap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._values import by_name, values_in
 
 PIECE = 1 << 17  # pixels looked at at a time: a few columns of them stay in cache
+_WINDOW = 1 << 22  # rows of a file in which single ones are looked up at a time
 
 
 class Columns(Mapping[str, np.ndarray]):
@@ -27,6 +29,9 @@ class Columns(Mapping[str, np.ndarray]):
     runs : sequence of (int, int), optional
         First row and the one after the last of each run, in the order in which the rows count; all rows
         without it.
+    again : callable, optional
+        Gives the arrays, in any process: how columns of files are sent to another one. Of others the rows
+        chosen are sent.
 
     Examples
     --------
@@ -38,9 +43,13 @@ class Columns(Mapping[str, np.ndarray]):
     """
 
     def __init__(
-        self, arrays: Mapping[str, np.ndarray], runs: Sequence[tuple[int, int]] | None = None
+        self,
+        arrays: Mapping[str, np.ndarray],
+        runs: Sequence[tuple[int, int]] | None = None,
+        again: Callable[[], Mapping[str, np.ndarray]] | None = None,
     ) -> None:
         if isinstance(arrays, Columns):
+            again = arrays._again
             runs = arrays._runs if runs is None or not arrays else arrays._inner(runs)
             arrays = arrays._arrays
         self._arrays: dict[str, np.ndarray] = {name: read_only(array) for name, array in arrays.items()}
@@ -49,6 +58,12 @@ class Columns(Mapping[str, np.ndarray]):
         elif runs is None:
             runs = [(0, len(next(iter(self._arrays.values()))))]
         self._runs: list[tuple[int, int]] = _merged(runs)
+        self._again = again
+
+    def __reduce__(self):
+        if self._again is None:
+            return Columns, ({name: self[name] for name in self},)
+        return _opened_again, (self._again, tuple(self), self._runs)
 
     def __getitem__(self, name: str) -> np.ndarray:
         array = self._arrays[name]
@@ -80,7 +95,7 @@ class Columns(Mapping[str, np.ndarray]):
         -------
         columns : `Columns`
         """
-        return Columns({name: self._arrays[name] for name in names}, self._runs)
+        return Columns({name: self._arrays[name] for name in names}, self._runs, self._again)
 
     def rows(self, runs: Sequence[tuple[int, int]]) -> Columns:
         """Some of the rows.
@@ -116,6 +131,8 @@ class Columns(Mapping[str, np.ndarray]):
             for start in range(first, last, size):
                 stop = min(start + size, last)
                 yield done + start - first, {name: array[start:stop] for name, array in self._arrays.items()}
+                for array in self._arrays.values():
+                    give_back(array, start, stop)
             done += last - first
 
     def take(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -133,7 +150,7 @@ class Columns(Mapping[str, np.ndarray]):
         starts, offsets = np.array([start for start, _ in self._runs], np.int64), self._offsets
         number = np.searchsorted(offsets, rows, side="right") - 1
         where = rows - offsets[number] + starts[number]
-        return {name: np.asarray(array[where]) for name, array in self._arrays.items()}
+        return {name: _taken(array, where) for name, array in self._arrays.items()}
 
     @property
     def _offsets(self):
@@ -152,6 +169,53 @@ class Columns(Mapping[str, np.ndarray]):
                 found.append((here, here + n))
                 start, i = start + n, i + 1
         return found
+
+
+def _opened_again(again, names, runs):
+    arrays = again()
+    return Columns({name: arrays[name] for name in names}, runs, again)
+
+
+def _taken(array, rows):
+    """Some rows; of a file no more than a window of it is in memory."""
+    if not isinstance(array, np.memmap):
+        return np.asarray(array[rows])
+    found, done = np.empty(len(rows), array.dtype), 0
+    while done < len(rows):
+        first = int(rows[done])
+        stop = max(done + int(np.searchsorted(rows[done:], first + _WINDOW)), done + 1)
+        found[done:stop] = array[rows[done:stop]]
+        give_back(array, first, int(rows[stop - 1]) + 1)
+        done = stop
+    return found
+
+
+def give_back(array: np.ndarray, start: int, stop: int) -> None:
+    """Let go of the pages of a file that rows of a column are in: they are read again when looked at again.
+
+    Parameters
+    ----------
+    array : `~numpy.ndarray`
+        Nothing happens unless it is all of a mapped file.
+    start, stop : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.models._columns import give_back
+    >>> np.arange(6.0).tofile("column")
+    >>> column = np.memmap("column", float, "r")
+    >>> give_back(column, 0, 6)
+    >>> print(column)
+    [0. 1. 2. 3. 4. 5.]
+    """
+    pages = getattr(array, "_mmap", None)
+    if pages is None or not hasattr(mmap, "MADV_DONTNEED") or array.nbytes != len(pages):
+        return
+    first = start * array.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
+    last = stop * array.itemsize
+    if last > first:
+        pages.madvise(mmap.MADV_DONTNEED, first, last - first)
 
 
 def as_columns(given, what, unit_of=None):

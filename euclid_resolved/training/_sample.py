@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._sets import column_units
 from euclid_resolved.images._grid import HasCard
@@ -31,6 +32,7 @@ __all__ = ["Pixels"]
 # end, and 0.06 (a population of some 70 Myr) tells a set whose unit is off by the factor 23.504 between
 # MJy/sr and uJy/arcsec2 in either direction.
 _PLAUSIBLE_HE_PER_MASS = (0.002, 0.06)
+_COLUMNS = ("brightness", "truth", "noise", "around")
 _ENOUGH = 1_000_000  # pixels that tell a median well
 
 
@@ -113,7 +115,7 @@ class Pixels(HasCard):
             object.__setattr__(self, name, as_columns(getattr(self, name), name, unit_of))
         object.__setattr__(self, "image_features", tuple(self.image_features))
         object.__setattr__(self, "around", as_columns(self.around, "around", self._unit_of_column))
-        for name in ("brightness", "truth", "noise", "around"):
+        for name in _COLUMNS:
             columns = getattr(self, name)
             if len(columns) and columns.n_rows != len(self):
                 raise InputError(f"{name}: {columns.n_rows} values for the {len(self)} pixels of counts")
@@ -228,6 +230,52 @@ class Pixels(HasCard):
             seen=round(self.seen * len(chosen) / len(self.names)),
             without_truth=round(self.without_truth * share),
         )
+
+    def draw(self, n: int, seed: int = 1) -> Pixels:
+        """Some of the pixels, drawn at random without repetition; all of them where there are no more.
+
+        Those of a sample in files are read from these, in order and some at a time, so that memory follows
+        the draw and not the sample.
+
+        Parameters
+        ----------
+        n : int
+        seed : int, optional
+            The same seed draws the same pixels.
+
+        Returns
+        -------
+        pixels : `Pixels`
+            In memory; a galaxy may have none.
+        """
+        check_whole("the number of pixels to draw", n)
+        check_whole("seed", seed, 0)
+        if n >= len(self):
+            return self
+        rows = _drawn(len(self), int(n), np.random.default_rng([seed, 2]))
+        counts = np.diff(np.searchsorted(rows, np.cumsum([0, *self.counts])))
+        share = n / len(self)
+        return replace(
+            self,
+            **{name: Columns(getattr(self, name).take(rows)) for name in _COLUMNS},
+            counts=tuple(counts),
+            seen=round(self.seen * share),
+            without_truth=round(self.without_truth * share),
+        )
+
+
+def _drawn(n, most, rng):
+    """Some of n numbers, ascending, in memory that follows how many they are."""
+    few = min(most, n - most)
+    rows = np.empty(0, np.int64)
+    while len(rows) < few:  # once, but for bad luck: half as many again are enough for any share up to a half
+        rows = np.union1d(rows, rng.integers(n, size=3 * few // 2 + 64))
+    rows = np.sort(rows[rng.choice(len(rows), few, replace=False, shuffle=False)])
+    if few == most:
+        return rows
+    others = np.ones(n, bool)
+    others[rows] = False
+    return np.flatnonzero(others)
 
 
 def _hash(sha, columns):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import numpy as np
 from euclid_resolved._checks import check_whole, read_only
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._given import given_estimator
+from euclid_resolved.estimators._side_by_side import side_by_side
+from euclid_resolved.estimators._workers import check_workers, on_workers
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
 from euclid_resolved.maps._properties import get_property
@@ -43,6 +46,8 @@ def search(
     k: int = 5,
     seed: int = 1,
     validation_fraction: float = 0.2,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> QTable:
     """Search settings of an estimator on a fraction of the training pixels (the paper's section 3.1).
 
@@ -71,6 +76,8 @@ def search(
         Of the pixels used and of those set aside.
     validation_fraction : float, optional
         As for `~euclid_resolved.train`.
+    workers, scheduler
+        As for `~euclid_resolved.train`: each of the fits is made by a worker. Accuracies are the same.
 
     Returns
     -------
@@ -102,7 +109,7 @@ def search(
       0.0010 0.9879
     100.0000 0.5942
     """
-    from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid, ParameterSampler
+    from sklearn.model_selection import GroupKFold, ParameterGrid, ParameterSampler
 
     estimator = given_estimator(estimator)
     known = estimator.settings()
@@ -115,6 +122,7 @@ def search(
     if not 0 < fraction <= 1:
         raise InputError(f"fraction must lie in (0, 1], got {fraction}")
     check_whole("seed", seed, 0)
+    check_workers(workers, scheduler)
     if kind == "grid":
         candidates = list(ParameterGrid(settings))
     elif kind == "random":
@@ -141,24 +149,25 @@ def search(
             replace(estimator, **values)
         except (TypeError, ValueError) as error:
             raise InputError(f"{values}: {error}") from error
-    found = GridSearchCV(
-        _adapter(estimator, table.columns, get_property(property).name, validation_fraction, seed),
-        {"settings": candidates},
-        cv=GroupKFold(k),
-        scoring="r2",
-        refit=False,
-        error_score="raise",
-    ).fit(X, y, groups=number)
-    scores = found.cv_results_
+    sides = list(GroupKFold(k).split(X, y, groups=number))
+    fit = _fit_of(estimator, table.columns, get_property(property).name, validation_fraction, seed)
+
+    def case(one):
+        return fit(X, y, *one)
+
+    cases = [(values, *side) for values in candidates for side in sides]
+    with on_workers(workers, scheduler, len(cases)):
+        fits = np.array(list(side_by_side(case, cases, 1, what="settings")))
+    r2, seconds = np.moveaxis(fits.reshape(len(candidates), k, 2), -1, 0)
     results = []
-    for i in np.argsort(-scores["mean_test_score"], kind="stable"):
+    for i in np.argsort(-r2.mean(axis=1), kind="stable"):
         chosen = {key: _plain(value) for key, value in candidates[i].items()}
         results.append(
             {
                 **chosen,
-                "r2": float(scores["mean_test_score"][i]),
-                "r2_scatter": float(scores["std_test_score"][i]),
-                "seconds": float(scores["mean_fit_time"][i]),
+                "r2": float(r2[i].mean()),
+                "r2_scatter": float(r2[i].std()),
+                "seconds": float(seconds[i].mean()),
             }
         )
     return finish(results, property=get_property(property).name, estimator=type(estimator).__name__, k=k)
@@ -168,30 +177,26 @@ def _plain(value):
     return value if isinstance(value, int | float | str) else str(value)
 
 
-def _adapter(estimator, columns, name, validation_fraction, seed):
-    """One of our estimators as scikit-learn wants one; its only parameter is the dict of settings."""
-    from sklearn.base import BaseEstimator, RegressorMixin
+def _fit_of(estimator, columns, name, validation_fraction, seed):
+    """A function that fits to one side of a fold, and gives R2 on the other side and seconds."""
 
-    class Adapter(RegressorMixin, BaseEstimator):
-        def __init__(self, settings=None):
-            self.settings = settings
+    def fit(X, y, settings, training, test):
+        from sklearn.metrics import r2_score
 
-        def fit(self, X, y):
-            # As a training set of these pixels alone is made: nothing of the fold that is left out comes in.
-            order, n_held = np.random.default_rng(seed).permutation(len(X)), int(validation_fraction * len(X))
-            X, y = X[order], y[order]
-            self.scales_ = Scale.of(X[n_held:], columns), Scale.of(y[n_held:], (name,))
-            X, y = (scale.apply(values) for scale, values in zip(self.scales_, (X, y), strict=True))
-            X, y = read_only(X), read_only(y)
-            validation = (X[:n_held], y[:n_held]) if n_held else None
-            with blamed(lambda: registered_name(estimator), "to fit"):
-                self.fitted_ = replace(estimator, **(self.settings or {}))
-                self.fitted_.prepare(columns, *self.scales_)
-                self.fitted_.fit(X[n_held:], y[n_held:], validation=validation)
-            return self
+        began = time.perf_counter()
+        # As a training set of these pixels alone is made: nothing of the fold that is left out comes in.
+        rows = training[np.random.default_rng(seed).permutation(len(training))]
+        n_held = int(validation_fraction * len(training))
+        own, truth = X[rows], y[rows]
+        features, target = Scale.of(own[n_held:], columns), Scale.of(truth[n_held:], (name,))
+        own, truth = read_only(features.apply(own)), read_only(target.apply(truth))
+        validation = (own[:n_held], truth[:n_held]) if n_held else None
+        with blamed(lambda: registered_name(estimator), "to fit"):
+            fitted = replace(estimator, **settings)
+            fitted.prepare(columns, features, target)
+            fitted.fit(own[n_held:], truth[n_held:], validation=validation)
+        seconds = time.perf_counter() - began
+        guess = target.invert(checked_predict(fitted, features.apply(X[test]), name))
+        return r2_score(y[test], guess), seconds
 
-        def predict(self, X):
-            features, target = self.scales_
-            return target.invert(checked_predict(self.fitted_, features.apply(X), name))
-
-    return Adapter()
+    return fit

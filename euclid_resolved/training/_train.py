@@ -14,6 +14,8 @@ import numpy as np
 from euclid_resolved._checks import check_names, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._given import given_estimator
+from euclid_resolved.estimators._side_by_side import side_by_side
+from euclid_resolved.estimators._workers import check_workers, on_workers
 from euclid_resolved.features._image_sets import image_sets
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.features._sets import column_units, feature_columns, needed_bands
@@ -68,9 +70,12 @@ def train(
     validation_fraction: float = 0.2,
     calibration: int | float | Sequence[Galaxy] | Pixels | None = None,
     missing_bands: float | Sequence[float | str | Sequence[str]] | None = None,
+    max_pixels: int | None = None,
     seed: int = 1,
     source: str = "",
     progress: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Model:
     """Train a model, pixel by pixel, on galaxies whose truth is known (the paper's sections 2.3 and 3).
 
@@ -113,13 +118,21 @@ def train(
         ``(0.13, ("YE", "JE", "HE"))``, any may be missing, and one of the copies lacks one of these.
         Features of single pixels and an estimator that takes NaN
         (`~euclid_resolved.Estimator.accepts_nan`) are needed.
+    max_pixels : int, optional
+        Learn from no more pixels than this, drawn at random once for the model. Those of a sample in files
+        are read some at a time, so that memory follows the draw and not the sample. All pixels without it.
     seed : int, optional
-        Of the choice of validation pixels, of calibration galaxies and of the bands left out. An estimator's
-        own randomness is one of its settings.
+        Of the choice of validation pixels, of calibration galaxies, of the bands left out and of what
+        `max_pixels` draws. An estimator's own randomness is one of its settings.
     source : str, optional
         A name for the training set, kept in the model.
     progress : bool, optional
         Show progress bars on a terminal.
+    workers : int, optional
+        Work in as many processes on this machine; needs Dask. They grow the trees of a forest, and fit to
+        folds of galaxies; other estimators are fitted here. The model is the same, to the last bit.
+    scheduler : str, optional
+        Or on the workers of this Dask scheduler, ``"tcp://..."``, which see a sample in the same files.
 
     Returns
     -------
@@ -129,7 +142,8 @@ def train(
     ------
     InputError
         If there are fewer than two galaxies, no pixel is left, a column is not made by the features, or bands
-        that may be missing are unknown, or the estimator cannot do without.
+        that may be missing are unknown, or the estimator cannot do without; or workers are wanted and there
+        are none.
 
     Examples
     --------
@@ -143,6 +157,7 @@ def train(
     >>> print(f"brightest pixel: {density.quantity.max():.0f}")
     brightest pixel: 1330 solMass / pc2
     """
+    check_workers(workers, scheduler)
     if estimator is None:
         from euclid_resolved.estimators._trees import RandomForest
 
@@ -168,9 +183,10 @@ def train(
     lacking = [name for name in names if name not in galaxies.truth]
     if lacking:
         raise InputError(f"the pixels hold no {', '.join(lacking)}, only {', '.join(galaxies.truth)}")
-    pixels = galaxies
-    if not len(pixels):
+    if not len(galaxies):
         raise InputError("there are no pixels to learn from")
+    pixels = galaxies if max_pixels is None else galaxies.draw(max_pixels, seed)
+    drawn = max_pixels is not None and pixels is not galaxies
     if isinstance(calibration, int) and not 2 <= calibration <= len(pixels.names):
         raise InputError(f"calibration needs 2 to {len(pixels.names)} folds of galaxies, got {calibration}")
     if isinstance(calibration, float):
@@ -180,65 +196,67 @@ def train(
     bands = tuple(band for band in bands if band in pixels.brightness)
     columns, used = _choose_columns(pixels, bands, features, columns)
     blanking = blanking_of(missing_bands, used, features, columns)
-    fitted = fit_properties(
-        pixels, names, estimator, used, features, columns, chain, validation_fraction, seed, blanking
-    )
-    brightness = pixels.brightness.select(used)
-    noise = pixels.noise.select([band for band in used if band in pixels.noise])
-    units = column_units(used, features)
-    band = pixels.clip_band if pixels.clip is not None else clip_band(used)
-    model = Model(
-        bands=used,
-        features=features,
-        columns=columns,
-        column_units=tuple(units[column] for column in columns),
-        clip=pixels.clip,
-        clip_band=band,
-        missing=None if blanking is None else _missing(blanking, brightness, band, pixels.clip),
-        feature_scale=fitted.scale,
-        domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
-        outputs=fitted.outputs,
-        golden_rows=fitted.golden_rows,
-        golden_brightness=fitted.golden_brightness,
-        golden_image=golden_image(used, features),
-        plugins=plugins_used(features, (output.estimator for output in fitted.outputs.values())),
-        training={
-            "source": pixels.source,
-            "digest": pixels.digest,
-            "galaxies": list(pixels.names),
-            "groups": list(pixels.groups),
-            **({"atlas": pixels.atlas} if pixels.atlas else {}),
-            "n_pixels": fitted.n_fit,
-            "n_validation_pixels": fitted.n_held,
-            "fraction_of_pixels_kept": pixels.kept,
-            "seed": seed,
-            "validation": fitted.accuracy,
-            **({} if blanking is None else {"missing_bands": _as_plain(missing_bands)}),
-            **_noise_record(brightness, noise),
-        },
-        versions=_versions(fitted.outputs),
-    )
-    if isinstance(calibration, int):
-        settings: dict[str, Any] = {
-            "features": features,
-            "columns": columns,
-            "bands": used,
-            "chain": chain,
-            "missing_bands": missing_bands,
-            "seed": seed,
-        }
-        settings["validation_fraction"] = validation_fraction
-        return cross_calibrate(
-            model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
+    with on_workers(workers, scheduler):
+        fitted = fit_properties(
+            pixels, names, estimator, used, features, columns, chain, validation_fraction, seed, blanking
         )
-    return model if calibration is None else calibrate(model, calibration, progress=progress)
+        brightness = pixels.brightness.select(used)
+        noise = pixels.noise.select([band for band in used if band in pixels.noise])
+        units = column_units(used, features)
+        band = pixels.clip_band if pixels.clip is not None else clip_band(used)
+        model = Model(
+            bands=used,
+            features=features,
+            columns=columns,
+            column_units=tuple(units[column] for column in columns),
+            clip=pixels.clip,
+            clip_band=band,
+            missing=None if blanking is None else _missing(blanking, brightness, band, pixels.clip),
+            feature_scale=fitted.scale,
+            domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
+            outputs=fitted.outputs,
+            golden_rows=fitted.golden_rows,
+            golden_brightness=fitted.golden_brightness,
+            golden_image=golden_image(used, features),
+            plugins=plugins_used(features, (output.estimator for output in fitted.outputs.values())),
+            training={
+                "source": pixels.source,
+                "digest": pixels.digest,
+                "galaxies": list(pixels.names),
+                "groups": list(pixels.groups),
+                **({"atlas": pixels.atlas} if pixels.atlas else {}),
+                "n_pixels": fitted.n_fit,
+                "n_validation_pixels": fitted.n_held,
+                "fraction_of_pixels_kept": pixels.kept,
+                **({"max_pixels": int(max_pixels), "drawn_from": len(galaxies)} if drawn else {}),
+                "seed": seed,
+                "validation": fitted.accuracy,
+                **({} if blanking is None else {"missing_bands": _as_plain(missing_bands)}),
+                **_noise_record(brightness, noise),
+            },
+            versions=_versions(fitted.outputs),
+        )
+        if isinstance(calibration, int):
+            settings: dict[str, Any] = {
+                "features": features,
+                "columns": columns,
+                "bands": used,
+                "chain": chain,
+                "missing_bands": missing_bands,
+                "seed": seed,
+            }
+            settings["validation_fraction"] = validation_fraction
+            return cross_calibrate(
+                model, pixels, calibration, lambda p: train(p, names, estimator, **settings), seed
+            )
+        return model if calibration is None else calibrate(model, calibration, progress=progress)
 
 
 def cross_calibrate(model, pixels, n_folds, fit, seed):
     """Intervals and accuracy from fits without the galaxies that they are tried on."""
-    parts = []
-    for kept, left in folds(pixels.galaxies, n_folds, seed):
-        parts.append((fit(pixels.of(kept)), pixels.of(left)))
+    sides = folds(pixels.galaxies, n_folds, seed)
+    fits = side_by_side(lambda kept: fit(pixels.of(kept)), [kept for kept, _ in sides], 1, what="folds")
+    parts = [(each, pixels.of(left)) for each, (_, left) in zip(fits, sides, strict=True)]
     accuracy, estimates = {}, [estimate_pixels(part, own) for part, own in parts]
     for name in model.outputs:
         truth = np.concatenate([to_dex(own.truth[name]) for _, own in parts])
@@ -355,6 +373,7 @@ def retrain(
         # Half a pixel more, because train() rounds down: the same pixels must give the same number.
         validation_fraction=(held + 0.5) / total if held else 0,
         missing_bands=_without(model, features, columns),
+        max_pixels=model.training.get("max_pixels"),
         seed=int(model.training.get("seed", 1)) if seed is None else int(seed),
         source=str(model.training.get("source", "")),
     )

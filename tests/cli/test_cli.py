@@ -898,12 +898,12 @@ def test_an_interrupted_atlas_goes_on_where_it_stopped(tmp_path, monkeypatch):
     make = ["atlas", "make", tmp_path / "a", "--galaxies", 3, "--pixels", 16]
     original, made = module._write_galaxy, []
 
-    def slow(directory, number, *args):
+    def slow(number, **settings):
         if number == 3 and len(made) == 2:
             made.append("stop")
             raise KeyboardInterrupt
         made.append(number)
-        return original(directory, number, *args)
+        return original(number, **settings)
 
     monkeypatch.setattr(module, "_write_galaxy", slow)
     assert run(*make) == 130

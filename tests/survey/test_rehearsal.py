@@ -39,7 +39,7 @@ class Scheduler:
             raise InputError("no Dask scheduler answers")
         yield self
 
-    def spread(self, function, pieces):
+    def spread(self, function, pieces, ahead):
         self.given.append([piece["name"] for piece in pieces])
         life = self.lives.pop(0)
         for number, piece in enumerate(pieces[:life]):
