@@ -24,7 +24,7 @@ from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._fits_tiles import ROUNDING, Compression, check_compression, write_packed
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 
@@ -259,7 +259,7 @@ def _by_name(maps):
     wrong += [n for n in names if not re.fullmatch(r"[!-~]([ -~]{0,58}[!-~])?", n)]
     if wrong:
         raise InputError(f"a map cannot be called {wrong[0]!r} in a FITS file, or two maps are")
-    order = {name: i for i, name in enumerate(PROPERTIES)}
+    order = {name: i for i, name in enumerate(KNOWN)}
     return dict(sorted(pairs, key=lambda pair: order.get(pair[0], len(order))))
 
 
