@@ -1,4 +1,4 @@
-"""The catalogue of many images: what `measure` and `profile` find in their maps, whoever made them and when."""
+"""The catalogue of many images: what `measure` and `profile` find in the maps, whoever made these."""
 
 import sys
 
