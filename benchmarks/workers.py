@@ -33,7 +33,10 @@ folder, draw, trees = json.loads(sys.argv[1])
 pixels = read_sample(folder)
 train(pixels, "all", RandomForest(n_trees=trees, joint=True, n_jobs=1, max_samples=500_000), max_pixels=draw)
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([used.ru_maxrss / 2**10, used.ru_utime + used.ru_stime]))
+# Not ru_maxrss, which begins with the memory of the process that started this one.
+with open("/proc/self/status") as file:
+    largest = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+print(json.dumps([largest / 2**10, used.ru_utime + used.ru_stime]))
 """
 
 

@@ -90,7 +90,8 @@ class Workers:
         shared, done = client.submit(_itself, function, pure=False), as_completed(loop=client.loop)
         left, most, looked = enumerate(items), None, -math.inf
         active: dict[str, tuple[int, Any]] = {}
-        futures, killed, ready = {}, [], {}
+        killed: list[tuple[int, Any]] = []
+        futures, ready = {}, {}
         begun = told = 0
         exhausted = alone = False
 
@@ -280,7 +281,7 @@ def _client(workers, scheduler, most, patience) -> Iterator[Any]:
 
     with ExitStack() as stack:
         # A tree travels with its own pixels: such a piece of work is meant to be large.
-        settings = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
+        settings: dict[str, Any] = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
         if scheduler is None:
             # One thread a process, in its libraries too. Not the setting of malloc that is Dask's default:
             # it makes the estimators' many short-lived arrays twice as dear. A piece whose worker died is

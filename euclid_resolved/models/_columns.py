@@ -58,7 +58,7 @@ class Columns(Mapping[str, np.ndarray]):
         elif runs is None:
             runs = [(0, len(next(iter(self._arrays.values()))))]
         self._runs: list[tuple[int, int]] = _merged(runs)
-        self._again = again
+        self._again: Callable[[], Mapping[str, np.ndarray]] | None = again
 
     def __reduce__(self):
         if self._again is None:

@@ -266,11 +266,18 @@ class Pixels(HasCard):
         share = n / len(self)
         return replace(
             self,
-            **{name: Columns(getattr(self, name).take(rows)) for name in _COLUMNS},
+            brightness=_these(self.brightness, rows),
+            truth=_these(self.truth, rows),
+            noise=_these(self.noise, rows),
+            around=_these(self.around, rows),
             counts=tuple(counts),
             seen=round(self.seen * share),
             without_truth=round(self.without_truth * share),
         )
+
+
+def _these(columns, rows):
+    return Columns(columns.take(rows)) if columns else columns
 
 
 def _drawn(n, most, rng):
