@@ -29,6 +29,7 @@ from astropy.table import Table
 from tile import DISC, cpu_seconds, make_tile
 
 from euclid_resolved import LinearRegression, train, write
+from euclid_resolved.estimators import _workers
 from euclid_resolved.io import open_large
 from euclid_resolved.survey import _many, _piece, fields_of
 from euclid_resolved.testing import example_galaxies
@@ -156,6 +157,7 @@ def rehearse(folder, n=2000, workers=4, kill=2, side=64):
     os.environ[LOG] = str(log)
     original, cluster = _many.map_piece, Cluster(workers)
     _many.map_piece = counted
+    _workers.PATIENCE = _many.BACK  # on a busy machine a scheduler needs more than ten seconds to start
     counted.__module__ = "rehearsal"  # by which workers import it
     sys.modules.setdefault("rehearsal", sys.modules[__name__])
     began = time.perf_counter()

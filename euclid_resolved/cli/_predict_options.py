@@ -57,7 +57,7 @@ def add_predict(commands: Any) -> None:
         const="lossless",
         type=_compression,
         metavar="CHANGE",
-        help="compress the images of a FITS file without loss; or round values by this part at most, as 0.001",
+        help="compress images of a FITS file without loss, or after rounding by this part at most (0.001)",
     )
     new.add_argument(
         "--draws",

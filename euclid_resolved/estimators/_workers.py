@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -15,6 +17,8 @@ from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError
 
 PACKAGE = "euclid_resolved"
+LOOK = 2.0
+"""Seconds after which the workers are counted again."""
 PATIENCE = 10.0
 """Seconds that a scheduler may take to answer, and that may pass until it has a worker."""
 
@@ -84,7 +88,7 @@ class Workers:
 
         client = self._client
         shared, done = client.submit(_itself, function, pure=False), as_completed(loop=client.loop)
-        left, most = enumerate(items), None if ahead is None else ahead * self._threads()
+        left, most, looked = enumerate(items), None, -math.inf
         active: dict[str, tuple[int, Any]] = {}
         killed: list[tuple[int, Any]] = []
         futures, ready = {}, {}
@@ -98,6 +102,8 @@ class Workers:
 
         try:
             while True:
+                if ahead is not None and time.monotonic() - looked > LOOK:
+                    most, looked = ahead * self._threads(), time.monotonic()  # more workers may have come
                 while not (alone or exhausted) and (
                     most is None or (len(active) < most and begun - told < 2 * most)
                 ):

@@ -1,4 +1,4 @@
-"""The sums of FITS, so that a file can be signed that was written in parts (FITS Standard 4.0, Appendix J)."""
+"""The sums of FITS (Standard 4.0, Appendix J), so that a file can be signed that was written in parts."""
 
 from __future__ import annotations
 

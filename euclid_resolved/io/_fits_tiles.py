@@ -13,6 +13,7 @@ import gzip
 import io
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
@@ -153,7 +154,12 @@ def _pack_plane(file: IO[bytes], hdu: fits.ImageHDU, accuracy: float | None, row
         if left == 0:
             strip = rows_of(hdu, slice(top, top + tall))
         tile = strip[:, left : left + wide]
-        content = _packed_tile(tile if accuracy is None else rounded(tile, accuracy))
+        # Most tiles of a survey's image have no value at all.
+        same = tile.view(f"i{tile.dtype.itemsize}") == tile[:1, :1].view(f"i{tile.dtype.itemsize}")
+        one = tile[:1, :1] if same.all() else tile
+        one = one if accuracy is None else rounded(one, accuracy)
+        one = np.ascontiguousarray(one, one.dtype.newbyteorder(">"))
+        content = _packed_tile(one) if one.size > 1 else _packed_constant(one.tobytes(), tile.size)
         table[i] = len(content), at
         content += bytes(-len(content) % 4)  # for the sum, which is of words
         file.write(content)
@@ -171,9 +177,14 @@ def _pack_plane(file: IO[bytes], hdu: fits.ImageHDU, accuracy: float | None, row
 
 def _packed_tile(tile):
     """The bytes of a tile, those of the highest weight first, through gzip."""
-    tile = np.ascontiguousarray(tile, tile.dtype.newbyteorder(">"))
     planes = tile.view(np.uint8).reshape(-1, tile.dtype.itemsize).T
     return gzip.compress(planes.tobytes(), LEVEL, mtime=0)
+
+
+@lru_cache(maxsize=64)
+def _packed_constant(value, size):
+    """The bytes of a tile of one value only."""
+    return gzip.compress(b"".join(bytes([byte]) * size for byte in value), LEVEL, mtime=0)
 
 
 def _table_header(hdu, tile, number, letter):

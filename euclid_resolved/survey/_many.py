@@ -35,6 +35,7 @@ __all__ = ["fields_of", "predict_many"]
 
 
 REPORT = "report.ecsv"
+AHEAD = 4  # pieces that wait for each thread of the workers
 BACK = 600.0
 """Seconds that a scheduler which is gone, and its workers, may take to come back."""
 
@@ -207,7 +208,8 @@ def _rows(pieces, workers, scheduler):
 
 def _spread(workers, pieces):
     """Rows of the report as workers come to them."""
-    for number, row in workers.spread(map_piece, pieces):
+    # Not all at once: a million pieces would keep the scheduler busy before the first of them is mapped.
+    for number, row in workers.spread(map_piece, pieces, ahead=AHEAD):
         if isinstance(row, InputError):  # what is wrong with one worker's model is wrong with the run
             raise row
         if isinstance(row, Exception):

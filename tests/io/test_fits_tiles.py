@@ -31,6 +31,8 @@ def some_maps(dtype="f4"):
     """Maps with every plane, with values over four decades, and NaN."""
     rng, maps = np.random.default_rng(1), {}
     quality = rng.integers(0, 64, SHAPE).astype("i4")
+    quality[:9, :17] = Quality.MASKED  # whole tiles without a value
+    quality[9:, 16:] = 0
     gone = (quality & Quality.unjudged()) != 0
     bins = rng.integers(-1, 9, SHAPE).astype("i4")
     for name in NAMES:
