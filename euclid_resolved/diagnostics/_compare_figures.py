@@ -10,7 +10,7 @@ from euclid_resolved.diagnostics._common_grid import DENSITY
 from euclid_resolved.diagnostics._compare import METALLICITY
 from euclid_resolved.diagnostics._panels import numbers, panels, rows_of
 from euclid_resolved.diagnostics._relation_fit import FORMS
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.plotting._comparison import running_median
 from euclid_resolved.plotting._maps import colour_bar, own_figure, robust_limits, show
 from euclid_resolved.plotting._sky_axes import draw_compass, draw_scale_bar, sky_axes
@@ -59,7 +59,7 @@ def draw_comparison(pair: Pair, tables: dict[str, QTable]) -> Figure:
         figure = own_figure(None, (wide, sum(heights) + 2.2))
         grid = figure.add_gridspec(len(heights), len(pair.maps), height_ratios=heights)
         for i, name in enumerate(pair.maps):
-            zero_point = np.log10(PROPERTIES[name].zero_point)
+            zero_point = np.log10(KNOWN[name].zero_point)
             ours, others = (values - zero_point for values in pair.dex(name))
             limits = robust_limits(ours, others)
             difference = ours - others
@@ -74,7 +74,7 @@ def draw_comparison(pair: Pair, tables: dict[str, QTable]) -> Figure:
                 colour_bar(
                     axes, show(axes, values[window], cmap, limit), axis_label(name) if j < 2 else _DIFFERENCE
                 )
-                axes.set_title(what if j else f"{PROPERTIES[name].label}\n{what}", size="medium")
+                axes.set_title(what if j else f"{KNOWN[name].label}\n{what}", size="medium")
                 draw_scale_bar(axes, shown[name])
                 if i == j == 0:
                     draw_compass(axes, shown[name])
@@ -169,7 +169,7 @@ def draw_relations(pair: Pair, table: QTable) -> Figure:
 def _relations(pair, table):
     wide, _ = figure_size("page")
     figure, axes = panels(2, wide / 2, wide / 2, sharex=True, sharey=True)
-    solar = np.log10(PROPERTIES[METALLICITY].zero_point)
+    solar = np.log10(KNOWN[METALLICITY].zero_point)
     sets = {}
     for i, which in enumerate(("maps", "other")):
         x, y = pair.dex(DENSITY)[i], pair.dex(METALLICITY)[i] - solar
