@@ -60,7 +60,7 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
-    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+    "navbar_start": ["navbar-logo", "version-switcher"],
     # The menu of versions. A published site names the newest list, so that old pages know of new versions.
     "switcher": {
         "json_url": os.environ.get("EUCLID_RESOLVED_VERSIONS", "_static/switcher.json"),

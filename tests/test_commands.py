@@ -52,7 +52,7 @@ LEFT_OUT = {
 # The defaults of these take long.
 SMALL = {
     "atlas make": ["--galaxies", "2", "--pixels", "32"],
-    "train": ["--estimator", "linear"],
+    "train": ["--set", "n_trees=3"],
     "diagnose learning_curve": ["--set", "numbers=(2, 4)"],
 }
 

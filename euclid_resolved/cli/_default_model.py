@@ -41,7 +41,7 @@ def default_model_make(options: Namespace) -> None:
 
 
 def default_model_check(options: Namespace) -> None:
-    """Make the default model again and hold it against the one that comes with the package."""
+    """Make the default model again and compare it with the one that comes with the package."""
     from euclid_resolved.mock._default_model import default_model, default_path
     from euclid_resolved.mock._recipe import COMMAND, Recipe, check_model, compare, make_model
 

@@ -430,7 +430,7 @@ def _default_model(commands):
         "--folds", type=count, metavar="N", help="folds of galaxies to calibrate intervals with (4)"
     )
     make.add_argument("--seed", type=int, help="seed of the galaxies (20)")
-    text = "make it again and hold it against the one that comes with the package"
+    text = "make it again and compare it with the one that comes with the package"
     check = _command(kinds, "check", default_model_check, text)
     text = "rms by which estimates may differ where libraries do, dex (%(default)s)"
     check.add_argument("--tolerance", type=float, default=0.02, metavar="DEX", help=text)
