@@ -18,8 +18,6 @@ _NARROWEST = (
 )
 _PASSES = 5  # most passes of an epoch through the pixels: few pixels are soon learned, and then by heart
 _WARM_UP = 0.25  # of a cycle, in which the learning rate rises from nearly zero to its highest
-
-
 _BACKENDS = "tensorflow", "jax", "torch"
 
 
@@ -59,7 +57,7 @@ def _device(keras):
         devices = [str(device) for device in keras.distribution.list_devices()]
     except (AttributeError, NotImplementedError):  # Keras lists none for PyTorch
         return ""
-    return next((device for device in devices if not device.startswith("cpu")), *devices[:1])
+    return next((device for device in devices if not device.startswith("cpu")), devices[0] if devices else "")
 
 
 def _build(keras, arrays, activation, learning_rate):
