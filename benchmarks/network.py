@@ -14,6 +14,8 @@ PIXELS = 2_560_000  # of an image of 1600 x 1600
 SIZES = 4, 64, 64, 64, 64, 1  # the paper's network for four bands
 OPERATIONS = 2 * sum(a * b for a, b in zip(SIZES, SIZES[1:], strict=False))  # a pixel
 SGEMM = 8192, 64, 64
+PEAK = 2048, 2048, 2048  # a product as large as it must be to show what the processor can do
+COPIED = 2**26  # float32: more than any cache holds
 
 
 def cpu_seconds(function, repeat=1):
@@ -39,18 +41,40 @@ def network(rng):
     return layers, training._build(training._keras(), arrays, "relu", 1e-3)
 
 
-def sgemm(rng, products=100):
-    """Operations of matrix products of the network's shape, and a function that makes them."""
-    m, k, n = SGEMM
+def sgemm(rng, shape, products, threads=1):
+    """Operations of matrix products, and a function that makes them."""
+    m, k, n = shape
     a, b = rng.random((m, k), dtype=np.float32), rng.random((k, n), dtype=np.float32)
     out = np.empty((m, n), np.float32)
 
     def multiply():
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(threads, user_api="blas"):
             for _ in range(products):
                 np.matmul(a, b, out=out)
 
     return 2 * m * k * n * products, multiply
+
+
+def roofline(rng, rates):
+    """What the processor can do, and how much of it prediction takes: a network is bound by its products."""
+    print("Roofline (CPU seconds; of two threads the sum):")
+    peaks = []
+    for threads in (1, 2):
+        operations, multiply = sgemm(rng, PEAK, 1, threads)
+        peaks.append(operations / cpu_seconds(multiply, 4))
+        print(f"  {peaks[-1] / 1e9:.0f} GFLOP/s a core in products of {PEAK}, {threads} thread(s)")
+    source = rng.random(COPIED, dtype=np.float32)
+    target = np.empty_like(source)
+    bandwidth = 2 * source.nbytes / cpu_seconds(lambda: np.copyto(target, source), 4)
+    moved = 4 * (SIZES[0] + SIZES[-1])
+    print(
+        f"  {bandwidth / 1e9:.0f} GB/s in a copy; {OPERATIONS} operations and {moved} bytes a pixel, so that"
+    )
+    allowed = bandwidth / moved / 1e6, peaks[0] / OPERATIONS / 1e6
+    print("  memory would allow {:.0f} Mpx/s and products {:.1f}".format(*allowed))
+    for name, rate in rates.items():
+        print(f"  {name:24s} {rate / 1e9:6.0f} GFLOP/s, {rate / peaks[0]:.2f} of the peak")
+    return {name: rate / peaks[0] for name, rate in rates.items()}
 
 
 def prediction(rng, quick, rows):
@@ -61,7 +85,7 @@ def prediction(rng, quick, rows):
     n, repeat = (PIXELS // 10, 3) if quick else (PIXELS, 5)
     X = rng.random((n, SIZES[0]), dtype=np.float32)
     run(layers, X[:5000], 1), keras_network.predict(X[:5000], verbose=0)
-    operations, multiply = sgemm(rng)
+    operations, multiply = sgemm(rng, SGEMM, 100)
     spent = {}
     # In turn, several times: whatever else the machine does hits all of them.
     for _ in range(repeat):
@@ -88,6 +112,13 @@ def prediction(rng, quick, rows):
     print(f"  wall time of ours: {wall[1] * PIXELS / n:.2f} s, with two threads {wall[2] * PIXELS / n:.2f} s")
     print(f"  {rate / 1e9:.0f} GFLOP/s; matrix products of {SGEMM} by NumPy: {ceiling / 1e9:.0f} GFLOP/s")
     print(f"  ours and Keras differ by {error:.1g} at most")
+    assert error < 1e-5, "not the same network"
+    parts = roofline(rng, {"ours": rate, f"Keras, batch {best}": OPERATIONS * n / spent[best]})
+    for name, part in parts.items():
+        name = "network" if name == "ours" else name
+        rows.append(
+            {"name": f"{name}: operations", "value": part, "unit": "of the peak", "against": "sgemm 2048"}
+        )
     for against, value in (
         ("Keras, default batch", spent["default"] / spent["ours"]),
         (f"Keras, batch {best}", spent[best] / spent["ours"]),

@@ -8,8 +8,8 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 
-# Rows that go through all layers together: their values stay in the processor's cache. Were it 512, values of one
-# pixel would lie so that they drive each other out of the cache's fastest part.
+# Rows that go through all layers together: their values stay in the processor's cache. Were it 512, values of
+# one pixel would lie so that they drive each other out of the cache's fastest part.
 _BLOCK = 544
 _FARTHEST = 1000.0  # features are held within this distance of 0; the training range is [0, 1]
 _LARGEST = 1e37  # no value inside a network may pass this: float32 ends at 3e38
@@ -139,10 +139,8 @@ def _run_blocks(layers, X, y, starts):
     """Fill `y` for the blocks that begin at these rows."""
     from euclid_resolved_dnn.compiled import COLUMNS, ROWS, dense
 
-    # Neurons, and pixels behind a block's own, that are there to make even numbers; what they give is not used.
-    plan = [
-        (_padded(layer.weights.T, ROWS), _padded(layer.bias, ROWS), layer.activation) for layer in layers
-    ]
+    # Neurons are added, and pixels behind a block's own, to make even numbers; what they give is not used.
+    plan = [(_padded(layer.weights.T, ROWS), _padded(layer.bias, ROWS), layer.activation) for layer in layers]
     wide = _BLOCK + -_BLOCK % COLUMNS
     room = np.empty((2, max(len(bias) for _, bias, _ in plan), wide), np.float32)
     first = np.zeros((X.shape[1], wide), np.float32)

@@ -13,12 +13,12 @@ from euclid_resolved_dnn.network import Layer, glorot, run
 # Validation pixels that are looked at after each epoch: more would cost time and not change the choice,
 # since it is always the same ones that are compared. Means and widths are those of about as many pixels.
 _WATCHED = 2**18
-_NARROWEST = 1e-3  # standard deviation that a feature between 0 and 1 is taken to have at least: outliers stay near
+_NARROWEST = (
+    1e-3  # standard deviation that a feature between 0 and 1 is taken to have at least: outliers stay near
+)
 _PASSES = 5  # most passes of an epoch through the pixels: few pixels are soon learned, and then by heart
 _WARM_UP = 0.25  # of a cycle, in which the learning rate rises from nearly zero to its highest
-
-
-_BACKENDS = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}  # and the extra that installs each
+_BACKENDS = "tensorflow", "jax", "torch"
 
 
 def _keras():
@@ -26,7 +26,7 @@ def _keras():
     if "KERAS_BACKEND" not in os.environ and "keras" not in sys.modules:
         found = [name for name in _BACKENDS if importlib.util.find_spec(name)]
         if not found:
-            raise _missing("none of TensorFlow, JAX and PyTorch is installed", "cpu")
+            raise _missing("none of TensorFlow, JAX and PyTorch is installed")
         os.environ["KERAS_BACKEND"] = found[0]
     backend = os.environ.get("KERAS_BACKEND", "")
     if backend == "tensorflow":
@@ -39,15 +39,15 @@ def _keras():
             import keras
     # Keras has a ValueError for a back-end that it does not know.
     except (ImportError, ValueError) as error:
-        raise _missing(f"with KERAS_BACKEND={backend} it fails: {error}", _BACKENDS.get(backend, "cpu")) from error
+        raise _missing(f"with KERAS_BACKEND={backend} it fails: {error}") from error
     return keras
 
 
-def _missing(what, extra):
-    others = " or ".join(f"[{name}]" for name in ("cpu", "gpu", "jax", "torch") if name != extra)
+def _missing(what):
     return PluginError(
         f"training a network needs Keras and one of its back-ends, {what}. They come with "
-        f"pip install './plugins/euclid_resolved_dnn[{extra}]' (or {others}) in a clone. A trained model needs neither."
+        "pip install './plugins/euclid_resolved_dnn[cpu]' (or [gpu] or [jax]) in a clone. "
+        "A trained model needs neither."
     )
 
 
@@ -57,7 +57,7 @@ def _device(keras):
         devices = [str(device) for device in keras.distribution.list_devices()]
     except (AttributeError, NotImplementedError):  # Keras lists none for PyTorch
         return ""
-    return next((device for device in devices if not device.startswith("cpu")), *devices[:1])
+    return next((device for device in devices if not device.startswith("cpu")), devices[0] if devices else "")
 
 
 def _build(keras, arrays, activation, learning_rate):
@@ -76,7 +76,9 @@ def _build(keras, arrays, activation, learning_rate):
 
 def _layers(network, activation, seen, made):
     """The layers, made such that they take features and give targets that are not standardised."""
-    arrays = [np.array(array, np.float64) for array in network.get_weights()]
+    # Not by get_weights: with JAX and NumPy 2.4, Keras uses what NumPy warns of.
+    to_numpy = _keras().ops.convert_to_numpy
+    arrays = [np.array(to_numpy(weights.value), np.float64) for weights in network.weights]
     (mean, sigma), (centre, width) = seen, made
     arrays[0] /= sigma[:, None]
     arrays[1] -= mean @ arrays[0]

@@ -1,8 +1,10 @@
 """Train the network with Keras."""
 
 import contextlib
+import importlib.util
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved_unet.network import Layer, shapes, wire
 
+_BACKENDS = "tensorflow", "jax", "torch"
 _BIN_WEIGHT = 0.1  # of the bin's likelihood beside the squared error, which is in units of the variance
 _WARM_UP = 0.2  # of a cycle, in which the learning rate rises
 _JUDGED = 2  # an epoch has crops of this many times the area that can be learned from
@@ -19,22 +22,33 @@ _WEIGHT_DECAY = 1e-2
 
 
 def keras_library() -> Any:
-    """Keras, on the back-end that KERAS_BACKEND names, or on TensorFlow."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Both only keep TensorFlow from writing to the terminal: its note about oneDNN has no other switch.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    """Keras, on the back-end that KERAS_BACKEND names, else on the first that is installed."""
+    if "KERAS_BACKEND" not in os.environ and "keras" not in sys.modules:
+        found = [name for name in _BACKENDS if importlib.util.find_spec(name)]
+        if not found:
+            raise _missing("none of TensorFlow, JAX and PyTorch is installed")
+        os.environ["KERAS_BACKEND"] = found[0]
+    backend = os.environ.get("KERAS_BACKEND", "")
+    if backend == "tensorflow":
+        # Both only keep it from writing to the terminal: its note about oneDNN has no other switch.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they use of each other that is deprecated is their affair
             import keras
-    except ImportError as error:
-        raise PluginError(
-            f"training a U-Net needs Keras and its back-end {os.environ['KERAS_BACKEND']} ({error}): "
-            "pip install './plugins/euclid_resolved_unet[cpu]' (or [gpu]) in a clone. "
-            "A trained one needs neither."
-        ) from error
+    # Keras has a ValueError for a back-end that it does not know.
+    except (ImportError, ValueError) as error:
+        raise _missing(f"with KERAS_BACKEND={backend} it fails: {error}") from error
     return keras
+
+
+def _missing(what):
+    return PluginError(
+        f"training a U-Net needs Keras and one of its back-ends, {what}. They come with "
+        "pip install './plugins/euclid_resolved_unet[cpu]' (or [gpu] or [jax]) in a clone. "
+        "A trained one needs neither."
+    )
 
 
 def build(layers: Sequence[Layer]) -> tuple[Any, list[Any]]:
@@ -249,5 +263,9 @@ def fit(
             history.append(loss)
             bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update()
-    layers = [Layer(*(np.array(a, np.float32) for a in each.get_weights())) for each in convolutions]
+    # Not by get_weights: with JAX and NumPy 2.4, Keras uses what NumPy warns of.
+    to_numpy = keras.ops.convert_to_numpy
+    layers = [
+        Layer(*(np.array(to_numpy(a.value), np.float32) for a in each.weights)) for each in convolutions
+    ]
     return layers, np.array(history)
