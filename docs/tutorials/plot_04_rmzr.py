@@ -12,12 +12,18 @@ import tempfile
 from pathlib import Path
 
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.diagnostics import run_chain
-from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 training, test = split(galaxies, fraction=0.25, seed=14)
+
+# %%
+# A model of both properties is trained. Two diagnostics, found by their names, make the
+# tables that this page shows.
+
+from euclid_resolved.diagnostics import run_chain
+from euclid_resolved.training import extract
+
 names = ("stellar_mass_density", "stellar_metallicity")
 pixels, unseen = extract(training, names), extract(test, names)
 model = train(pixels, names, RandomForest(n_trees=20))

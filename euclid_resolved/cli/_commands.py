@@ -242,14 +242,14 @@ def evaluate(options: Namespace) -> dict[str, Any]:
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
     from euclid_resolved.training._extract import pixels_of
-    from euclid_resolved.training._groups import record_of
+    from euclid_resolved.training._groups import record_of, same_atlas
 
     model = read_model(options.model)
     listed, where = _list_of(options)
     truth = open_truth(options.atlas, options.observer, model.bands, listed, where, model.properties)
     galaxies = truth.galaxies
     held_out = set(record_of(model, "test_")[1])
-    known = model.training.get("atlas") == truth.atlas
+    known = bool(same_atlas(model, truth.atlas))
     if known and not truth.listed and (beside := _seen_elsewhere(model, options.observer)):
         # The table that train printed is about these sides.
         galaxies = open_truth(
@@ -267,6 +267,8 @@ def evaluate(options: Namespace) -> dict[str, Any]:
     # Galaxies of another atlas may have the names of those that the model has seen.
     table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
     which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
+    if known and model.training["atlas"] != truth.atlas:
+        which += ", observed otherwise"
     which = f"galaxies named in {options.test_galaxies}" if truth.listed else which
     print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
     _print(table)
