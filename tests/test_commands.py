@@ -146,6 +146,13 @@ def inputs(atlas, model_file, tmp_path_factory):
         hdus.append(fits.ImageHDU(1e3 * light, header, name=f"{names[band][0]}_FLUX"))
     for name in ("cutout.fits", "FILE", "IMAGE"):
         fits.HDUList(hdus).writeto(folder / name)
+    light = np.linspace(0.01, 1, 576).reshape(24, 24)
+    packets = 1000 * light
+    for name in ("ONE", "TWO"):  # images of the atlas, with the statistics of the radiative transfer
+        fits.writeto(folder / f"{name}_HE.fits", light, fits.Header({"BUNIT": "MJy/sr"}))
+        fits.writeto(folder / f"{name}_R.fits", packets**-0.5)
+        for power in (1, 2):
+            fits.writeto(folder / f"{name}_stats{power}.fits", packets)
     maps = read(model_file).predict_maps(read_euclid(folder / "cutout.fits"), min_sn=None)
     write(folder / "maps.fits", maps)
     density, age = (maps[name] for name in ("stellar_mass_density", "stellar_age"))

@@ -52,10 +52,10 @@ def atlas_clip(options: Namespace) -> dict[str, Any]:
             raise UsageError(
                 f"{image} has pixels of shape {light[-1].shape}, and its errors of {errors[-1].shape}"
             )
-    values, errors = (np.concatenate([one.ravel() for one in each]) for each in (light, errors))
-    clip = reliable_clip(values, errors, options.limit, options.unreliable)
+    values, error = (np.concatenate([one.ravel() for one in each]) for each in (light, errors))
+    clip = reliable_clip(values, error, options.limit, options.unreliable)
     kept = values > clip
-    bad = float(np.mean(~(errors[kept] <= options.limit)))
+    bad = float(np.mean(~(error[kept] <= options.limit)))
     print(
         f"clip: {clip:.4g} MJy/sr. {100 * kept.mean():.2f} % of the pixels of {len(light)} images are "
         "brighter; "

@@ -35,7 +35,7 @@ def legends_below(figure: Figure | SubFigure, axes: Sequence[Axes]) -> None:
 
     for axis in axes:
         below = axis.transAxes + ScaledTranslation(0, -_BELOW / 72, figure.dpi_scale_trans)
-        place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
         axis.legend(frameon=False, handlelength=1.6, borderpad=0, borderaxespad=0, **place)
         keep_text_size(axis)
 

@@ -63,7 +63,7 @@ def draw_observed(axes: Sequence[Axes], observed: Sequence[Mapping[str, Any]], l
             axis.set(xlim=limits[0], ylim=limits[1])
 
 
-def draw_differences(table: Table, figure: Figure | SubFigure | None) -> Figure | SubFigure:
+def draw_differences(table: Table, figure: Figure | SubFigure | None) -> Figure:
     """What is left when each observed relation is subtracted, against density and against the galaxy's mass.
 
     Parameters
@@ -74,7 +74,7 @@ def draw_differences(table: Table, figure: Figure | SubFigure | None) -> Figure 
 
     Returns
     -------
-    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`
+    figure : `~matplotlib.figure.Figure`
 
     Raises
     ------

@@ -127,6 +127,11 @@ def rmzr(
     >>> print(rows[rows["metallicity"] == "true"]["quantity", "value"])
         quantity      value
     ---------------- -------
+              offset  0.2401
+    slope difference -0.1094
+        rms of means  0.2494
+       rms of pixels  0.2529
+       density error  0.0283
     """
     observed = [in_our_conventions(one, imf_shift) for one in relations_to_compare(relations)]
     model, pixels, unseen = _with_metallicity(model, training, test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from euclid_resolved.diagnostics._relations import Relation, as_relation, get_re
 from euclid_resolved.errors import InputError
 from euclid_resolved.maps._properties import SOLAR_METALLICITY
 from euclid_resolved.plugins._registry import available
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 IMF, WEIGHTING = "Chabrier", "mass"
 """The conventions of the atlas's maps (Sects. 2.1 and 2.2), and of the mock's."""
@@ -277,6 +274,6 @@ def as_plain(relation: Relation, sentences: Sequence[str]) -> dict[str, Any]:
     texts = ("name", "label", "reference", "sample", "weighting", "imf", "solar_metallicity", "density_error")
     content = {key: getattr(relation, key) for key in texts} | {"conversions": list(sentences)}
     for key in ("log_density", "log_metallicity", "log_metallicity_p16", "log_metallicity_p84"):
-        values: ArrayLike | None = getattr(relation, key)
+        values: np.ndarray | None = getattr(relation, key)
         content[key] = [] if values is None else np.round(values, 4).tolist()
     return content

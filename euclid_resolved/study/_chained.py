@@ -57,7 +57,7 @@ def chained(runner: Runner, part: Part) -> Result:
                 key = beside.partition(" ")[0] or "bands"
                 result.values[f"chain/{estimator}/{name}/{key}"] = values["r2"]
     order = {name: i for i, name in enumerate(d.properties)}
-    rows.sort(key=lambda row: order[row["property"]])
+    rows.sort(key=lambda row: order[str(row["property"])])
     if rows:
         result.tables["Accuracy with another property among the features"] = Table(rows=rows)
     result.notes.append(

@@ -130,7 +130,7 @@ class Description:
     >>> study.observer, study.runs
     ('O5', 2)
     >>> sorted(study.inputs)[4:]
-    ['bands', 'bands+colours', 'bands+colours+squared', 'bands+neighbourhood']
+    ['bands', 'bands+colours', 'bands+colours+squared', 'bands+flux_ratios', 'bands+neighbourhood']
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -201,9 +201,9 @@ def relation(runner: Runner, part: Part) -> Result:
     result, d = Result(), runner.description
     relations = _relations(d)
     with_values = [one for one in relations if one.supplied]
-    options = {"bootstrap": int(part.options.get("bootstrap", 200)), "seed": runner.seed()}
+    options: dict[str, Any] = {"bootstrap": int(part.options.get("bootstrap", 200)), "seed": runner.seed()}
     options["imf_shift"] = part.options.get("imf_shift")
-    said = {}
+    said: dict[str, Any] = {}
     for label in usable(runner, part, result):
         model, sets = runner.model(label), (runner.training_pixels, runner.test_pixels)
         table = rmzr(model, *sets, relations=with_values, **options)
