@@ -74,7 +74,7 @@ class Workers:
 
         client = self._client
         shared, done = client.submit(_itself, function, pure=False), as_completed(loop=client.loop)
-        left, most = enumerate(items), None if ahead is None else ahead * self._threads()
+        left, most = enumerate(items), None if ahead is None else ahead * self.threads()
         active: dict[str, tuple[int, Any]] = {}
         futures, killed, ready = {}, [], {}
         begun = told = 0
@@ -129,7 +129,8 @@ class Workers:
         finally:
             client.cancel([*futures.values(), shared])
 
-    def _threads(self):
+    def threads(self) -> int:
+        """How many pieces of work they take side by side."""
         return max(sum(self._client.nthreads().values()), 1)
 
 
