@@ -244,8 +244,8 @@ class Estimator(OwnNames, abc.ABC):
     def work(self, n: int) -> float:
         """What there is to do in a fit to n pixels, in any unit: twice as much takes twice the time.
 
-        Here the number of pixels. An estimator that looks at some of them, or again and again at all, says how
-        many it looks at: from that, and from small fits, the time of large ones is told before they begin.
+        Here the number of pixels. An estimator that looks at some of them, or again and again at all, says
+        how many it looks at. From that, and from small fits, the time of large ones is told beforehand.
 
         Parameters
         ----------

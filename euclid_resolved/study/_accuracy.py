@@ -193,8 +193,8 @@ def distributions(runner: Runner, part: Part) -> Result:
         rows = [_counts(name, [g.star_forming for g in _galaxies(runner)[name]], sets[name]) for name in sets]
         result.tables = {"The sets": Table(rows=rows)} | result.tables
         result.notes.append(
-            "Global masses, metallicities and ages are left out: they are sums over whole maps, and a sample holds "
-            "pixels above the clip only."
+            "Global masses, metallicities and ages are left out: they are sums over whole maps, and a sample "
+            "holds pixels above the clip only."
         )
         return result
     galaxies = _galaxies(runner)

@@ -139,6 +139,7 @@ def measure_cost(runner: Runner, label: str, pixels: Pixels) -> Cost:
     if k > 1:
         alone, _, _ = fitted(some, 1, n)
         column = float(np.clip((more - alone) / max(more, 1e-9) * k / (k - 1), 0, 1))
+    known.predict(X)  # compiles
     began = time.process_time()
     known.predict(X)
     repeats = _trees(estimator) / _trees(some)
@@ -323,7 +324,9 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
         if not runner.is_done(part):
             entries += [(part.slug, one, False) for one in fits_of(runner, part)]
     size, pixels = measure_size(runner)
-    costs = {name: measure_cost(runner, name, pixels) for name in dict.fromkeys(f.label for _, f, _ in entries)}
+    costs = {
+        name: measure_cost(runner, name, pixels) for name in dict.fromkeys(f.label for _, f, _ in entries)
+    }
     each = [seconds_of(runner, costs[fits.label], size, fits) for _, fits, _ in entries]
     every = list(zip(entries, each, strict=True))
     rows, alone = [], []
@@ -337,8 +340,13 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
         whole = alone[-1] + sum(seconds for _, kept, seconds in own if kept)
         rows.append({"part": part.label, **numbers, "CPU minutes": round(whole / 60, 1)})
     trained = [seconds for (_, _, kept), seconds in every if kept]
-    by_method = [_method_row(runner, size, label, [e for e in every if e[0][1].label == label]) for label in costs]
-    expected = {label: np.mean([t for (_, f, kept), t in every if f.label == label and kept] or [0.0]) for label in costs}
+    by_method = [
+        _method_row(runner, size, label, [e for e in every if e[0][1].label == label]) for label in costs
+    ]
+    expected = {
+        label: np.mean([t for (_, f, kept), t in every if f.label == label and kept] or [0.0])
+        for label in costs
+    }
     left = Counter(fits.label for _, fits, kept in entries if kept)
     seconds = size.reading + together(trained, workers) + together(alone, workers)
     return Forecast(Table(rows=rows), Table(rows=by_method), seconds, Clock(expected, left, workers), size)
@@ -381,7 +389,7 @@ def said_of(forecast: Forecast, runner: Runner, workers: int) -> list[str]:
     lines.append(f"Estimated time {beside}, on idle cores: {words(forecast.seconds)}")
     if hours and forecast.seconds > 3600 * hours:
         lines.append(
-            f"That is more than the {hours:g} h of the study's [budget]: use more workers, or lower its pixels, "
-            "the runs, or the settings of the methods. It runs all the same."
+            f"That is more than the {hours:g} h of the study's [budget]: use more workers, or lower its "
+            "pixels, the runs, or the settings of the methods. It runs all the same."
         )
     return lines

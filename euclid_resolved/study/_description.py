@@ -124,7 +124,7 @@ class Description:
     published : str
         A table of published values; empty where what the text of the paper quotes is all there is.
     budget : dict
-        ``pixels``, the most training pixels by method, and ``hours``, what all may take (0: whatever it takes).
+        ``pixels``, the most training pixels by method, and ``hours``, what all may take (0: no limit).
 
     Examples
     --------

@@ -135,5 +135,7 @@ def plot_against(table: Table, steps: str, label: str, *, by: str, metric: str =
         figure.axes[0].set_ylabel(METRIC_LABELS.get(metric, metric))
         figure.supxlabel(label, size="medium")
         handles = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=len(kinds), frameon=False, title=by.replace("_", " "))
+        figure.legend(
+            *handles, loc="outside upper center", ncols=len(kinds), frameon=False, title=by.replace("_", " ")
+        )
     return figure

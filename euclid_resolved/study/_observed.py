@@ -1,4 +1,4 @@
-"""Accuracy against depth, PSF and distance: test galaxies observed, estimated as they are and by matched training."""
+"""Accuracy against depth, PSF and distance: of the model of the atlas, and of one trained likewise."""
 
 from __future__ import annotations
 
@@ -100,9 +100,7 @@ def _is_file(text):
     return False
 
 
-def case_accuracy(
-    runner: Runner, part: Part, label: str, case: str, run: int
-) -> dict[str, dict[str, float]]:
+def case_accuracy(runner: Runner, part: Part, label: str, case: str, run: int) -> dict[str, dict[str, float]]:
     """The metrics of a model that was trained on galaxies observed as the test galaxies are."""
 
     def measure() -> dict[str, dict[str, float]]:
@@ -200,14 +198,14 @@ def observed(runner: Runner, part: Part) -> Result:
 def _notes(part, matched):
     near = part.options.get("at", _NEAR)
     notes = [
-        f"Galaxies are observed in their own pixels, at {near:g} Mpc where depth or PSF is varied, with the depth "
-        "of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are not dimmed, but "
-        "have more noise in a pixel, and a broader PSF. The clip is that of the study, on what is observed. "
-        "Truth is not blurred."
+        f"Galaxies are observed in their own pixels, at {near:g} Mpc where depth or PSF is varied, with "
+        "the depth of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are not "
+        "dimmed, but have more noise in a pixel, and a broader PSF. The clip is that of the study, on what is "
+        "observed. Truth is not blurred."
     ]
     if matched:
         notes.append(
-            f"'{_AS_IS}' is the model of the other parts; the other one has learned from the training galaxies "
-            "observed as the test galaxies are, each with noise of its own."
+            f"'{_AS_IS}' is the model of the other parts; the other one has learned from the training "
+            "galaxies observed as the test galaxies are, each with noise of its own."
         )
     return notes

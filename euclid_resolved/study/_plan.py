@@ -223,7 +223,9 @@ def is_kept(runner: Runner, training: Training) -> bool:
     """Whether what a training leaves behind lies in the folder."""
     t = training
     if t.part:
-        return runner.accuracy_file(_OWN[_part(runner, t).run].case_key(runner, _part(runner, t), *_case(t))).exists()
+        return runner.accuracy_file(
+            _OWN[_part(runner, t).run].case_key(runner, _part(runner, t), *_case(t))
+        ).exists()
     if t.measured and runner.accuracy_file(runner.accuracy_key(t.label, t.input, t.run)).exists():
         return True
     return runner.model_file(t.label, t.input, t.run, t.columns)[0].exists()

@@ -42,8 +42,8 @@ def projections_test(runner: Runner, part: Part) -> Result:
         note = f"Not run: the {runner.data.kind} holds observer {', '.join(observers)} only."
         if runner.data.images:
             note += (
-                " A mock atlas gets others by euclid-resolved atlas make with --observer O1, O2, O3 and O4 on the "
-                "same folder."
+                " A mock atlas gets others by euclid-resolved atlas make with --observer O1, O2, O3 and O4 "
+                "on the same folder."
             )
         result.notes.append(note)
         return result
@@ -109,9 +109,7 @@ def _drawn(part):
     return [options, [file_digest(options[key]) for key in ("training_list", "test_list") if key in options]]
 
 
-def case_accuracy(
-    runner: Runner, part: Part, label: str, case: str, run: int
-) -> dict[str, dict[str, float]]:
+def case_accuracy(runner: Runner, part: Part, label: str, case: str, run: int) -> dict[str, dict[str, float]]:
     """The metrics with so many projections of each training galaxy, and ``training_pixels``."""
 
     def measure() -> dict[str, dict[str, float]]:
@@ -119,9 +117,7 @@ def case_accuracy(
         sides = sorted({observer_of(name) for name in pixels.names})[: int(case)]
         some = pixels.of([name for name in pixels.names if observer_of(name) in sides])
         what = f"{label} on {case} projection{'' if case == '1' else 's'}, run {run + 1}"
-        model = runner.timed(
-            what, label, lambda: runner.train_on(some, label, runner.description.main, run)
-        )
+        model = runner.timed(what, label, lambda: runner.train_on(some, label, runner.description.main, run))
         found = accuracies(model, unseen)
         return {name: values | {"training_pixels": float(len(some))} for name, values in found.items()}
 

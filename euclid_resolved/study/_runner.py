@@ -15,22 +15,21 @@ import numpy as np
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.images._bands import EUCLID_BANDS
-from euclid_resolved.io._files import write_table, write_text
+from euclid_resolved.io._files import write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
 from euclid_resolved.io._sample import write_sample
 from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.study._details import accuracy_of
-from euclid_resolved.study._published import Published, read_published, without_empty
+from euclid_resolved.study._published import Published, read_published
 from euclid_resolved.study._source import NEEDS_IMAGES, open_source, some_of
 from euclid_resolved.study._store import (
     keep_accuracy,
+    keep_result,
     kept_accuracy,
-    kept_file,
     kept_model,
     kept_parts,
-    plain_number,
 )
 from euclid_resolved.training._extract import made_of_images
 from euclid_resolved.training._splits import split
@@ -97,8 +96,8 @@ class Runner:
         if not self.can_look(description.main):
             have = ", ".join(self.data.features) or "single pixels"
             raise InputError(
-                f"{atlas}: the sample has the pixels of {have}, and the main input {description.main!r} needs "
-                "others: extract it with the features of that input"
+                f"{atlas}: the sample has the pixels of {have}, and the main input {description.main!r} "
+                "needs others: extract it with the features of that input"
             )
         self.missing = {
             label: f"plugin {method.estimator} not installed ({how_to_install(method.plugin)})"
@@ -251,7 +250,7 @@ class Runner:
         model : `~euclid_resolved.Model`
         """
         input = input or self.description.main
-        what, method = self.description.inputs[input], self.description.methods[label]
+        what = self.description.inputs[input]
         columns = what.columns if columns is None else tuple(columns)
         path, key = self.model_file(label, input, run, columns)
         if key in self._models:
@@ -405,29 +404,12 @@ class Runner:
     def entry(self, part: Part, run: Callable[[Runner, Part], Result]) -> dict[str, Any]:
         """Run a part and leave its tables and figures in the folder: what the manifest says of it."""
         started, key = time.perf_counter(), self.step_key(part)
-        entry = self._keep(part, run(self, part))
+        entry = keep_result(self.out, part.slug, run(self, part))
         return entry | {"key": key, "seconds": round(time.perf_counter() - started, 1)}
 
     def enter(self, part: Part, entry: dict[str, Any]) -> None:
         """Put a part that is done into the manifest."""
         write_text(self.out / MANIFEST, json.dumps(self.manifest | {part.slug: entry}, indent=1))
-
-    def _keep(self, part, result):
-        from euclid_resolved.plotting._style import save_figure
-
-        folder = Path("parts") / part.slug
-        (self.out / folder).mkdir(parents=True, exist_ok=True)
-        entry = {"tables": [], "figures": [], "notes": list(result.notes)}
-        entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
-        for i, (caption, table) in enumerate(result.tables.items(), 1):
-            path = folder / f"table-{i}.ecsv"
-            write_table(self.out / path, without_empty(table))
-            entry["tables"].append(kept_file(self.out, caption, path))
-        for i, (caption, figure) in enumerate(result.figures.items(), 1):
-            path = folder / f"figure-{i}.png"
-            save_figure(figure, self.out / path)
-            entry["figures"].append(kept_file(self.out, caption, path))
-        return entry
 
 
 class Missing(Exception):

@@ -1,4 +1,4 @@
-"""Trainings and parts of a study side by side, in processes of this machine or on the workers of a cluster."""
+"""Trainings and parts of a study side by side, on processes of this machine or on those of a cluster."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TENSORFLOW = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 def whatever_the_cores() -> Iterator[None]:
     """Have the libraries add up in the same order on every machine: in one thread each.
 
-    TensorFlow and BLAS add in another order with other threads, so that networks and regressions would differ in
-    their last digits, and networks after many steps in more. TensorFlow is told so only where it is not at
-    work yet, and where its own settings do not say otherwise.
+    TensorFlow and BLAS add in another order with other threads, so that networks and regressions would
+    differ in their last digits, and networks after many steps in more. TensorFlow is told so only where it is
+    not at work yet, and where its own settings do not say otherwise.
     """
     from threadpoolctl import threadpool_limits
 
@@ -98,8 +98,8 @@ def _do(job: Job, work: Reading | Training | Part) -> tuple[str, Any]:
 def run_side_by_side(runner: Runner, workers: Workers) -> None:
     """Carry out what a study lacks on workers: read the pixels, then all trainings, then all parts.
 
-    Each set of pixels, each training and each part is kept as soon as it is done. A worker that dies costs what
-    it was at, which is tried again.
+    Each set of pixels, each training and each part is kept as soon as it is done. A worker that dies costs
+    what it was at, which is tried again.
 
     Parameters
     ----------
@@ -124,7 +124,8 @@ def run_side_by_side(runner: Runner, workers: Workers) -> None:
         left = runner.clock.done(work.label, seconds) if runner.clock else ""
         case = f", {work.case} of {work.part}" if work.part else ""
         columns = f" ({', '.join(work.columns)})" if work.columns else ""
-        runner.say(f"  trained {work.label} on {work.input}{columns}{case}, run {work.run + 1}: {seconds:.1f} s{left}")
+        what = f"{work.label} on {work.input}{columns}{case}, run {work.run + 1}"
+        runner.say(f"  trained {what}: {seconds:.1f} s{left}")
 
     def entered(part, entry):
         runner.enter(part, entry)
@@ -151,7 +152,9 @@ def _round(
     lost: list[str],
 ) -> bool:
     """Spread some work; whether methods turned out to be missing on the way."""
-    job = Job(runner.description, str(runner.atlas.resolve()), str(runner.out.resolve()), dict(runner.missing))
+    job = Job(
+        runner.description, str(runner.atlas.resolve()), str(runner.out.resolve()), dict(runner.missing)
+    )
     found: dict[str, str] = {}
     for number, outcome in workers.spread(partial(_do, job), work):
         if isinstance(outcome, WorkerDied):
@@ -166,4 +169,3 @@ def _round(
         runner.missing[label] = reason
         runner.say(f"  {label}: {reason}")
     return bool(found)
-

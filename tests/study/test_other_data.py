@@ -2,10 +2,9 @@
 
 import json
 
-import numpy as np
 import pytest
 from astropy.table import Table
-from test_study import STUDY, study_file
+from studies import study_file
 
 from euclid_resolved import InputError, make_atlas, read_atlas
 from euclid_resolved.cli import main
@@ -43,8 +42,15 @@ def run(data, folder, parts, **options):
 
 
 def test_a_sample_gives_what_its_atlas_gives_and_says_what_it_cannot(small_atlas, small_sample, tmp_path):
-    parts = {"Table 3": 'run = "accuracy"', "Fig. 2": 'run = "distributions"', "Table 4": 'run = "example_galaxies"'}
-    parts |= {"Profiles": 'run = "radial_profiles"\nestimators = ["LR"]', "Depth": 'run = "observed"\ndepth = [1.0]'}
+    parts = {
+        "Table 3": 'run = "accuracy"',
+        "Fig. 2": 'run = "distributions"',
+        "Table 4": 'run = "example_galaxies"',
+    }
+    parts |= {
+        "Profiles": 'run = "radial_profiles"\nestimators = ["LR"]',
+        "Depth": 'run = "observed"\ndepth = [1.0]',
+    }
     tables, notes, _ = run(small_sample, tmp_path / "sample", parts)
     of_atlas, _, _ = run(small_atlas, tmp_path / "atlas", {"Table 3": parts["Table 3"]})
     for mine, other in zip(tables["table-3-accuracy"], of_atlas["table-3-accuracy"], strict=True):
@@ -101,9 +107,10 @@ def test_galaxies_observed_deeply_and_sharply_are_those_of_the_atlas(small_atlas
         assert right["rmse"] == pytest.approx(row["rmse"], abs=0.02)
         assert shallow["rmse"] > right["rmse"]
     values = manifest["sharp-observed"]["values"]
-    assert values["observed/as_is/psf/6.0/linear/stellar_mass_density"] < values[
-        "observed/as_is/psf/0.001/linear/stellar_mass_density"
-    ]
+    assert (
+        values["observed/as_is/psf/6.0/linear/stellar_mass_density"]
+        < values["observed/as_is/psf/0.001/linear/stellar_mass_density"]
+    )
     assert len(manifest["deep-observed"]["figures"]) == 1 and "at 1 Mpc" in notes["deep-observed"][0]
 
 
@@ -119,8 +126,3 @@ def test_galaxies_observed_deeply_and_sharply_are_those_of_the_atlas(small_atlas
 def test_observations_that_cannot_be_are_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         read_study(study_file(tmp_path, {"Depth": f'run = "observed"\n{options}'}))
-
-
-def test_galaxies_without_a_size_are_not_observed(small_atlas, tmp_path):
-    tables, notes, _ = run(small_atlas, tmp_path, {"D": 'run = "observed"\nestimators = ["LR"]\ndepth = [1.0]'}, bands=("IE", "HE", "LSST_r"))
-    assert np.size(tables["d-observed"]) or notes["d-observed"]

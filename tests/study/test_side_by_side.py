@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 import pytest
-from test_study import STUDY, study_file
+from studies import STUDY, study_file
 from workers import train_or_die
 
 from euclid_resolved import InputError, make_atlas, read
@@ -103,7 +103,11 @@ def test_a_killed_worker_costs_its_training_only(small_atlas, tmp_path, monkeypa
     monkeypatch.setattr(_spread, "_do", partial(train_or_die, log=str(log), often=False))
     reproduce(small_atlas, tmp_path / "out", study=study, workers=2, say=lambda line: None)
     found, expected = results(tmp_path / "out"), results(serial[0])
-    assert all(found[name] == value for name, value in expected.items() if name.startswith("accuracy/") and name in found)
+    assert all(
+        found[name] == value
+        for name, value in expected.items()
+        if name.startswith("accuracy/") and name in found
+    )
     assert sum(name.startswith("accuracy/") for name in found) == 8
     # Eight trainings, of which the one that was killed was begun twice, and perhaps one beside it.
     begun = log.read_text().split()
@@ -149,4 +153,4 @@ def test_a_budget_limits_pixels_and_says_when_it_is_exceeded(small_atlas, tmp_pa
 )
 def test_a_budget_that_makes_no_sense_is_refused(tmp_path, budget, message):
     with pytest.raises(InputError, match=message):
-        read_study(study_file(tmp_path, {}, f"{STUDY}\n[budget]\n{budget}\nparts = []\n".replace("parts = []\n", "")))
+        read_study(study_file(tmp_path, PARTS, f"{STUDY}\n[budget]\n{budget}\n"))
