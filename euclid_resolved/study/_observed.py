@@ -199,9 +199,9 @@ def _notes(part, matched):
     near = part.options.get("at", _NEAR)
     notes = [
         f"Galaxies are observed in their own pixels, at {near:g} Mpc where depth or PSF is varied, with "
-        "the depth of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are not "
-        "dimmed, but have more noise in a pixel, and a broader PSF. The clip is that of the study, on what is "
-        "observed. Truth is not blurred."
+        "the depth of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are "
+        "not dimmed, but have more noise in a pixel, and a broader PSF. The clip is that of the study, on "
+        "what is observed. Truth is not blurred."
     ]
     if matched:
         notes.append(
