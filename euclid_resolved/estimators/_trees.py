@@ -138,9 +138,12 @@ class TreeEnsemble(Estimator):
             )
             walk = self._walk = make_walk(self._forest, np.concatenate(columns))
         size = int(np.clip(len(X) // (4 * self._threads()), *_BLOCKS))
+        if len(X) <= size:  # starting a thread would take longer than a few pixels
+            return function(walk, self._as_walked(X))
         blocks = (X[start : start + size] for start in range(0, len(X), size))
-        results = list(self._parallel(lambda block: function(walk, self._as_walked(block)), blocks))
-        return np.concatenate(results) if results else np.empty(0, np.float32)
+        return np.concatenate(
+            list(self._parallel(lambda block: function(walk, self._as_walked(block)), blocks))
+        )
 
     @property
     def feature_importance(self) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,15 @@ class WorkerDied(Exception):
 
     def __init__(self) -> None:
         super().__init__("its worker died, alone with it too: out of memory, or killed from outside?")
+
+
+class SchedulerGone(InputError):
+    """The scheduler went away while pieces of work were waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the Dask scheduler is gone, or has dropped the work; repeat the call when it is back"
+        )
 
 
 class Workers:
@@ -105,9 +115,7 @@ class Workers:
                 number, item = active.pop(future.key)
                 del futures[future.key]
                 if future.cancelled():
-                    raise InputError(
-                        "the Dask scheduler is gone, or has dropped the work; repeat the call when it is back"
-                    )
+                    raise SchedulerGone
                 error = future.exception()
                 if isinstance(error, KilledWorker):
                     if not alone:
@@ -210,7 +218,10 @@ def check_workers(workers: int | None, scheduler: str | None) -> bool:
 
 @contextmanager
 def on_workers(
-    workers: int | None = None, scheduler: str | None = None, most: int | None = None
+    workers: int | None = None,
+    scheduler: str | None = None,
+    most: int | None = None,
+    patience: float | None = None,
 ) -> Iterator[Workers | None]:
     """Have workers at hand for whatever is called inside: `at_hand` gives them.
 
@@ -224,6 +235,8 @@ def on_workers(
         The address of a scheduler, in place of `workers`.
     most : int, optional
         No more processes than this can be of use.
+    patience : float, optional
+        Seconds that a scheduler may take to answer and to have a worker; ten without it.
 
     Yields
     ------
@@ -246,7 +259,7 @@ def on_workers(
         yield at_hand()
         return
     before = at_hand()
-    with _client(workers, scheduler, most) as client:
+    with _client(workers, scheduler, most, PATIENCE if patience is None else patience) as client:
         _here.workers = Workers(client)
         try:
             yield _here.workers
@@ -255,7 +268,7 @@ def on_workers(
 
 
 @contextmanager
-def _client(workers, scheduler, most) -> Iterator[Any]:
+def _client(workers, scheduler, most, patience) -> Iterator[Any]:
     """A client of a cluster of one's own, or of a scheduler that is there and has workers."""
     import dask
     from distributed import Client, LocalCluster
@@ -282,22 +295,28 @@ def _client(workers, scheduler, most) -> Iterator[Any]:
             yield stack.enter_context(Client(cluster))
             return
         stack.enter_context(dask.config.set(settings))
+        own = logging.getLogger("distributed.client")
+        stack.callback(own.setLevel, own.level)
         try:
-            client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
+            client = stack.enter_context(Client(scheduler, timeout=patience))
         except (OSError, ValueError, TypeError) as error:  # a refused address, or none at all
             raise InputError(
-                f"no Dask scheduler answers at {scheduler!r} within {PATIENCE:.0f} s: {error or 'time-out'}; "
+                f"no Dask scheduler answers at {scheduler!r} within {patience:.0f} s: {error or 'time-out'}; "
                 "an address looks like tcp://host:8786"
             ) from error
         try:
-            client.wait_for_workers(1, timeout=PATIENCE)
+            client.wait_for_workers(1, timeout=patience)
         except TimeoutError as error:
             raise InputError(
-                f"the Dask scheduler at {scheduler} has no worker after {PATIENCE:.0f} s; start some with "
+                f"the Dask scheduler at {scheduler} has no worker after {patience:.0f} s; start some with "
                 "`dask worker`"
             ) from error
         _check_packages(client)
-        yield client
+        try:
+            yield client
+        except SchedulerGone:
+            own.setLevel(logging.CRITICAL)  # the client's own account of it is a traceback
+            raise
 
 
 def _check_packages(client) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.study import _observed as observed, _optical as optical, _robust as robust
+from euclid_resolved.study._chained import FIRST
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -19,6 +20,9 @@ _OWN: dict[str, Any] = {"projections_test": robust, "observed": observed}
 
 _HALVES = (0.125, 0.25, 0.5)  # of the training galaxies in a learning curve, beside all of them
 _FOLDS = 10
+_CHAIN = (
+    8  # fits of a chain of two: the first one, in five folds, too, the second one, and that with the truth
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def trainings_of(runner: Runner, part: Part) -> list[Training]:
         names = [name for name in names if runner.can_look(name)]
         return [Training(*case, measured=True) for case in product(_labels(runner, part), names, runs)]
     labels = _shown(runner, part) if run in ("example_galaxies", "edge_on") else _labels(runner, part)
+    if run == "chained":
+        return [Training(label, d.main, measured=True) for label in labels]
     if run in ("neighbouring_pixels", "optical_bands"):
         default = [d.main] if run == "optical_bands" else d.inputs
         return [Training(*case) for case in product(labels, options.get("inputs", default))]
@@ -169,6 +175,9 @@ def fits_of(runner: Runner, part: Part) -> list[Fits]:
         kinds = [{"number": int(options.get("runs") or 0), "share": 1.0, **every}]
     elif run == "lofo":
         kinds = [{"number": len(d.bands), "share": 1.0, **every}]
+    elif run == "chained":
+        pairs = sum({name, first} <= set(d.properties) for name, first in FIRST.items())
+        kinds = [{"number": pairs * _CHAIN, "share": 1.0, "columns": k, "properties": 1}]
     elif run == "colours_test":
         bands = len(d.bands)
         kinds = [{"number": bands * (bands - 1) // 2, "share": 1.0, "columns": bands, "properties": 1}]

@@ -64,9 +64,11 @@ class Atlas:
         """The observers for which there are galaxies."""
         return sorted({observer for _, observer in _index(self.path) if observer})
 
-    def galaxies(self, observer: str, bands: Sequence[str]) -> Sequence[Galaxy]:
-        """The galaxies that an observer sees."""
-        return read_atlas(self.path, observer, bands)
+    def galaxies(
+        self, observer: str, bands: Sequence[str], more_maps: Sequence[str] = ()
+    ) -> Sequence[Galaxy]:
+        """The galaxies that an observer sees, with further maps than those of the three properties."""
+        return read_atlas(self.path, observer, bands, properties=list(more_maps))
 
     def bands_there(self, wanted: Sequence[str], observer: str) -> list[str]:
         """Those of some bands that every galaxy of an observer has."""
@@ -120,7 +122,9 @@ class Sample(Atlas):
         """The observers in the names of the galaxies."""
         return sorted({side for name in self.pixels.names if (side := observer_of(name))})
 
-    def galaxies(self, observer: str, bands: Sequence[str]) -> Sequence[Galaxy]:
+    def galaxies(
+        self, observer: str, bands: Sequence[str], more_maps: Sequence[str] = ()
+    ) -> Sequence[Galaxy]:
         """The galaxies, without images, that an observer sees, or whose names tell of none."""
         lacking = [band for band in bands if band not in self.pixels.brightness]
         if lacking:
