@@ -30,9 +30,7 @@ def _sums(_, weights, bias, inputs, out, j, p, least):
 
     def generate(context, builder, signature, values):
         kinds, (j, p, least) = signature.args[:4], values[4:]
-        arrays = [
-            context.make_array(kind)(context, builder, v) for kind, v in zip(kinds, values[:4], strict=True)
-        ]
+        arrays = [context.make_array(kind)(context, builder, v) for kind, v in zip(kinds, values[:4], strict=True)]
         weights, bias, inputs, out = zip(kinds, arrays, strict=True)
         neurons = [builder.add(j, j.type(row)) for row in range(ROWS)]
 

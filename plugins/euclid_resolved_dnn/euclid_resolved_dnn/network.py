@@ -140,7 +140,9 @@ def _run_blocks(layers, X, y, starts):
     from euclid_resolved_dnn.compiled import COLUMNS, ROWS, dense
 
     # Neurons, and pixels behind a block's own, that are there to make even numbers; what they give is not used.
-    plan = [(_padded(layer.weights.T, ROWS), _padded(layer.bias, ROWS), layer.activation) for layer in layers]
+    plan = [
+        (_padded(layer.weights.T, ROWS), _padded(layer.bias, ROWS), layer.activation) for layer in layers
+    ]
     wide = _BLOCK + -_BLOCK % COLUMNS
     room = np.empty((2, max(len(bias) for _, bias, _ in plan), wide), np.float32)
     first = np.zeros((X.shape[1], wide), np.float32)

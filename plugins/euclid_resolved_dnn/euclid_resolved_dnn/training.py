@@ -13,9 +13,7 @@ from euclid_resolved_dnn.network import Layer, glorot, run
 # Validation pixels that are looked at after each epoch: more would cost time and not change the choice,
 # since it is always the same ones that are compared. Means and widths are those of about as many pixels.
 _WATCHED = 2**18
-_NARROWEST = (
-    1e-3  # standard deviation that a feature between 0 and 1 is taken to have at least: outliers stay near
-)
+_NARROWEST = 1e-3  # standard deviation that a feature between 0 and 1 is taken to have at least: outliers stay near
 _PASSES = 5  # most passes of an epoch through the pixels: few pixels are soon learned, and then by heart
 _WARM_UP = 0.25  # of a cycle, in which the learning rate rises from nearly zero to its highest
 
@@ -41,9 +39,7 @@ def _keras():
             import keras
     # Keras has a ValueError for a back-end that it does not know.
     except (ImportError, ValueError) as error:
-        raise _missing(
-            f"with KERAS_BACKEND={backend} it fails: {error}", _BACKENDS.get(backend, "cpu")
-        ) from error
+        raise _missing(f"with KERAS_BACKEND={backend} it fails: {error}", _BACKENDS.get(backend, "cpu")) from error
     return keras
 
 
