@@ -31,6 +31,7 @@ def small_sample(small_atlas, tmp_path_factory):
 
 def run(data, folder, parts, **options):
     """Run a study; the tables of each part by its folder, its notes, and its values."""
+    folder.mkdir(exist_ok=True)
     study = study_file(folder / "s", parts)
     reproduce(data, folder / "out", study=study, say=lambda line: None, **options)
     manifest = json.loads((folder / "out" / "manifest.json").read_text())
