@@ -13,7 +13,6 @@ from euclid_resolved.diagnostics._contract import accuracies
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.imaging._observe import observe_atlas
-from euclid_resolved.io._fingerprint import file_digest
 from euclid_resolved.study._altered import noise_unknown
 from euclid_resolved.study._figures import plot_against
 from euclid_resolved.study._leaning import usable
@@ -54,9 +53,8 @@ def check_options(options: dict[str, Any], label: str) -> None:
         values = [options[way]] if way == "at" else options[way]
         for value in values:
             number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
-            if not number and not (way == "psf" and isinstance(value, str)):
-                what = "positive numbers or names of files" if way == "psf" else "positive numbers"
-                raise InputError(f"{label}: {way} needs {what}, got {value!r}")
+            if not number:
+                raise InputError(f"{label}: {way} needs positive numbers, got {value!r}")
 
 
 def _values(part):
@@ -83,21 +81,12 @@ def case_key(runner: Runner, part: Part, label: str, case: str, run: int) -> str
 
 
 def _observation_key(part, case):
-    file = case.partition("=")[2] if case.startswith("psf=") else ""
     numbers = [part.options.get(key) for key in ("at", "training_galaxies", "test_galaxies")]
-    return ["observed", case if not _is_file(file) else file_digest(file), *numbers]
+    return ["observed", case, *numbers]
 
 
 def _observation_key_text(part, case):
     return [str(each) for each in _observation_key(part, case)]
-
-
-def _is_file(text):
-    try:
-        float(text)
-    except ValueError:
-        return bool(text)
-    return False
 
 
 def case_accuracy(runner: Runner, part: Part, label: str, case: str, run: int) -> dict[str, dict[str, float]]:
