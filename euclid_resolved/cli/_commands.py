@@ -383,12 +383,17 @@ def reproduce(options: Namespace) -> None:
     words += ["--fast"] if options.fast else ["--study", options.study] if options.study else []
     words += ["--test-galaxies", options.test_galaxies] if options.test_galaxies else []
     words += ["--published", options.published] if options.published else []
+    words += ["--bands", *options.bands] if options.bands else []
     run(
         options.atlas,
         options.output,
         study=study,
         test_galaxies=options.test_galaxies,
         published=options.published,
+        bands=options.bands,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        dry_run=options.dry_run,
         command=shlex.join([*words, "-o", options.output]),
     )
 

@@ -315,7 +315,7 @@ def _reproduce(commands):
     text = "run the paper's study, or another one, and report on it"
     new = _command(commands, "reproduce", run.reproduce, text)
     new.add_argument(
-        "atlas", nargs="?", metavar="ATLAS", help="folder of the atlas (the one that the study names)"
+        "atlas", nargs="?", metavar="ATLAS", help="folder of the atlas, or a sample (what the study names)"
     )
     new.add_argument("--study", metavar="FILE.toml", help="file that describes the study (the paper's)")
     new.add_argument(
@@ -326,6 +326,12 @@ def _reproduce(commands):
     new.add_argument("--published", metavar="FILE.ecsv", help=text)
     text = "write an empty file for --published to be filled in, and do nothing else"
     new.add_argument("--published-template", metavar="FILE.ecsv", help=text)
+    new.add_argument("--bands", **NAMES, help="bands, by any of their names (those of the study)")
+    text = "say what is to be trained and how long that takes, and do nothing else"
+    new.add_argument("--dry-run", action="store_true", help=text)
+    text = "trainings and parts side by side, in N processes (Dask)"
+    new.add_argument("--workers", type=count, metavar="N", help=text)
+    new.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
     new.add_argument(
         "-o", "--output", default="study", metavar="OUT", help="folder to write to (%(default)s)"
     )

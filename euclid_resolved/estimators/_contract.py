@@ -241,6 +241,28 @@ class Estimator(OwnNames, abc.ABC):
             float32, shape (m,). Each value depends on its own row only.
         """
 
+    def work(self, n: int) -> float:
+        """What there is to do in a fit to n pixels, in any unit: twice as much takes twice the time.
+
+        Here the number of pixels. An estimator that looks at some of them, or again and again at all, says
+        how many it looks at. From that, and from small fits, the time of large ones is told beforehand.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        work : float
+
+        Examples
+        --------
+        >>> from euclid_resolved import LinearRegression, RandomForest
+        >>> LinearRegression().work(1000), RandomForest(n_trees=10, max_samples=200).work(1000)
+        (1000.0, 2000.0)
+        """
+        return float(n)
+
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
         """What a fit has learned, as nested mappings and lists of arrays, numbers and text.

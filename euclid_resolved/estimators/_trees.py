@@ -217,6 +217,10 @@ class SampledTrees(TreeEnsemble):
         """Those of `n_jobs`; see `Estimator.threads`."""
         return self._threads()
 
+    def work(self, n: int) -> float:
+        """The pixels of all trees; see `Estimator.work`."""
+        return float(self.n_trees * min(n, self.max_samples))
+
     def fit(
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
     ) -> Self:

@@ -103,7 +103,7 @@ class Workers:
         try:
             while True:
                 if ahead is not None and time.monotonic() - looked > LOOK:
-                    most, looked = ahead * self._threads(), time.monotonic()  # more workers may have come
+                    most, looked = ahead * self.threads(), time.monotonic()  # more workers may have come
                 while not (alone or exhausted) and (
                     most is None or (len(active) < most and begun - told < 2 * most)
                 ):
@@ -144,7 +144,9 @@ class Workers:
         finally:
             client.cancel([*futures.values(), shared])
 
-    def _threads(self):
+    def threads(self) -> int:
+        """How many pieces of work they take side by side."""
+        """How many pieces of work they take side by side."""
         return max(sum(self._client.nthreads().values()), 1)
 
 

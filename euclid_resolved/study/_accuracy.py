@@ -55,6 +55,12 @@ def accuracy(runner: Runner, part: Part) -> Result:
     labels, inputs = options.get("estimators", d.methods), options.get("inputs", d.inputs)
     runs = int(options.get("runs", d.runs))
     rows, result = [], Result()
+    for name in [name for name in inputs if not runner.can_look(name)]:
+        around = ", ".join(runner.data.features) or "no surroundings"
+        result.notes.append(f"{name}: left out, the sample holds pixels with {around}.")
+    inputs = [name for name in inputs if runner.can_look(name)]
+    if not inputs:
+        return result
     details: dict[tuple[str, str, str], dict[str, float]] = {}
     for label in labels:
         for name in inputs:
@@ -185,7 +191,17 @@ def predicted_against_true(runner: Runner, part: Part) -> Result:
 def distributions(runner: Runner, part: Part) -> Result:
     """Global mass, metallicity and age of all, training and test galaxies, and the ranges of the pixels."""
     sets = {"training": runner.training_pixels, "test": runner.test_pixels}
-    galaxies = {"training": runner.training, "test": runner.test}
+    result = Result()
+    result.tables["Ranges of the properties of pixels above the clip, dex"] = Table(rows=_target_ranges(sets))
+    if not runner.data.images:
+        rows = [_counts(name, [g.star_forming for g in _galaxies(runner)[name]], sets[name]) for name in sets]
+        result.tables = {"The sets": Table(rows=rows)} | result.tables
+        result.notes.append(
+            "Global masses, metallicities and ages are left out: they are sums over whole maps, and a sample "
+            "holds pixels above the clip only."
+        )
+        return result
+    galaxies = _galaxies(runner)
     found = {name: [global_values(one.maps) for one in each] for name, each in galaxies.items()}
     keys = list(found["training"][0])
     values = {
@@ -194,21 +210,29 @@ def distributions(runner: Runner, part: Part) -> Result:
     values = {"all": {k: np.concatenate([v[k] for v in values.values()]) for k in keys}, **values}
     rows = []
     for name, pixels in sets.items():
-        kinds = [g.star_forming for g in galaxies[name]]
-        counts = {"set": name, "galaxies": len(kinds), "pixels": len(pixels)}
-        counts["pixels_kept_percent"] = 100 * pixels.kept
-        counts["star_forming"] = sum(kind is True for kind in kinds)
-        counts["quiescent"] = sum(kind is False for kind in kinds)
+        counts = _counts(name, [g.star_forming for g in galaxies[name]], pixels)
         rows.append(counts | {f"median_log_{key}": float(np.nanmedian(values[name][key])) for key in keys})
     known = {name: {k: v[np.isfinite(v)] for k, v in each.items()} for name, each in values.items()}
-    result = Result(tables={"The sets": Table(rows=rows)})
-    result.tables["Ranges of the properties of pixels above the clip, dex"] = Table(rows=_target_ranges(sets))
+    result.tables = {"The sets": Table(rows=rows)} | result.tables
     result.figures["Global values"] = plot_distributions(known, {key: _GLOBAL[key] for key in keys})
     result.notes.append(
         "Global values are sums over the whole map of a galaxy, with its own size of pixels, and means "
         "weighted by mass. Where a map has no size in parsecs the mass is left out."
     )
     return result
+
+
+def _galaxies(runner):
+    return {"training": runner.training, "test": runner.test}
+
+
+def _counts(name, kinds, pixels):
+    """How many galaxies and pixels a set has."""
+    counts = {"set": name, "galaxies": len(kinds), "pixels": len(pixels)}
+    counts["pixels_kept_percent"] = 100 * pixels.kept
+    counts["star_forming"] = sum(kind is True for kind in kinds)
+    counts["quiescent"] = sum(kind is False for kind in kinds)
+    return counts
 
 
 def _target_ranges(sets):

@@ -37,9 +37,9 @@ def chained(runner: Runner, part: Part) -> Result:
     what = d.inputs[d.main]
     if what.columns is not None:
         raise InputError(f"{part.label}: the main input, {d.main!r}, is of some columns only")
-    sets = runner.training_pixels, runner.test_pixels
     rows = []
     for label in usable(runner, part, result):
+        sets = runner.within_budget(label, runner.training_pixels), runner.test_pixels
         alone = runner.accuracy(label)
         for name, first in pairs.items():
             estimated = _train(runner, label, sets[0], (first, name), chain=True)

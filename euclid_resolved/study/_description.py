@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,8 @@ class Description:
         The file itself.
     published : str
         A table of published values; empty where what the text of the paper quotes is all there is.
+    budget : dict
+        ``pixels``, the most training pixels by method, and ``hours``, what all may take (0: no limit).
 
     Examples
     --------
@@ -148,15 +151,18 @@ class Description:
     relations: dict[str, str]
     text: str
     published: str = ""
+    budget: dict[str, Any] = field(default_factory=lambda: {"pixels": {}, "hours": 0.0})
 
 
-def read_study(path: str | Path) -> Description:
+def read_study(path: str | Path, *, bands: Sequence[str] | None = None) -> Description:
     """Read and check a study.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
         A TOML file, or the name of a study that comes with the package: ``paper`` or ``paper-fast``.
+    bands : sequence of str, optional
+        In place of those of the study.
 
     Returns
     -------
@@ -190,6 +196,8 @@ def read_study(path: str | Path) -> Description:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: this is no TOML: {error}") from error
+    if bands is not None:
+        content["bands"] = list(bands)
     try:
         return _check(content, text, path)
     except PluginError as error:
@@ -237,6 +245,7 @@ def _check(content, text, path):
             "parts",
             "relations",
             "published",
+            "budget",
         ),
     )
     study, atlas = _section(content, "study", default={}), _section(content, "atlas", default={})
@@ -282,7 +291,17 @@ def _check(content, text, path):
         relations=relations,
         text=text,
         published="" if published is None else str(path.parent / published),
+        budget=_budget(_section(content, "budget", default={}), methods),
     )
+
+
+def _budget(budget, methods):
+    _known("key in [budget]", budget, ("pixels", "hours"))
+    pixels, hours = _section(budget, "pixels", default={}), budget.get("hours", 0.0)
+    _known("estimator of this study", pixels, methods)
+    for label, most in pixels.items():
+        check_whole(f"pixels of {label} in [budget]", most)
+    return {"pixels": pixels, "hours": check_positive("hours in [budget]", hours, zero=True)}
 
 
 def _sample(sample, folder):
@@ -333,6 +352,7 @@ def _method(label, value):
 
 
 def _part(value, inputs, methods, folder):
+    from euclid_resolved.study._observed import check_options
     from euclid_resolved.study._parts import PARTS
 
     if not isinstance(value, dict) or not {"label", "run"} <= set(value):
@@ -340,6 +360,8 @@ def _part(value, inputs, methods, folder):
     _known("part or diagnostic", [value["run"]], [*PARTS, *available("diagnostics")])
     options = {key: v for key, v in value.items() if key not in ("label", "title", "run")}
     options |= {key: str(folder / str(v)) for key, v in options.items() if key in _FILES}
+    if value["run"] == "observed":
+        check_options(options, str(value["label"]))
     _known("estimator of this study", _texts("estimators", options.get("estimators", ())), methods)
     _known("input of this study", _texts("inputs", options.get("inputs", ())), inputs)
     return Part(str(value["label"]), str(value.get("title", "")), str(value["run"]), options)

@@ -96,3 +96,50 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=len(kinds), frameon=False)
     return figure
+
+
+def plot_against(table: Table, steps: str, label: str, *, by: str, metric: str = "r2") -> Figure:
+    """A metric against a number that was varied, a panel a property.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Columns ``property``, those named by `steps` and `by`, and the metric.
+    steps : str
+        The column of the number; of text, such as names of files, it is a place each.
+    label : str
+        Of the axis.
+    by : str
+        What the lines tell apart.
+    metric : str, optional
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+    """
+    texts = [str(value) for value in dict.fromkeys(table[steps])]
+    try:
+        places = {text: float(text) for text in texts}
+    except ValueError:
+        places = {text: float(place) for place, text in enumerate(texts)}
+    kinds = list(dict.fromkeys(str(kind) for kind in table[by]))
+    with text_style():
+        figure, each = by_property(table, height=2.3)
+        for axis, _, part in each:
+            for i, kind in enumerate(kinds):
+                mine = part[np.asarray(part[by]) == kind]
+                at = np.array([places[str(value)] for value in mine[steps]])
+                order = np.argsort(at)
+                values = np.asarray(mine[metric], float)[order]
+                axis.plot(at[order], values, "o-", color=_COLOURS[i % 6], ms=4, label=kind)
+            if min(places.values()) > 0 and max(places.values()) > 4 * min(places.values()):
+                axis.set_xscale("log")
+            axis.set_xticks(list(places.values()), texts)
+            axis.minorticks_off()
+        figure.axes[0].set_ylabel(METRIC_LABELS.get(metric, metric))
+        figure.supxlabel(label, size="medium")
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(
+            *handles, loc="outside upper center", ncols=len(kinds), frameon=False, title=by.replace("_", " ")
+        )
+    return figure

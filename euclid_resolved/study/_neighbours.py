@@ -15,7 +15,6 @@ from euclid_resolved.study._figures import plot_accuracy
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
 from euclid_resolved.study._same_pixels import errors_on_images
-from euclid_resolved.study._store import is_mock
 from euclid_resolved.study._totals import (
     AGE,
     DENSITY,
@@ -77,7 +76,7 @@ def _ways(runner, test: Sequence[Galaxy]) -> dict[str, list[Galaxy]]:
     if not pixel_scale(test[0].image).unit.is_equivalent(u.kpc):
         return ways  # observed, blurred and averaged galaxies need to know their size
     bands = runner.description.bands
-    if is_mock(runner.atlas):
+    if runner.data.mock:
         # As many galaxies; the pixels of one do not depend on how many there are.
         ways["no Monte Carlo noise"] = noise_free_mock(len(test), seed=_NOISE_FREE_SEED, bands=bands)
     if not any(map(noise_unknown, bands)):
@@ -144,7 +143,7 @@ def _notes(runner, n):
         "age are means weighted by mass. Published figures are those of a network that sees whole images "
         "(Buck & Wolf 2021; other simulations, bands and noise): they stand for the size of such errors.",
     ]
-    if is_mock(runner.atlas):
+    if runner.data.mock:
         notes.append(
             "The galaxies without Monte Carlo noise are other ones, drawn from the mock's default settings."
         )

@@ -13,13 +13,11 @@ from euclid_resolved.diagnostics._importance import lofo
 from euclid_resolved.diagnostics._permutation import permutation_importance
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
-from euclid_resolved.io._atlas import band_files, planes_there, read_atlas
+from euclid_resolved.io._atlas import band_files
 from euclid_resolved.io._galaxy_list import with_listed
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._result import Result
-from euclid_resolved.study._store import is_mock
 from euclid_resolved.training._extract import made_of_images
-from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
@@ -39,7 +37,7 @@ def optical_bands(runner: Runner, part: Part) -> Result:
             raise InputError(
                 f"{part.label}: the input {name!r} is of some columns only, which further bands need"
             )
-    bands = _bands(runner, part, result)
+    bands = _with_further(runner, part, result)
     labels = usable(runner, part, result) if bands else []
     if not labels:
         return result
@@ -47,11 +45,8 @@ def optical_bands(runner: Runner, part: Part) -> Result:
     for name in inputs:
         training, test = (_pixels(runner, which, name, bands) for which in ("training", "test"))
         for label in labels:
-            method, features = d.methods[label], d.inputs[name].features
-            model = train(
-                training, d.properties, method.make(runner.seed()), features=features, bands=bands,
-                seed=runner.seed(),
-            )  # fmt: skip
+            method = d.methods[label]
+            model = runner.train_on(training, label, name, bands=bands)
             found = {len(d.bands): runner.accuracy(label, name), len(bands): accuracies(model, test)}
             for prop in d.properties:
                 for number, values in found.items():
@@ -60,7 +55,7 @@ def optical_bands(runner: Runner, part: Part) -> Result:
                 key = f"{method.estimator}/{name}/{prop}"
                 result.values[f"optical/{key}"] = found[len(bands)][prop]["r2"]
             if name == inputs[0]:
-                worth += _worth(model, training, test, label, result)
+                worth += _worth(model, runner.within_budget(label, training), test, label, result)
     order = {prop: number for number, prop in enumerate(d.properties)}
     rows.sort(key=lambda row: order[row["property"]])
     what = f"Accuracy with {len(d.bands)} and with {len(bands)} bands (dex)"
@@ -69,16 +64,21 @@ def optical_bands(runner: Runner, part: Part) -> Result:
     return result
 
 
-def _bands(runner, part, result) -> tuple[str, ...]:
-    """The study's bands and the further ones that the atlas has, from blue to red; none without any."""
+def further_bands(runner: Runner, part: Part) -> list[str]:
+    """The further bands that the atlas or sample has."""
     d = runner.description
+    there = runner.data.bands_there(part.options.get("bands", _BANDS), d.observer)
+    return [band for band in there if band not in d.bands]
+
+
+def _with_further(runner, part, result) -> tuple[str, ...]:
+    """The study's bands and the further ones that are there, from blue to red; none without any."""
+    d, there = runner.description, further_bands(runner, part)
     wanted = band_files(part.options.get("bands", _BANDS))
-    planes = planes_there(runner.atlas, d.observer)
-    there = [band for band, plane in wanted.items() if plane in planes and band not in d.bands]
-    missing = [band for band, plane in wanted.items() if plane not in planes]
+    missing = [band for band in wanted if band not in (*there, *d.bands)]
     if missing:
-        note = f"The atlas holds no {', '.join(missing)}."
-        if is_mock(runner.atlas):
+        note = f"The {runner.data.kind} holds no {', '.join(missing)}."
+        if runner.data.mock:
             note += f" A mock has them: euclid-resolved atlas make --bands {' '.join((*d.bands, *wanted))}"
         result.notes.append(note)
     if not there:
@@ -88,7 +88,7 @@ def _bands(runner, part, result) -> tuple[str, ...]:
         "galaxies and settings. LOFO trains again without a band; shuffled is what the trained model loses "
         "when the band is exchanged among the test pixels."
     )
-    if is_mock(runner.atlas):
+    if runner.data.mock:
         result.notes.append(
             "In a mock every band has the relative noise of HE. An observed u band has less light and more "
             "noise."
@@ -104,7 +104,7 @@ def _pixels(runner, which, name, bands) -> Pixels:
     """The pixels of the training or test galaxies in many bands."""
     chosen = runner.training if which == "training" else runner.test
     there, _ = with_listed(
-        lambda side: read_atlas(runner.atlas, side, bands, properties=runner.more_maps),
+        lambda side: runner.data.galaxies(side, bands, runner.more_maps),
         runner.description.observer,
         runner.listed,
     )

@@ -12,10 +12,12 @@ from euclid_resolved.study import (
     _examples as examples,
     _leaning as leaning,
     _neighbours as neighbours,
+    _observed as observed,
     _optical as optical,
     _robust as robust,
 )
 from euclid_resolved.study._result import Result
+from euclid_resolved.study._source import NO_IMAGES
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
@@ -37,6 +39,7 @@ PARTS = {
     "hyper_parameters": robust.hyper_parameters,
     "neighbouring_pixels": neighbours.neighbouring_pixels,
     "optical_bands": optical.optical_bands,
+    "observed": observed.observed,
     "chained": chained.chained,
 }
 """Functions ``part(runner, part)`` that return a `Result`."""
@@ -57,6 +60,8 @@ def run_part(runner: Runner, part: Part) -> Result:
     -------
     result : `Result`
     """
+    if not runner.can_run(part):
+        return Result(notes=[NO_IMAGES])
     if part.run in PARTS:
         return PARTS[part.run](runner, part)
     return _diagnostic(runner, part)
@@ -70,7 +75,7 @@ def _diagnostic(runner, part):
         if label in runner.missing:
             result.notes.append(f"{label}: {runner.missing[label]}")
             continue
-        sets = (runner.training_pixels, runner.test_pixels)
+        sets = (runner.within_budget(label, runner.training_pixels), runner.test_pixels)
         if part.run in _GALAXIES:
             sets = (runner.training, runner.test)
         model = runner.model(label)

@@ -93,6 +93,8 @@ class Published:
     ----------
     values : mapping of `Key` to str, optional
         As `read_published` gives them.
+    comparable : bool, optional
+        Whether the study has the bands of the paper; of others nothing is published.
 
     Examples
     --------
@@ -102,12 +104,12 @@ class Published:
     ('not published in our copy', '0.1')
     """
 
-    def __init__(self, values: Mapping[Key, str] | None = None) -> None:
-        self._values = dict(values or {})
+    def __init__(self, values: Mapping[Key, str] | None = None, comparable: bool = True) -> None:
+        self._values, self._comparable = dict(values or {}), comparable
 
     def __call__(self, table: str, name: str, estimator: str, case: str, metric: str) -> str:
         key = (table, name, estimator, case, metric)
-        return self._values.get(key) or quoted(key)
+        return self._values.get(key) or quoted(key) if self._comparable else NOT_PUBLISHED
 
 
 def read_published(path: str | Path) -> dict[Key, str]:

@@ -22,7 +22,6 @@ from euclid_resolved.io._files import write_text
 from euclid_resolved.plotting._style import FIGURE_DPI
 from euclid_resolved.study._findings import judge_findings
 from euclid_resolved.study._runner import MANIFEST
-from euclid_resolved.study._store import is_mock
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -95,7 +94,7 @@ def write_report(runner: Runner, command: str) -> Path:
             policy=_policy(style),
             style=style,
             missing=runner.missing,
-            mock=is_mock(runner.atlas),
+            mock=runner.data.mock,
             reference=d.reference,
             facts=_facts(runner),
             command=command,
@@ -140,7 +139,8 @@ def _policy(style):
 def _facts(runner):
     d = runner.description
     return {
-        "Atlas": f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, observer {d.observer}",
+        runner.data.kind.capitalize(): f"{runner.atlas.resolve().name}: {len(runner.galaxies)} galaxies, "
+        f"observer {d.observer}; {', '.join(d.bands)}",
         "Training, test": f"{len(runner.training)} and {len(runner.test)} whole galaxies, seed "
         f"{d.sample['seed']}, {_how_split(d.sample)}",
         "Published values": _where_published(d.published),

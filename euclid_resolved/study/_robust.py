@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table, vstack
 
+from euclid_resolved.diagnostics._contract import accuracies
 from euclid_resolved.diagnostics._published import NOT_PUBLISHED, PUBLISHED_COLOURS
-from euclid_resolved.diagnostics._robustness import colour_recovery, projections, sample_bias
+from euclid_resolved.diagnostics._robustness import colour_recovery, observer_of, sample_bias
 from euclid_resolved.diagnostics._robustness_figures import (
     plot_colour_recovery,
     plot_learning_curve,
     plot_sample_bias,
 )
 from euclid_resolved.errors import InputError
-from euclid_resolved.io._atlas import read_atlas
+from euclid_resolved.io._fingerprint import file_digest
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list
 from euclid_resolved.study._leaning import usable
 from euclid_resolved.study._published import METRICS
 from euclid_resolved.study._result import Result
 from euclid_resolved.study._verdict import median_error
-from euclid_resolved.training._extract import extract
 from euclid_resolved.training._search import search
 
 if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
     from euclid_resolved.study._description import Part
     from euclid_resolved.study._runner import Runner
+    from euclid_resolved.training._sample import Pixels
+
+_DRAWN = ("training_galaxies", "test_galaxies", "training_list", "test_list")
 
 
 def projections_test(runner: Runner, part: Part) -> Result:
@@ -35,52 +39,102 @@ def projections_test(runner: Runner, part: Part) -> Result:
     result, observers = Result(), runner.observers
     labels = usable(runner, part, result)
     if len(observers) < 2:
-        result.notes.append(
-            f"Not run: the atlas holds observer {', '.join(observers)} only. A mock atlas gets others by "
-            "euclid-resolved atlas make with --observer O1, O2, O3 and O4 on the same folder."
-        )
+        note = f"Not run: the {runner.data.kind} holds observer {', '.join(observers)} only."
+        if runner.data.images:
+            note += (
+                " A mock atlas gets others by euclid-resolved atlas make with --observer O1, O2, O3 and O4 "
+                "on the same folder."
+            )
+        result.notes.append(note)
         return result
     if not labels:
         return result
     training, test = _from_all_sides(runner, part, observers)
-    models = {label: runner.model(label) for label in labels}  # before the atlas is read five times
-    one = next(iter(models.values()))
-    options: dict[str, Any] = {"clip": one.clip, "band": one.clip_band, "progress": True}
-    options["features"] = one.features
-    pixels, unseen = (
-        extract(galaxies, one.properties, one.bands, source=runner.source, **options)
-        for galaxies in (training, test)
-    )
     groups = [len({g.group for g in galaxies}) for galaxies in (training, test)]
     result.notes.append(
         f"{groups[0]} training galaxies; {groups[1]} test galaxies, each from a random side. In a mock atlas "
         "another observer sees a galaxy of the same mass, size, history and dust at another inclination, but "
         "with other clumps and other noise."
     )
-    for label, model in models.items():
+    for label in labels:
         estimator = runner.description.methods[label].estimator
         # One start of a network may be stuck: several, and the median is told. A linear fit has one.
-        runs = 1 if estimator == "linear" else int(part.options.get("runs", 3))
-        starts = [projections(model, pixels, unseen, seed=runner.seed(run)) for run in range(runs)]
-        table, each = starts[0], np.array([one["r2"] for one in starts], float)
-        table["r2"] = np.median(each, axis=0)
-        scatter = np.std(each, axis=0, ddof=1) if runs > 1 else np.full(len(table), np.nan)
-        shown = Table(table[["projections", "property", "r2", "training_pixels"]])
-        shown["r2_scatter"] = scatter
-        shown["r2_published"] = [
-            runner.published("Table A.1", str(row["property"]), estimator, str(row["projections"]), "r2")
-            for row in table
-        ]
-        result.tables[f"R2 against the number of projections, {label}"] = shown
+        runs = 1 if estimator == "linear" else _runs(part)
+        rows = []
+        for n in range(1, len(observers) + 1):
+            each = [case_accuracy(runner, part, label, str(n), run) for run in range(runs)]
+            for prop in runner.description.properties:
+                values = [one[prop]["r2"] for one in each]
+                row = {"projections": n, "property": prop, "r2": float(np.median(values))}
+                row["training_pixels"] = int(each[0][prop]["training_pixels"])
+                row["r2_scatter"] = float(np.std(values, ddof=1)) if runs > 1 else np.nan
+                row["r2_published"] = runner.published("Table A.1", prop, estimator, str(n), "r2")
+                rows.append(row)
+                case = f"{estimator}/{prop}/{n}"
+                result.values[f"projections/{case}"] = row["r2"]
+                result.values[f"projections_error/{case}"] = median_error(row["r2_scatter"], runs)
+        table = Table(rows=rows)
+        result.tables[f"R2 against the number of projections, {label}"] = table
         result.figures[f"R2 against the number of projections, {label}"] = plot_learning_curve(table)
-        for row, spread in zip(table, scatter, strict=True):
-            case = f"{estimator}/{row['property']}/{row['projections']}"
-            result.values[f"projections/{case}"] = row["r2"]
-            result.values[f"projections_error/{case}"] = median_error(spread, runs)
         result.notes.append(
             f"{label}: the median of {runs} runs with other seeds, ± their standard deviation."
         )
     return result
+
+
+def _runs(part):
+    return int(part.options.get("runs", 3))
+
+
+def cases(runner: Runner, part: Part) -> list[tuple[str, int]]:
+    """What `projections_test` trains of a method: each number of projections, with each seed."""
+    sides = len(runner.observers)
+    return [(str(n), run) for n in range(1, sides + 1) for run in range(_runs(part))] if sides > 1 else []
+
+
+def case_share(runner: Runner, part: Part, case: str) -> float:
+    """How many pixels a case has, of those of all training galaxies."""
+    n = len(runner.training)
+    return int(case) * min(part.options.get("training_galaxies", n), n) / n
+
+
+def case_key(runner: Runner, part: Part, label: str, case: str, run: int) -> str:
+    """The key under which the accuracy of a case is kept."""
+    return runner.accuracy_key(label, runner.description.main, run, "projections", case, *_drawn(part))
+
+
+def _drawn(part):
+    """What says which galaxies are drawn."""
+    options = {key: part.options[key] for key in _DRAWN if key in part.options}
+    return [options, [file_digest(options[key]) for key in ("training_list", "test_list") if key in options]]
+
+
+def case_accuracy(runner: Runner, part: Part, label: str, case: str, run: int) -> dict[str, dict[str, float]]:
+    """The metrics with so many projections of each training galaxy, and ``training_pixels``."""
+
+    def measure() -> dict[str, dict[str, float]]:
+        pixels, unseen = (case_pixels(runner, part, which) for which in ("training", "test"))
+        sides = sorted({observer_of(name) for name in pixels.names})[: int(case)]
+        some = pixels.of([name for name in pixels.names if observer_of(name) in sides])
+        what = f"{label} on {case} projection{'' if case == '1' else 's'}, run {run + 1}"
+        model = runner.timed(what, label, lambda: runner.train_on(some, label, runner.description.main, run))
+        found = accuracies(model, unseen)
+        return {name: values | {"training_pixels": float(len(some))} for name, values in found.items()}
+
+    return runner.measured(
+        case_key(runner, part, label, case, run), measure, method=label, projections=case, run=run
+    )
+
+
+def case_pixels(runner: Runner, part: Part, which: str, case: str = "") -> Pixels:
+    """The pixels of training or test galaxies from all sides, read once for all cases."""
+    features = runner.image_features(runner.description.main)
+
+    def galaxies() -> list[Galaxy]:
+        return _from_all_sides(runner, part, runner.observers)[which == "test"]
+
+    what = f"{which} galaxies from all sides"
+    return runner.remembered((which, str(_drawn(part)), *features), galaxies, features, what)
 
 
 def _from_all_sides(runner, part, observers):
@@ -100,9 +154,7 @@ def _from_all_sides(runner, part, observers):
     chosen = set(listed["training_list"] or _some(rng, groups, options.get("training_galaxies")))
     training, test = [], []
     for observer in observers:
-        for galaxy in read_atlas(
-            runner.atlas, observer, runner.description.bands, properties=runner.more_maps
-        ):
+        for galaxy in runner.data.galaxies(observer, runner.description.bands, runner.more_maps):
             key = galaxy_key(galaxy.group)
             if key in chosen:
                 training.append(galaxy)
@@ -125,7 +177,8 @@ def sample_bias_test(runner: Runner, part: Part) -> Result:
     """Accuracy on the training and on the test galaxies."""
     result, tables = Result(), []
     for label in usable(runner, part, result):
-        table = sample_bias(runner.model(label), runner.training_pixels, runner.test_pixels)
+        learned = runner.within_budget(label, runner.training_pixels)
+        table = sample_bias(runner.model(label), learned, runner.test_pixels)
         result.figures[f"R2 on training and test galaxies, {label}"] = plot_sample_bias(table)
         estimator = runner.description.methods[label].estimator
         for row in table:
@@ -154,7 +207,8 @@ def colours_test(runner: Runner, part: Part) -> Result:
     """How well each colour is learned from the bands."""
     result, tables = Result(), []
     for label in usable(runner, part, result):
-        table = colour_recovery(runner.model(label), runner.training_pixels, runner.test_pixels)
+        learned = runner.within_budget(label, runner.training_pixels)
+        table = colour_recovery(runner.model(label), learned, runner.test_pixels)
         result.figures[f"Colours learned from the bands, {label}"] = plot_colour_recovery(table)
         estimator = runner.description.methods[label].estimator
         result.values[f"colours/{estimator}"] = np.min(table["r2"])
@@ -178,7 +232,7 @@ def hyper_parameters(runner: Runner, part: Part) -> Result:
         method, what = runner.description.methods[label], runner.description.inputs[runner.description.main]
         for name in names:
             table = search(
-                runner.training_pixels,
+                runner.within_budget(label, runner.training_pixels),
                 method.make(runner.seed()),
                 options["settings"],
                 property=name,

@@ -14,30 +14,32 @@ import numpy as np
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.io._atlas import read_atlas
-from euclid_resolved.io._files import write_table, write_text
-from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
+from euclid_resolved.images._bands import EUCLID_BANDS
+from euclid_resolved.io._files import write_text
+from euclid_resolved.io._fingerprint import digest_of, file_digest
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
+from euclid_resolved.io._sample import write_sample
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.study._details import accuracy_of
-from euclid_resolved.study._published import Published, read_published, without_empty
+from euclid_resolved.study._published import Published, read_published
+from euclid_resolved.study._source import NEEDS_IMAGES, open_source, some_of
 from euclid_resolved.study._store import (
     keep_accuracy,
+    keep_result,
     kept_accuracy,
-    kept_file,
     kept_model,
     kept_parts,
-    plain_number,
 )
-from euclid_resolved.training._extract import extract, made_of_images
+from euclid_resolved.training._extract import made_of_images
 from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._galaxy import Galaxy
     from euclid_resolved.models._model import Model
+    from euclid_resolved.study._clock import Clock
     from euclid_resolved.study._description import Description, Part
     from euclid_resolved.study._result import Result
     from euclid_resolved.training._sample import Pixels
@@ -47,27 +49,37 @@ _FORMAT = 2  # raised when a change to this package makes old results of a study
 _NOT_VALIDATED = ("linear",)  # learns from all training pixels: the paper sets some aside for RF and DNN
 
 MANIFEST = "manifest.json"
-FOLDERS = ("models", "accuracy", "parts")  # that a study makes in its own
+FOLDERS = ("models", "accuracy", "parts", "pixels")  # that a study makes in its own
 
 
 class Runner:
-    """A study at work on one atlas, with its results in one folder.
+    """A study at work on one atlas or sample, with its results in one folder.
 
     Parameters
     ----------
     description : ``Description``
     atlas, out : `~pathlib.Path`
     say : callable
+    shared : bool
+        Whether the pixels lie in the folder, for several processes to look at.
     """
 
+    clock: Clock | None
+
     def __init__(
-        self, description: Description, atlas: Path, out: Path, say: Callable[[str], object] = print
+        self,
+        description: Description,
+        atlas: Path,
+        out: Path,
+        say: Callable[[str], object] = print,
+        shared: bool = False,
     ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
+        self.data, self.shared, self.clock = open_source(atlas), shared, None
         sample, file = description.sample, description.sample["test_galaxies"]
         self.listed = read_galaxy_list(file) if file else {}
         everything, test = with_listed(
-            lambda side: read_atlas(atlas, side, description.bands, properties=self.more_maps),
+            lambda side: self.data.galaxies(side, description.bands, self.more_maps),
             description.observer,
             self.listed,
             file,
@@ -83,15 +95,21 @@ class Runner:
             stratified=sample["stratified"],
             test=named,
         )
-        self.published = Published(read_published(description.published) if description.published else {})
-        out.mkdir(parents=True, exist_ok=True)
+        known = read_published(description.published) if description.published else {}
+        self.published = Published(known, comparable=set(description.bands) == set(EUCLID_BANDS))
+        if not self.can_look(description.main):
+            have = ", ".join(self.data.features) or "single pixels"
+            raise InputError(
+                f"{atlas}: the sample has the pixels of {have}, and the main input {description.main!r} "
+                "needs others: extract it with the features of that input"
+            )
         self.missing = {
             label: f"plugin {method.estimator} not installed ({how_to_install(method.plugin)})"
             for label, method in description.methods.items()
             if not method.installed
         }
         self._models: dict[str, Model] = {}
-        self._pixels: dict[tuple[str, tuple[str, ...]], Pixels] = {}
+        self._pixels: dict[tuple[str, ...], Pixels] = {}
 
     @property
     def more_maps(self) -> list[str]:
@@ -128,22 +146,59 @@ class Runner:
         -------
         pixels : `~euclid_resolved.training.Pixels`
         """
-        features = made_of_images(self.description.inputs[input or self.description.main].features)
-        key = which, features
+        features = self.image_features(input)
+        galaxies = self.training if which == "training" else self.test
+        beside = f", with {', '.join(features)}" if features else ""
+        what = f"{len(galaxies)} {which} galaxies{beside}"
+        return self.remembered((which, *features), lambda: galaxies, features, what)
+
+    def image_features(self, input: str | None = None) -> tuple[str, ...]:
+        """Those of the features of an input that are made of images."""
+        return made_of_images(self.description.inputs[input or self.description.main].features)
+
+    def can_look(self, input: str) -> bool:
+        """Whether the pixels that an input looks at can be had: a sample has those of some features only."""
+        return self.data.images or sorted(self.image_features(input)) == sorted(self.data.features)
+
+    def can_run(self, part: Part) -> bool:
+        """Whether a part can be run, or needs the images that a sample lacks."""
+        return self.data.images or part.run not in NEEDS_IMAGES
+
+    def remembered(
+        self,
+        key: tuple[str, ...],
+        galaxies: Callable[[], Sequence[Galaxy]],
+        features: Sequence[str],
+        what: str,
+    ) -> Pixels:
+        """The pixels of galaxies, read at most once and kept under a key, in the folder if it is shared."""
         if key not in self._pixels:
-            galaxies = self.training if which == "training" else self.test
-            beside = f", with {', '.join(features)}" if features else ""
-            self.say(f"Reading {len(galaxies)} {which} galaxies{beside}")
-            self._pixels[key] = self.extract(galaxies, features)
+            self.say(f"Reading {what}")
+            self._pixels[key] = self.extract(galaxies(), features, of=key)
         return self._pixels[key]
 
     def extract(
-        self, galaxies: Sequence[Galaxy], features: Sequence[str] = (), bands: Sequence[str] | None = None
+        self,
+        galaxies: Sequence[Galaxy],
+        features: Sequence[str] = (),
+        bands: Sequence[str] | None = None,
+        of: Sequence[str] = (),
     ) -> Pixels:
-        """The pixels of any galaxies, clipped as the study says; see `euclid_resolved.training.extract`."""
-        d = self.description
-        options = {"clip": d.sample["clip"], "source": self.source, "progress": True}
-        return extract(galaxies, d.properties, bands or d.bands, features=features, **options)
+        """The pixels of any galaxies, clipped as the study says; see `euclid_resolved.training.extract`.
+
+        `of` tells galaxies of the same names, but seen otherwise, from each other in the folder.
+        """
+        d, bands = self.description, bands or self.description.bands
+        clip = d.sample["clip"]
+        if not (self.shared and self.data.images):
+            return self.data.extract(
+                galaxies, d.properties, bands, clip=clip, features=features, source=self.source
+            )
+        names = [galaxy.name for galaxy in galaxies]
+        folder = self.out / "pixels" / self.key(names, list(features), list(bands), list(of))[:24]
+        folder.parent.mkdir(exist_ok=True)
+        options = {"clip": clip, "features": features, "source": self.source, "progress": True}
+        return write_sample(folder, galaxies, d.properties, bands, **options)
 
     @property
     def source(self) -> str:
@@ -159,7 +214,7 @@ class Runner:
         # The names say what a list of test galaxies says, wherever the list lies.
         sample = {key: value for key, value in d.sample.items() if key != "test_galaxies"}
         of = [sample, d.observer, d.properties, d.bands]
-        return [_FORMAT, __version__, fingerprint(self.atlas), names, *of]
+        return [_FORMAT, __version__, self.data.digest, names, *of]
 
     def key(self, *parts: object) -> str:
         """A digest of everything that a result depends on, as hexadecimal text."""
@@ -204,19 +259,17 @@ class Runner:
         model : `~euclid_resolved.Model`
         """
         input = input or self.description.main
-        what, method = self.description.inputs[input], self.description.methods[label]
+        what = self.description.inputs[input]
         columns = what.columns if columns is None else tuple(columns)
-        key = self.key("model", asdict(method), what.features, columns, run)
+        path, key = self.model_file(label, input, run, columns)
         if key in self._models:
             return self._models[key]
-        words = "".join(c if c.isalnum() else "-" for c in f"{label}-{input}").lower()
-        path = self.out / "models" / f"{words}-{key[:12]}.asdf"
         model = kept_model(path, key)
         if model is None:
-            started = time.perf_counter()
-            model = self._train(label, input, columns, run)
-            self.say(
-                f"  trained {label} on {input}{_left(columns, what)}: {time.perf_counter() - started:.1f} s"
+            model = self.timed(
+                f"{label} on {input}{_left(columns, what)}",
+                label,
+                lambda: self._train(label, input, columns, run),
             )
             model.training["study"] = key
             if run == 0 if keep is None else keep:
@@ -227,15 +280,56 @@ class Runner:
         self._models[key] = model
         return model
 
+    def model_file(
+        self, label: str, input: str, run: int = 0, columns: Sequence[str] | None = None
+    ) -> tuple[Path, str]:
+        """Where a model is kept, and under which key."""
+        what, method = self.description.inputs[input], self.description.methods[label]
+        columns = what.columns if columns is None else tuple(columns)
+        key = self.key("model", asdict(method), what.features, columns, run, *self._budget(label))
+        words = "".join(c if c.isalnum() else "-" for c in f"{label}-{input}").lower()
+        return self.out / "models" / f"{words}-{key[:12]}.asdf", key
+
+    def _budget(self, label):
+        """The most pixels that a method learns from, as a list; empty where there is no limit."""
+        most = self.description.budget["pixels"].get(label)
+        return [] if most is None else [most]
+
+    def within_budget(self, label: str, pixels: Pixels) -> Pixels:
+        """The pixels that a method may learn from: all, or as many as the budget says, drawn at random."""
+        most = self.description.budget["pixels"].get(label)
+        return pixels if most is None else some_of(pixels, most, self.seed())
+
+    def timed(self, what: str, label: str, fit: Callable[[], Any]) -> Any:
+        """Train, and say how long that took and how much is left."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = fit()
+        left = self.clock.done(label, time.process_time() - cpu) if self.clock else ""
+        self.say(f"  trained {what}: {time.perf_counter() - wall:.1f} s{left}")
+        return found
+
     def _train(self, label, input, columns, run):
+        return self.train_on(self.pixels("training", input), label, input, run, columns)
+
+    def train_on(
+        self,
+        pixels: Pixels,
+        label: str,
+        input: str,
+        run: int = 0,
+        columns: Sequence[str] | None = None,
+        bands: Sequence[str] | None = None,
+    ) -> Model:
+        """Train on any pixels, as far as the budget allows, as the study says of a method and an input."""
         seed, method = self.seed(run), self.description.methods[label]
         properties, features = self.description.properties, self.description.inputs[input].features
-        bands = self.description.bands
+        bands = bands or self.description.bands
         options = {"features": features, "columns": columns, "bands": bands, "seed": seed}
         if method.estimator in _NOT_VALIDATED:
             options["validation_fraction"] = 0
         try:
-            return train(self.pixels("training", input), properties, method.make(seed), **options)
+            pixels = self.within_budget(label, pixels)
+            return train(pixels, properties, method.make(seed), **options)
         except PluginError as error:
             if not method.plugin:
                 raise
@@ -248,15 +342,34 @@ class Runner:
     def accuracy(self, label: str, input: str | None = None, run: int = 0) -> dict[str, dict[str, float]]:
         """The metrics and `details` on the test galaxies by property, kept in the folder."""
         input = input or self.description.main
+        return self.measured(
+            self.accuracy_key(label, input, run),
+            lambda: accuracy_of(self.model(label, input, run), self.pixels("test", input)),
+            method=label,
+            input=input,
+            run=run,
+        )
+
+    def accuracy_key(self, label: str, input: str, run: int = 0, *of: object) -> str:
+        """The key under which an accuracy is kept: on the test galaxies, or of something else."""
         what, method = self.description.inputs[input], self.description.methods[label]
-        key = self.key("accuracy", asdict(method), what.features, what.columns, run)
-        path = self.out / "accuracy" / f"{key[:24]}.ecsv"
+        budget = self._budget(label)
+        return self.key("accuracy", asdict(method), what.features, what.columns, run, *budget, *of)
+
+    def measured(
+        self, key: str, measure: Callable[[], dict[str, dict[str, float]]], **about: object
+    ) -> dict[str, dict[str, float]]:
+        """Metrics by property that are kept in the folder under a key, or measured now."""
+        path = self.accuracy_file(key)
         kept = kept_accuracy(path)
         if kept is None:
-            found = accuracy_of(self.model(label, input, run), self.pixels("test", input))
-            kept = {name: {c: float(v) for c, v in values.items()} for name, values in found.items()}
-            keep_accuracy(path, kept, method=label, input=input, run=run)
+            kept = {name: {c: float(v) for c, v in values.items()} for name, values in measure().items()}
+            keep_accuracy(path, kept, **about)
         return kept
+
+    def accuracy_file(self, key: str) -> Path:
+        """The file of metrics of a key."""
+        return self.out / "accuracy" / f"{key[:24]}.ecsv"
 
     # --- steps ---
 
@@ -274,48 +387,38 @@ class Runner:
         tables = {name: file_digest(path) for name, path in files.items()}
         return self.key("part", asdict(part), methods, inputs, d.main, d.runs, tables, self.observers)
 
-    @cached_property
+    @property
     def observers(self) -> list[str]:
-        """The observers for which the atlas holds galaxies."""
-        from euclid_resolved.io._atlas import _index
+        """The observers for which there are galaxies."""
+        return self.data.observers
 
-        return sorted({observer for _, observer in _index(self.atlas) if observer})
+    def is_done(self, part: Part) -> bool:
+        """Whether the result of a part lies in the folder."""
+        return bool(self.manifest.get(part.slug, {}).get("key") == self.step_key(part))
 
     def step(self, part: Part, run: Callable[[Runner, Part], Result]) -> None:
         """Run a part, unless its result lies in the folder already."""
-        manifest, key = self.manifest, self.step_key(part)
-        if manifest.get(part.slug, {}).get("key") == key:
+        if self.is_done(part):
             self.say(f"{part.label}: done before")
             return
         self.say(f"{part.label}: {part.title or part.run}")
-        started = time.perf_counter()
         try:
-            result = run(self, part)
+            entry = self.entry(part, run)
         except Missing as error:
             self.missing[error.label] = error.reason
             self.say(f"  {error.label}: {error.reason}")
             return self.step(part, run)
-        entry = self._keep(part, result)
-        entry |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
-        manifest = self.manifest | {part.slug: entry}
-        write_text(self.out / MANIFEST, json.dumps(manifest, indent=1))
+        self.enter(part, entry)
 
-    def _keep(self, part, result):
-        from euclid_resolved.plotting._style import save_figure
+    def entry(self, part: Part, run: Callable[[Runner, Part], Result]) -> dict[str, Any]:
+        """Run a part and leave its tables and figures in the folder: what the manifest says of it."""
+        started, key = time.perf_counter(), self.step_key(part)
+        entry = keep_result(self.out, part.slug, run(self, part))
+        return entry | {"key": key, "seconds": round(time.perf_counter() - started, 1)}
 
-        folder = Path("parts") / part.slug
-        (self.out / folder).mkdir(parents=True, exist_ok=True)
-        entry = {"tables": [], "figures": [], "notes": list(result.notes)}
-        entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
-        for i, (caption, table) in enumerate(result.tables.items(), 1):
-            path = folder / f"table-{i}.ecsv"
-            write_table(self.out / path, without_empty(table))
-            entry["tables"].append(kept_file(self.out, caption, path))
-        for i, (caption, figure) in enumerate(result.figures.items(), 1):
-            path = folder / f"figure-{i}.png"
-            save_figure(figure, self.out / path)
-            entry["figures"].append(kept_file(self.out, caption, path))
-        return entry
+    def enter(self, part: Part, entry: dict[str, Any]) -> None:
+        """Put a part that is done into the manifest."""
+        write_text(self.out / MANIFEST, json.dumps(self.manifest | {part.slug: entry}, indent=1))
 
 
 class Missing(Exception):

@@ -20,6 +20,7 @@ from euclid_resolved.io.asdf._files import read_model
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
+    from euclid_resolved.study._result import Result
 
 _FILE = re.compile(r"parts/[^/.]+/(table-\d+\.ecsv|figure-\d+\.png)")
 
@@ -95,6 +96,26 @@ def keep_accuracy(path: Path, accuracy: Mapping[str, Mapping[str, float]], **abo
     table.meta.update(about, sha256=digest_of(accuracy))
     path.parent.mkdir(exist_ok=True)
     write_table(path, table)
+
+
+def keep_result(out: Path, slug: str, result: Result) -> dict[str, Any]:
+    """Leave the tables and figures of a part in the folder of a study: what the manifest says of it."""
+    from euclid_resolved.plotting._style import save_figure
+    from euclid_resolved.study._published import without_empty
+
+    folder = Path("parts") / slug
+    (out / folder).mkdir(parents=True, exist_ok=True)
+    entry: dict[str, Any] = {"tables": [], "figures": [], "notes": list(result.notes)}
+    entry["values"] = {key: plain_number(value) for key, value in result.values.items()}
+    for i, (caption, table) in enumerate(result.tables.items(), 1):
+        path = folder / f"table-{i}.ecsv"
+        write_table(out / path, without_empty(table))
+        entry["tables"].append(kept_file(out, caption, path))
+    for i, (caption, figure) in enumerate(result.figures.items(), 1):
+        path = folder / f"figure-{i}.png"
+        save_figure(figure, out / path)
+        entry["figures"].append(kept_file(out, caption, path))
+    return entry
 
 
 def plain_number(value: float) -> float | None:

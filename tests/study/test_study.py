@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import studies
 from astropy.table import Table
 from matplotlib.figure import Figure
+from studies import STUDY
 
 from euclid_resolved import InputError, LinearRegression, make_atlas, read, train, write
 from euclid_resolved.cli import main
@@ -28,33 +30,6 @@ from euclid_resolved.study._store import kept_file
 from euclid_resolved.testing import example_galaxies
 
 pytestmark = pytest.mark.slow
-
-STUDY = """
-runs = 2
-properties = ["stellar_mass_density", "stellar_metallicity"]
-
-[study]
-name = "A small study"
-
-[sample]
-test_fraction = 0.4
-
-[inputs]
-bands = { features = ["bands"] }
-HE = { features = ["bands"], columns = ["HE"] }
-
-[estimators.LR]
-estimator = "linear"
-
-[estimators.RF]
-estimator = "random_forest"
-n_trees = 2
-n_jobs = 1
-
-[estimators.NET]
-estimator = "some_network"
-plugin = "euclid_resolved_some_network"
-"""
 
 PARTS = {
     "Fig. 2": 'run = "distributions"',
@@ -75,11 +50,7 @@ PARTS = {
 
 
 def study_file(folder, parts=PARTS, text=STUDY):
-    folder.mkdir(exist_ok=True)
-    path = folder / "study.toml"
-    blocks = [f'[[parts]]\nlabel = "{label}"\n{body}\n' for label, body in parts.items()]
-    path.write_text(text + "\n" + "\n".join(blocks))
-    return path
+    return studies.study_file(folder, parts, text)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +198,7 @@ def test_sets_and_examples_have_the_definitions_of_the_paper(done):
 def test_nothing_is_done_twice(done, small_atlas, monkeypatch):
     _, _, folder = done
     monkeypatch.setattr(runner, "train", counted := Counted(runner.train))
-    monkeypatch.setattr(runner, "extract", read := Counted(runner.extract))
+    monkeypatch.setattr(runner.Runner, "extract", read := Counted(runner.Runner.extract))
     said = []
     reproduce(small_atlas, folder / "out", study=folder / "study.toml", say=said.append)
     assert counted.calls == 0 and read.calls == 0

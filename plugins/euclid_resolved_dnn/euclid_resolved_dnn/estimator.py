@@ -242,6 +242,14 @@ class DeepNetwork(Estimator):
         """
         return run(self._layers, check_X(X, len(self._layers[0].weights)), self.n_jobs)[:, 0]
 
+    def work(self, n):
+        """The pixels of all batches, at most; see `~euclid_resolved.estimators.Estimator.work`."""
+        from euclid_resolved_dnn.training import batches_of_epoch
+
+        plan = self._plan()
+        size, number = batches_of_epoch(n, plan)
+        return float(plan["epochs"] * number * size)
+
     def state(self):
         """The layers (``weights``, ``bias``, ``activation``), the ``history``, and what ``trained`` it."""
         layers = [layer._asdict() for layer in self._layers]

@@ -115,6 +115,24 @@ def _batches(n, size, rng):
         left = left[whole:]
 
 
+def batches_of_epoch(n, plan):
+    """The size of a batch, and how many an epoch has, of n pixels.
+
+    Parameters
+    ----------
+    n : int
+    plan : dict
+        The settings, none of them None.
+
+    Returns
+    -------
+    size, number : int
+    """
+    size = min(plan["batch"], n)
+    one_pass = max(n // size, 1)
+    return size, min(plan["epoch_batches"] or one_pass, _PASSES * one_pass)
+
+
 def _one_cycle(part):
     """The learning rate as a fraction of its peak, when this part of all batches is done."""
     if part < _WARM_UP:
@@ -157,10 +175,8 @@ def train(X, Y, validation, plan):
     watched = np.random.default_rng(plan["seed"]).permutation(len(validation[1]))[:_WATCHED]
     X_watched, Y_watched = validation[0][watched], validation[1][watched].astype(np.float64)
 
-    size = min(plan["batch"], len(X))
+    size, per_epoch = batches_of_epoch(len(X), plan)
     batches = _batches(len(X), size, rng)
-    one_pass = max(len(X) // size, 1)
-    per_epoch = min(plan["epoch_batches"] or one_pass, _PASSES * one_pass)
     rate, history, best, best_epoch, lowered = plan["learning_rate"], [], None, 0, 0
     bar = tqdm(total=plan["epochs"], desc="training network", unit="epoch", disable=None, leave=False)
     try:

@@ -469,3 +469,10 @@ def test_history_and_its_figure(fitted):
     assert plot_history(replace(fitted).restore(fitted.state()), ax) is ax
     assert len(ax.lines[0].get_xdata()) == 10
     plt.close(figure)
+
+
+def test_work_is_the_pixels_of_all_batches():
+    assert DeepNetwork(batch=10, epochs=3, epoch_batches=4).work(1000) == 3 * 4 * 10
+    # Few pixels are passed through five times an epoch at most; without a number of batches once.
+    assert DeepNetwork(batch=10, epochs=3, epoch_batches=400).work(100) == 3 * 5 * 100
+    assert DeepNetwork(batch=10, epochs=3, epoch_batches=0).work(100) == 3 * 100

@@ -1,0 +1,395 @@
+"""How long a study takes: said before it starts, from small fits on this machine, and while it runs."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved.features._scale import Scale, to_dex
+from euclid_resolved.features._sets import make_features
+
+if TYPE_CHECKING:
+    from euclid_resolved.estimators._contract import Estimator
+    from euclid_resolved.study._plan import Fits
+    from euclid_resolved.study._runner import Runner
+    from euclid_resolved.training._sample import Pixels
+
+_GALAXIES = 6  # that are read to time it, and to count their pixels
+_ROWS = 20_000  # of a fit that is timed
+_PART = 5.0  # CPU seconds of the tables and figures of a part (measured on the mock: 1 to 12)
+_SMALL = {"n_trees": (1, 3), "epochs": (1, 3)}  # settings that only repeat the same work, made small
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method takes on this machine, in CPU seconds of one core.
+
+    Attributes
+    ----------
+    fixed : float
+        Of a fit, whatever it is fitted to.
+    rate : float
+        For a unit of `~euclid_resolved.Estimator.work`, with all columns of the main input.
+    column : float
+        How much of `rate` is due to one column, as a fraction.
+    columns : int
+        Of the main input.
+    predict : float
+        For a pixel and property.
+    joint : bool
+        Whether a fit is of all properties.
+    """
+
+    fixed: float
+    rate: float
+    column: float
+    columns: int
+    predict: float
+    joint: bool
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many pixels a study has.
+
+    Attributes
+    ----------
+    training, test : int
+        Pixels above the clip.
+    reading : float
+        CPU seconds to read them.
+    """
+
+    training: int
+    test: int
+    reading: float
+
+
+def measure_size(runner: Runner) -> tuple[Size, Pixels]:
+    """Estimate the number of pixels from a few galaxies, and give the pixels of these.
+
+    Parameters
+    ----------
+    runner : `Runner`
+
+    Returns
+    -------
+    size : `Size`
+    pixels : `~euclid_resolved.training.Pixels`
+    """
+    order = np.random.default_rng(runner.seed()).permutation(len(runner.training))
+    galaxies = [runner.training[i] for i in sorted(order[:_GALAXIES])]
+    began, d = time.process_time(), runner.description
+    features = runner.image_features(d.main)
+    pixels = runner.data.extract(
+        galaxies, d.properties, d.bands, clip=d.sample["clip"], features=features, source=runner.source
+    )
+    each, seconds = len(pixels) / len(galaxies), (time.process_time() - began) / len(galaxies)
+    n, m = len(runner.training), len(runner.test)
+    return Size(round(each * n), round(each * m), seconds * (n + m) if runner.data.images else 0.0), pixels
+
+
+def measure_cost(runner: Runner, label: str, pixels: Pixels) -> Cost:
+    """Time small fits of a method: the same settings, but few trees or epochs.
+
+    Parameters
+    ----------
+    runner : `Runner`
+    label : str
+    pixels : `~euclid_resolved.training.Pixels`
+        Of a few galaxies.
+
+    Returns
+    -------
+    cost : `Cost`
+    """
+    d = runner.description
+    what, estimator = d.inputs[d.main], d.methods[label].make(runner.seed())
+    table = make_features(pixels.brightness, what.features, columns=what.columns, around=pixels.around)
+    rows = np.sort(np.random.default_rng(1).permutation(len(pixels))[:_ROWS])
+    scale = Scale.of(table.values[rows], table.columns)
+    X = scale.apply(table.values[rows])
+    y = to_dex(np.asarray(pixels.truth[d.properties[0]])[rows]).astype(np.float32)
+    target = Scale.of(y[:, None], d.properties[:1])
+    y, held = target.apply(y[:, None])[:, 0], len(X) // 5
+
+    def fitted(estimator: Estimator, columns: int, n: int) -> tuple[float, float, Estimator]:
+        """CPU seconds of a fit to n rows, its work, and what was fitted."""
+        fresh = replace(estimator)
+        own = Scale.of(table.values[rows][:, :columns], table.columns[:columns])
+        fresh.prepare(table.columns[:columns], own, target)
+        validation = X[:held, :columns], y[:held]
+        began = time.process_time()
+        fresh.fit(X[held : held + n, :columns], y[held : held + n], validation=validation)
+        return time.process_time() - began, float(fresh.work(min(n, len(X) - held))), fresh
+
+    (less, some), k, n = _reduced(estimator), len(table.columns), len(X) - held
+    fitted(less, k, n)  # compiles and imports what a method needs
+    few, first, _ = fitted(less, k, n if less != some else n // 4)
+    more, second, known = fitted(some, k, n)
+    rate = max(more - few, 0.0) / max(second - first, 1e-9)
+    column = 0.0
+    if k > 1:
+        alone, _, _ = fitted(some, 1, n)
+        column = float(np.clip((more - alone) / max(more, 1e-9) * k / (k - 1), 0, 1))
+    known.predict(X)  # compiles
+    began = time.process_time()
+    known.predict(X)
+    repeats = _trees(estimator) / _trees(some)
+    predict = (time.process_time() - began) / len(X) * repeats
+    return Cost(max(more - rate * second, 0.0), rate, column, k, predict, bool(estimator.joint))
+
+
+def _reduced(estimator):
+    """Two copies with fewer trees or epochs; the same one twice where there is nothing to reduce."""
+    for name, (few, some) in _SMALL.items():
+        if name in estimator.settings():
+            return replace(estimator, **{name: few}), replace(estimator, **{name: some})
+    return estimator, estimator
+
+
+def _trees(estimator):
+    return estimator.settings().get("n_trees", 1)
+
+
+def seconds_of(runner: Runner, cost: Cost, size: Size, fits: Fits) -> float:
+    """CPU seconds of one of some fits, with the estimates of its validation and test pixels.
+
+    Parameters
+    ----------
+    runner : `Runner`
+    cost : `Cost`
+    size : `Size`
+    fits : `Fits`
+
+    Returns
+    -------
+    seconds : float
+    """
+    n = pixels_of_fit(runner, size, fits)
+    work = runner.description.methods[fits.label].make(runner.seed()).work(n)
+    wider = 1 - cost.column + cost.column * fits.columns / cost.columns
+    times = 1 if cost.joint else fits.properties
+    estimated = (0.2 * n + size.test) * fits.properties * cost.predict
+    return times * (cost.fixed + cost.rate * work * wider) + estimated
+
+
+def pixels_of_fit(runner: Runner, size: Size, fits: Fits) -> int:
+    """How many pixels a fit learns from, within the budget."""
+    n = round(size.training * fits.share)
+    return min(n, runner.description.budget["pixels"].get(fits.label, n))
+
+
+def memory_of(runner: Runner, size: Size, fits: Fits) -> float:
+    """Bytes of the training set of a fit: 4 for each pixel and column, property, place and order."""
+    return 4.0 * pixels_of_fit(runner, size, fits) * (fits.columns + fits.properties + 2)
+
+
+def together(seconds: Iterable[float], workers: int) -> float:
+    """The time that pieces of work take on some workers, the longest first.
+
+    Parameters
+    ----------
+    seconds : iterable of float
+    workers : int
+
+    Returns
+    -------
+    time : float
+
+    Examples
+    --------
+    >>> from euclid_resolved.study._clock import together
+    >>> together([3.0, 3.0, 2.0, 2.0, 2.0], 2)
+    7.0
+    """
+    ends = [0.0] * workers
+    for each in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
+
+
+class Clock:
+    """What is left of a study.
+
+    Parameters
+    ----------
+    expected : mapping of str to float
+        CPU seconds of a training by method, on average.
+    left : mapping of str to int
+        Trainings to be done by method.
+    workers : int
+        At work side by side.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study._clock import Clock
+    >>> clock = Clock({"RF": 60.0}, {"RF": 3}, workers=1)
+    >>> clock.done("RF", 120.0)  # twice as long as expected
+    ' (1 of 3 trainings; about 4 min left)'
+    """
+
+    def __init__(self, expected: Mapping[str, float], left: Mapping[str, int], workers: int) -> None:
+        self.expected, self.left, self.workers = dict(expected), Counter(left), max(workers, 1)
+        self.total, self.count = sum(left.values()), 0
+        self._spent: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
+
+    def done(self, label: str, seconds: float) -> str:
+        """Count a training, and say what is left; nothing where it was not foreseen."""
+        if not self.left[label]:
+            return ""
+        self.left[label] -= 1
+        self._done[label] += 1
+        self._spent[label] += seconds
+        self.count += 1
+        return f" ({self.count} of {self.total} trainings; {words(self.remaining())} left)"
+
+    def remaining(self) -> float:
+        """Seconds, as the trainings that are done suggest."""
+        seconds = 0.0
+        for label, number in self.left.items():
+            known = self._spent[label] / self._done[label] if self._done[label] else self.expected[label]
+            seconds += number * known
+        return seconds / self.workers
+
+
+def words(seconds: float) -> str:
+    """A time in words.
+
+    Examples
+    --------
+    >>> from euclid_resolved.study._clock import words
+    >>> [words(each) for each in (20.0, 400.0, 20_000.0, 300_000.0)]
+    ['less than a minute', 'about 7 min', 'about 5 h 33 min', 'about 3.5 days']
+    """
+    if seconds < 45:
+        return "less than a minute"
+    if seconds < 3600:
+        return f"about {max(round(seconds / 60), 1)} min"
+    if seconds < 48 * 3600:
+        return f"about {int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+    return f"about {seconds / 86400:.1f} days"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a study will take.
+
+    Attributes
+    ----------
+    parts : `~astropy.table.Table`
+        The trainings of each part by method, and its CPU minutes.
+    methods : `~astropy.table.Table`
+        Of each method the trainings, the pixels that one learns from, its CPU minutes and its memory.
+    seconds : float
+        Of all, on the workers that were asked for.
+    clock : `Clock`
+    size : `Size`
+    """
+
+    parts: Table
+    methods: Table
+    seconds: float
+    clock: Clock
+    size: Size
+
+
+def forecast(runner: Runner, workers: int = 1) -> Forecast:
+    """Say what is to be trained and how long that takes.
+
+    Parameters
+    ----------
+    runner : `Runner`
+    workers : int, optional
+        How many trainings and parts are at work side by side.
+
+    Returns
+    -------
+    forecast : `Forecast`
+    """
+    from euclid_resolved.study._plan import all_trainings, fits_of, fits_of_training
+
+    d, plan = runner.description, all_trainings(runner, runner.description.parts)
+    entries: list[tuple[str, Fits, bool]] = []
+    for part in d.parts:
+        entries += [(part.slug, fits_of_training(runner, one), True) for one in plan[part.slug]]
+        if not runner.is_done(part):
+            entries += [(part.slug, one, False) for one in fits_of(runner, part)]
+    size, pixels = measure_size(runner)
+    costs = {
+        name: measure_cost(runner, name, pixels) for name in dict.fromkeys(f.label for _, f, _ in entries)
+    }
+    each = [seconds_of(runner, costs[fits.label], size, fits) for _, fits, _ in entries]
+    every = list(zip(entries, each, strict=True))
+    rows, alone = [], []
+    for part in d.parts:
+        own = [(fits, kept, seconds) for (slug, fits, kept), seconds in every if slug == part.slug]
+        numbers = Counter({label: 0 for label in d.methods})
+        for fits, _, _ in own:
+            numbers[fits.label] += fits.number
+        alone.append(sum(fits.number * seconds for fits, kept, seconds in own if not kept))
+        alone[-1] += 0.0 if runner.is_done(part) else _PART
+        whole = alone[-1] + sum(seconds for _, kept, seconds in own if kept)
+        rows.append({"part": part.label, **numbers, "CPU minutes": round(whole / 60, 1)})
+    trained = [seconds for (_, _, kept), seconds in every if kept]
+    by_method = [
+        _method_row(runner, size, label, [e for e in every if e[0][1].label == label]) for label in costs
+    ]
+    expected = {
+        label: np.mean([t for (_, f, kept), t in every if f.label == label and kept] or [0.0])
+        for label in costs
+    }
+    left = Counter(fits.label for _, fits, kept in entries if kept)
+    seconds = size.reading + together(trained, workers) + together(alone, workers)
+    return Forecast(Table(rows=rows), Table(rows=by_method), seconds, Clock(expected, left, workers), size)
+
+
+def _method_row(runner, size, label, every):
+    numbers = np.array([fits.number for (_, fits, _), _ in every])
+    seconds = np.array([seconds for _, seconds in every])
+    return {
+        "method": label,
+        "trainings": int(numbers.sum()),
+        "pixels": max(pixels_of_fit(runner, size, fits) for (_, fits, _), _ in every),
+        "CPU minutes each": round(float(np.average(seconds, weights=numbers)) / 60, 2),
+        "CPU hours": round(float(numbers @ seconds) / 3600, 2),
+        "GiB each": round(max(memory_of(runner, size, fits) for (_, fits, _), _ in every) / 2**30, 2),
+    }
+
+
+def said_of(forecast: Forecast, runner: Runner, workers: int) -> list[str]:
+    """What is said of a forecast: tables, the time, and whether it is within the budget.
+
+    Parameters
+    ----------
+    forecast : `Forecast`
+    runner : `Runner`
+    workers : int
+
+    Returns
+    -------
+    lines : list of str
+    """
+    size, hours = forecast.size, runner.description.budget["hours"]
+    lines = [
+        f"{len(runner.training)} training and {len(runner.test)} test galaxies, some {size.training:,} and "
+        f"{size.test:,} pixels above the clip"
+    ]
+    if len(forecast.methods):
+        lines += forecast.methods.pformat(max_width=-1, max_lines=-1)
+    beside = f"with {workers} trainings and parts side by side" if workers > 1 else "one after the other"
+    lines.append(f"Estimated time {beside}, on idle cores: {words(forecast.seconds)}")
+    if hours and forecast.seconds > 3600 * hours:
+        lines.append(
+            f"That is more than the {hours:g} h of the study's [budget]: use more workers, or lower its "
+            "pixels, the runs, or the settings of the methods. It runs all the same."
+        )
+    return lines

@@ -1,0 +1,200 @@
+"""Accuracy against depth, PSF and distance: of the model of the atlas, and of one trained likewise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from euclid_resolved.diagnostics._contract import accuracies
+from euclid_resolved.errors import InputError
+from euclid_resolved.images._pixels import pixel_scale
+from euclid_resolved.imaging._observe import observe_atlas
+from euclid_resolved.study._altered import noise_unknown
+from euclid_resolved.study._figures import plot_against
+from euclid_resolved.study._leaning import usable
+from euclid_resolved.study._result import Result
+
+if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.study._description import Part
+    from euclid_resolved.study._runner import Runner
+    from euclid_resolved.training._sample import Pixels
+
+WAYS = {
+    "depth": "depth (exposure time over that of the Wide Survey)",
+    "psf": "FWHM of the PSF (arcsec)",
+    "distance": "distance (Mpc)",
+}
+"""What is varied, as an option of the part, and how its axis is called."""
+
+_NEAR = 40.0  # Mpc, of galaxies whose depth or PSF is varied
+_METRICS = ("r2", "rmse", "bias")
+_AS_IS, _MATCHED = "the atlas as it is", "galaxies observed likewise"
+
+
+def check_options(options: dict[str, Any], label: str) -> None:
+    """Refuse values that no observation can have.
+
+    Parameters
+    ----------
+    options : dict
+        Of the part.
+    label : str
+        What the part is called in messages.
+    """
+    some = [way for way in WAYS if options.get(way)]
+    if not some:
+        raise InputError(f"{label}: say what to vary: depth = [...], psf = [...] or distance = [...]")
+    for way in (*some, *(["at"] if "at" in options else [])):
+        values = [options[way]] if way == "at" else options[way]
+        for value in values:
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
+            if not number:
+                raise InputError(f"{label}: {way} needs positive numbers, got {value!r}")
+
+
+def _values(part):
+    """Each way with its values, as they stand in the study."""
+    return {way: list(part.options[way]) for way in WAYS if part.options.get(way)}
+
+
+def cases(runner: Runner, part: Part) -> list[tuple[str, int]]:
+    """What is trained on observed galaxies: each value of each way, once."""
+    if not part.options.get("matched", True) or _cannot(runner):
+        return []
+    return [(f"{way}={value}", 0) for way, values in _values(part).items() for value in values]
+
+
+def case_share(runner: Runner, part: Part, case: str) -> float:
+    """How many pixels a case has, of those of all training galaxies; fainter ones come above the clip."""
+    n = len(runner.training)
+    return min(part.options.get("training_galaxies", n), n) / n
+
+
+def case_key(runner: Runner, part: Part, label: str, case: str, run: int) -> str:
+    """The key under which the accuracy of a case is kept."""
+    return runner.accuracy_key(label, runner.description.main, run, *_observation_key(part, case), _MATCHED)
+
+
+def _observation_key(part, case):
+    numbers = [part.options.get(key) for key in ("at", "training_galaxies", "test_galaxies")]
+    return ["observed", case, *numbers]
+
+
+def _observation_key_text(part, case):
+    return [str(each) for each in _observation_key(part, case)]
+
+
+def case_accuracy(runner: Runner, part: Part, label: str, case: str, run: int) -> dict[str, dict[str, float]]:
+    """The metrics of a model that was trained on galaxies observed as the test galaxies are."""
+
+    def measure() -> dict[str, dict[str, float]]:
+        pixels, main = case_pixels(runner, part, "training", case), runner.description.main
+        what = f"{label} on galaxies observed with {case}"
+        model = runner.timed(what, label, lambda: runner.train_on(pixels, label, main, run))
+        return accuracies(model, case_pixels(runner, part, "test", case))
+
+    return runner.measured(case_key(runner, part, label, case, run), measure, method=label, observed=case)
+
+
+def _accuracy_as_is(runner, part, label, case):
+    key = runner.accuracy_key(label, runner.description.main, 0, *_observation_key(part, case), _AS_IS)
+    return runner.measured(
+        key, lambda: accuracies(runner.model(label), case_pixels(runner, part, "test", case)), observed=case
+    )
+
+
+def case_pixels(runner: Runner, part: Part, which: str, case: str) -> Pixels:
+    """The pixels of training or test galaxies, observed in one way."""
+    features = runner.image_features(runner.description.main)
+
+    def galaxies() -> list[Galaxy]:
+        return _observed(runner, part, which, case)
+
+    what = f"{which} galaxies observed with {case}"
+    return runner.remembered((which, *_observation_key_text(part, case), *features), galaxies, features, what)
+
+
+def _observed(runner, part, which, case):
+    galaxies: Sequence[Galaxy] = runner.training if which == "training" else runner.test
+    most = part.options.get(f"{which}_galaxies", len(galaxies))
+    order = np.random.default_rng(runner.seed()).permutation(len(galaxies))[:most]
+    galaxies = [galaxies[i] for i in sorted(order)]
+    way, _, value = case.partition("=")
+    options: dict[str, Any] = {"distance": part.options.get("at", _NEAR) * u.Mpc, "seed": runner.seed()}
+    if way == "distance":
+        options["distance"] = float(value) * u.Mpc
+    elif way == "depth":
+        options["depth"] = float(value)
+    else:
+        options["psf_fwhm"] = float(value)
+    return observe_atlas(galaxies, **options)
+
+
+def _cannot(runner):
+    """Why galaxies of an atlas cannot be observed; nothing where they can."""
+    unknown = [band for band in runner.description.bands if noise_unknown(band)]
+    if unknown:
+        return f"Not run: no typical noise of {', '.join(unknown)} is known."
+    length = pixel_scale(runner.test[0].image)
+    if length is None or not length.unit.is_equivalent(u.pc):
+        return "Not run: galaxies whose pixels have no length cannot be put at a distance."
+    return ""
+
+
+def observed(runner: Runner, part: Part) -> Result:
+    """Accuracy on test galaxies observed at several depths, PSFs or distances."""
+    result, d = Result(), runner.description
+    check_options(part.options, part.label)
+    labels = usable(runner, part, result)
+    why_not = _cannot(runner)
+    if why_not:
+        result.notes.append(why_not)
+    if why_not or not labels:
+        return result
+    matched = bool(part.options.get("matched", True))
+    for way, values in _values(part).items():
+        rows = []
+        for label in labels:
+            for value in values:
+                case = f"{way}={value}"
+                found = {_AS_IS: _accuracy_as_is(runner, part, label, case)}
+                if matched:
+                    found[_MATCHED] = case_accuracy(runner, part, label, case, 0)
+                n = len(case_pixels(runner, part, "test", case))
+                for trained_on, each in found.items():
+                    for prop, metrics in each.items():
+                        row = {"property": prop, "method": label, "trained_on": trained_on, way: value}
+                        row |= {metric: metrics[metric] for metric in _METRICS} | {"n_pixels": n}
+                        rows.append(row)
+                        key = f"{way}/{value}/{d.methods[label].estimator}/{prop}"
+                        kind = "matched" if trained_on == _MATCHED else "as_is"
+                        result.values[f"observed/{kind}/{key}"] = metrics["r2"]
+        order = {prop: number for number, prop in enumerate(d.properties)}
+        table = Table(rows=sorted(rows, key=lambda row: order[row["property"]]))
+        result.tables[f"Accuracy against {way}"] = table
+        for label in labels:
+            own = table[table["method"] == label]
+            result.figures[f"R2 against {way}, {label}"] = plot_against(own, way, WAYS[way], by="trained_on")
+    result.notes += _notes(part, matched)
+    return result
+
+
+def _notes(part, matched):
+    near = part.options.get("at", _NEAR)
+    notes = [
+        f"Galaxies are observed in their own pixels, at {near:g} Mpc where depth or PSF is varied, with "
+        "the depth of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are "
+        "not dimmed, but have more noise in a pixel, and a broader PSF. The clip is that of the study, on "
+        "what is observed. Truth is not blurred."
+    ]
+    if matched:
+        notes.append(
+            f"'{_AS_IS}' is the model of the other parts; the other one has learned from the training "
+            "galaxies observed as the test galaxies are, each with noise of its own."
+        )
+    return notes
