@@ -6,7 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.ext.intersphinx import InventoryAdapter
 from sphinx.pycode import ModuleAnalyzer
+from sphinx_gallery.directives import imgsgnode
 
 import euclid_resolved
 from euclid_resolved import __version__
@@ -24,19 +27,24 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
     "sphinx_argparse_cli",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-if os.environ.get("EUCLID_RESOLVED_DOCS_LINKS"):
-    # Links into other projects need the network at build time, so they are asked for.
-    extensions.append("sphinx.ext.intersphinx")
-    intersphinx_mapping = {
-        "astropy": ("https://docs.astropy.org/en/stable/", None),
-        "numpy": ("https://numpy.org/doc/stable/", None),
-        "matplotlib": ("https://matplotlib.org/stable/", None),
-    }
+# What these pages name of other projects is listed in inventories/, so that a build needs no network.
+_ELSEWHERE = {
+    "astropy": "https://docs.astropy.org/en/stable/",
+    "matplotlib": "https://matplotlib.org/stable/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "photutils": "https://photutils.readthedocs.io/en/stable/",
+    "python": "https://docs.python.org/3/",
+    "regions": "https://astropy-regions.readthedocs.io/en/stable/",
+    "reproject": "https://reproject.readthedocs.io/en/stable/",
+}
+intersphinx_mapping = {name: (url, f"inventories/{name}.txt") for name, url in _ELSEWHERE.items()}
 # Classes get pages that list their members; numpydoc's own member tables would name each twice.
 numpydoc_show_class_members = False
 autosummary_generate = True
@@ -46,14 +54,25 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["custom.css", "tutorials.css"]
 html_math_renderer = "mathml"
-# The whole version of a development build would lie on the menu.
 html_title = f"euclid_resolved {release.split('+')[0]}"
 html_theme_options = {
-    "show_prev_next": False,
+    "logo": {"text": "euclid_resolved"},
+    "show_prev_next": True,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+    # The menu of versions. A published site names the newest list, so that old pages know of new versions.
+    "switcher": {
+        "json_url": os.environ.get("EUCLID_RESOLVED_VERSIONS", "_static/switcher.json"),
+        "version_match": "dev" if "dev" in release or "+" in release else release,
+    },
+    "check_switcher": "EUCLID_RESOLVED_VERSIONS" not in os.environ,
 }
-linkcheck_anchors = False  # many pages make theirs by a script
+# Of prompts, and of what a command prints, nothing is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+# Pages that a script makes in the browser have no anchors that could be found.
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]
 linkcheck_timeout = 30
 linkcheck_retries = 3
 templates_path = ["_templates"]
@@ -80,8 +99,26 @@ sphinx_gallery_conf = {
 def setup(app):
     """Users meet names in the package and its rooms; what is private stays so."""
     app.connect("env-updated", _offered)
+    app.connect("missing-reference", _full_name, priority=400)  # before intersphinx
+    app.connect("doctree-resolved", _boxes)
     app.connect("autodoc-process-bases", _public_bases)
     app.connect("autodoc-process-docstring", _constants, priority=400)  # before numpydoc
+
+
+def _full_name(app, env, node, content):
+    """What annotations call ``u.Quantity`` or ``QTable`` is listed under the name where it is documented."""
+    listed = InventoryAdapter(env).main_inventory.get("py:class", {})
+    if node.get("reftype") == "class" and node["reftarget"] not in listed:
+        last = node["reftarget"].rpartition(".")[2]
+        node["reftarget"] = next((name for name in listed if name.endswith(f".{last}")), node["reftarget"])
+
+
+def _boxes(app, doctree, name):
+    """Figures of tutorials get a box, in which those that are wider than a phone can be moved."""
+    for picture in list(doctree.findall(imgsgnode)):
+        box = nodes.container(classes=["figure-box"])
+        picture.replace_self(box)
+        box += picture
 
 
 def _stub(package):

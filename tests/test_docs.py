@@ -114,6 +114,20 @@ def test_every_page_is_in_a_list_and_its_links_lead_somewhere(path):
         assert target.startswith("gallery/") or (DOCS / f"{target}.rst").exists(), target
 
 
+def test_what_pages_name_of_other_projects_is_in_the_inventories():
+    """So that it becomes a link; a build has no network to look it up."""
+    lines = [
+        line.split() for path in DOCS.glob("inventories/*.txt") for line in path.open() if line[0] != "#"
+    ]
+    listed = {name for name, *_ in lines}
+    assert len(listed) > 40 and all(len(line) == 3 and line[2].endswith(".html") for line in lines)
+    ours = [path.read_text(encoding="utf-8") for path in [*PAGES, *PACKAGE.rglob("*.py")]]
+    projects = "|".join({name.split(".")[0] for name in listed if "." in name})
+    named = set(re.findall(rf"`~?((?:{projects})\.[\w.]+)`", "\n".join(ours)))
+    # A module and an instance have no entry of their own there.
+    assert named - listed == {"astropy.nddata", "astropy.cosmology.Planck15"}
+
+
 def test_terms_are_in_the_glossary():
     known = set(re.findall(r"^   ([\w -]+)$", page("glossary"), re.M))
     used = {}

@@ -35,6 +35,12 @@ def test_each_opens_with_a_title_and_what_the_reader_will_be_able_to_do(path):
 
 
 @named
+def test_each_begins_with_three_imports_at_most(path):
+    first = path.read_text(encoding="utf-8").split("\n# %%\n")[0]
+    assert 1 <= sum(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(first).body) <= 3
+
+
+@named
 def test_each_uses_names_that_are_there_and_no_network(path):
     for node in ast.walk(tree(path)):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

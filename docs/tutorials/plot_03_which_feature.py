@@ -12,11 +12,16 @@ import tempfile
 from pathlib import Path
 
 from euclid_resolved import RandomForest, make_atlas, read_atlas, split, train
-from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
 training, test = split(galaxies, fraction=0.25, seed=14)
+
+# %%
+# The pixels are gathered once. The forest and all that follows use the same ones.
+
+from euclid_resolved.training import extract
+
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 pixels, unseen = extract(training, names), extract(test, names)
 model = train(pixels, names, RandomForest(n_trees=15))

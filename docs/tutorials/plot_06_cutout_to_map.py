@@ -2,47 +2,40 @@
 A Euclid cut-out, from the archive to the map
 =============================================
 
-This tutorial is for those who have a Euclid image. You take a cut-out in the form in
-which the archive gives it, and prepare it: sky, stars, PSF, dust and distance. Then you
-map it. At the end you know what each step is for, and how to see whether it did what it
+This tutorial is for those who have a Euclid image. You map a cut-out in two lines, and
+then take the steps of its preparation one by one: sky, stars, PSF, dust, distance and
+pixels. At the end you know what each step is for, and how to see whether it did what it
 should.
 """
 
 import tempfile
 from pathlib import Path
 
+from euclid_resolved import MultiBandImage, make_atlas, quicklook, read_atlas
+
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 
 # %%
-# Fetch
-# -----
-# From the archive it is one call (this page is made without a network, so it is not run
-# here)::
-#
-#     from astropy.coordinates import SkyCoord
-#     from euclid_resolved.io import fetch
-#     from euclid_resolved.io import read_mosaics
+# The image
+# ---------
+# From the archive it is one call, and a file on disk is another (this page is made
+# without a network, so they are not run here)::
 #
 #     tile = fetch(59.1, -49.3, 30)                       # degrees, degrees, arcsec
-#     image = read_mosaics(tile, SkyCoord(59.1, -49.3, unit="deg"), 1 * u.arcmin)
+#     raw = read_mosaics(tile, SkyCoord(59.1, -49.3, unit="deg"), 1 * u.arcmin)
 #
-# This page uses a made-up cut-out in its place. It shows a mock galaxy at 300 Mpc
-# behind stars and a little sky, and is written in the form of the mosaics. Pixel values
-# are counts, with the zero point in ``MAGZERO``. The RMS map and the PSF are beside
-# each image, without a WCS of their own.
+#     raw = read_euclid("cutout.fits")
+#
+# Both turn the counts of the file into MJy/sr. This page uses a made-up cut-out in
+# their place: a mock galaxy at 300 Mpc, behind stars and a little sky.
 
 import astropy.units as u
-import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS
 
-from euclid_resolved import make_atlas, read_atlas
-from euclid_resolved.images import BANDS
 from euclid_resolved.imaging import observe
 
-distance, redshift, ebv = 300 * u.Mpc, 0.065, 0.03
+distance, redshift = 300 * u.Mpc, 0.065
 galaxy = read_atlas(make_atlas(folder / "spiral", 1, seed=5, pixels=128))[0]
-observed = observe(
+seen = observe(
     galaxy.image[24:104, 24:104],
     distance,
     redshift=redshift,
@@ -50,72 +43,56 @@ observed = observe(
     background=0.1,
     seed=2,
 )
-
-sky = WCS(naxis=2)
-sky.wcs.ctype, sky.wcs.crval = ("RA---TAN", "DEC--TAN"), (59.1, -49.3)
-sky.wcs.cdelt, sky.wcs.crpix = (
-    (-0.1 / 3600, 0.1 / 3600),
-    (observed.shape[1] / 2, observed.shape[0] / 2),
-)
-files = {
-    "IE": ("VIS", 24.6),
-    "YE": ("NIR_Y", 29.8),
-    "JE": ("NIR_J", 30.0),
-    "HE": ("NIR_H", 29.9),
-}
-hdus = [fits.PrimaryHDU()]
-y, x = np.indices((33, 33)) - 16
-for band, (name, zero_point) in files.items():
-    header = sky.to_header()
-    header["MAGZERO"], header["FILTER"] = zero_point, name
-    count = (
-        3631e-6 * 10 ** (-0.4 * zero_point) / (0.1 * u.arcsec).to_value(u.rad) ** 2
-    )  # MJy/sr
-    count *= 10 ** (0.4 * BANDS[band].extinction * ebv)  # the dust of the Milky Way
-    sigma = BANDS[band].psf_fwhm.to_value(u.arcsec) / 0.1 / np.sqrt(8 * np.log(2))
-    psf = np.exp(-(x**2 + y**2) / (2 * sigma**2))
-    hdus += [
-        fits.ImageHDU(
-            observed[band].data / np.float32(count), header, name=f"{name}_FLUX"
-        ),
-        fits.ImageHDU(
-            observed[band].uncertainty.array / np.float32(count), name=f"{name}_RMS"
-        ),
-        fits.ImageHDU((psf / psf.sum()).astype("f4"), name=f"{name}_PSF"),
-    ]
-out = tempfile.TemporaryDirectory()
-cutout = Path(out.name) / "cutout.fits"
-fits.HDUList(hdus).writeto(cutout)
-
-# %%
-# Read
-# ----
-# Counts become MJy/sr; a file without zero point would be refused. First check the
-# unit, the bands, and that the centre is where you think it is.
-
-from euclid_resolved import read_euclid
-
-image = read_euclid(cutout)
-image
+raw = MultiBandImage(seen, name="cut-out", meta={"pixel_scale": 0.1 * u.arcsec})
+raw
 
 # %%
 
-figure = image.plot()
+figure = raw.plot()
 
 # %%
+# The map
+# -------
+# With ``auto=True`` the sky is subtracted if it is not zero, stars and neighbours are
+# masked, and PSFs are matched. (The made-up image brings no PSF, so Gaussians take
+# their place.) Distance and size of the new pixels you say. Then the model that comes
+# with the package maps the image.
+
+from euclid_resolved import imaging
+
+known = {"redshift": redshift, "distance": distance / (1 + redshift) ** 2}
+image = imaging.prepare(raw, auto=True, match_psf="gaussian", scale=1 * u.kpc, **known)
+figure = quicklook(image)
+
+# %%
+# The figure shows bands, maps, errors, and the reason of every pixel without a value.
+# Look at it first, and keep it beside every map. You can believe the density. Take the
+# metallicity as that of a typical galaxy of this density, and ignore the age. In a
+# shell the same is one command:
+#
+# .. code-block:: sh
+#
+#    euclid-resolved predict cutout.fits -o maps.fits --figure maps.png
+#
+# What was done
+# -------------
+# Every step is recorded in the image:
+
+print(*imaging.describe_history(image), sep="\n")
+
+# %%
+# Now the same steps one by one. Use them where the automatic preparation does not do
+# what you want.
+#
 # Sky
 # ---
 # The level is measured in the sky around the galaxy. Its error comes from patches and
 # not from pixels, since the noise of mosaics is correlated.
 
-from euclid_resolved import imaging
-
-image = imaging.subtract_background(image)
+image = imaging.subtract_background(raw)
 for band, found in imaging.history(image)[-1]["measured"].items():
-    print(
-        f"{band}: {found['level']:+.5f} +- {found['level_error']:.5f} MJy/sr", end=" "
-    )
-    print(f"from {found['n_pixels']} pixels")
+    level = f"{found['level']:+.5f} +- {found['level_error']:.5f} MJy/sr"
+    print(f"{band}: {level} from {found['n_pixels']} pixels")
 
 # %%
 # Stars and neighbours
@@ -124,19 +101,18 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # divided into several sources, so look at the result. With ``deblend=False`` and
 # `~euclid_resolved.imaging.mask_positions` you mask by hand.
 
-from euclid_resolved.imaging import describe_history
-
 image = imaging.mask_saturated(image)
 image = imaging.mask_neighbours(image, contrast=0.1)
-print(describe_history(image)[-1])
+print(imaging.describe_history(image)[-1])
 
 # %%
 # One PSF for all bands
 # ---------------------
 # A colour is meaningful only if all bands show the same piece of the galaxy. IE is
-# sharper than the others by a factor of two.
+# sharper than the others by a factor of two. Images of the archive bring their PSFs;
+# then leave out ``psf``.
 
-image = imaging.match_psf(image)
+image = imaging.match_psf(image, psf="gaussian")
 for band, found in imaging.history(image)[-1]["measured"].items():
     before, now = 0.1 * found["fwhm"], 0.1 * found["fwhm_matched"]  # arcsec
     print(f"{band}: FWHM {before:.2f} arcsec, now {now:.2f}")
@@ -144,62 +120,28 @@ for band, found in imaging.history(image)[-1]["measured"].items():
 # %%
 # Dust, distance, pixels
 # ----------------------
-# First the extinction by the dust of the Milky Way is corrected, then the dimming by
-# redshift. The distance gives a pixel its length. Then pixels of 0.1 arcsec are
-# averaged until the outer disc is brighter than the noise. Use pixels of about the size
-# of those that the model was trained on.
+# First the extinction by the dust of the Milky Way is corrected (the mock galaxy has
+# none before it), then the dimming by redshift. The distance gives a pixel its length.
+# Then pixels of 0.1 arcsec are averaged until the outer disc is brighter than the
+# noise. Use pixels of about the size of those that the model was trained on.
 
-image = imaging.correct_extinction(image, ebv)
-image = imaging.set_distance(
-    image, redshift=redshift, distance=distance / (1 + redshift) ** 2
-)
+image = imaging.correct_extinction(image, 0.0)
+image = imaging.set_distance(image, **known)
 image = imaging.resample(image, 1 * u.kpc)
-print(*describe_history(image), sep="\n")
+figure = image.plot()
 
 # %%
-# ``imaging.prepare`` does all of it in one call. So does ``euclid-resolved predict``
-# with ``--background constant --mask-stars --match-psf --ebv 0.03 --redshift 0.065
-# --distance 264.5 --scale 1000``. Where nothing is said of sky, stars and PSFs, the
-# command deals with them by itself, and so does ``prepare`` with ``auto=True``.
-#
-# A model for images with noise
-# -----------------------------
-# The images of an atlas have no sky noise. A model for the sky is trained on galaxies
-# observed as Euclid would observe them, at about the distance of the galaxy, with its
-# PSF. ``redshift=0`` leaves them undimmed, because
-# `~euclid_resolved.imaging.set_distance` has corrected the dimming of the image.
-
-from euclid_resolved import RandomForest, observe_atlas, train
-
-galaxies = read_atlas(make_atlas(folder / "atlas", 32, pixels=64))
-seen = observe_atlas(
-    galaxies, (200, 400) * u.Mpc, redshift=0, psf_fwhm=0.4 * u.arcsec, seed=1
-)
-model = train(seen, "all", RandomForest(n_trees=12), calibration=4)
-maps = model.predict_maps(image)
-
-# %%
-# The quick look
-# --------------
-# This figure shows bands, maps, errors, and the reason of every pixel without a value.
-# Look at it first, and keep it beside every map.
-
-from euclid_resolved import quicklook
-
-# sphinx_gallery_thumbnail_number = 2
-figure = quicklook(image, maps, title="a made-up cut-out")
-
-# %%
-# You can believe the density. Take the metallicity as that of a typical galaxy of this
-# density, and ignore the age. Pixels under stars and below the limit of surface
-# brightness (the clip) have no value, so the mass on the map is a lower limit. The
-# galaxy is a mock, so that its mass is known:
+# The mass
+# --------
+# Pixels under stars and below the limit of surface brightness (the clip) have no value,
+# so the map lacks their mass. The galaxy is a mock, so that its mass is known:
 
 import matplotlib.pyplot as plt
 
 from euclid_resolved.maps import total
+from euclid_resolved.mock import default_model
 
-print(total(maps["stellar_mass_density"]))
-print(total(galaxy.maps["stellar_mass_density"]))
-out.cleanup()
+density = default_model().predict(image, "stellar_mass_density")
+print("on the map:", total(density))
+print("true:      ", total(galaxy.maps["stellar_mass_density"]))
 plt.show()

@@ -12,12 +12,17 @@ import tempfile
 from pathlib import Path
 
 from euclid_resolved import make_atlas, read_atlas, split
-from euclid_resolved.training import extract
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 training, test = split(
     read_atlas(make_atlas(folder / "atlas", 32, pixels=64)), fraction=0.25, seed=14
 )
+
+# %%
+# The pixels are gathered once, and all models learn from the same ones.
+
+from euclid_resolved.training import extract
+
 names = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 pixels, unseen = extract(training, names), extract(test, names)
 
@@ -63,7 +68,7 @@ import matplotlib.pyplot as plt
 
 from euclid_resolved.diagnostics import published_r2
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(7.1, 3), sharey=True, layout="constrained")
 for axis, name in zip(axes, names, strict=True):
     for i, kind in enumerate(r2):
         if name in r2[kind]:

@@ -175,7 +175,7 @@ import matplotlib.pyplot as plt
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(
-    2, 1, figsize=(8, 9), subplot_kw={"projection": sky}, layout="compressed"
+    2, 1, figsize=(7.1, 8), subplot_kw={"projection": sky}, layout="compressed"
 )
 light = np.arcsinh(tile.brightness("HE") / 0.15)
 axes[0].imshow(

@@ -152,7 +152,7 @@ with fits.open(path) as hdus:
 chosen = good & (
     np.log10(metallicity) > np.nanpercentile(np.log10(metallicity[good]), 90)
 )
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7.1, 3.2), layout="constrained")
 axes[0].plot(density[good], metallicity[good], ".", color="0.6", ms=3)
 axes[0].plot(density[chosen], metallicity[chosen], ".", color="#0072B2", ms=4)
 axes[0].set(
@@ -167,20 +167,31 @@ axes[1].plot(*np.nonzero(chosen)[::-1], "s", color="deepskyblue", ms=2.5)
 axes[1].set(title="and see where they are", xticks=[], yticks=[])
 
 # %%
-# jdaviz
-# ------
-# Imviz takes `~astropy.nddata.NDData`, and a map is one. In a notebook you need no
-# file::
+# In a notebook
+# -------------
+# Two viewers work inside a notebook, and need no file. Neither comes with this package
+# (``pip install jdaviz`` brings both). Imviz of jdaviz takes `~astropy.nddata.NDData`,
+# and a map is one, and so is every band of an image::
 #
 #     from jdaviz import Imviz
 #
 #     imviz = Imviz()
 #     for name, map_ in maps.items():
-#         imviz.load_data(map_, data_label=name)
+#         imviz.load(map_, data_label=name)
+#     imviz.load(image["HE"], data_label="HE")
 #     imviz.show()
 #
-# Imviz uses unit, WCS, mask and uncertainty. This checks that they are those of
-# `~astropy.nddata.NDData`.
+# glue takes the HDUs of a map: its values, their errors and the flags. Points that you
+# select in one view are then shown in the other::
+#
+#     from glue_jupyter import jglue
+#
+#     app = jglue(density=maps["stellar_mass_density"].to_hdulist())
+#     app.imshow(data=app.data_collection[0])
+#     app.histogram1d(data=app.data_collection[0])
+#
+# Both use unit and WCS, and Imviz mask and uncertainty. This checks that they are those
+# of `~astropy.nddata.NDData`.
 
 map_ = maps["stellar_mass_density"]
 print(

@@ -11,16 +11,18 @@ map has values only because of them.
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
-
 from euclid_resolved import make_atlas, observe_atlas, read_atlas, split
 
 folder = Path(tempfile.gettempdir()) / "euclid_resolved_tutorials"
 galaxies = read_atlas(make_atlas(folder / "around", 32, pixels=96))
 training, test = split(galaxies, fraction=0.25, seed=14)
 
-# Galaxies as Euclid would see them, from bright and clear to faint and noisy: a model
-# that has seen only clean images takes noise for structure.
+# %%
+# The training galaxies are observed as Euclid would see them, from bright and clear to
+# faint and noisy. A model that has seen only clean images takes noise for structure.
+
+import astropy.units as u
+
 training = observe_atlas(training, (20, 100) * u.Mpc, depth=(0.01, 1.0), seed=3)
 
 # %%
@@ -92,7 +94,7 @@ limits, window = (0.5, 2.7), (slice(8, 88), slice(8, 88))
 figure, axes = plt.subplots(
     2,
     3,
-    figsize=(11, 6.2),
+    figsize=(7.1, 4.4),
     layout="compressed",
     subplot_kw={"xticks": [], "yticks": []},
 )
@@ -125,7 +127,7 @@ figure.colorbar(picture, ax=axes[1, 1:], label="log estimate / truth [dex]")
 
 
 def errors(truth, maps):
-    """Print the error of the pixels that both judge, and of those that were gained."""
+    """Print the error of the pixels in both maps, and of those that were gained."""
     alone, around = maps.values()
     known = truth.data > 0
     both = known & ~alone.mask & ~around.mask

@@ -56,7 +56,7 @@ def atlas_observe(options: Namespace) -> None:
         bands = tuple(band_names(options.bands or EUCLID_BANDS))
     galaxies = read_atlas(options.atlas, observer=options.observer, bands=bands)
     observed = observe_atlas(galaxies, **{**settings, "distance": distance * u.Mpc})
-    told = {**settings, "fingerprint of the atlas": fingerprint(atlas)}
+    told = {**settings, "atlas": fingerprint(atlas)}
     written = write_observed(options.output, observed, told, bands, overwrite=options.overwrite)
     print(f"{len(observed)} observed galaxies in {options.output}, {written} of them made now")
 

@@ -150,7 +150,8 @@ def train(options: Namespace) -> None:
         missing = _missing_bands(options.missing_bands, bands, estimator)
     check_apart([options.output], [options.atlas])
     check_target(options.output, options.overwrite)  # before hours of work, not after
-    truth = open_truth(options.atlas, options.observer, bands, *_list_of(options))
+    listed, where = _list_of(options)
+    truth = open_truth(options.atlas, options.observer, bands, listed, where, properties)
     training, test = split(
         truth.galaxies,
         None if truth.listed else fraction,
@@ -189,7 +190,7 @@ def _list_of(options):
     from euclid_resolved.io._galaxy_list import read_galaxy_list
 
     path = options.test_galaxies
-    return (read_galaxy_list(path), path) if path else ({},)
+    return (read_galaxy_list(path), path) if path else ({}, "")
 
 
 def _missing_bands(words, bands, estimator):
@@ -241,16 +242,19 @@ def evaluate(options: Namespace) -> dict[str, Any]:
     from euclid_resolved.io.asdf._files import read_model
     from euclid_resolved.training._evaluate import evaluate as measure
     from euclid_resolved.training._extract import pixels_of
-    from euclid_resolved.training._groups import record_of
+    from euclid_resolved.training._groups import record_of, same_atlas
 
     model = read_model(options.model)
-    truth = open_truth(options.atlas, options.observer, model.bands, *_list_of(options))
+    listed, where = _list_of(options)
+    truth = open_truth(options.atlas, options.observer, model.bands, listed, where, model.properties)
     galaxies = truth.galaxies
     held_out = set(record_of(model, "test_")[1])
-    known = model.training.get("atlas") == truth.atlas
+    known = bool(same_atlas(model, truth.atlas))
     if known and not truth.listed and (beside := _seen_elsewhere(model, options.observer)):
         # The table that train printed is about these sides.
-        galaxies = open_truth(options.atlas, options.observer, model.bands, beside, options.model).galaxies
+        galaxies = open_truth(
+            options.atlas, options.observer, model.bands, beside, options.model, model.properties
+        ).galaxies
     if truth.listed:
         galaxies = [galaxy for galaxy in galaxies if galaxy.name in truth.listed]
     elif known:
@@ -263,6 +267,8 @@ def evaluate(options: Namespace) -> dict[str, Any]:
     # Galaxies of another atlas may have the names of those that the model has seen.
     table = measure(model, replace(unseen, atlas=truth.atlas), per_galaxy=options.per_galaxy)
     which = "held-out galaxies of the atlas it was trained on" if known else "galaxies of another atlas"
+    if known and model.training["atlas"] != truth.atlas:
+        which += ", observed otherwise"
     which = f"galaxies named in {options.test_galaxies}" if truth.listed else which
     print(f"{len(galaxies)} {which}; {100 * table.meta['kept']:.2f} % of their pixels are above the clip")
     _print(table)
@@ -300,7 +306,7 @@ def diagnose(options: Namespace) -> dict[str, Any]:
             check_target(path, options.overwrite)
     model = read_model(options.model)
     beside = _seen_elsewhere(model, options.observer)
-    truth = open_truth(options.atlas, options.observer, model.bands, beside, options.model)
+    truth = open_truth(options.atlas, options.observer, model.bands, beside, options.model, model.properties)
     if model.training.get("atlas") != truth.atlas:
         raise InputError(
             f"{options.model} was not trained on {options.atlas}: a diagnostic needs the galaxies that the "

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from euclid_resolved.citation import __version__
 from euclid_resolved.cli import _commands as run
+from euclid_resolved.cli._atlas_clip import atlas_clip, clip_options
 from euclid_resolved.cli._atlas_observe import atlas_observe, observe_options
 from euclid_resolved.cli._compare import compare, compare_options
 from euclid_resolved.cli._default_model import default_model_check, default_model_make
@@ -188,8 +189,8 @@ def _quickstart(commands):
 
 
 def _atlas(commands):
-    text = "make a mock atlas, observe an atlas, or keep its pixels as a sample"
-    what = "say what to do with the atlas: make, observe or extract"
+    text = "make a mock atlas, observe an atlas, keep its pixels as a sample, or derive its clip"
+    what = "say what to do with the atlas: make, observe, extract or clip"
     atlas = _command(commands, "atlas", lambda options: atlas.error(what), text)
     kinds = atlas.add_subparsers(title="commands", metavar="COMMAND")
     text = "make a mock atlas in the TNG50-SKIRT layout"
@@ -231,6 +232,8 @@ def _atlas(commands):
     _bands(new)
     _clip(new)
     _observer(new)
+    text = "derive a clip from the statistics of the radiative transfer"
+    clip_options(_command(kinds, "clip", atlas_clip, text, json=True))
 
 
 def _train(commands):

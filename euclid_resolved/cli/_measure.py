@@ -48,7 +48,7 @@ def add_measure(commands: Any) -> None:
 
 def add_profile(commands: Any) -> None:
     """The parser of ``profile``."""
-    text = "print radial profiles of maps: median and scatter of the pixels in elliptical rings"
+    text = "print radial profiles of maps: median, its error and scatter of the pixels in elliptical rings"
     new = command(commands, "profile", profile, text, writes=True, json=True)
     new.add_argument("maps", metavar="MAPS", help="a file of maps that predict wrote, FITS or ASDF")
     text = "width of a ring along the major axis: 500pc, 2arcsec or 5 pixels (a twentieth of the map)"
@@ -196,6 +196,8 @@ def profile(options: Namespace) -> dict[str, Any]:
             shown[column].info.format = ".6g" if column == "radius" else ".4g"
         for line in shown.pformat(max_width=-1, max_lines=-1, show_unit=True):
             print("  " + line)
+    if any(table.meta["lower_limit"] for table in tables.values()):
+        say("Errors are lower limits: nobody knows which part of them the pixels share.")
     _keep(QTable(columns), options)
     return {"maps": options.maps, "profiles": tables}
 

@@ -46,11 +46,15 @@ def predict(options: Namespace) -> Any:
     spread = options.workers is not None or options.scheduler is not None
     if len(sources) > 1 or options.table or spread:
         return _predict_many(named, sources, options)
+    if options.catalogue:
+        raise UsageError("--catalogue goes with several images; measure and profile take the maps of one")
     output = Path(options.output)
     if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
         raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
     outputs = [output, *(Path(name) for name in (options.figure, options.moc) if name)]
     _check_apart(outputs, named, sources, options)
+    if options.compress is not None and output.suffix.lower() != ".fits":
+        raise UsageError("--compress goes with an output that ends in .fits")
     for path in outputs:
         check_target(path, options.overwrite)
     model = read_model(named) if named else _default_model()
@@ -71,7 +75,7 @@ def _check_apart(outputs, named, sources, options):
             inputs += input_files(source)
     check_apart(outputs, inputs)
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise UsageError("two of -o, --figure and --moc name the same file")
+        raise UsageError("two of -o, --figure, --moc and --catalogue name the same file")
 
 
 def _zero_points(pairs):
@@ -87,7 +91,7 @@ def _zero_points(pairs):
 
 def _check_words(options, sources):
     """Refuse options that do not go together, whatever the files hold."""
-    if options.sfd and options.ebv is None:
+    if options.sfd and options.ebv is None and not options.table:
         raise UsageError("--sfd says where E(B-V) is from and goes with --ebv MAG")
     if options.size is not None and options.position is None:
         raise UsageError("--size goes with --position")
@@ -138,7 +142,7 @@ def _predict_one(model, source, options):
     if done:
         say(f"Prepared: {done}." + ("" if options.raw else " --raw leaves the image as it is."))
     maps = model.predict_maps(image, **_predicting(options))
-    write(options.output, maps, overwrite=options.overwrite)
+    write(options.output, maps, overwrite=options.overwrite, compress=options.compress)
     totals = report(options.output, maps)
     report_trust(model, maps)
     if options.figure:
@@ -206,7 +210,7 @@ def _predict_tile(model, source, options):
         )
     extinction = {"ebv": options.ebv, "sfd": options.sfd}
     reading = {"zero_point": options.zero_point, "flag_bits": options.flag_bits}
-    reading |= {"overwrite": options.overwrite, "match_psf": match}
+    reading |= {"overwrite": options.overwrite, "match_psf": match, "compress": options.compress}
     try:
         count = predict_tile(model, source, options.output, **reading, **extinction, **_predicting(options))
     except KeyboardInterrupt:
@@ -218,6 +222,7 @@ def _predict_tile(model, source, options):
 
 
 def _predict_many(named, sources, options):
+    from euclid_resolved.survey._catalogue import catalogue_paths
     from euclid_resolved.survey._many import check_folder, fields_of, name_images, predict_many
 
     images = sources
@@ -226,7 +231,8 @@ def _predict_many(named, sources, options):
     with _usage():
         name_images(images)
     check_folder(options.output)
-    outputs = [Path(options.output) / "report.ecsv", *([Path(options.moc)] if options.moc else [])]
+    tables = catalogue_paths(options.catalogue) if options.catalogue else ()
+    outputs = [Path(options.output) / "report.ecsv", *([Path(options.moc)] if options.moc else []), *tables]
     _check_apart(outputs, named, sources, options)
     if named is None:
         from euclid_resolved.mock._default_model import default_path
@@ -240,10 +246,14 @@ def _predict_many(named, sources, options):
         workers=options.workers,
         scheduler=options.scheduler,
         overwrite=options.overwrite,
+        compress=options.compress,
+        catalogue=options.catalogue,
         **_predicting(options),
         **{name: value for name, value in _opening(options).items() if value is not None},
     )
     _print(table)
+    if tables:
+        say(f"{tables[0]}: {int((table['status'] != 'failed').sum())} images; {tables[1].name}: profiles")
     moc = cover_many(options, sources, table)
     failed = int((table["status"] == "failed").sum())
     if failed:
@@ -255,6 +265,7 @@ def _predict_many(named, sources, options):
         if not options.json:
             raise InputError(message)
         print(f"euclid-resolved: error: {message}", file=sys.stderr)
+    moc |= {"catalogue": options.catalogue} if tables else {}
     return {"output": options.output, **moc, "failed": failed, "images": table}, 1 if failed else 0
 
 

@@ -52,6 +52,14 @@ def add_predict(commands: Any) -> None:
         help="also write where there are values, as a multi-order coverage map (MOC); one for all images",
     )
     new.add_argument(
+        "--compress",
+        nargs="?",
+        const="lossless",
+        type=_compression,
+        metavar="CHANGE",
+        help="compress the images of a FITS file without loss; or round values by this part at most, as 0.001",
+    )
+    new.add_argument(
         "--draws",
         type=int,
         default=0,
@@ -141,9 +149,27 @@ def _scale(parser):
     group.add_argument(
         "--strips", action="store_true", help="read some rows at a time, as over 4096 x 4096 pixels anyway"
     )
-    group.add_argument("--table", metavar="FILE", help="fields of mosaics: ra, dec, radius (arcsec)")
+    text = (
+        "fields of mosaics: ra, dec, radius (arcsec); also redshift, distance (Mpc) and ebv of each, if any"
+    )
+    group.add_argument("--table", metavar="FILE", help=text)
+    text = "also write totals and means of many images with errors, and their profiles: .ecsv or .parquet"
+    group.add_argument("--catalogue", metavar="FILE", help=text)
     group.add_argument("--workers", type=count, metavar="N", help="map many images in N processes (Dask)")
     group.add_argument("--scheduler", metavar="ADDRESS", help="or on the workers of this Dask scheduler")
+
+
+def _compression(text):
+    """Lossless, or the largest relative change."""
+    from euclid_resolved.errors import InputError
+    from euclid_resolved.io._fits_tiles import check_compression
+
+    try:
+        compress = text if text == "lossless" else float(text)
+        check_compression(compress)
+    except (ValueError, InputError):
+        raise argparse.ArgumentTypeError(f"lossless, or a part as 0.001, at most 0.1; not {text!r}") from None
+    return compress
 
 
 def _zero_point(text):

@@ -14,6 +14,7 @@ from euclid_resolved.diagnostics import (
     _robustness_figures,
 )
 from euclid_resolved.diagnostics._contract import Diagnostic
+from euclid_resolved.diagnostics._observed import OBSERVED_RELATIONS
 from euclid_resolved.diagnostics._relations import PUBLISHED_RELATIONS, Relation, as_relation
 from euclid_resolved.errors import InputError
 from euclid_resolved.plugins._offers import hookimpl, wrong_with
@@ -34,7 +35,9 @@ def register_diagnostics() -> dict[str, Diagnostic]:
             _figures.plot_permutation,
             "shuffle a band, column or scale, estimate again",
         ),
-        "rmzr": Diagnostic(_rmzr.rmzr, _figures.plot_rmzr, "fits to the resolved mass-metallicity relation"),
+        "rmzr": Diagnostic(
+            _rmzr.rmzr, _figures.plot_rmzr, "the resolved mass-metallicity relation, and observed ones"
+        ),
         "rmzr_shuffle": Diagnostic(
             _rmzr.rmzr_shuffle,
             _figures.plot_shuffle,
@@ -74,8 +77,8 @@ def register_diagnostics() -> dict[str, Diagnostic]:
 
 @hookimpl
 def register_relations() -> dict[str, Relation]:
-    """The relations of the paper's figure 8, named and referenced; their values are for the user to give."""
-    return dict(PUBLISHED_RELATIONS)
+    """CALIFA at one effective radius, and the relations of figure 8, whose values a user gives."""
+    return {**OBSERVED_RELATIONS, **PUBLISHED_RELATIONS}
 
 
 @wrong_with("diagnostics")

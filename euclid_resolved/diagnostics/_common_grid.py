@@ -12,7 +12,7 @@ from astropy.nddata import StdDevUncertainty
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._grid import corner_offset
 from euclid_resolved.images._pixels import pixel_scale, sky_matrix
-from euclid_resolved.maps._properties import PROPERTIES, get_property
+from euclid_resolved.maps._properties import KNOWN, get_property
 from euclid_resolved.maps._spatial_map import SpatialMap
 from euclid_resolved.maps._true_map import true_map
 
@@ -82,7 +82,7 @@ def put_together(
     for what, given in (("maps", maps), ("other", other)):
         if not isinstance(given, Mapping):
             raise InputError(f"{what} must be a mapping of property to map, got {type(given).__name__}")
-    names = [name for name in PROPERTIES if name in maps and name in other]
+    names = [name for name in KNOWN if name in maps and name in other]
     if not names:
         there, beside = (", ".join(map(str, each)) or "none" for each in (maps, other))
         raise InputError(f"no property in common: the maps show {there}; the other maps show {beside}")
@@ -111,7 +111,7 @@ def put_together(
 
 
 def _as_maps(given, who=""):
-    return {name: true_map(name, given[name], who.rstrip(": ")) for name in PROPERTIES if name in given}
+    return {name: true_map(name, given[name], who.rstrip(": ")) for name in KNOWN if name in given}
 
 
 def _checked(name, factor):

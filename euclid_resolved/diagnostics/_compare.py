@@ -17,7 +17,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides
 from euclid_resolved.images._positions import axis_ratio
 from euclid_resolved.maps._profiles import inside
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._region_pixels import elliptical_radius
 from euclid_resolved.maps._region_shapes import shapes_of
 from euclid_resolved.maps._regions import mean
@@ -144,7 +144,7 @@ def tables_of(
         tables["regions"] = _regions(pair, regions, how)
     if {DENSITY, METALLICITY} <= set(pair.maps):
         tables["rmzr"] = _relation(pair, how)
-    units = {name: str(PROPERTIES[name].unit) or "1" for name in pair.maps}
+    units = {name: str(KNOWN[name].unit) or "1" for name in pair.maps}
     for table in tables.values():
         for name in set(table.colnames) & set(_IN_DEX):
             table[name] = table[name] * u.dex
@@ -280,7 +280,7 @@ def _named(regions):
 
 
 def _relation(pair, how):
-    solar = np.log10(PROPERTIES[METALLICITY].zero_point)
+    solar = np.log10(KNOWN[METALLICITY].zero_point)
     density, metallicity = (pair.dex(name) for name in (DENSITY, METALLICITY))
     known = np.isfinite(density[0]) & np.isfinite(metallicity[0])
     if not known.any():

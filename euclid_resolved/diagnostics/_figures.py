@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from euclid_resolved._checks import check_type
+from euclid_resolved._checks import check_name, check_type
 from euclid_resolved.diagnostics._panels import (
     METRIC_LABELS,
     bars,
     by_property,
+    legends_below,
     numbers,
     own_panel,
     properties_of,
@@ -45,7 +46,6 @@ __all__ = ["plot_importance", "plot_lofo", "plot_rmzr", "plot_shuffle"]
 
 _LINES = ("-", "--", "-.", ":")
 _LETTERS = 34  # of small text, beside a line in a legend, in a third of a page
-_BELOW = 30  # points from a panel to its legend: for numbers beside ticks and the name of the axis
 
 
 def plot_importance(table: QTable, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -206,17 +206,24 @@ def plot_rmzr(
     table: QTable,
     relations: Sequence[Relation] = (),
     *,
+    by: Literal["density", "mass"] = "density",
     fewest: tuple[int, int] = (3, 3),
     figure: Figure | SubFigure | None = None,
 ) -> Figure:
     """Density plots of metallicity against density, with running medians and fits (the paper's figure 8).
+
+    The observed relations that the table was compared with are drawn in each panel, in the conventions of the
+    maps, with their 16th and 84th percentile and a band for the error of their densities.
 
     Parameters
     ----------
     table : `~astropy.table.QTable`
         Of `~euclid_resolved.diagnostics.rmzr`.
     relations : sequence of `~euclid_resolved.diagnostics.Relation`, optional
-        Drawn over all galaxies; those without values are named below the figure.
+        Others, drawn over all galaxies as they are; those without values are named below the figure.
+    by : {"density", "mass"}, optional
+        With ``"mass"``, another figure: what is left when each observed relation is subtracted, against
+        density, and against the stellar mass of the galaxies. `relations` and `fewest` are not used.
     fewest : (int, int), optional
         How many pixels a cell needs to be drawn: of all galaxies, and of the test galaxies. The paper's are
         1000 and 10.
@@ -238,32 +245,34 @@ def plot_rmzr(
     >>> figure = plot_rmzr(rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20))
     >>> figure.savefig("rmzr.png")
     """
-    from matplotlib.transforms import ScaledTranslation
-
+    from euclid_resolved.diagnostics._relation_figures import draw_differences, draw_observed
     from euclid_resolved.diagnostics._relation_fit import FORMS
     from euclid_resolved.diagnostics._relations import Relation
 
+    check_name(by, ("density", "mass"), "choice for by")
     if "panels" not in getattr(table, "meta", ()):
         raise InputError(f"a table of rmzr is needed, got {type(table).__name__} without its panels")
     for relation in [relations] if isinstance(relations, str) else relations:
         check_type(relation, Relation, "get_relation looks names up, read_relation reads a file")
-    supplied = [relation for relation in relations if relation.supplied]
+    if by == "mass":
+        return draw_differences(table, figure)
+    observed = table.meta.get("relations", [])
+    known = {one["name"] for one in observed}
+    supplied = [relation for relation in relations if relation.supplied and relation.name not in known]
     # A label that names a conversion is wider than a panel, and the layout would make room for it.
     labels = [textwrap.fill(relation.label, _LETTERS) for relation in supplied]
-    lines = max(len(FORMS) + 2, len(FORMS) + 1 + sum(label.count("\n") + 1 for label in labels))
+    names = [textwrap.fill(one["label"], _LETTERS) for one in observed]
+    lines = max(len(FORMS) + 2, len(FORMS) + 1 + sum(label.count("\n") + 1 for label in labels + names))
     with text_style(figure):
         own = own_figure(figure, (page_size(3, 1)[0], 2.6 + 0.13 * lines))
         axes = own.subplots(1, 3, sharex=True, sharey=True)
         picture = _draw_rmzr(axes, table, FORMS, fewest)
-        for i, (relation, label) in enumerate(zip(supplied, labels, strict=True)):
+        draw_observed(axes, observed, names)
+        for i, (relation, label) in enumerate(zip(supplied, labels, strict=True), len(observed)):
             style = {"color": f"C{i % 10}", "ls": _LINES[i % 4], "lw": 1.2}
             axes[0].plot(relation.log_density, relation.log_metallicity, label=label, **style)
         axes[0].set(ylabel=axis_label("stellar_metallicity"))
-        for axis in axes:
-            below = axis.transAxes + ScaledTranslation(0, -_BELOW / 72, own.dpi_scale_trans)
-            place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
-            axis.legend(frameon=False, handlelength=1.6, borderpad=0, borderaxespad=0, **place)
-            keep_text_size(axis)
+        legends_below(own, axes)
         missing = [relation.name for relation in relations if not relation.supplied]
         if missing:
             text = textwrap.fill(f"not drawn, no table supplied: {', '.join(missing)}", 3 * _LETTERS)

@@ -26,6 +26,20 @@ METRIC_LABELS = {
 }
 
 
+_BELOW = 30  # points from a panel to its legend: for numbers beside ticks and the name of the axis
+
+
+def legends_below(figure: Figure | SubFigure, axes: Sequence[Axes]) -> None:
+    """A legend under each panel, flush with its left side."""
+    from matplotlib.transforms import ScaledTranslation
+
+    for axis in axes:
+        below = axis.transAxes + ScaledTranslation(0, -_BELOW / 72, figure.dpi_scale_trans)
+        place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+        axis.legend(frameon=False, handlelength=1.6, borderpad=0, borderaxespad=0, **place)
+        keep_text_size(axis)
+
+
 def numbers(column: Any) -> np.ndarray:
     """A column as plain floats."""
     return np.asarray(getattr(column, "value", column), float)

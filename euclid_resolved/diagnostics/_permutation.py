@@ -129,7 +129,8 @@ def _accuracies_with(model, pixels, shuffled=None, columns=None):
         else:
             estimates = model.estimate_all(light, around=around)
         for name, dex in estimates.items():
-            known = np.isfinite(dex)  # a column that has no value gives none
+            # A column that has no value gives none, and a pixel may have no dust.
+            known = np.isfinite(dex) & np.isfinite(true[name])
             sums[name] += MetricSums.of(to_dex(true[name][known]), dex[known])
     return {name: each.metrics() for name, each in sums.items()}
 

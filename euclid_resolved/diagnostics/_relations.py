@@ -38,6 +38,14 @@ class Relation:
         The relation; None where nobody has supplied it.
     log_metallicity_p16, log_metallicity_p84 : `~numpy.ndarray` or None
         Percentiles of its scatter.
+    log_metallicity_error : `~numpy.ndarray` or None
+        One sigma of `log_metallicity`.
+    density_error : float
+        How well the zero point of its densities is known, dex; drawn as a band.
+    by_mass : `~numpy.ndarray` or None
+        What it is for galaxies of some stellar mass: float, shape (bins, 7). The columns are the least and
+        the largest log10 of the galaxy's mass (Msun), a log10 of density, the log10 of metallicity there
+        with its error, and the slope of metallicity with its error.
     sample : str
         What it was measured on.
     conversions : tuple of str
@@ -66,6 +74,9 @@ class Relation:
     log_metallicity_p84: np.ndarray | None = None
     sample: str = ""
     conversions: tuple[str, ...] = ()
+    log_metallicity_error: np.ndarray | None = None
+    density_error: float = 0.0
+    by_mass: np.ndarray | None = None
 
     @property
     def supplied(self) -> bool:
@@ -115,13 +126,14 @@ class Relation:
         return replace(self._shifted(0.0, shift, what), solar_metallicity=float(solar_metallicity))
 
     def to_imf(self, imf: str, shift: float) -> Relation:
-        """The same densities for another IMF.
+        """The same densities, and masses of galaxies, for another IMF.
 
         Parameters
         ----------
         imf : str
         shift : float
-            What to add to log10 of density. Published offsets between IMFs differ; the choice is yours.
+            What to add to log10 of density and of mass. Published offsets between IMFs differ; the choice is
+            yours.
 
         Returns
         -------
@@ -150,8 +162,12 @@ class Relation:
         def moved(values, by):
             return None if values is None else values + by
 
+        by_mass = self.by_mass
+        if by_mass is not None:
+            by_mass = by_mass + np.array([density, density, density, metallicity, 0, 0, 0])
         return replace(
             self,
+            by_mass=by_mass,
             log_density=moved(self.log_density, density),
             log_metallicity=moved(self.log_metallicity, metallicity),
             log_metallicity_p16=moved(self.log_metallicity_p16, metallicity),
@@ -224,9 +240,10 @@ def read_relation(path: str | Path, name: str | None = None) -> Relation:
     ----------
     path : str or `~pathlib.Path`
         ECSV, or what else Astropy reads with metadata. Columns ``log_density`` and ``log_metallicity``,
-        optionally ``log_metallicity_p16`` and ``log_metallicity_p84``; metadata ``reference``,
-        ``weighting``, ``imf``, ``solar_metallicity`` (mass fraction), optionally ``sample``, and
-        ``density_unit``: ``Msun/pc2`` (without it) or ``Msun/kpc2``. Metallicity is in solar units.
+        optionally ``log_metallicity_p16``, ``log_metallicity_p84`` and ``log_metallicity_error``; metadata
+        ``reference``, ``weighting``, ``imf``, ``solar_metallicity`` (mass fraction), optionally ``sample``,
+        ``density_error`` (dex), ``by_mass`` (a list of rows, see `Relation`), and ``density_unit``:
+        ``Msun/pc2`` (without it) or ``Msun/kpc2``. Metallicity is in solar units.
     name : str, optional
         The file's name without ending, where the metadata have no ``name``.
 
@@ -284,25 +301,52 @@ def _from_table(name, table, where):
         return np.asarray(table[key], float) if key in columns else None
 
     values = {key: column(key) for key in ("log_density", "log_metallicity")}
-    percentiles = {key: column(key) for key in ("log_metallicity_p16", "log_metallicity_p84")}
+    beside = {key: column(f"log_metallicity_{key}") for key in ("p16", "p84", "error")}
     if not len(table) or not all(np.isfinite(v).all() for v in values.values()):
         raise InputError(f"{where}: log_density and log_metallicity must be finite numbers, at least one row")
-    values["log_density"] = values["log_density"] + _DENSITY_UNITS[unit]
-    try:
-        solar = float(meta["solar_metallicity"])
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: solar_metallicity must be a mass fraction such as 0.02") from None
-    words = {key: str(meta[key]) for key in ("reference", "weighting", "imf")}
-    done = ("density from Msun/kpc2",) if unit == "Msun/kpc2" else ()
-    return Relation(
+    relation = Relation(
         str(name),
-        solar_metallicity=solar,
+        **{key: str(meta[key]) for key in ("reference", "weighting", "imf")},
+        solar_metallicity=_number(where, "solar_metallicity", meta, "a mass fraction such as 0.02"),
         sample=str(meta.get("sample", "")),
-        conversions=done,
-        **words,
         **values,
-        **percentiles,
+        **{f"log_metallicity_{key}": value for key, value in beside.items()},
+        density_error=_number(where, "density_error", {"density_error": 0.0, **meta}, "a number of dex"),
+        by_mass=_by_mass(where, meta.get("by_mass")),
     )
+    shift = _DENSITY_UNITS[unit]
+    if not shift:
+        return relation
+    # Masses of galaxies are in solar masses whatever the unit of density is.
+    moved = relation._shifted(shift, 0.0, "density from Msun/kpc2")
+    if relation.by_mass is not None:
+        moved.by_mass[:, :2] = relation.by_mass[:, :2]
+    return moved
+
+
+def _number(where, key, meta, what):
+    try:
+        return float(meta[key])
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: {key} must be {what}") from None
+
+
+def _by_mass(where, rows):
+    """The rows of a relation by the mass of galaxies, or None."""
+    if rows is None:
+        return None
+    try:
+        values = np.array(rows, float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 2 or values.shape[1] != 7 or not np.isfinite(values).all():
+        raise InputError(
+            f"{where}: by_mass is a list of rows of seven finite numbers: the limits in mass, density, "
+            "metallicity and its error, slope and its error"
+        )
+    if not (values[:, 0] < values[:, 1]).all():
+        raise InputError(f"{where}: by_mass must have limits of mass that rise")
+    return values
 
 
 def write_relation(path: str | Path, relation: Relation, *, overwrite: bool = False) -> None:
@@ -332,10 +376,14 @@ def write_relation(path: str | Path, relation: Relation, *, overwrite: bool = Fa
 
     if not relation.supplied:
         raise InputError(relation.missing())
-    names = ("log_density", "log_metallicity", "log_metallicity_p16", "log_metallicity_p84")
+    names = ("log_density", *(f"log_metallicity{end}" for end in ("", "_p16", "_p84", "_error")))
     columns = {name: getattr(relation, name) for name in names}
     table = Table({name: values for name, values in columns.items() if values is not None})
     for key in ("name", *_NEEDED, "sample"):
         table.meta[key] = getattr(relation, key)
+    if relation.density_error:
+        table.meta["density_error"] = float(relation.density_error)
+    if relation.by_mass is not None:
+        table.meta["by_mass"] = np.asarray(relation.by_mass, float).tolist()
     with atomic_path(path, overwrite=overwrite) as temporary:
         table.write(temporary, format="ascii.ecsv")

@@ -16,6 +16,15 @@ from euclid_resolved.diagnostics._relation_fit import (
     fitted,
     partial_correlation,
 )
+from euclid_resolved.diagnostics._rmzr_observed import (
+    ALL,
+    QUANTITIES,
+    Points,
+    as_plain,
+    compare,
+    in_our_conventions,
+    relations_to_compare,
+)
 from euclid_resolved.features._scale import to_dex
 from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._columns import Columns
@@ -27,6 +36,7 @@ from euclid_resolved.training._train import retrain
 if TYPE_CHECKING:
     from astropy.table import QTable
 
+    from euclid_resolved.diagnostics._relations import Relation
     from euclid_resolved.maps._galaxy import Galaxy
     from euclid_resolved.models._model import Model
     from euclid_resolved.training._sample import Pixels
@@ -60,16 +70,27 @@ def rmzr(
     training: Sequence[Galaxy] | Pixels,
     test: Sequence[Galaxy] | Pixels,
     *,
+    relations: Sequence[Relation | str] | None = None,
+    imf_shift: float | None = None,
     bootstrap: int = 200,
     seed: int = 1,
 ) -> QTable:
-    """Fit the resolved mass-metallicity relation, and ask what an estimate knows beyond it (figure 8).
+    """Fit the resolved mass-metallicity relation, compare it with observed ones, and ask what estimates add.
+
+    The fits and the density plots are those of the paper's figure 8.
 
     Parameters
     ----------
     model : `~euclid_resolved.Model`
         One that does not estimate metallicity is trained anew to do so.
     training, test : sequence of `~euclid_resolved.Galaxy`, or `~euclid_resolved.training.Pixels`
+    relations : sequence of `Relation` or str, optional
+        Observed relations to compare with, by name or with values of your own; none of them where it is
+        empty. Without it all that are registered, have values and are mass-weighted as the maps are: CALIFA
+        at one effective radius.
+    imf_shift : float, optional
+        What to add to log10 of their densities and masses for the IMF of the maps, Chabrier; -0.25 dex where
+        theirs is Salpeter, without it.
     bootstrap : int, optional
         Samples of galaxies drawn for the errors.
     seed : int, optional
@@ -79,10 +100,18 @@ def rmzr(
     table : `~astropy.table.QTable`
         One quantity a row, with ``error``: for the metallicity of ``all`` galaxies, and the ``true`` and
         ``predicted`` one of the test galaxies, always at true density, the parameters of each form (see
-        `fit_relation`) and the ``scatter`` about it (dex). Last, the ``partial correlation`` of true and
+        `fit_relation`) and the ``scatter`` about it (dex). Then the ``partial correlation`` of true and
         predicted metallicity at fixed density: 0 where the estimate is the relation and nothing else. Values
-        are NaN for a form that the data do not constrain; ``meta["not_constrained"]`` names it. Medians and
-        counts for figures are in ``meta``, too.
+        are NaN for a form that the data do not constrain, and ``note`` says so.
+
+        Last, with the name of a relation as ``form``, how the pixels in its range of density differ from it:
+        ``offset``, the mean of metallicity less the relation (dex); ``slope difference`` (dex per dex); ``rms
+        of means``, of the means in each 0.05 dex of density, and ``rms of pixels`` (dex). ``galaxies`` says
+        of which: all, or those in a range of log10 stellar mass, which are compared with what the relation
+        is for that mass. Errors are those of drawing galaxies again, NaN for fewer than five. The error of
+        the relation's own densities changes the offset by ``density error``. ``meta`` has what was converted
+        (``relations``), these rows as numbers (``compared``), and medians and counts for figures
+        (``panels``).
 
     Examples
     --------
@@ -93,8 +122,13 @@ def rmzr(
     >>> model = train(galaxies[:3], "all", LinearRegression())
     >>> table = rmzr(model, galaxies[:3], galaxies[3:], bootstrap=20)
     >>> table.colnames
-    ['metallicity', 'form', 'quantity', 'value', 'error']
+    ['metallicity', 'form', 'galaxies', 'quantity', 'value', 'error', 'note']
+    >>> rows = table[(table["form"] == "CALIFA Re") & (table["galaxies"] == "all")]
+    >>> print(rows[rows["metallicity"] == "true"]["quantity", "value"])
+        quantity      value
+    ---------------- -------
     """
+    observed = [in_our_conventions(one, imf_shift) for one in relations_to_compare(relations)]
     model, pixels, unseen = _with_metallicity(model, training, test)
     solar = np.log10(PROPERTIES[METALLICITY].zero_point)
     x, truth, guess = _density_and_metallicity(model, unseen)
@@ -109,24 +143,50 @@ def rmzr(
     for case, (binned, which) in cases.items():
         for form in FORMS:
             values, errors = fitted(binned, form, which, bootstrap, seed)
-            rows += [
-                {"metallicity": case, "form": form, "quantity": key, "value": value, "error": errors[key]}
-                for key, value in values.items()
-            ]
+            lost = "not constrained" if np.isnan(list(values.values())).any() else ""
+            rows += [_line(case, form, ALL, key, value, errors[key], lost) for key, value in values.items()]
     drawn = [partial_correlation(pair.sums(w)) for w in pair.draws(bootstrap, seed)]
+    error = float(np.nanstd(drawn)) if len(pair) > 1 else np.nan
     rows.append(
-        {
-            "metallicity": "true and predicted",
-            "form": "",
-            "quantity": "partial correlation",
-            "value": partial_correlation(pair.sums()),
-            "error": float(np.nanstd(drawn)) if len(pair) > 1 else np.nan,
-        }
+        _line("true and predicted", "", ALL, "partial correlation", partial_correlation(pair.sums()), error)
     )
+    masses = [_masses(part) for part in (pixels, unseen)]
+    points = Points(x, (truth, guess), galaxies[1], masses[1])
+    whole = Points(x_all, (y_all,), everything, np.concatenate(masses))
+    beside = {"all": (whole, 0), "true": (points, 0), "predicted": (points, 1)}
+    compared = [row for one, _ in observed for row in compare(one, beside, bootstrap=bootstrap, seed=seed)]
+    for row in compared:
+        rows += _lines_of(row)
     sets = {"all": (x_all, y_all), "true": (x, truth), "predicted": (x, guess)}
-    lost = [(row["metallicity"], row["form"]) for row in rows if row["form"] and np.isnan(row["value"])]
     panels = {case: _panel(*xy) for case, xy in sets.items()}
-    return finish(rows, panels=panels, not_constrained=[", ".join(pair) for pair in dict.fromkeys(lost)])
+    return finish(
+        rows, panels=panels, compared=compared, relations=[as_plain(one, said) for one, said in observed]
+    )
+
+
+def _line(case, form, galaxies, quantity, value, error=np.nan, note=""):
+    row = {"metallicity": case, "form": form, "galaxies": galaxies, "quantity": quantity}
+    return row | {"value": value, "error": error, "note": note}
+
+
+def _lines_of(row):
+    """The rows of a comparison, one a quantity."""
+    said = ALL if np.isnan(row["low"]) else f"log mass {row['low']:.2f} to {row['high']:.2f}"
+    note = f"{row['n_galaxies']} galaxies"
+    lines = [
+        _line(row["metallicity"], row["relation"], said, name, row[name], row[f"{name} error"], note)
+        for name in QUANTITIES
+        if said == ALL or name in QUANTITIES[:2]
+    ]
+    if said == ALL and np.isfinite(row["density error"]):
+        lines.append(_line(row["metallicity"], row["relation"], said, "density error", row["density error"]))
+    return lines
+
+
+def _masses(pixels):
+    """log10 of the stellar mass of the galaxy that each pixel belongs to; NaN where that is not known."""
+    masses = np.array(pixels.log_masses or np.full(len(pixels.names), np.nan))
+    return np.repeat(masses, pixels.counts)
 
 
 def _panel(x, y):

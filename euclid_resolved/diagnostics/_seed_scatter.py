@@ -26,7 +26,7 @@ from euclid_resolved.diagnostics._contract import estimates
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._side_by_side import fits_at_once, side_by_side
 from euclid_resolved.features._scale import to_dex
-from euclid_resolved.models._metrics import metrics
+from euclid_resolved.models._metrics import metrics, with_estimate
 from euclid_resolved.training._evaluate import PIECE
 from euclid_resolved.training._train import retrain
 
@@ -112,7 +112,7 @@ def scatter_of_runs(
     runs = side_by_side(run, seeds, fits_at_once(model, len(pixels) + len(unseen)), what="other seeds")
     for i, run_estimates in enumerate(runs, 1):
         for name, dex in run_estimates.items():
-            found[name].append(metrics(to_dex(unseen.truth[name]), dex))
+            found[name].append(metrics(*with_estimate(to_dex(unseen.truth[name]), dex, name)))
             before = mean.setdefault(name, np.zeros(len(dex)))
             change = dex - before  # Welford's sums: nothing cancels
             before += change / i
@@ -183,7 +183,9 @@ def _estimates_of(parts, model, unseen, name):
 
 def _jackknife(truth, whole, parts):
     """The metrics of a whole, and their scatter from what they are without each part."""
-    without = [metrics(truth, (whole - share * part) / (1 - share)) for share, part in parts]
+    told = np.isfinite(truth)  # a pixel may have no dust
+    truth, whole = truth[told], whole[told]
+    without = [metrics(truth, (whole - share * part[told]) / (1 - share)) for share, part in parts]
     row, grow = metrics(truth, whole), (len(without) - 1) / np.sqrt(len(without))
     scatters = spread(without)
     for metric in list(row):

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
-from euclid_resolved.estimators import _baselines, _ensemble, _linear, _scikit_learn, _trees
+from euclid_resolved.estimators import _ada_boost, _baselines, _ensemble, _linear, _scikit_learn, _trees
 from euclid_resolved.estimators._contract import Estimator, is_plain
 from euclid_resolved.plugins._offers import hookimpl, wrong_with
 
@@ -34,6 +34,7 @@ def register_estimators() -> dict[str, type[Estimator]]:
         "gradient_boosting": _scikit_learn.GradientBoosting,
         "support_vector": _scikit_learn.SupportVector,
         "mlp": _scikit_learn.MultiLayerPerceptron,
+        "ada_boost": _ada_boost.AdaBoost,
         "ensemble": _ensemble.Ensemble,
         "mean": _baselines.Mean,
         "constant_mass_to_light": _baselines.ConstantMassToLight,

@@ -18,6 +18,7 @@ _LIKE = {
     "GradientBoostingRegressor": "estimators.GradientBoosting()",
     "LinearRegression": "LinearRegression()",
     "Ridge": "estimators.Ridge()",
+    "AdaBoostRegressor": "the estimator 'ada_boost'",
     "SVR": "estimators.SupportVector()",
     "MLPRegressor": "estimators.MultiLayerPerceptron()",
     "KNeighborsRegressor": "the estimator 'knn' of the plugin euclid_resolved_knn",

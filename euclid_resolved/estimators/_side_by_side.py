@@ -1,4 +1,4 @@
-"""Run independent fits side by side, on the cores that one of them leaves idle."""
+"""Run independent fits side by side: on workers, or on the cores that one of them leaves idle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
+
+from euclid_resolved.estimators._workers import at_hand
 
 if TYPE_CHECKING:
     from euclid_resolved.models._model import Model
@@ -71,7 +73,8 @@ def side_by_side(
 ) -> Iterator[_Result]:
     """Yield ``function(item)`` for each item in turn, and work on the next ones meanwhile.
 
-    What comes is the same whatever `at_once` is, and no more results than that wait to be taken. An
+    Where workers are at hand (`on_workers`) they do it, whatever `at_once` is. What comes is the same, and in
+    threads no more results than `at_once` wait to be taken. An
     interrupt, or an error, stops the others: those not begun at once, those at work where they call
     `stop_if_asked` (a forest between two trees).
 
@@ -98,9 +101,20 @@ def side_by_side(
     """
     from tqdm import tqdm
 
-    items = list(items)
-    results = map(function, items) if at_once == 1 else _in_threads(function, items, at_once)
+    items, workers = list(items), at_hand()
+    if workers is None:
+        results = map(function, items) if at_once == 1 else _in_threads(function, items, at_once)
+    else:
+        results = _on(workers, function, items)
     yield from tqdm(results, total=len(items), desc=what, unit=unit, disable=None, leave=False)
+
+
+def _on(workers, function, items):
+    """Results of workers in the order of the items; the first that is an error ends it."""
+    for _, outcome in workers.spread(function, items, in_order=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
 
 
 def _in_threads(function, items, at_once):

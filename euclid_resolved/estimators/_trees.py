@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from euclid_resolved.estimators._forest import Forest, check, join, unpack
 from euclid_resolved.estimators._histogram import grow
 from euclid_resolved.estimators._side_by_side import stop_if_asked
 from euclid_resolved.estimators._walk import FewPixelsWalk, few_pixels, make_walk
+from euclid_resolved.estimators._workers import at_hand, thread_share
 
 __all__ = ["RandomForest", "TreeEnsemble"]
 
@@ -25,6 +27,7 @@ _ENGINES = ("histogram", "scikit-learn")
 
 _PARTS = 20  # smaller forests that one is taken apart into, at most
 _BLOCKS = 2**14, 2**18  # fewest and most pixels that a thread runs at a time
+_AHEAD = 2  # trees that lie ready or are grown, with their pixels, for each thread of the workers
 
 
 class TreeEnsemble(Estimator):
@@ -54,7 +57,9 @@ class TreeEnsemble(Estimator):
     _boosted = False  # whether the trees' values are added to an offset; a forest takes their mean
 
     def _threads(self):
-        return (os.cpu_count() or 1) if self.n_jobs < 0 else max(self.n_jobs, 1)
+        if self.n_jobs < 0:  # on a worker that is its share, so that neighbours do not take each other's
+            return thread_share() or os.cpu_count() or 1
+        return max(self.n_jobs, 1)
 
     def _parallel(self, function, items):
         """Yield results in the order of the items; an interrupt cancels what has not begun."""
@@ -133,9 +138,12 @@ class TreeEnsemble(Estimator):
             )
             walk = self._walk = make_walk(self._forest, np.concatenate(columns))
         size = int(np.clip(len(X) // (4 * self._threads()), *_BLOCKS))
+        if len(X) <= size:  # starting a thread would take longer than a few pixels
+            return function(walk, self._as_walked(X))
         blocks = (X[start : start + size] for start in range(0, len(X), size))
-        results = list(self._parallel(lambda block: function(walk, self._as_walked(block)), blocks))
-        return np.concatenate(results) if results else np.empty(0, np.float32)
+        return np.concatenate(
+            list(self._parallel(lambda block: function(walk, self._as_walked(block)), blocks))
+        )
 
     @property
     def feature_importance(self) -> np.ndarray | None:
@@ -223,19 +231,37 @@ class SampledTrees(TreeEnsemble):
 
         missing = np.isnan(X).any(axis=0)
         seeds = np.random.SeedSequence(self.seed).spawn(self.n_trees)
-        trees = self._parallel(lambda seed: self._grow(X, Y, seed, missing), seeds)
-        trees = list(
-            tqdm(trees, total=self.n_trees, desc="growing trees", unit="tree", disable=None, leave=False)
-        )
+        workers = at_hand()
+        if workers is None:
+            grown = enumerate(self._parallel(lambda seed: self._grow(X, Y, seed, missing), seeds))
+        else:
+            drawn = (self._drawn(X, Y, seed) for seed in seeds)
+            grown = workers.spread(partial(_grow_there, replace(self), missing), drawn, ahead=_AHEAD)
+        found: dict[int, Any] = {}
+        for number, tree in tqdm(
+            grown, total=self.n_trees, desc="growing trees", unit="tree", disable=None, leave=False
+        ):
+            if isinstance(tree, Exception):
+                raise tree
+            found[number] = tree
+        trees = [found[number] for number in range(self.n_trees)]
         forests = join(trees)
         importance = np.mean([tree.importance for tree in trees], axis=0)
         return list(zip(forests, importance, strict=True))
 
     def _grow(self, X, Y, seed, missing):
-        # The rows of the sample are gathered: scikit-learn's own forest keeps a weight for every pixel
-        # of the training set, for every tree at work.
+        rng = np.random.default_rng(seed)
+        return self._grow_on(X, Y, *self._sample(rng, len(X)), rng, missing)
+
+    def _drawn(self, X, Y, seed):
+        """What a tree is grown of elsewhere: its own pixels, how often each counts, what is left to draw."""
         rng = np.random.default_rng(seed)
         rows, times = self._sample(rng, len(X))
+        return X[rows], Y[rows], np.arange(len(rows), dtype=rows.dtype), times, rng
+
+    def _grow_on(self, X, Y, rows, times, rng, missing):
+        # The rows of the sample are gathered: scikit-learn's own forest keeps a weight for every pixel
+        # of the training set, for every tree at work.
         tree = self._new_tree(
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
@@ -243,6 +269,11 @@ class SampledTrees(TreeEnsemble):
             random_state=int(rng.integers(2**31)),
         )
         return unpack(tree.fit(X[rows], Y[rows, 0], sample_weight=times, check_input=False).tree_)
+
+
+def _grow_there(estimator, missing, drawn):
+    """Grow one tree in a worker."""
+    return estimator._grow_on(*drawn, missing)
 
 
 @dataclass
@@ -312,11 +343,9 @@ class RandomForest(SampledTrees):
         n, nan = X.shape[1], np.isnan(X).any()
         return [replace(self)._set(forest, n, mine, nan=nan) for forest, mine in self._grow_all(X, Y)]
 
-    def _grow(self, X, Y, seed, missing):
+    def _grow_on(self, X, Y, rows, times, rng, missing):
         if self.engine == "scikit-learn":
-            return super()._grow(X, Y, seed, missing)
-        rng = np.random.default_rng(seed)
-        rows, times = self._sample(rng, len(X))
+            return super()._grow_on(X, Y, rows, times, rng, missing)
         return grow(
             X, Y, rows, times, rng,
             min_samples_leaf=self.min_samples_leaf, max_features=self.max_features, max_depth=self.max_depth,

@@ -40,7 +40,7 @@ def neighbourhood(planes: ImagePlanes) -> dict[str, np.ndarray]:
     >>> print({name: f"{plane[1, 1]:.2f}" for name, plane in neighbourhood(flat).items() if "2" in name})
     {'IE~2': '20.47', 'HE~2': '17.97', 'IE-HE~2': '2.50'}
     """
-    columns, rung = {}, _rungs(planes)
+    columns, rung = {}, rungs_of(planes)
     for sigma in SCALES:
         smooth = _at_least(planes, rung, sigma)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,11 +74,11 @@ def steady_light(planes: ImagePlanes) -> ImagePlanes:
     >>> print(f"median signal-to-noise {np.median(ratio):.0f}; scatter {light.brightness['HE'].std():.1f}")
     median signal-to-noise 7; scatter 0.3
     """
-    return _at_least(planes, _rungs(planes), 0.0)
+    return _at_least(planes, rungs_of(planes), 0.0)
 
 
-def _rungs(planes):
-    """By pixel, the number in the ladder of the smallest mean that has enough signal; None without noise."""
+def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
+    """By pixel, the number in `LADDER` of the smallest mean that has enough signal; None without noise."""
     if not planes.noise:
         return None
     rung = np.full(planes.shape, len(LADDER) - 1, np.int8)

@@ -264,26 +264,46 @@ def stack_noise(
     >>> print(f"scatter {noise.std():.1f} of the rms map; neighbours correlate by {neighbours:.1f}")
     scatter 0.2 of the rms map; neighbours correlate by 0.9
     """
-    from scipy.linalg import cholesky_banded
-    from scipy.sparse import diags_array
-
     total, detector_pixel = np.zeros(shape), u.Quantity(BANDS[band].detector_pixel).to_value(u.arcsec)
+    # Far fewer pixels than the detector has: the same Gaussian field from its covariance.
+    few = pixel >= 4 * detector_pixel
     for _ in range(EXPOSURES):
-        factors = []
-        for size in shape:
-            factor = _resampling(size, detector_pixel, pixel, rng.random())
-            if pixel >= 4 * detector_pixel:
-                # Far fewer pixels than the detector has: the same Gaussian field from its covariance, in
-                # which only neighbours are correlated.
-                covariance = (factor @ factor.T).tocsr()
-                bands = np.zeros((2, size))
-                bands[0], bands[1, :-1] = covariance.diagonal(), covariance.diagonal(1)
-                lower = cholesky_banded(bands, lower=True)
-                factor = diags_array([lower[0], lower[1, :-1]], offsets=[0, -1]).tocsr()
-            factors.append(factor)
-        white = rng.standard_normal((factors[0].shape[1], factors[1].shape[1]))
-        total += factors[0] @ white @ factors[1].T
+        factors = [_resampling(size, detector_pixel, pixel, rng.random()) for size in shape]
+        if few:
+            rows, columns = (_root(factor) for factor in factors)
+            white = rng.standard_normal(tuple(shape))
+            total += _correlated(_correlated(white, *rows).T, *columns).T
+        else:
+            white = rng.standard_normal((factors[0].shape[1], factors[1].shape[1]))
+            total += factors[0] @ white @ factors[1].T
     return total * (pixel / detector_pixel) / np.sqrt(EXPOSURES)
+
+
+def _root(factor):
+    """What gives white noise the covariance of resampled pixels, of which only neighbours are correlated.
+
+    The diagonal and the one below it of the root of the covariance: all else is zero.
+    """
+    from scipy.linalg import cholesky_banded
+
+    data, first, last = factor.data, factor.indptr[:-1], factor.indptr[1:] - 1
+    bands = np.zeros((2, len(first)))
+    bands[0] = np.bincount(np.repeat(np.arange(len(first)), last - first + 1), data * data)
+    # A pixel has at most its last two detector pixels in common with the next, whose first two they are.
+    near, ahead = last[:-1], first[1:]
+    same = factor.indices[near - 1] == factor.indices[ahead]
+    shared = data[near] * data[np.where(same, ahead + 1, ahead)]
+    apart = factor.indices[near] != factor.indices[np.where(same, ahead + 1, ahead)]
+    bands[1, :-1] = np.where(apart, 0, np.where(same, data[near - 1] * data[ahead], 0) + shared)
+    lower = cholesky_banded(bands, lower=True)
+    return lower[0], lower[1, :-1]
+
+
+def _correlated(white, diagonal, below):
+    """White noise times the root of a covariance from the left."""
+    noise = diagonal[:, None] * white
+    noise[1:] += below[:, None] * white[:-1]
+    return noise
 
 
 def _resampling(size, detector_pixel, pixel, dither):

@@ -20,7 +20,7 @@ from euclid_resolved.images._noise import MOSAIC_PIXEL, check_noise_is_known, pi
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
 from euclid_resolved.imaging._observation import Observation
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ def _maps(galaxy, observation):
     image, maps = galaxy.load()
     old, new = observation.scales(image)
     rebin = [averaging(size, old, new) for size in image.shape]
-    maps = {name: map_ for name, map_ in maps.items() if name in PROPERTIES}
+    maps = {name: map_ for name, map_ in maps.items() if name in KNOWN}
     truth = {name: _filled(map_) for name, map_ in maps.items()}
     mass = truth.get("stellar_mass_density", np.ones(image.shape))
     result = {}

@@ -18,7 +18,7 @@ from euclid_resolved.images._guard import read_text
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.io._fits_read import header_unit, open_fits, read_plane
 from euclid_resolved.maps._galaxy import Galaxy
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["read_atlas", "read_galaxy"]
@@ -45,7 +45,12 @@ COLUMNS = {
 
 
 def read_atlas(
-    directory: str | Path, observer: str = "O5", bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False
+    directory: str | Path,
+    observer: str = "O5",
+    bands: Sequence[str] = EUCLID_BANDS,
+    *,
+    properties: Sequence[str] = (),
+    nodust: bool = False,
 ) -> list[Galaxy]:
     """Find the galaxies of an atlas; their images and maps are read when they are looked at.
 
@@ -59,6 +64,8 @@ def read_atlas(
         The viewing direction, ``"O1"`` to ``"O5"``.
     bands : sequence of str, optional
         Bands of the Euclid filters by any of their names, others as in the files: ``"LSST_g"``.
+    properties : sequence of str, optional
+        True maps to read beside the three of the stars: ``"dust_mass_density"``.
     nodust : bool, optional
         Read the images without dust.
 
@@ -70,10 +77,10 @@ def read_atlas(
         - ``image``: float32 in MJy/sr, without WCS; ``mask`` is True where a value is not finite.
           ``image.meta["pixel_scale"]`` is the side of a pixel as a length, if the file tells it. A file
           ``TNG000008_O5_Euclid_VIS_rms.fits`` beside a band, as an observed atlas has, is its uncertainty.
-        - ``maps``: the three properties of the stars, float32; NaN and masked where there are no stars
-          (the value is zero or negative), since nothing has a logarithm there.
+        - ``maps``: the three properties of the stars, and those asked for, float32; NaN and masked where
+          there are no stars, or no dust (the value is zero or negative), since nothing has a logarithm there.
         - ``meta``: masses, star formation rate and half-mass radius as quantities, if there is a
-          sample table (``*sample*.txt`` or ``*.dat``) in `directory`.
+          sample table (``*sample*.txt`` or ``*.dat``) in `directory`, or in a folder in it.
         - ``star_forming``: specific star formation rate above 1e-11 / yr, a limit of ours; None
           without sample table.
 
@@ -100,7 +107,8 @@ def read_atlas(
     there = _of_observer(directory, galaxies, observer)
     _check_bands(directory, planes, there)
     sample = _read_sample(directory)
-    return [_galaxy(number, observer, files, planes, sample) for number, files in there.items()]
+    maps = {prop.name: prop.atlas for prop in (*PROPERTIES.values(), *map(get_property, properties))}
+    return [_galaxy(number, observer, files, planes, sample, maps) for number, files in there.items()]
 
 
 def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust: bool = False) -> Galaxy:
@@ -145,7 +153,8 @@ def read_galaxy(path: str | Path, bands: Sequence[str] = EUCLID_BANDS, *, nodust
         raise ImageFileError(directory, f"holds no files of galaxy TNG{number:06d}")
     there = _of_observer(directory, galaxies, observer)
     _check_bands(directory, planes, there)
-    return _galaxy(number, observer, there[number], planes, _read_sample(directory))
+    maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
+    return _galaxy(number, observer, there[number], planes, _read_sample(directory), maps)
 
 
 def band_files(bands: Sequence[str] | str, nodust: bool = False) -> dict[str, str]:
@@ -216,10 +225,9 @@ def _check_bands(directory, bands, galaxies):
         raise ImageFileError(directory, f"holds no band {', '.join(missing)}", f"there are {there}")
 
 
-def _galaxy(number, observer, files, bands, sample):
+def _galaxy(number, observer, files, bands, sample, maps):
     name = f"TNG{number:06d}_{observer}"
     meta = dict(sample.get(number, {}))
-    maps = {prop.name: prop.atlas for prop in PROPERTIES.values()}
     # Partials of functions of the module can be sent to other processes.
     noise = {band: files[plane + RMS] for band, plane in bands.items() if plane + RMS in files}
     paths = {band: _path(name, files, plane) for band, plane in bands.items()}
@@ -252,12 +260,12 @@ def _path(name, files, plane):
 def _read_image(name, paths, noise):
     bands, meta = {}, {}
     for band, path in paths.items():
-        data, scale = _read_light(path)
+        data, scale = read_light(path)
         _check_scale(path, scale, meta)
         meta |= scale
         sigma = None
         if band in noise:
-            sigma, scale = _read_light(noise[band])
+            sigma, scale = read_light(noise[band])
             _check_scale(noise[band], scale, meta)
             sigma = StdDevUncertainty(sigma)
         mask = ~np.isfinite(data)
@@ -266,7 +274,8 @@ def _read_image(name, paths, noise):
     return MultiBandImage(bands, name=name, meta=meta)
 
 
-def _read_light(path):
+def read_light(path):
+    """The pixels of an image in MJy/sr, and their side as {"pixel_scale": length} where the file has it."""
     data, unit, scale = _read(path)
     if unit is None or not unit.is_equivalent(SURFACE_BRIGHTNESS):
         what = f"BUNIT is {unit}, no surface brightness" if unit else "has no BUNIT"
@@ -281,7 +290,7 @@ def _read_maps(paths):
         data, unit, scale = _read(path)
         _check_scale(path, scale, common)
         common |= scale
-        expected = PROPERTIES[name].unit
+        expected = get_property(name).unit
         unit = expected if unit is None else unit
         if not unit.is_equivalent(expected):
             needed = str(expected) or "no unit, as a mass fraction"
@@ -328,14 +337,19 @@ def _side(header, axis):
 
 def _read_sample(directory):
     """Rows of the sample table by number, with units; empty if there is no table."""
-    for path in sorted(directory.glob("*sample*.txt")):
+    for path in sample_tables(directory):
         return _parse_sample(path)
-    for path in sorted(directory.glob("*.dat")):
+    for path in [*sorted(directory.glob("*.dat")), *sorted(directory.glob("*/*.dat"))]:
         try:
             return _parse_sample(path)
         except ImageFileError:
             continue  # a file of that ending can be anything
     return {}
+
+
+def sample_tables(directory: Path) -> list[Path]:
+    """The sample tables of an atlas by their names: those in its folder, then those one folder deeper."""
+    return [*sorted(directory.glob("*sample*.txt")), *sorted(directory.glob("*/*sample*.txt"))]
 
 
 def _parse_sample(path):

@@ -78,9 +78,10 @@ def write_text(path: str | Path, text: str, overwrite: bool = True) -> None:
 
 
 def write_table(path: str | Path, table: Table, overwrite: bool = True) -> None:
-    """Write a table as ECSV at once or not at all."""
+    """Write a table as ECSV, or as Parquet if its name says so, at once or not at all."""
+    kind = "parquet" if Path(path).suffix.lower() == ".parquet" else "ascii.ecsv"
     with atomic_path(path, overwrite) as temporary:
-        table.write(temporary, format="ascii.ecsv")
+        table.write(temporary, format=kind)
 
 
 def put_in_place(temporary: Path, path: str | Path, overwrite: bool = False) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from euclid_resolved.errors import ImageFileError
 from euclid_resolved.images._guard import MAX_TABLE, open_regular, read_bytes
 
+OBSERVED = "ATLAS"  # the card of an observed galaxy that holds the fingerprint of the atlas it was taken from
 _PIECE = 4096  # bytes of a file that are read in one place
 _PIECES = 16  # places in a file, the first and the last among them, that tell one image from another
 
@@ -74,7 +75,8 @@ def fingerprint(directory: str | Path) -> str:
     Returns
     -------
     fingerprint : str
-        Hexadecimal; the same wherever the atlas lies.
+        Hexadecimal; the same wherever the atlas lies. That of an observed atlas begins with the fingerprint
+        of the atlas that was observed and a colon, so that its galaxies are known to be the same.
     """
     from euclid_resolved.io._atlas import _index
 
@@ -82,7 +84,19 @@ def fingerprint(directory: str | Path) -> str:
     for galaxy, files in _index(Path(directory)).items():
         path = files.get("stellarmass") or next(iter(files.values()))
         found.append((galaxy, path, [max(0, path.stat().st_size // 2 - _PIECE // 2)]))
-    return _of_pieces(found)
+    own, observed = _of_pieces(found), _observed(found[0][1]) if found else ""
+    return f"{observed}:{own}" if observed else own
+
+
+def _observed(path):
+    """The fingerprint of the atlas that a file was observed from, or nothing."""
+    from euclid_resolved.io._fits_read import open_fits
+
+    try:
+        with open_fits(path) as hdus:
+            return str(hdus[0].header.get(OBSERVED, ""))
+    except ImageFileError:
+        return ""  # a damaged file is met where its galaxy is read
 
 
 def fingerprint_files(paths: Iterable[str | Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,9 @@ from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
+from euclid_resolved.io._fits_tiles import ROUNDING, Compression, check_compression, write_packed
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 
@@ -44,6 +46,7 @@ _NUMBERS = {
     "shared_variance": ("SHAREVAR", "part of the variance that all pixels share"),
     "min_sn": ("MINSN", "least signal-to-noise in each band for a value"),
     "correlated_pixels": ("CORRPIX", "pixels over which the noise of one is spread"),
+    "rounding": (ROUNDING, "largest relative change of a value by rounding"),
 }
 
 _RESERVED = {"QUALITY", "BINS", "PRIMARY"}
@@ -158,6 +161,7 @@ def write_fits(
     *,
     overwrite: bool = False,
     cards: Mapping[str, Any] | None = None,
+    compress: Compression | None = None,
 ) -> None:
     """Write maps as FITS; see `maps_to_hdulist` and `euclid_resolved.write`.
 
@@ -169,7 +173,9 @@ def write_fits(
     overwrite : bool, optional
         Replace a file of that name.
     cards : dict, optional
-        Further cards of the first header.
+        Further cards of the header of the first map.
+    compress : {None, "lossless"} or float, optional
+        As for `euclid_resolved.write`.
 
     Examples
     --------
@@ -180,7 +186,11 @@ def write_fits(
     >>> list(read_fits("age.fits"))
     ['stellar_age']
     """
-    hdulist = maps_to_hdulist(maps, cards=cards)
+    check_compression(compress)
+    hdulist = maps_to_hdulist(maps, cards=cards, checksums=compress is None)
+    if compress is not None:
+        write_packed(path, hdulist, compress, overwrite)
+        return
     with atomic_path(path, overwrite) as temporary:
         hdulist.writeto(temporary)
 
@@ -219,8 +229,12 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
         with warnings.catch_warnings():
             # What astropy only warns of (a file cut short, a card it cannot parse) means damage here.
             warnings.simplefilter("error", AstropyUserWarning)
-            with opened(path, memmap=False, lazy_load_hdus=False) as hdulist:
+            stored: dict[str, Any] = {"memmap": False, "lazy_load_hdus": False}
+            with opened(path, disable_image_compression=True, **stored) as hdulist:
                 _check(hdulist, max_bytes)
+                if not any(map(_is_packed, hdulist)):
+                    return _maps(hdulist)
+            with opened(path, **stored) as hdulist:
                 return _maps(hdulist)
     except ImageFileError:
         raise
@@ -245,7 +259,7 @@ def _by_name(maps):
     wrong += [n for n in names if not re.fullmatch(r"[!-~]([ -~]{0,58}[!-~])?", n)]
     if wrong:
         raise InputError(f"a map cannot be called {wrong[0]!r} in a FITS file, or two maps are")
-    order = {name: i for i, name in enumerate(PROPERTIES)}
+    order = {name: i for i, name in enumerate(KNOWN)}
     return dict(sorted(pairs, key=lambda pair: order.get(pair[0], len(order))))
 
 
@@ -324,9 +338,9 @@ def _fits_unit(unit, name):
 
 def _check(hdulist, max_bytes):
     """Check sizes before any image is read, then that nothing is missing or changed."""
-    if not all(isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) for hdu in hdulist):
-        raise InputError("there are tables or compressed images in it (funpack unpacks those)")
-    if sum(abs(hdu.size) for hdu in hdulist) > max_bytes:
+    if not all(isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) or _is_packed(hdu) for hdu in hdulist):
+        raise InputError("there are tables in it")
+    if sum(map(_unpacked_size, hdulist)) > max_bytes:
         raise InputError(f"its images need more than the {max_bytes} bytes allowed")
     if hdulist[0].header.get("NHDUS", len(hdulist)) != len(hdulist):
         raise InputError(f"it has {len(hdulist)} HDUs instead of {hdulist[0].header['NHDUS']}")
@@ -336,6 +350,20 @@ def _check(hdulist, max_bytes):
     for hdu in hdulist:
         if hdu.verify_checksum() == 0 or hdu.verify_datasum() == 0:
             raise InputError(f"the checksum of {hdu.name} does not agree with its content")
+
+
+def _is_packed(hdu):
+    """Whether a table holds a compressed image."""
+    return isinstance(hdu, fits.BinTableHDU) and hdu.header.get("ZIMAGE") is True
+
+
+def _unpacked_size(hdu):
+    """Bytes of an image in memory."""
+    if not _is_packed(hdu):
+        return abs(hdu.size)
+    header = hdu.header
+    sides = [header[f"ZNAXIS{axis}"] for axis in range(1, header["ZNAXIS"] + 1)]
+    return abs(header["ZBITPIX"]) // 8 * math.prod(sides) + abs(hdu.size)
 
 
 def _maps(hdulist):

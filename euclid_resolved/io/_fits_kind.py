@@ -13,7 +13,7 @@ from euclid_resolved.io._fits_read import first_card, header_unit, opened
 from euclid_resolved.io.euclid._calibration import ZERO_POINTS, is_counts
 from euclid_resolved.io.euclid._mer_files import band_of
 from euclid_resolved.io.euclid._names import name_parts
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 
 
 def is_sky_image(path: Path) -> bool:
@@ -52,7 +52,7 @@ def is_sky_image(path: Path) -> bool:
 
 def _is_map(name, header):
     ours = str(header.get("CREATOR", "")).startswith("euclid_resolved")
-    return ours or name.lower() in PROPERTIES or header.get("PROPERTY") in PROPERTIES
+    return ours or name.lower() in KNOWN or header.get("PROPERTY") in KNOWN
 
 
 def _is_sky(name, header):

@@ -112,6 +112,11 @@ def is_plane(hdu: ImageExtension) -> bool:
     return hdu.is_image and len(hdu.shape) >= 2 and all(n == 1 for n in hdu.shape[:-2])
 
 
+def first_plane(hdus: fits.HDUList) -> ImageExtension:
+    """The extension of the first image: where images are compressed, an empty one stands before it."""
+    return hdus[1] if hdus[0].header["NAXIS"] == 0 and len(hdus) > 1 else hdus[0]
+
+
 def section(hdu: ImageExtension, window: Sequence[slice]) -> np.ndarray:
     """A window (rows, columns) of the image in an extension, without reading the rest."""
     return np.asarray(hdu.section[(0,) * (len(hdu.shape) - 2) + tuple(window)])

@@ -13,13 +13,13 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._fits import maps_to_hdulist
+from euclid_resolved.io._fits_sums import datasum, signed
+from euclid_resolved.io._fits_walk import BLOCK
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
     from euclid_resolved.maps._spatial_map import SpatialMap
-
-_BLOCK = 2880  # bytes; every part of a FITS file is a multiple of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +127,7 @@ class StripFile:
             for header, offset, parts in zip(
                 self.headers, self.offsets, zip(*sums, strict=True), strict=True
             ):
-                total = _fold(sum(parts))
-                header["DATASUM"] = str(total)
-                header["CHECKSUM"] = "0" * 16
-                header["CHECKSUM"] = _encode(_fold(datasum(header.tostring().encode("ascii")) + total))
-                text = header.tostring().encode("ascii")
+                text = signed(header, sum(parts))
                 file.seek(offset - len(text))
                 file.write(text)
             file.flush()
@@ -156,54 +152,8 @@ def planes_of(maps: dict[str, SpatialMap]) -> list[np.ndarray]:
     ]
 
 
-def datasum(content: bytes | np.ndarray) -> int:
-    """The sum of FITS: of 32-bit words, each carry added at the other end.
-
-    Sums of parts, added and folded, are the sum of the whole.
-
-    Parameters
-    ----------
-    content : bytes or contiguous array
-        A multiple of four bytes.
-
-    Returns
-    -------
-    sum : int
-    """
-    words = np.frombuffer(content, dtype=">u4")
-    return _fold(int(words.sum(dtype=np.uint64)))
-
-
-def _fold(total):
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def _encode(total):
-    """The complement of a sum as 16 characters (FITS Standard 4.0, Appendix J)."""
-    value = ~total & 0xFFFFFFFF
-    columns = []
-    for shift in (24, 16, 8, 0):
-        byte = value >> shift & 0xFF
-        four = [byte // 4 + 48 + byte % 4, *[byte // 4 + 48] * 3]
-        while any(_is_punctuation(code) for code in four):
-            for i in (0, 2):
-                if _is_punctuation(four[i]) or _is_punctuation(four[i + 1]):
-                    four[i] += 1
-                    four[i + 1] -= 1
-        columns.append(four)
-    text = [chr(columns[column][row]) for row in range(4) for column in range(4)]
-    # The string starts in the last but one byte of a word.
-    return "".join(text[-1:] + text[:-1])
-
-
-def _is_punctuation(code):
-    return 0x3A <= code <= 0x40 or 0x5B <= code <= 0x60
-
-
 def _padded(size):
-    return -(-size // _BLOCK) * _BLOCK
+    return -(-size // BLOCK) * BLOCK
 
 
 def _write_all(file, content):

@@ -18,7 +18,7 @@ _INPUTS = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fz", ".txt", ".csv", ".f4"
 
 
 @contextlib.contextmanager
-def hold(output: str | Path) -> Iterator[None]:
+def hold(output: str | Path, patience: float = 0.0) -> Iterator[None]:
     """Keep every other job from an output while the block runs.
 
     Parameters
@@ -26,6 +26,8 @@ def hold(output: str | Path) -> Iterator[None]:
     output : path-like
         A file, or the file in a folder that stands for all of it. Links are followed: the lock lies beside
         the file that is written. It goes with the process, however that ends.
+    patience : float, optional
+        Seconds to wait for another job to end.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def hold(output: str | Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = lock_path(output)
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=patience)
     for attempt in range(_TRIES):
         try:
             lock.acquire()

@@ -14,7 +14,7 @@ from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._files import atomic_path
 from euclid_resolved.io._fits import maps_to_hdulist
-from euclid_resolved.io._fits_read import opened
+from euclid_resolved.io._fits_read import first_plane, opened, section
 from euclid_resolved.io._fits_text import escape
 from euclid_resolved.io._wcs import header_to_wcs
 from euclid_resolved.maps._moc import cover
@@ -49,8 +49,9 @@ def moc_of_file(path: str | Path) -> tuple[MOC, fits.Header]:
         As `euclid_resolved.SpatialMap.to_moc`.
     """
     with opened(path, memmap=True) as hdus:
-        header, data = hdus[0].header.copy(), hdus[0].data
-        moc = _cover(data, header, Path(path).name)
+        first = first_plane(hdus)
+        header = first.header.copy()
+        moc = _cover(first, header, Path(path).name)
     return moc, header
 
 
@@ -113,6 +114,6 @@ def write_moc(
         hdus.writeto(temporary)
 
 
-def _cover(data, header, name):
-    wcs = header_to_wcs(header, data.shape) if "CTYPE1" in header else None
-    return cover(data.shape, lambda rows, columns: np.isfinite(data[rows, columns]), wcs, what=name)
+def _cover(hdu, header, name):
+    wcs = header_to_wcs(header, hdu.shape) if "CTYPE1" in header else None
+    return cover(hdu.shape, lambda *window: np.isfinite(section(hdu, window)), wcs, what=name)

@@ -16,6 +16,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import COLUMNS, GALAXY_NAME, RMS, band_files
 from euclid_resolved.io._files import atomic_path, write_text
+from euclid_resolved.io._fingerprint import OBSERVED
 from euclid_resolved.io._lock import hold
 from euclid_resolved.maps._properties import PROPERTIES
 
@@ -49,7 +50,8 @@ def write_observed(
     galaxies : sequence of `~euclid_resolved.Galaxy`
         Named as in an atlas, ``TNG000008_O5``.
     settings : mapping of str to object
-        All that determines the numbers but galaxy and band; kept in the headers as text.
+        All that determines the numbers but galaxy and band; kept in the headers as text. ``"atlas"`` is the
+        ``fingerprint`` of the atlas that was observed, by which its galaxies are known again.
     bands : sequence of str
     overwrite : bool, optional
         Write all of them again, and remove those of other settings.
@@ -155,6 +157,8 @@ def _header(name, shape, scale, seen, settings, identity):
     header["REDSHIFT"] = (seen.redshift, "by which it is dimmed")
     header["DEPTH"] = (seen.depth, "of the Wide Survey's exposure")
     header["OBSSEED"] = (seen.seed, "of what was drawn")
+    if "atlas" in settings:
+        header[OBSERVED] = str(settings["atlas"]).partition(":")[0]
     header[_CARD] = (identity, "digest of the settings below")
     for key, value in settings.items():
         header.add_history(f"{key}: {value}")

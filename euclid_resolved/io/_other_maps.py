@@ -14,7 +14,7 @@ from astropy.nddata import NDData
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._fits_read import header_unit, is_plane, list_extensions, open_fits, read_plane
 from euclid_resolved.io._wcs import celestial
-from euclid_resolved.maps._properties import PROPERTIES, get_property
+from euclid_resolved.maps._properties import KNOWN, get_property
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 _LOGARITHM = re.compile(r"(?:dex|log(?:10|_10)?) *[(\[](?P<of>.*)[)\]]", re.IGNORECASE)
@@ -52,7 +52,7 @@ def read_maps(path: str | Path) -> dict[str, SpatialMap]:
     if isinstance(found, SpatialMap):
         found = {found.property.name if found.property else "map": found}
     maps = found if isinstance(found, dict) else {}
-    if not set(maps) & set(PROPERTIES):
+    if not set(maps) & set(KNOWN):
         raise InputError(
             f"{path}: there is no map of a property in it that says so; name the property, for example "
             f"stellar_mass_density={path}"

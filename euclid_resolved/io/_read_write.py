@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._guard import open_regular
@@ -82,6 +82,7 @@ def write(
     obj: Model | MultiBandImage | SpatialMap | dict[str, SpatialMap],
     *,
     overwrite: bool = False,
+    compress: Literal["lossless"] | float | None = None,
 ) -> None:
     """Write a model, an image, a map or several maps to a file.
 
@@ -97,6 +98,10 @@ or dict of str to `~euclid_resolved.SpatialMap`
         What to write.
     overwrite : bool, optional
         Replace a file of that name.
+    compress : {None, "lossless"} or float, optional
+        Compress each image of a FITS file in tiles, which other programs unpack as they read. A number is the
+        largest relative change of a value, such as 0.001: values, errors and intervals are rounded, which
+        takes half the room. NaN, quality bits and numbers of bins are always kept as they are.
 
     Raises
     ------
@@ -113,6 +118,8 @@ or dict of str to `~euclid_resolved.SpatialMap`
     ['stellar_mass_density', 'stellar_metallicity', 'stellar_age']
     """
     name = as_path(path, "the file comes first, then what to write").name.lower()
+    if compress is not None and not name.endswith(".fits"):
+        raise InputError(f"{path}: compress= goes with a name that ends in .fits")
     if name.endswith(".asdf"):
         from euclid_resolved.io.asdf._files import write_asdf
 
@@ -120,6 +127,6 @@ or dict of str to `~euclid_resolved.SpatialMap`
     elif name.endswith((".fits", ".fits.gz")):
         from euclid_resolved.io._fits import write_fits
 
-        write_fits(path, obj, overwrite=overwrite)  # type: ignore[arg-type]  # it refuses what is no map
+        write_fits(path, obj, overwrite=overwrite, compress=compress)  # type: ignore[arg-type]  # it refuses no maps
     else:
         raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")

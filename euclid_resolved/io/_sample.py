@@ -279,8 +279,10 @@ def _append(folder, done, part):
                 file.seek(start * _TYPE.itemsize)
                 file.write(values)
             sha.update(values)
-    counts = {"pixels": len(part), "seen": part.seen, "without_truth": part.without_truth}
-    return {**counts, "noise": bool(noise), "sha256": sha.hexdigest()}
+    entry = {"pixels": len(part), "seen": part.seen, "without_truth": part.without_truth}
+    if np.isfinite(part.log_mass):
+        entry["log_mass"] = part.log_mass
+    return {**entry, "noise": bool(noise), "sha256": sha.hexdigest()}
 
 
 def _create(path, flags):
@@ -343,7 +345,7 @@ def _pixels(folder, manifest, done):
     def of(wanted):
         return {name: values for (kind, name), values in columns.items() if kind == wanted}
 
-    kinds = manifest["star_forming"]
+    kinds, masses = manifest["star_forming"], [entry.get("log_mass", np.nan) for entry in done]
     return Pixels(
         brightness=of("brightness"),
         truth=of("truth"),
@@ -360,4 +362,5 @@ def _pixels(folder, manifest, done):
         star_forming=tuple(kinds),
         atlas=manifest["atlas"],
         groups=tuple(manifest["groups"]),
+        log_masses=tuple(masses) if np.isfinite(masses).any() else (),
     )

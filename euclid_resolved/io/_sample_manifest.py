@@ -13,7 +13,7 @@ from euclid_resolved.images._bands import SURFACE_BRIGHTNESS
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._fingerprint import digest_of
-from euclid_resolved.maps._properties import PROPERTIES
+from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.models._clip import check_clip
 
 MANIFEST = "sample.json"
@@ -34,6 +34,7 @@ _SETTINGS = {
     "around": list,
 }
 _MOST_COLUMNS = 10_000
+_LARGEST_MASS = 30  # log10 of solar masses: what is beyond is no galaxy
 _COUNTS = ("pixels", "seen", "without_truth")
 
 
@@ -88,7 +89,7 @@ def _check(content, done):
         if not _NAME.fullmatch(band) or unit != str(SURFACE_BRIGHTNESS):
             raise ValueError(f"band {band!r} in {unit!r}")
     for name, unit in content["properties"].items():
-        if name not in PROPERTIES or unit != str(PROPERTIES[name].unit):
+        if name not in KNOWN or unit != str(KNOWN[name].unit):
             raise ValueError(f"property {name!r} in {unit!r}")
     for key in ("features", "around"):
         found = content[key]
@@ -106,3 +107,6 @@ def _check(content, done):
             raise ValueError(f"a galaxy with {numbers} pixels")
         if type(entry["noise"]) is not bool or not isinstance(entry["sha256"], str):
             raise ValueError("a galaxy has no checksum")
+        mass = entry.get("log_mass", 0.0)
+        if type(mass) is not float or not abs(mass) < _LARGEST_MASS:
+            raise ValueError(f"a galaxy with a mass of {mass!r}")

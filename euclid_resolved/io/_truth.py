@@ -12,6 +12,7 @@ from euclid_resolved.io._atlas import read_atlas
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._galaxy_list import with_listed
 from euclid_resolved.io._sample import is_sample, read_sample
+from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.models._clip import DEFAULT_CLIP
 from euclid_resolved.training._clipped import above_clip, other_clip
 from euclid_resolved.training._extract import extract
@@ -110,6 +111,7 @@ def open_truth(
     bands: Sequence[str],
     listed: Mapping[str, str] | None = None,
     where: str = "the list",
+    properties: Sequence[str] = (),
 ) -> Truth:
     """Open an atlas or a sample.
 
@@ -123,6 +125,8 @@ def open_truth(
         Galaxies, and from which side each is wanted, as `read_galaxy_list` gives them.
     where : str, optional
         What that list is called in messages.
+    properties : sequence of str, optional
+        Those that are needed; an atlas is asked for maps beside those of the stars.
 
     Returns
     -------
@@ -143,8 +147,12 @@ def open_truth(
     """
     listed = listed or {}
     if not is_sample(path):
+        more = [name for name in properties if name not in PROPERTIES]
         galaxies, names = with_listed(
-            lambda side: read_atlas(path, observer=side, bands=bands), observer, listed, where
+            lambda side: read_atlas(path, observer=side, bands=bands, properties=more),
+            observer,
+            listed,
+            where,
         )
         return Truth(galaxies, str(Path(path).resolve().name), fingerprint(path), listed=tuple(names))
     sample = read_sample(path)

@@ -14,6 +14,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale, pixel_sides, stretch
 from euclid_resolved.images._positions import _centre_in_pixels, axis_ratio
 from euclid_resolved.images._sources import label_at, segments_above, significance, smooth
+from euclid_resolved.maps._region_errors import RegionErrors, one_sigma
 from euclid_resolved.maps._region_pixels import ellipse_in_pixels, region_weights
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def radial_profile(
     inclination: u.Quantity | float = 0 * u.deg,
     where: RegionLike | None = None,
 ) -> QTable:
-    """Median and spread of a map against radius, one row an annulus.
+    """Median, its error, and spread of a map against radius, one row an annulus.
 
     Values are medians and percentiles of pixels, never sums. Masked pixels and NaN are left out.
 
@@ -62,8 +63,10 @@ def radial_profile(
     Returns
     -------
     profile : `~astropy.table.QTable`
-        ``radius`` (middle of the annulus, in the unit of `bin_width`), ``median``, ``p16``, ``p84`` (the
-        map's unit) and ``n_pixels``; NaN where an annulus has no pixel.
+        ``radius`` (middle of the annulus, in the unit of `bin_width`), ``median``, ``error`` (one sigma of
+        it, as `euclid_resolved.maps.median` has it: with what pixels share), ``p16``, ``p84`` (the map's
+        unit) and ``n_pixels``; NaN where an annulus has no pixel, or the map no errors. In ``meta``,
+        ``lower_limit`` says whether errors are lower limits, because nobody knows what pixels share.
 
     Raises
     ------
@@ -102,16 +105,21 @@ def radial_profile(
         bad |= np.asarray(map_.mask, bool)
     if where is not None:
         bad |= ~inside(map_, where)
-    rows = []
+    index, rows = np.arange(map_.data.size).reshape(map_.data.shape), []
+    values, errors = np.ravel(map_.data), RegionErrors.of(map_, one_sigma(map_), None, None)
     for i in range(int(np.ceil(reach / width - 1e-9))):
         inner, outer = i * width, (i + 1) * width
         aperture = ellipse_in_pixels(map_, position, inner, outer, ratio, position_angle)
-        values = aperture.to_mask(method="center").get_values(map_.data, mask=bad)
-        spread = np.percentile(values, (50, 16, 84)) if len(values) else (np.nan,) * 3
-        rows.append((i + 0.5, *spread, len(values)))
-    table = QTable(rows=rows, names=("radius", "median", "p16", "p84", "n_pixels"))
+        pixels = aperture.to_mask(method="center").get_values(index, mask=bad).astype(int)
+        n, spread, error = len(pixels), (np.nan,) * 3, np.nan
+        if n:
+            spread = np.percentile(values[pixels], (50, 16, 84))
+            error = errors.at(pixels).of_median(np.full(n, 1 / n))
+        rows.append((i + 0.5, spread[0], error, *spread[1:], n))
+    table = QTable(rows=rows, names=("radius", "median", "error", "p16", "p84", "n_pixels"))
+    table.meta["lower_limit"] = errors.lower_limit
     table["radius"] = table["radius"] * step
-    for name in ("median", "p16", "p84"):
+    for name in ("median", "error", "p16", "p84"):
         table[name] = table[name] * (map_.unit or u.dimensionless_unscaled)
     return table
 

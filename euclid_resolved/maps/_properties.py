@@ -18,7 +18,7 @@ SOLAR_METALLICITY = 0.02
 
 @dataclass(frozen=True)
 class Property:
-    """A physical property of the stars in a pixel.
+    """A physical property of the stars, or of the dust, in a pixel.
 
     Attributes
     ----------
@@ -36,6 +36,9 @@ class Property:
         The value that figures divide by before taking the logarithm (solar metallicity, else 1).
     density : bool
         Whether the property is per area, so that a total is a sum over area and an average is by area.
+    sparse : bool
+        Whether a pixel with stars may have none of it. Such a pixel has no logarithm, and does not count for
+        this property, but does for others. A pixel without any other property counts for none.
 
     Examples
     --------
@@ -54,6 +57,7 @@ class Property:
     atlas: str
     zero_point: float = 1.0
     density: bool = False
+    sparse: bool = False
 
 
 PROPERTIES = {
@@ -67,6 +71,20 @@ PROPERTIES = {
     )
 }  # fmt: skip
 """The properties of the paper, by name."""
+
+DUST = Property(
+    "dust_mass_density",
+    "dust mass surface density",
+    r"\Sigma_\mathrm{dust}",
+    u.Msun / u.pc**2,
+    "dustmass",
+    density=True,
+    sparse=True,
+)
+"""What the atlas has a map of beside those of the stars."""
+
+KNOWN = {**PROPERTIES, DUST.name: DUST}
+"""All properties that can be asked for by name; "all" are those of the paper."""
 
 
 def get_property(name: str | Property) -> Property:
@@ -96,8 +114,8 @@ def get_property(name: str | Property) -> Property:
     if isinstance(name, Property):
         return name
     try:
-        return PROPERTIES[name]
+        return KNOWN[name]
     except (KeyError, TypeError):
-        known = ", ".join(PROPERTIES)
-        hint = did_you_mean(name, PROPERTIES)
+        known = ", ".join(KNOWN)
+        hint = did_you_mean(name, KNOWN)
         raise InputError(f"unknown property {name!r}; known are {known}{hint}") from None

@@ -6,12 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+import astropy.units as u
 import numpy as np
+from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._spatial_map import SpatialMap
+
+
+def one_sigma(map_: SpatialMap) -> np.ndarray | None:
+    """One sigma of every pixel in the unit of the map; None where the map has no errors."""
+    error = map_.uncertainty
+    if error is None or error.array is None:
+        return None
+    error = error.represent_as(StdDevUncertainty)
+    factor = 1.0 if error.unit is None else error.unit.to(map_.unit or u.dimensionless_unscaled)
+    return np.broadcast_to(np.asarray(error.array, float) * factor, map_.data.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,11 @@ class RegionErrors:
         level = np.average(self.common[known]) if known.any() else 0.0
         return replace(self, own=own, common=np.where(known, self.common, level))
 
+    def at(self, pixels: np.ndarray) -> RegionErrors:
+        """The errors of some pixels, which are numbered row by row; they have no place any more."""
+        own, bins = (None if each is None else np.ravel(each)[pixels] for each in (self.own, self.bins))
+        return replace(self, own=own, common=np.ravel(self.common)[pixels], bins=bins)
+
     def of_sum(self, weights: np.ndarray) -> float:
         """One sigma of sum(weights * values)."""
         if self.own is None:
@@ -86,3 +103,7 @@ class RegionErrors:
             local = self.spread * np.sum(each**2)
         local = min(local, whole**2)  # of a region smaller than what shares noise
         return float(np.sqrt((1 - self.fraction) * local + self.fraction * whole**2 + shared**2))
+
+    def of_median(self, weights: np.ndarray) -> float:
+        """One sigma of a median, where `weights` add up to 1: that of the mean of Gaussian errors, grown."""
+        return float(self.of_sum(weights) * np.sqrt(np.pi / 2))

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Literal
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import StdDevUncertainty
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_area
 from euclid_resolved.images._positions import axis_ratio
 from euclid_resolved.maps._arithmetic import MapArithmetic
-from euclid_resolved.maps._region_errors import RegionErrors
+from euclid_resolved.maps._region_errors import RegionErrors, one_sigma
 from euclid_resolved.maps._region_pixels import (
     elliptical_radius,
     region_weights,
@@ -147,8 +146,7 @@ def total(
     --------
     >>> import astropy.units as u
     >>> import numpy as np
-    >>> from astropy.nddata import StdDevUncertainty
-    >>> from euclid_resolved import SpatialMap
+    >>>     >>> from euclid_resolved import SpatialMap
     >>> from euclid_resolved.maps import total
     >>> error, meta = StdDevUncertainty(np.full((10, 10), 5.0)), {"pixel_scale": 100 * u.pc}
     >>> values = np.full((10, 10), 50.0)
@@ -271,7 +269,7 @@ def median(
     middle = (np.cumsum(w) - w / 2) / w.sum()
     unit = map_.unit or u.dimensionless_unscaled
     errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
-    error = errors.of_sum(used / used.sum()) * np.sqrt(np.pi / 2) * unit
+    error = errors.of_median(used / used.sum()) * unit
     value, coverage = np.interp(0.5, middle, v) * unit, _coverage(weight, good)
     return RegionValue("median", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
 
@@ -283,13 +281,7 @@ def _inside(map_, where, plane=None):
     good = np.isfinite(values)
     if not (good & (weight > 0)).any():
         raise InputError(f"all of the region is masked in the map of {map_.label}")
-    error = map_.uncertainty
-    if error is None or error.array is None:
-        return values, None, weight, good
-    error = error.represent_as(StdDevUncertainty)
-    unit = map_.unit or u.dimensionless_unscaled
-    factor = 1.0 if error.unit is None else error.unit.to(unit)
-    return values, np.broadcast_to(np.asarray(error.array, float) * factor, values.shape), weight, good
+    return values, one_sigma(map_), weight, good
 
 
 def _values(map_, plane):

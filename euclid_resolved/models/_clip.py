@@ -11,7 +11,9 @@ import numpy as np
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._known import sets_of_bands
 from euclid_resolved.features._seeing import Seen, chosen, see
+from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
+from euclid_resolved.maps._true_map import log_stellar_mass
 from euclid_resolved.models._options import check_min_sn
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ documentation on uncertainty. Images that say nothing about their noise are not 
 
 
 _SURE = 2.0  # sigma
+_DENSITY = "stellar_mass_density"
 
 
 def clip_band(bands: Sequence[str]) -> str:
@@ -177,6 +180,9 @@ class GalaxyPixels:
         The columns of features that look at the surroundings.
     seen, without_truth : int
         As in `~euclid_resolved.training.Pixels`.
+    log_mass : float
+        log10 of the stellar mass of the whole map in solar masses; NaN where there is no map of density, or
+        its pixels have no length.
 
     Examples
     --------
@@ -194,6 +200,7 @@ class GalaxyPixels:
     around: dict[str, np.ndarray]
     seen: int
     without_truth: int
+    log_mass: float = np.nan
 
     def __len__(self) -> int:
         return len(next(iter(self.brightness.values())))
@@ -276,8 +283,14 @@ def galaxy_pixels(
     good = judge(image, bands, clip, band, seen=seen) == 0
     truth = {name: _truth(maps[name], good) for name in properties}
     usable = np.ones(int(good.sum()), bool)
-    for values in truth.values():
-        usable &= np.isfinite(values) & (values > 0)
+    # Where there is no dust, there are stars to learn from all the same.
+    needed = [name for name in properties if not get_property(name).sparse] or properties
+    for name, values in truth.items():
+        known = np.isfinite(values) & (values > 0)
+        if name in needed:
+            usable &= known
+        else:
+            values[~known] = np.nan
     kept = good.copy()
     kept[good] = usable
     return GalaxyPixels(
@@ -287,6 +300,7 @@ def galaxy_pixels(
         around=chosen(seen.around, kept),
         seen=good.size,
         without_truth=int((~usable).sum()),
+        log_mass=log_stellar_mass(maps[_DENSITY]) if _DENSITY in maps else np.nan,
     )
 
 

@@ -14,7 +14,7 @@ from astropy.nddata import StdDevUncertainty
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._known import sets_of_bands
-from euclid_resolved.features._points import means_at, mixing_of, planes_at, smoothing_alone
+from euclid_resolved.features._points import groups_at, means_at, mixing_of, planes_at, smoothing_alone
 from euclid_resolved.features._scale import from_dex
 from euclid_resolved.features._seeing import Seen, chosen, look, see
 from euclid_resolved.images._noise import common_errors, noise_correlation
@@ -289,18 +289,7 @@ class _Mapping:
         if planes is not None and smoothing_alone(self.model.features):
             where = np.zeros(planes.shape, bool)
             where[self.rows] = self.good
-            light, means = means_at(planes, where)
-
-            def estimate(drawn, piece):
-                noise = {k: np.broadcast_to(v[piece, None], drawn[k].shape) for k, v in means.items()}
-                steady, around = look(planes_at(drawn, noise, planes), self.model.features)
-                least = {band: values[piece, None] for band, values in self._least.items()}
-                seen = {band: np.fmax(v, least[band]).ravel() for band, v in steady.brightness.items()}
-                return self._estimates(seen, {name: plane.ravel() for name, plane in around.items()})
-
-            return mean_scatter(
-                estimate, light, means, mixing_of(planes), draws=draws, seed=seed, pixels=pixels
-            )
+            return self._mean_scatter(planes, where, draws, seed, pixels)
         if planes is not None:
             kernels = {band: correlating_kernel(planes.correlation.get(band)) for band in planes.bands}
             first = (first_row - self.rows.start) * width
@@ -309,3 +298,25 @@ class _Mapping:
             )
         options = {"draws": draws, "seed": seed, "floor": self._floor, "pixels": pixels}
         return noise_scatter(lambda drawn: self._estimates(drawn, {}), self.brightness, noise, **options)
+
+    def _mean_scatter(self, planes, where, draws, seed, pixels):
+        """The scatter of pixels whose features see nothing but means of the image."""
+        light, noise = means_at(planes, where)
+        found = {output.property: np.empty(len(pixels), np.float32) for output in self.outputs}
+        for taken, some in groups_at(planes, where):
+            sigmas = tuple(dict.fromkeys(taken.values()))
+            keys = [(band, sigma) for band in planes.bands for sigma in sigmas]
+
+            def estimate(drawn, piece, taken=taken, some=some):
+                steady, around = look(planes_at(drawn, taken, planes), self.model.features)
+                least = {band: values[some[piece], None] for band, values in self._least.items()}
+                seen = {band: np.fmax(v, least[band]).ravel() for band, v in steady.brightness.items()}
+                return self._estimates(seen, {name: plane.ravel() for name, plane in around.items()})
+
+            scatter = mean_scatter(
+                estimate, {key: light[key][some] for key in keys}, {key: noise[key][some] for key in keys},
+                mixing_of(planes, sigmas), draws=draws, seed=seed, pixels=pixels[some],
+            )  # fmt: skip
+            for name, sigma in scatter.items():
+                found[name][some] = sigma
+        return found

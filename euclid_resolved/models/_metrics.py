@@ -39,6 +39,8 @@ def _in_dex(what: str, values: ArrayLike) -> np.ndarray:
 def with_estimate(y_true: np.ndarray, y_pred: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and estimate of the pixels that have an estimate, with a warning about the others.
 
+    Pixels without a truth, which have none of a property that they may lack, do not count.
+
     Parameters
     ----------
     y_true, y_pred : `~numpy.ndarray`
@@ -57,6 +59,9 @@ def with_estimate(y_true: np.ndarray, y_pred: np.ndarray, what: str) -> tuple[np
     >>> with_estimate(np.array([1.0, 2.0]), np.array([1.5, 2.0]), "age")
     (array([1., 2.]), array([1.5, 2. ]))
     """
+    told = np.isfinite(y_true)
+    if not told.all():
+        y_true, y_pred = y_true[told], y_pred[told]
     known = np.isfinite(y_pred)
     if known.all():
         return y_true, y_pred

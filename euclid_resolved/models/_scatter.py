@@ -102,7 +102,7 @@ def mean_scatter(
     light, noise : mapping of (str, float) to `~numpy.ndarray`
         By band and sigma of the mean, shape (n,).
     mixing : sequence of `~numpy.ndarray`
-        For each band what correlates its means.
+        For each band what correlates its means, shape (means, numbers).
     draws, seed, pixels
         As for `noise_scatter`.
 
@@ -111,20 +111,22 @@ def mean_scatter(
     sigma : dict of str to `~numpy.ndarray`
         Standard deviation in dex by property, float32.
     """
-    keys, points = list(light), points_of(draws, len(light))
-    each, block, n = len(mixing[0]), max(_ROWS // points, 1), len(pixels)
+    keys, (means, each), n = list(light), mixing[0].shape, len(pixels)
+    numbers = each * len(mixing)
+    points = points_of(draws, numbers)
+    block = max(_ROWS // points, 1)
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(n, 1), block):
         piece = slice(start, min(start + block, n))
-        normal = balanced_noise(seed, draws, pixels[piece], len(keys))
+        normal = balanced_noise(seed, draws, pixels[piece], numbers)
         drawn = {}
         for number, key in enumerate(keys):
-            band, own = divmod(number, each)
+            band, own = divmod(number, means)
             # One after the other: the last bit of a product of matrices depends on where a pixel stands.
             value = sum(normal[..., band * each + i] * np.float32(mixing[band][own, i]) for i in range(each))
             drawn[key] = light[key][piece, None] + noise[key][piece, None] * value
         for name, dex in estimate(drawn, piece).items():
-            parts.setdefault(name, []).append(balanced_sigma(dex.reshape(-1, points), len(keys)))
+            parts.setdefault(name, []).append(balanced_sigma(dex.reshape(-1, points), numbers))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 

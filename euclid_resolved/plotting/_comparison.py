@@ -117,6 +117,9 @@ def plot_predicted_against_true(
         figure = own_figure(figure, figsize or page_size(columns, len(panels)))
         axes = figure.subplots(len(panels), columns, squeeze=False)
         for row, (name, models) in zip(axes, panels.items(), strict=True):
+            # A pixel may have no dust.
+            told = {title: np.isfinite(truth) for title, (truth, _) in models.items()}
+            models = {title: tuple(one[told[title]] for one in pair) for title, pair in models.items()}
             zero_point = np.log10(get_property(name).zero_point)
             low, high = (
                 np.percentile(np.concatenate([t for t, _ in models.values()]), (0.1, 99.9)) - zero_point

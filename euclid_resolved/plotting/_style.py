@@ -39,7 +39,9 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
 _BAND_COLOURS = {"IE": BLUE, "YE": SKY, "JE": ORANGE, "HE": RED}
 _BLUEST, _REDDEST = 0.3 * u.um, 2.5 * u.um  # the ends of the colours of other bands
 PROPERTY_COLOURS = {"stellar_mass_density": PURPLE, "stellar_metallicity": BLUE, "stellar_age": ORANGE}
+PROPERTY_COLOURS["dust_mass_density"] = GREEN
 COLOUR_MAPS = {"stellar_mass_density": "inferno", "stellar_metallicity": "viridis", "stellar_age": "plasma"}
+COLOUR_MAPS["dust_mass_density"] = "cividis"
 TRUE, PREDICTED = RED, BLUE
 TEXT = 8.5  # points; small text, five sixths of it, has seven, which A&A asks for at least
 NO_VALUE = "0.8"  # grey: where there is nothing to show
@@ -65,7 +67,11 @@ QUALITY_COLOURS = {
     Quality.UNLIKE_TRAINING: "#AA4499",
 }
 
-_TEX = {"stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})", "stellar_metallicity": r"Z_\odot"}
+_TEX = {
+    "stellar_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})",
+    "stellar_metallicity": r"Z_\odot",
+    "dust_mass_density": r"(M_\odot\,\mathrm{pc}^{-2})",
+}
 # Type 42 (TrueType) keeps text as text; publishers refuse matplotlib's default, type 3.
 _EMBEDDED: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "euclid_resolved"}
 

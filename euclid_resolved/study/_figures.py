@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED, "0.5")
 _LETTERS = 18  # of names that find room beside each other below a panel
 
 
@@ -82,7 +82,11 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
                     inputs.index(str(each)) + 0.8 * ((i + 0.5) / len(kinds) - 0.5) for each in mine["input"]
                 ]
                 axis.bar(
-                    at, np.asarray(mine[metric], float), 0.75 / len(kinds), color=_COLOURS[i % 6], label=kind
+                    at,
+                    np.asarray(mine[metric], float),
+                    0.75 / len(kinds),
+                    color=_COLOURS[i % len(_COLOURS)],
+                    label=kind,
                 )
             axis.set_xticks(range(len(inputs)), inputs)
             if sum(len(name) for name in inputs) > _LETTERS:

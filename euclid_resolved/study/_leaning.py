@@ -18,6 +18,7 @@ from euclid_resolved.diagnostics._published import (
 )
 from euclid_resolved.diagnostics._relations import as_relation, read_relation
 from euclid_resolved.diagnostics._rmzr import rmzr, rmzr_shuffle
+from euclid_resolved.diagnostics._rmzr_observed import QUANTITIES
 from euclid_resolved.plotting._comparison import plot_predicted_against_true
 from euclid_resolved.plugins._registry import available
 from euclid_resolved.study._published import METRICS
@@ -56,14 +57,16 @@ def coefficients(runner: Runner, part: Part) -> Result:
             for column, value, slope in terms:
                 paper = PUBLISHED_COEFFICIENTS.get(name, {}).get(column)
                 row = {"property": name, "method": label, "column": column, "scaled": float(value)}
-                rows.append({**row, "scaled_published": _text(paper), "raw_logarithm": float(slope)})
+                row |= {"scaled_published": _text(paper), "raw_logarithm": float(slope)}
+                rows.append(row | {"raw_logarithm_published": _text(paper)})
                 result.values[f"coefficient/{name}/{column}"] = value
     if rows:
         result.tables["Coefficients"] = Table(rows=rows)
     result.notes.append(
         "scaled: inputs and targets scaled to [0, 1] by the training set's range. raw_logarithm: log10 of "
-        "the property per log10 of MJy/sr. The published coefficients stand beside the scaled ones, but the "
-        f"paper does not say in which form they are{_sums(rows)}. Compare signs and order only."
+        "the property per log10 of MJy/sr. The published coefficients stand beside both, since the paper "
+        "does "
+        f"not say in which form they are{_sums(rows)}. Compare signs and order only."
     )
     return result
 
@@ -197,22 +200,37 @@ def relation(runner: Runner, part: Part) -> Result:
     """The resolved mass-metallicity relation: fits, and the test with everything else shuffled away."""
     result, d = Result(), runner.description
     relations = _relations(d)
+    with_values = [one for one in relations if one.supplied]
+    options = {"bootstrap": int(part.options.get("bootstrap", 200)), "seed": runner.seed()}
+    options["imf_shift"] = part.options.get("imf_shift")
+    said = {}
     for label in usable(runner, part, result):
         model, sets = runner.model(label), (runner.training_pixels, runner.test_pixels)
-        bootstrap = int(part.options.get("bootstrap", 200))
-        table = rmzr(model, *sets, bootstrap=bootstrap, seed=runner.seed())
+        table = rmzr(model, *sets, relations=with_values, **options)
         result.figures[f"Metallicity against density; predictions of {label}"] = plot_rmzr(
             table, relations, fewest=tuple(part.options.get("fewest_pixels", (3, 3)))
         )
         result.tables[f"Fits; predictions of {label}"] = _fits(table)
+        if with_values:
+            what = f"What is left when observed relations are subtracted; predictions of {label}"
+            result.figures[what] = plot_rmzr(table, by="mass")
+            result.tables[f"Beside observed relations, dex; predictions of {label}"] = _beside(table)
+            said |= {one["name"]: one for one in table.meta["relations"]}
         shuffled = rmzr_shuffle(model, *sets, seed=runner.seed())
         result.figures[f"{label}: what is left when metallicity is shuffled"] = plot_shuffle(shuffled)
         result.tables[f"{label}: metallicity shuffled at fixed density"] = shuffled
         estimator = d.methods[label].estimator
         for row in shuffled:
             result.values[f"shuffle/{estimator}/{row['case']}"] = row["r2"]
-        result.values[f"partial/{estimator}"] = table["value"][-1]
-        result.values[f"partial_error/{estimator}"] = table["error"][-1]
+        (partial,) = table[table["quantity"] == "partial correlation"]
+        result.values[f"partial/{estimator}"] = partial["value"]
+        result.values[f"partial_error/{estimator}"] = partial["error"]
+        for one in table.meta["compared"]:
+            if np.isnan(one["low"]):
+                key = f"{estimator}/{one['relation']}/{one['metallicity']}"
+                result.values |= {
+                    f"observed_{name.replace(' ', '_')}/{key}": one[name] for name in QUANTITIES
+                }
         for row in table:
             if row["quantity"] == "scatter" and row["form"] == "quadratic":
                 result.values[f"relation_scatter/{estimator}/{row['metallicity']}"] = row["value"]
@@ -222,9 +240,45 @@ def relation(runner: Runner, part: Part) -> Result:
         "saturating y = y0 - gamma log10(1 + 10^-(x - x0))."
     )
     result.notes += [one.missing() for one in relations if not one.supplied]
-    drawn = [f"{one.label}: {one.reference}" for one in relations if one.supplied]
-    result.notes += [f"Drawn in its own weighting, IMF and solar scale: {text}" for text in drawn]
+    for one in said.values():
+        about = f"{one['name']}: {one['sample']}; {one['reference']}. {' '.join(one['conversions'])}"
+        if one["density_error"]:
+            about += f" Its densities are uncertain by {one['density_error']:g} dex (the band in the figure)."
+        result.notes.append(about)
+    if said:
+        result.notes.append(_HOW_COMPARED)
     return result
+
+
+_HOW_COMPARED = (
+    "Beside observed relations: differences are metallicity of the pixels less the relation at their "
+    "true density, "
+    "for pixels in its range of density. offset: their mean. slope difference: of a straight line "
+    "through them, dex "
+    "per dex. rms of means: of the means in each 0.05 dex of density. rms of pixels: of all. density "
+    "error: what the "
+    "offset changes by if the relation's densities move by their own error. Galaxies of some mass are "
+    "compared with "
+    "the relation for that mass. Errors are from drawing galaxies again, without those of the relation. "
+    "A relation of "
+    "one point a galaxy and one of pixels need not be the same."
+)
+
+
+def _beside(table):
+    """The comparison with observed relations, a row for each set of galaxies."""
+    rows = []
+    for one in table.meta["compared"]:
+        if not one["n_galaxies"]:
+            continue
+        said = "all" if np.isnan(one["low"]) else f"{one['low']:.2f} to {one['high']:.2f}"
+        row = {"relation": one["relation"], "metallicity": one["metallicity"], "log_mass": said}
+        row["n_galaxies"] = one["n_galaxies"]
+        for name in QUANTITIES:
+            key = name.replace(" ", "_")
+            row |= {key: one[name], f"{key}_error": one[f"{name} error"]}
+        rows.append(row | {"density_error": one["density error"]})
+    return Table(rows=rows)
 
 
 def _relations(description):
@@ -238,9 +292,11 @@ def _relations(description):
 
 def _fits(table):
     """One row a fit, its parameters in words."""
-    rows = []
+    rows, named = [], {one["name"] for one in table.meta["relations"]}
+    table = table[[form not in named for form in table["form"]]]
     for case, form in dict.fromkeys(zip(table["metallicity"], table["form"], strict=True)):
         part = table[(table["metallicity"] == case) & (table["form"] == form)]
         text = [f"{r['quantity']} = {r['value']:.4f} ± {r['error']:.4f}" for r in part]
+        text = ["not constrained"] if "not constrained" in part["note"] else text
         rows.append({"metallicity": str(case), "form": str(form), "values": ", ".join(text)})
     return Table(rows=rows)

@@ -104,7 +104,9 @@ def _pixels(runner, which, name, bands) -> Pixels:
     """The pixels of the training or test galaxies in many bands."""
     chosen = runner.training if which == "training" else runner.test
     there, _ = with_listed(
-        lambda side: read_atlas(runner.atlas, side, bands), runner.description.observer, runner.listed
+        lambda side: read_atlas(runner.atlas, side, bands, properties=runner.more_maps),
+        runner.description.observer,
+        runner.listed,
     )
     galaxies = {one.name: one for one in there}
     features = made_of_images(runner.description.inputs[name].features)

@@ -8,6 +8,7 @@ from euclid_resolved.diagnostics._contract import run_chain
 from euclid_resolved.plugins._registry import lookup
 from euclid_resolved.study import (
     _accuracy as accuracy,
+    _chained as chained,
     _examples as examples,
     _leaning as leaning,
     _neighbours as neighbours,
@@ -36,6 +37,7 @@ PARTS = {
     "hyper_parameters": robust.hyper_parameters,
     "neighbouring_pixels": neighbours.neighbouring_pixels,
     "optical_bands": optical.optical_bands,
+    "chained": chained.chained,
 }
 """Functions ``part(runner, part)`` that return a `Result`."""
 

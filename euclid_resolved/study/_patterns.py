@@ -6,6 +6,7 @@ from euclid_resolved.study._verdict import (
     AGE,
     DENSITY,
     METALLICITY,
+    SAME,
     SHORT,
     WORD,
     Finding,
@@ -92,12 +93,35 @@ def colours_help_linear(values: Values) -> Finding:
     """Whether colours beside the bands help the linear regression."""
     pairs = [(("linear", "bands"), ("linear", "bands+colours"))]
     checks, figures = differences(values, pairs, gain, _COLOURS, (DENSITY, METALLICITY))
+    # What the paper's gain may be of: it speaks of dividing two features (Sect. 5.1).
+    pairs = [(("linear", "bands"), ("linear", "bands+flux_ratios"))]
+    ratios = differences(values, pairs, gain, _COLOURS, (DENSITY, METALLICITY))[1]
+    figures += [f"{text} with ratios of the bands instead" for text in ratios]
     statement = "Colours beside the bands help LR (published R2: 0.873 to 0.908, 0.417 to 0.435)"
     rule = (
         f"R2 larger by more than {_COLOURS}. Colours in magnitudes are differences of logarithms of the "
         "bands, which a linear regression cannot gain from"
     )
     return finding(statement, "Sects. 4.1 and 4.2", rule, checks, figures)
+
+
+def chains_help(values: Values) -> Finding:
+    """Whether density among the features helps metallicity, and metallicity helps age."""
+    checks, figures = [], []
+    for estimator, word in WORD.items():
+        for name in (METALLICITY, AGE):
+            found = [values.get(f"chain/{estimator}/{name}/{key}") for key in ("bands", "estimated", "true")]
+            r2 = [one for one in found if one is not None]
+            if len(r2) == 3:
+                checks += [gain(one - r2[0], 0.0) for one in r2[1:]]
+                figures.append(f"{word} {SHORT[name]}: {r2[0]:.3f}, estimated {r2[1]:.3f}, true {r2[2]:.3f}")
+    statement = "Density among the features helps metallicity, and metallicity helps age"
+    rule = (
+        f"R2 larger by more than {SAME} than with the bands alone, with the estimate of the other "
+        "property and with "
+        "its true value: the paper does not say which it took"
+    )
+    return finding(statement, "Sect. 7", rule, checks, figures)
 
 
 def face_on_against_edge_on(values: Values) -> Finding:
@@ -145,6 +169,7 @@ PATTERNS = (
     old_ages,
     reversed_bias,
     colours_help_linear,
+    chains_help,
     face_on_against_edge_on,
     above_the_disc,
 )

@@ -100,7 +100,9 @@ def _from_all_sides(runner, part, observers):
     chosen = set(listed["training_list"] or _some(rng, groups, options.get("training_galaxies")))
     training, test = [], []
     for observer in observers:
-        for galaxy in read_atlas(runner.atlas, observer, runner.description.bands):
+        for galaxy in read_atlas(
+            runner.atlas, observer, runner.description.bands, properties=runner.more_maps
+        ):
             key = galaxy_key(galaxy.group)
             if key in chosen:
                 training.append(galaxy)

@@ -19,6 +19,7 @@ from euclid_resolved.io._files import write_table, write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest, fingerprint
 from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
+from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.study._details import accuracy_of
 from euclid_resolved.study._published import Published, read_published, without_empty
@@ -66,7 +67,10 @@ class Runner:
         sample, file = description.sample, description.sample["test_galaxies"]
         self.listed = read_galaxy_list(file) if file else {}
         everything, test = with_listed(
-            lambda side: read_atlas(atlas, side, description.bands), description.observer, self.listed, file
+            lambda side: read_atlas(atlas, side, description.bands, properties=self.more_maps),
+            description.observer,
+            self.listed,
+            file,
         )
         named = test or self._examples(everything)
         if sample["galaxies"]:
@@ -88,6 +92,11 @@ class Runner:
         }
         self._models: dict[str, Model] = {}
         self._pixels: dict[tuple[str, tuple[str, ...]], Pixels] = {}
+
+    @property
+    def more_maps(self) -> list[str]:
+        """The properties of the study that are none of the three of the stars."""
+        return [name for name in self.description.properties if name not in PROPERTIES]
 
     def _examples(self, galaxies):
         """Names of the example galaxies of the study, which are tested whatever the seed."""

@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import check_content, read_bytes, read_text
+from euclid_resolved.io._atlas import sample_tables
 from euclid_resolved.io._files import write_table
 from euclid_resolved.io._fingerprint import digest_of, file_digest
 from euclid_resolved.io.asdf._files import read_model
@@ -104,6 +105,6 @@ def plain_number(value: float) -> float | None:
 
 def is_mock(atlas: Path) -> bool:
     """Whether the sample table says that an atlas is a mock."""
-    for path in atlas.glob("*sample*.txt"):
+    for path in sample_tables(atlas):
         return b"mock" in read_bytes(path)[:200].lower()
     return False

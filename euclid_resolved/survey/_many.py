@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import secrets
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import ImageFileError, InputError, printable
+from euclid_resolved.estimators._workers import SchedulerGone, WorkerDied, check_workers, on_workers
 from euclid_resolved.io._files import check_target, write_table
+from euclid_resolved.io._fits_tiles import check_compression
 from euclid_resolved.io._leftovers import check_length
 from euclid_resolved.io._lock import check_apart, hold
 from euclid_resolved.io._opening import input_files
@@ -26,13 +28,20 @@ from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._intervals import LEVELS
 from euclid_resolved.models._model import Model
 from euclid_resolved.models._options import check_options
-from euclid_resolved.survey._cluster import spread
-from euclid_resolved.survey._piece import map_piece, maps_path
+from euclid_resolved.survey._catalogue import catalogue_paths, catalogue_tables, check_catalogue
+from euclid_resolved.survey._piece import map_piece, maps_path, row_of
 
 __all__ = ["fields_of", "predict_many"]
 
 
 REPORT = "report.ecsv"
+BACK = 600.0
+"""Seconds that a scheduler which is gone, and its workers, may take to come back."""
+
+log = logging.getLogger("euclid_resolved")
+
+# Options of single fields, by column of a table of fields, with the unit of plain numbers.
+_OWN = {"redshift": "", "distance": "Mpc", "ebv": "mag"}
 
 
 def predict_many(
@@ -48,6 +57,8 @@ def predict_many(
     seed: int = 1,
     level: float = LEVELS[0],
     min_sn: float | None = MIN_SN,
+    compress: Literal["lossless"] | float | None = None,
+    catalogue: str | Path | None = None,
     **opening: Any,
 ) -> Table:
     """Map many images, each into a file of its own, ``NAME_maps.fits``.
@@ -69,13 +80,22 @@ def predict_many(
         Processes on this machine, of one thread each; needs Dask. Without it, and without `scheduler`, images
         are mapped one after the other in this process.
     scheduler : str, optional
-        The address of a Dask scheduler, ``"tcp://..."``, whose workers see the same files.
+        The address of a Dask scheduler, ``"tcp://..."``, whose workers see the same files. If it goes away
+        and comes back within ten minutes, with workers, what is left is given to it.
     overwrite : bool, optional
         Replace files of other models, images or options.
     progress : bool, optional
         Show a progress bar on a terminal, and elsewhere a line for each image.
     draws, seed, level, min_sn
         As for `euclid_resolved.Model.predict_maps`.
+    compress : {None, "lossless"} or float, optional
+        As for `euclid_resolved.write`.
+    catalogue : path-like, optional
+        Also write a table with a row for each image that did not fail: its place, the total of stellar mass,
+        the means by mass of all else, with errors, and what is flagged. It ends in ``.ecsv`` or
+        ``.parquet``, which needs pyarrow. The radial profiles stand in a second table beside it,
+        ``NAME_profiles.ecsv``. All is measured in the files of maps, so that it does not depend on when, or
+        by which worker, they were made.
     **opening
         Options of `euclid_resolved.io.open_image`, for all images. Those of the sky are prepared by
         themselves, one by one, unless ``raw=True`` is among them.
@@ -113,46 +133,92 @@ def predict_many(
     example 2 mapped
     """
     check_options(draws, seed, level, min_sn)
+    check_compression(compress)
+    if catalogue is not None:
+        check_catalogue(catalogue)
     folder = Path(folder).resolve()
     check_folder(folder)
-    if workers is not None and scheduler is not None:
-        raise InputError("give the number of workers to start, or the address of a scheduler, not both")
-    if workers is not None:
-        check_whole("workers", workers)
+    check_workers(workers, scheduler)
     if isinstance(model, Model):
         raise InputError("the path of a model file is needed: workers open it themselves")
     path = Path(model).resolve()
+    opened = read_model(path)
     common: dict[str, Any] = {
-        "model": [str(path), read_model(path).digest],
+        "model": [str(path), opened.digest],
+        "catalogue": catalogue is not None,
         "folder": str(folder),
         "predicting": {"draws": draws, "seed": seed, "level": level, "min_sn": min_sn},
         "overwrite": bool(overwrite),
+        "compress": compress if compress is None or compress == "lossless" else float(compress),
         "call": secrets.token_hex(8),
     }
     pieces = [
         {**common, "name": name, "source": source, "opening": {**opening, **own}}
         for name, source, own in name_images(images)
     ]
-    _check_outputs(pieces, path, folder)
+    tables = [] if catalogue is None else catalogue_paths(catalogue)
+    _check_outputs(pieces, path, folder, tables)
     folder.mkdir(parents=True, exist_ok=True)
     check_target(folder / REPORT, overwrite=True)
+    for table in tables:
+        check_target(table, overwrite)
     bar, tell = _told(len(pieces), progress)
     with hold(folder / REPORT), bar:
-        if workers is None and scheduler is None:
-            rows: dict[str, dict[str, Any]] = {}
-            for piece in pieces:
-                rows[piece["name"]] = map_piece(piece)
-                tell(rows[piece["name"]])
-        else:
-            rows = spread(pieces, workers, scheduler, tell)
+        rows: dict[str, dict[str, Any]] = {}
+        for row in _rows(pieces, workers, scheduler):
+            rows[row["name"]] = row
+            tell(row)
+        measured = [(name, found.pop("measured")) for name, found in rows.items() if "measured" in found]
         report = Table([rows[piece["name"]] for piece in pieces])
         write_table(folder / REPORT, report)
+        if tables:
+            order = {piece["name"]: i for i, piece in enumerate(pieces)}
+            measured.sort(key=lambda pair: order[pair[0]])
+            found = catalogue_tables(opened.properties, measured, opened.digest)
+            for table, content in zip(tables, found, strict=True):
+                write_table(table, content, overwrite)
     return report
 
 
-def _check_outputs(pieces, model, folder):
-    """Refuse to replace an input, of whichever image, by maps or by the report."""
-    outputs = [path for path in (*map(maps_path, pieces), folder / REPORT) if path.exists()]
+def _rows(pieces, workers, scheduler):
+    """Rows of the report as they come; where a scheduler is gone, what is left waits till it is back."""
+    left = {piece["name"]: piece for piece in pieces}
+    patience = None
+    while left:
+        todo = list(left.values())
+        try:
+            with on_workers(workers, scheduler, len(todo), patience) as some:
+                for row in map(map_piece, todo) if some is None else _spread(some, todo):
+                    del left[row["name"]]
+                    yield row
+        except SchedulerGone as error:
+            if scheduler is None:
+                raise
+            done = len(pieces) - len(left)
+            log.warning("%s; %d of %d images are done, the others wait for it", error, done, len(pieces))
+            patience = BACK
+            # A worker that lost its scheduler finishes what it was at, which is not to be done twice.
+            left = {name: {**piece, "patience": BACK} for name, piece in left.items()}
+        except InputError as error:
+            if patience is None:
+                raise
+            raise InputError(f"{error}; what is done is kept: the same call goes on from there") from error
+
+
+def _spread(workers, pieces):
+    """Rows of the report as workers come to them."""
+    for number, row in workers.spread(map_piece, pieces):
+        if isinstance(row, InputError):  # what is wrong with one worker's model is wrong with the run
+            raise row
+        if isinstance(row, Exception):
+            kind = "" if isinstance(row, WorkerDied) else f"{type(row).__name__}: "
+            row = row_of(pieces[number]["name"], "failed", message=f"{kind}{row}")
+        yield row
+
+
+def _check_outputs(pieces, model, folder, tables):
+    """Refuse to replace an input, of whichever image, by maps or by a table."""
+    outputs = [path for path in (*map(maps_path, pieces), folder / REPORT, *tables) if path.exists()]
     if not outputs:
         return
     inputs = {model}
@@ -180,7 +246,9 @@ def fields_of(tiles: str | Path, table: Table) -> dict[str, tuple[str | Path, di
         A folder of mosaics, as for `euclid_resolved.io.read_mosaics`.
     table : `~astropy.table.Table`
         Columns ``ra`` and ``dec`` (ICRS, degrees), ``radius`` (arcsec, half the side), or in other units
-        if they have one, and ``name``, or names are made of the positions.
+        if they have one, and ``name``, or names are made of the positions. Columns ``redshift``,
+        ``distance`` (Mpc) and ``ebv`` are options of each field's own, see
+        `euclid_resolved.imaging.prepare`; a row without a value has none.
 
     Returns
     -------
@@ -210,10 +278,17 @@ def fields_of(tiles: str | Path, table: Table) -> dict[str, tuple[str | Path, di
     else:
         names = [f"J{a:.5f}{d:+.5f}" for a, d in zip(ra, dec, strict=True)]
     _check_names(names)
-    return {
+    fields: dict[str, tuple[str | Path, dict[str, Any]]] = {
         name: (tiles, {"position": [float(a), float(d)], "size": float(2 * r)})
         for name, a, d, r in zip(names, ra, dec, radius, strict=True)
     }
+    for option, unit in _OWN.items():
+        if option in table.colnames:
+            has = ~np.broadcast_to(getattr(table[option], "mask", False), len(table))
+            given = [name for name, one in zip(names, has, strict=True) if one]
+            for name, value in zip(given, _column(table[has].filled(), option, unit), strict=True):
+                fields[name][1][option] = float(value)
+    return fields
 
 
 def _column(table, name, unit):

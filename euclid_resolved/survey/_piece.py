@@ -14,13 +14,14 @@ from euclid_resolved._checks import check_whole
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import DataWarning, InputError, ModelFileError
 from euclid_resolved.io._fingerprint import digest_of, fingerprint_files
-from euclid_resolved.io._fits import write_fits
-from euclid_resolved.io._fits_read import opened
+from euclid_resolved.io._fits import read_fits, write_fits
+from euclid_resolved.io._fits_read import first_plane, opened
 from euclid_resolved.io._lacking import bands_for
 from euclid_resolved.io._lock import hold
 from euclid_resolved.io._opening import image_files, open_image
 from euclid_resolved.io.asdf._files import read_model
 from euclid_resolved.models._provenance import plugins_here
+from euclid_resolved.survey._catalogue import measure_maps
 from euclid_resolved.survey._tile import count_pixels
 
 
@@ -35,7 +36,7 @@ def map_piece(piece: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     row : dict
-        Of the report.
+        Of the report; with a catalogue there is ``measured``, too, unless the image failed.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def _worker():
 
 def _mapped(model, piece):
     path = maps_path(piece)
-    with hold(path):
+    with hold(path, piece.get("patience", 0.0)):
         return _written(model, piece, path)
 
 
@@ -92,7 +93,7 @@ def _written(model, piece, path):
     name, record = piece["name"], _record(model, piece)
     known = _known(path, record)
     if known is not None:
-        return row_of(name, "kept", *known)
+        return _measured(piece, path, row_of(name, "kept", *known))
     image = open_image(piece["source"], bands_for(model, piece["source"]), **piece["opening"])
     maps = model.predict_maps(image, **piece["predicting"])
     count = count_pixels(maps)
@@ -101,8 +102,13 @@ def _written(model, piece, path):
         "NEXTRAP": (count.extrapolated, "of these are extrapolations"),
         "RECORD": record,
     }
-    write_fits(path, maps, overwrite=piece["overwrite"], cards=cards)
-    return row_of(name, "mapped", count.judged, count.extrapolated)
+    write_fits(path, maps, overwrite=piece["overwrite"], cards=cards, compress=piece["compress"])
+    return _measured(piece, path, row_of(name, "mapped", count.judged, count.extrapolated))
+
+
+def _measured(piece, path, row):
+    """A row and, for a catalogue, what is measured in the file: the same whenever and wherever it is done."""
+    return {**row, "measured": measure_maps(read_fits(path))} if piece["catalogue"] else row
 
 
 def row_of(
@@ -126,6 +132,8 @@ def _record(model, piece):
         "opening": piece["opening"],
         "predicting": piece["predicting"],
     }
+    if piece["compress"] is not None:
+        what["compress"] = piece["compress"]
     return digest_of(what, sort=True, default=dict)
 
 
@@ -141,7 +149,7 @@ def _known(path, record):
         return None
     try:
         with opened(path) as hdus:
-            header = hdus[0].header.copy()
+            header = first_plane(hdus).header.copy()
         counts = header["NJUDGED"], header["NEXTRAP"]
         for count in counts:
             check_whole("a count", count, 0)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
@@ -26,7 +26,9 @@ from euclid_resolved.imaging._psf import Matching
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
-from euclid_resolved.io._fits_strips import StripFile, datasum, planes_of
+from euclid_resolved.io._fits_strips import StripFile, planes_of
+from euclid_resolved.io._fits_sums import datasum
+from euclid_resolved.io._fits_tiles import check_compression, pack_file
 from euclid_resolved.io._lacking import bands_for
 from euclid_resolved.io._leftovers import fitting_name
 from euclid_resolved.io._lock import check_apart, hold
@@ -137,6 +139,7 @@ def predict_tile(
     match_psf: bool | None = None,
     ebv: float | None = None,
     sfd: bool = False,
+    compress: Literal["lossless"] | float | None = None,
 ) -> PixelCount:
     """Map an image on disk strip by strip, into one FITS file.
 
@@ -175,6 +178,9 @@ def predict_tile(
         image by rounding only.
     ebv, sfd
         As for `euclid_resolved.imaging.correct_extinction`: one value for all of the image.
+    compress : {None, "lossless"} or float, optional
+        As for `euclid_resolved.write`. Strips are compressed when all of them are there, so that the disk
+        needs room for both files.
 
     Returns
     -------
@@ -206,6 +212,7 @@ def predict_tile(
     if not path.name.lower().endswith(".fits"):
         raise InputError(f"{path}: maps are written strip by strip into a file that ends in .fits only")
     check_options(draws, seed, level, min_sn)
+    check_compression(compress)
     if rows is not None:
         check_whole("rows", rows)
     if sfd and ebv is None:
@@ -237,7 +244,11 @@ def predict_tile(
         count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
         sums = [strip["sums"] for strip in journal.strips.values()]
         file.finish(sums, share_cards(count.bits, count.pixels))
-        put_in_place(part, path, overwrite)
+        if compress is None:
+            put_in_place(part, path, overwrite)
+        else:
+            pack_file(part, path, compress, overwrite)
+            part.unlink()
         journal.path.unlink()
     if not count.judged:
         message = f"no pixel of {image.name or 'the image'} can be estimated: every map is empty"

@@ -137,7 +137,7 @@ def _intervals(model, parts, sets, truth, groups, levels):
     intervals = {}
     for name, known_truth in truth.items():
         dex = np.concatenate([each[name] for part in made for each in part])
-        known = np.isfinite(dex)
+        known = np.isfinite(dex) & np.isfinite(np.tile(known_truth, len(sets)))
         if not known.any():
             continue
         true, group = np.tile(known_truth, len(sets))[known], np.tile(groups, len(sets))[known]
@@ -182,7 +182,7 @@ def coverage(
     Returns
     -------
     inside : dict of str to `~numpy.ndarray` of bool
-        By property, one value a pixel.
+        By property, one value a pixel with a truth.
 
     Warns
     -----
@@ -214,7 +214,7 @@ def coverage(
         interval = IntervalsBySet(model.outputs[name], lost, model.bands)
         low, high = interval.offsets(light, noise, level)
         difference = to_dex(pixels.truth[name]) - estimates[name]
-        inside[name] = (difference >= low) & (difference <= high)
+        inside[name] = ((difference >= low) & (difference <= high))[np.isfinite(pixels.truth[name])]
     return inside
 
 
@@ -265,9 +265,13 @@ def shared_variance(model: Model, galaxies: Sequence[Galaxy] | Pixels) -> dict[s
     n_galaxies = groups.max(initial=-1) + 1
     if n_galaxies < FEWEST_GALAXIES:
         raise InputError(f"at least {FEWEST_GALAXIES} galaxies are needed, got {n_galaxies} with pixels")
-    weight, estimates = 1 / np.bincount(groups)[groups], estimate_pixels(model, pixels)
-    errors = {name: np.asarray(to_dex(pixels.truth[name]) - dex, float) for name, dex in estimates.items()}
-    return {name: float(shared_part(error, weight, groups)) for name, error in errors.items()}
+    shared = {}
+    for name, dex in estimate_pixels(model, pixels).items():
+        told = np.isfinite(pixels.truth[name])
+        own = np.unique(groups[told], return_inverse=True)[1]
+        error = np.asarray(to_dex(pixels.truth[name]) - dex, float)[told]
+        shared[name] = float(shared_part(error, 1 / np.bincount(own)[own], own))
+    return shared
 
 
 def _check_unseen(model, pixels, advice):

@@ -64,7 +64,7 @@ def estimate_pixels(
     """
     found = {name: np.empty(len(pixels), np.float32) for name in properties or model.properties}
     bands = without(model, missing)
-    for start, piece, around in pixels.pieces(bands, model.around, PIECE):
+    for start, piece, around in _together(pixels.pieces(bands, model.around, PIECE)):
         if properties is None:
             made = model.estimate_all(piece, around=around)
         else:
@@ -72,6 +72,28 @@ def estimate_pixels(
         for name, dex in made.items():
             found[name][start : start + len(dex)] = dex
     return found
+
+
+def _together(pieces):
+    """Pieces of pixels with small ones joined: each galaxy by itself would take longer."""
+    held, n = [], 0
+    for piece in pieces:
+        size = len(next(iter(piece[1].values())))
+        if held and n + size > PIECE:
+            yield _joined(held)
+            held, n = [], 0
+        held.append(piece)
+        n += size
+    if held:
+        yield _joined(held)
+
+
+def _joined(pieces):
+    starts, *columns = zip(*pieces, strict=True)
+    if len(starts) == 1:
+        return pieces[0]
+    light, around = ({name: np.concatenate([p[name] for p in each]) for name in each[0]} for each in columns)
+    return starts[0], light, around
 
 
 def without(model: Model, missing: Sequence[str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def extract(
         try_on(galaxies[0], bands, features)
     bar = tqdm(galaxies, desc="reading galaxies", unit="galaxy", disable=None if progress else True)
     parts = [galaxy_pixels(one, properties, bands, clip, band, features) for one in bar]
-    counts = [len(part) for part in parts]
+    counts, masses = [len(part) for part in parts], [part.log_mass for part in parts]
     pixels = Pixels(
         brightness=_joined(bands, [part.brightness for part in parts]),
         truth=_joined(properties, [part.truth for part in parts]),
@@ -106,6 +106,7 @@ def extract(
         source=source,
         star_forming=tuple(one.star_forming for one in galaxies),
         groups=tuple(one.group for one in galaxies),
+        log_masses=tuple(masses) if np.isfinite(masses).any() else (),
     )
     check_pixels(pixels)
     return pixels

@@ -13,6 +13,7 @@ from euclid_resolved._checks import read_only
 from euclid_resolved.errors import PluginError
 from euclid_resolved.estimators._contract import Estimator
 from euclid_resolved.features._scale import Scale
+from euclid_resolved.maps._properties import get_property
 from euclid_resolved.models._asking import check_fitted, check_settings, checked_predict, registered_name
 from euclid_resolved.models._metrics import metrics, with_estimate
 from euclid_resolved.models._output import Output, append
@@ -125,7 +126,9 @@ def fit_properties(
     own = whole[:n_held]
     done = Fitted(data.scale, golden, light, int(own.sum()), int(whole[n_held:].sum()))
     inputs, fit = data.X, _Fit(estimator, data, seed)
-    together = fit.together(names, columns) if estimator.joint and len(names) > 1 and not chain else None
+    # Trees of several properties need pixels that have them all.
+    joint = estimator.joint and len(names) > 1 and not any(get_property(name).sparse for name in names)
+    together = fit.together(names, columns) if joint and not chain else None
     for i, name in enumerate(names):
         y, scale, held = data.target(name)
         before = tuple(done.outputs) if chain else ()
@@ -153,8 +156,8 @@ class _Fit:
 
     def __call__(self, X, y, keep=None):
         held, rows = slice(None, self.data.n_held), slice(self.data.n_held, None)
-        # An earlier estimate of a chain may not be finite.
-        finite = np.isfinite(X[:, len(self.data.scale.minimum) :]).all(axis=1)
+        # An earlier estimate of a chain may not be finite, and a pixel may have no dust.
+        finite = np.isfinite(X[:, len(self.data.scale.minimum) :]).all(axis=1) & np.isfinite(y)
         keep = finite if keep is None else keep & finite
         if not keep.all():
             held, rows = (np.flatnonzero(keep[part]) + (part.start or 0) for part in (held, rows))

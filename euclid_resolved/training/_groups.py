@@ -210,13 +210,41 @@ def seen_by(
     >>> seen_by(model, ["example 1", "a", "b"], ["A", "example 1", "B"])
     ('example 1', 'a')
     """
-    here = str(model.training.get("atlas", ""))
-    if atlas and here and atlas != here:
+    if same_atlas(model, atlas) is False:
         return ()
     known = [record_of(model, kind) for kind in kinds]
     known_names, known_groups = (set().union(*each) for each in zip(*known, strict=True))
     both = zip(names, groups, strict=True)
     return tuple(name for name, group in both if name in known_names or group in known_groups)
+
+
+def same_atlas(model: Model, atlas: str) -> bool | None:
+    """Whether an atlas holds the galaxies that a model was trained on, perhaps observed otherwise.
+
+    Parameters
+    ----------
+    model : `~euclid_resolved.Model`
+    atlas : str
+        The ``fingerprint`` of the atlas. That of an observed atlas begins with the one of the atlas that was
+        observed, and a colon.
+
+    Returns
+    -------
+    same : bool or None
+        None if one of the two is not known.
+
+    Examples
+    --------
+    >>> from euclid_resolved import LinearRegression, train
+    >>> from euclid_resolved.testing import example_galaxies
+    >>> from euclid_resolved.training._groups import same_atlas
+    >>> model = train(example_galaxies(), estimator=LinearRegression())
+    >>> model.training["atlas"] = "a1"
+    >>> same_atlas(model, "a1:f7"), same_atlas(model, "b2"), same_atlas(model, "")
+    (True, False, None)
+    """
+    here = str(model.training.get("atlas", ""))
+    return here.partition(":")[0] == atlas.partition(":")[0] if here and atlas else None
 
 
 def record_of(model: Model, kind: str = "") -> tuple[list[str], tuple[str, ...]]:
@@ -245,7 +273,6 @@ def warn_of_seen(
         As `seen_by` gives them.
     """
     seen = seen_by(model, pixels.names, pixels.groups, pixels.atlas, kinds)
-    here = str(model.training.get("atlas", ""))
     if seen:
         which = f"{', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}"
         message = (
@@ -254,7 +281,7 @@ def warn_of_seen(
             "galaxies that it has not seen"
         )
         warnings.warn(message, DataWarning, stacklevel=stacklevel + 1)
-    elif not (pixels.atlas and here and pixels.atlas != here):
+    elif same_atlas(model, pixels.atlas) is not False:
         names, groups = record_of(model)
         warn_of_views([*names, *pixels.names], [*groups, *pixels.groups], stacklevel=stacklevel + 1)
     return seen

@@ -48,7 +48,8 @@ class Pixels(HasCard):
         Surface brightness in MJy/sr by band, float32, shape (n,). A dict of arrays, quantities or columns, or
         a table, is taken as well, here and below: in their units, NaN where masked.
     truth : mapping of str to `~numpy.ndarray`
-        The properties in their linear units, float32, shape (n,), finite and positive.
+        The properties in their linear units, float32, shape (n,), finite and positive. NaN where a pixel has
+        none of a property that it may lack (`~euclid_resolved.Property.sparse`): dust.
     counts : tuple of int
         How many pixels each of `names` has.
     names : tuple of str
@@ -78,6 +79,9 @@ class Pixels(HasCard):
         The ``fingerprint`` of the atlas, where it is known.
     groups : tuple of str
         Which object each of `names` shows (`~euclid_resolved.Galaxy`); what the names say without it.
+    log_masses : tuple of float
+        log10 of the stellar mass of each of `names` in solar masses, summed over its whole map; NaN where
+        that is not known, empty where it never is.
 
     Examples
     --------
@@ -105,6 +109,7 @@ class Pixels(HasCard):
     star_forming: tuple[bool | None, ...] = ()
     atlas: str = ""
     groups: tuple[str, ...] = ()
+    log_masses: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", tuple(int(n) for n in self.counts))
@@ -112,6 +117,9 @@ class Pixels(HasCard):
         for name, unit_of in (("brightness", None), ("truth", _unit_of), ("noise", None)):
             object.__setattr__(self, name, as_columns(getattr(self, name), name, unit_of))
         object.__setattr__(self, "image_features", tuple(self.image_features))
+        object.__setattr__(self, "log_masses", tuple(float(mass) for mass in self.log_masses))
+        if self.log_masses and len(self.log_masses) != len(self.names):
+            raise InputError(f"{len(self.log_masses)} masses for {len(self.names)} galaxies")
         object.__setattr__(self, "around", as_columns(self.around, "around", self._unit_of_column))
         for name in ("brightness", "truth", "noise", "around"):
             columns = getattr(self, name)
@@ -225,6 +233,7 @@ class Pixels(HasCard):
             names=tuple(self.names[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen),
             star_forming=tuple(self.star_forming[i] for i in chosen) if self.star_forming else (),
+            log_masses=tuple(self.log_masses[i] for i in chosen) if self.log_masses else (),
             seen=round(self.seen * len(chosen) / len(self.names)),
             without_truth=round(self.without_truth * share),
         )

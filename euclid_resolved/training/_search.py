@@ -134,7 +134,7 @@ def search(
     light = {band: values[rows] for band, values in pixels.brightness.items()}
     table = make_features(light, features, columns=columns, around=around)
     y = to_dex(pixels.truth[get_property(property).name][rows])
-    known = np.isfinite(table.values).all(axis=1)
+    known = np.isfinite(table.values).all(axis=1) & np.isfinite(y)
     X, y, number = table.values[known], y[known], number[known]
     for values in candidates:  # refuse a wrong value now, not in the middle of the search
         try:

@@ -12,6 +12,7 @@ from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.features._known import features_of_known
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import check_pixel_by_pixel, make_features
+from euclid_resolved.maps._properties import get_property
 from euclid_resolved.training._blanking import blank
 from euclid_resolved.training._groups import group_numbers
 
@@ -196,7 +197,7 @@ class TrainingSet:
         Returns
         -------
         y : `~numpy.ndarray`
-            float32, shape (n,).
+            float32, shape (n,). NaN where a pixel has none of a property that it may lack.
         scale : `~euclid_resolved.features.Scale`
             Its range in dex.
         held : `~numpy.ndarray`
@@ -208,10 +209,17 @@ class TrainingSet:
                 values = to_dex(piece[name])
             for copy in range(self._copies):
                 y[self._row(self._place[start : start + len(values)], copy)] = values
-        if not np.isfinite(y).all():
+        sparse = get_property(name).sparse
+        if sparse:
+            y[~np.isfinite(y)] = np.nan
+        elif not np.isfinite(y).all():
             raise InputError(f"{name}: the truth of every pixel must be finite, positive and not masked")
         y = self._of_kept(y)
-        scale, held = Scale.of(y[self.n_held :], (name,)), y[: self.n_held].copy()
+        known = y[self.n_held :]
+        known = known[np.isfinite(known)] if sparse else known
+        if not len(known):
+            raise InputError(f"{name}: no pixel to learn from has any")
+        scale, held = Scale.of(known, (name,)), y[: self.n_held].copy()
         _scale(y, scale)
         return y, scale, held
 

@@ -140,10 +140,13 @@ def test_both_relations_are_fitted_and_drawn():
     for which, zero in (("maps", 0.0), ("other", 0.1)):
         assert abs(linear[which, "b"] - 0.2) < 1e-3 and abs(linear[which, "a"] - zero) < 1e-3
     pair = put_together(maps, other)
-    axes = draw_comparison(pair, tables).axes
+    figures = draw_comparison(pair, tables), draw_relations(pair, table)
+    widths = [figure.get_figwidth() * 25.4 for figure in figures]
+    assert np.allclose(widths, (120, 180))  # mm: two properties, and two panels with long legends
+    axes = figures[0].axes
     assert {"other", "maps − other"} <= {axis.get_title() for axis in axes}
     assert any("offset" in text.get_text() for axis in axes for text in axis.texts)
-    assert [axis.get_title() for axis in draw_relations(pair, table).axes] == ["maps", "other"]
+    assert [axis.get_title() for axis in figures[1].axes] == ["maps", "other"]
 
 
 def test_a_galaxy_is_compared_pixel_by_pixel_where_nobody_knows_the_sky():

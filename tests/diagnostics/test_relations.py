@@ -81,3 +81,44 @@ def test_missing_conventions(tmp_path):
     bad["log_density"][0] = np.nan
     with pytest.raises(InputError, match="finite"):
         as_relation("mine", bad)
+
+
+def test_califa_has_values_conventions_and_a_source():
+    """The bins are those of the straight lines that were measured with them."""
+    lines = {"CALIFA Re": (-0.153, 0.172, "mass"), "CALIFA Re, light": (-0.166, 0.148, "light")}
+    number = np.array([16, 30, 63, 103, 99, 70, 46, 25])
+    for name, (value, slope, weighting) in lines.items():
+        relation = get_relation(name)
+        assert relation.supplied and (relation.weighting, relation.imf) == (weighting, "Salpeter")
+        assert relation.solar_metallicity == 0.02 and relation.density_error == 0.3
+        assert "edge_pydb 1.7.1" in relation.reference and "467 galaxies" in relation.sample
+        assert (relation.log_metallicity_p16 < relation.log_metallicity).all()
+        assert (relation.log_metallicity_p84 > relation.log_metallicity).all()
+        fit = np.polyfit(relation.log_density - 2.25, relation.log_metallicity, 1, w=np.sqrt(number))
+        # Medians rise more steeply than a line through all galaxies, whose metallicities have a tail.
+        assert fit == pytest.approx([slope, value], abs=0.05)
+        # At one density, metallicity rises with the mass of the galaxy, and so does the slope.
+        assert (np.diff(relation.by_mass[:, 3]) > 0).all() and (np.diff(relation.by_mass[:, 5]) > 0).all()
+    light = get_relation("CALIFA Re, light").by_mass
+    assert light[:, 3] == pytest.approx([-0.265, -0.221, -0.141, -0.081], abs=0.01)
+
+
+def test_a_relation_by_mass_goes_through_a_file_and_conversions(tmp_path):
+    relation = get_relation("CALIFA Re")
+    write_relation(tmp_path / "califa.ecsv", relation)
+    again = read_relation(tmp_path / "califa.ecsv")
+    assert np.array_equal(again.by_mass, relation.by_mass) and again.density_error == 0.3
+    assert np.array_equal(again.log_metallicity_error, relation.log_metallicity_error)
+    moved = relation.to_imf("Chabrier", -0.25).to_solar(0.0142)
+    assert np.allclose(moved.by_mass[:, :3] - relation.by_mass[:, :3], -0.25)
+    assert np.allclose(moved.by_mass[:, 3] - relation.by_mass[:, 3], np.log10(0.02 / 0.0142))
+    assert np.array_equal(moved.by_mass[:, 4:], relation.by_mass[:, 4:])
+    # Of a density per square kiloparsec the masses of galaxies stay what they are.
+    one = [9.0, 10.0, 8.25, -0.3, 0.02, 0.1, 0.03]
+    far = as_relation("mine", table(density_unit="Msun/kpc2", by_mass=[one]))
+    assert far.by_mass[0, :4] == pytest.approx([9, 10, 2.25, -0.3])
+    for wrong in ("text", [[1, 2, 3]], [one[:-1] + [np.nan]], [[10.0, 9.0, *one[2:]]]):
+        with pytest.raises(InputError, match="by_mass"):
+            as_relation("mine", table(by_mass=wrong))
+    with pytest.raises(InputError, match="density_error must be a number of dex"):
+        as_relation("mine", table(density_error="large"))

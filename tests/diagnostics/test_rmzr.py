@@ -1,14 +1,31 @@
 """The resolved mass-metallicity relation: known relations are found again, with errors of the right size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from euclid_resolved import InputError, LinearRegression, train
-from euclid_resolved.diagnostics import fit_relation, rmzr, rmzr_shuffle
+from euclid_resolved import InputError, LinearRegression, RandomForest, train
+from euclid_resolved.diagnostics import Relation, fit_relation, plot_rmzr, rmzr, rmzr_shuffle
+from euclid_resolved.diagnostics._observed import OBSERVED_RELATIONS
 from euclid_resolved.diagnostics._relation_fit import FORMS, Binned, partial_correlation
 from euclid_resolved.diagnostics._rmzr import shuffle_at_fixed_density
+from euclid_resolved.diagnostics._rmzr_observed import (
+    QUANTITIES,
+    Points,
+    compare,
+    in_our_conventions,
+    relations_to_compare,
+)
 from euclid_resolved.features import to_dex
 from euclid_resolved.training import Pixels
+
+MASSES = (
+    "8.75 to 9.75",
+    "9.75 to 10.25",
+    "10.25 to 10.75",
+    "10.75 to 11.75",
+)  # of CALIFA, for Chabrier's IMF
 
 
 def relation_pixels(form, parameters, rng, galaxies=30, each=300, galaxy_scatter=0.05, scatter=0.08):
@@ -164,7 +181,7 @@ def test_what_an_estimate_knows_beyond_the_relation(beyond, partial):
 def test_table_and_figure_of_the_diagnostic():
     import matplotlib.pyplot as plt
 
-    from euclid_resolved.diagnostics import PUBLISHED_RELATIONS, Relation, plot_rmzr
+    from euclid_resolved.diagnostics import PUBLISHED_RELATIONS
 
     training, test = pixels_with_relation(seed=5), pixels_with_relation(seed=6)
     model = train(training, "stellar_mass_density", LinearRegression())  # metallicity is trained anew
@@ -180,3 +197,161 @@ def test_table_and_figure_of_the_diagnostic():
     assert not any("Zibetti" in text for text in legend)
     assert "not drawn, no table supplied: Gonzalez Delgado+2014" in figure.get_supxlabel()
     plt.close(figure)
+
+
+def pixels_beside(offset, slope, galaxies=40, each=400, scatter=0.0, galaxy_scatter=0.0, seed=1):
+    """Pixels that lie off the mass-weighted relation of CALIFA by a known offset and slope."""
+    rng = np.random.default_rng(seed)
+    relation, _ = in_our_conventions(OBSERVED_RELATIONS["CALIFA Re"])
+    x = rng.uniform(1.13, 2.81, galaxies * each)
+    galaxy = np.repeat(np.arange(galaxies), each)
+    y = np.interp(x, relation.log_density, relation.log_metallicity) + offset + slope * (x - 1.97)
+    y += rng.normal(0, galaxy_scatter, galaxies)[galaxy] + rng.normal(0, scatter, len(x))
+    return relation, Points(x, (y,), galaxy, np.linspace(8.8, 11.6, galaxies)[galaxy])
+
+
+def test_offset_slope_and_rms_beside_an_observed_relation():
+    relation, points = pixels_beside(0.1, 0.05, scatter=0.06)
+    row = compare(relation, {"true": (points, 0)}, bootstrap=20)[0]
+    assert (row["metallicity"], row["n_galaxies"], row["n_pixels"]) == ("true", 40, 16_000)
+    assert np.isnan(row["low"]) and row["offset"] == pytest.approx(0.1, abs=2e-3)
+    assert row["slope difference"] == pytest.approx(0.05, abs=2e-3)
+    line = 0.05**2 * 1.68**2 / 12  # the mean square of the slope over the range of densities
+    assert row["rms of means"] == pytest.approx(np.sqrt(0.1**2 + line), abs=2e-3)
+    assert row["rms of pixels"] == pytest.approx(np.sqrt(0.1**2 + line + 0.06**2), abs=2e-3)
+    assert compare(relation, {"true": (points, 0)}, bootstrap=20)[0] == pytest.approx(row, nan_ok=True)
+
+
+def test_pixels_on_the_relation_differ_by_nothing_and_others_do_not_count():
+    relation, points = pixels_beside(0.0, 0.0)
+    beyond = np.r_[0.0, 5.0], np.r_[9.0, -9.0]
+    points = Points(
+        np.r_[points.density, beyond[0]],
+        (np.r_[points.metallicities[0], beyond[1]],),
+        np.r_[points.galaxy, 0, 1],
+        np.r_[points.log_mass, np.nan, np.nan],
+    )
+    row = compare(relation, {"all": (points, 0)}, bootstrap=3)[0]
+    assert [row[name] for name in QUANTITIES] == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    assert row["n_pixels"] == 16_000
+    away = Points(points.density + 9, points.metallicities, points.galaxy, points.log_mass)
+    rows = compare(relation, {"all": (away, 0)}, bootstrap=3)
+    assert all(np.isnan(row["offset"]) and row["n_galaxies"] == row["n_pixels"] == 0 for row in rows)
+
+
+def test_errors_of_the_comparison_are_those_of_galaxies():
+    """The offset of 40 galaxies that scatter by 0.1 dex is known to 0.1 / sqrt(40), however many pixels."""
+    found = []
+    for seed in range(30):
+        relation, points = pixels_beside(0.0, 0.0, each=40, galaxy_scatter=0.1, seed=seed)
+        found.append(compare(relation, {"true": (points, 0)}, bootstrap=60)[0])
+    claimed = np.mean([row["offset error"] for row in found])
+    assert claimed == pytest.approx(0.1 / np.sqrt(40), rel=0.1)
+    assert np.std([row["offset"] for row in found], ddof=1) == pytest.approx(claimed, rel=0.35)
+    few = Points(points.density[:160], (points.metallicities[0][:160],), points.galaxy[:160], points.log_mass)
+    assert np.isnan(compare(replace(relation, by_mass=None), {"true": (few, 0)})[0]["offset error"])
+
+
+def test_galaxies_of_some_mass_are_compared_with_the_relation_for_that_mass():
+    relation = OBSERVED_RELATIONS["CALIFA Re"].to_imf("Chabrier", -0.25)
+    assert relation.by_mass[:, 0] == pytest.approx([8.75, 9.75, 10.25, 10.75])
+    assert relation.by_mass[:, 2] == pytest.approx(2.0)
+    x, mass = np.tile(np.linspace(1.2, 2.8, 50), 20), np.repeat(np.linspace(9.8, 10.2, 20), 50)
+    y = -0.22 + 0.03 + (0.05 + 0.02) * (x - 2.0)  # 0.03 dex and 0.02 dex per dex above that of 10^10 Msun
+    rows = compare(relation, {"true": (Points(x, (y,), np.repeat(np.arange(20), 50), mass), 0)}, bootstrap=5)
+    assert [row["n_galaxies"] for row in rows] == [20, 0, 20, 0, 0]
+    assert rows[2]["offset"] == pytest.approx(0.03 - 0.0, abs=1e-6)
+    assert rows[2]["slope difference"] == pytest.approx(0.02, abs=1e-6)
+    assert (rows[2]["low"], rows[2]["high"]) == (9.75, 10.25)
+
+
+def test_the_error_of_the_densities_moves_the_offset():
+    x = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    relation = Relation("r", "-", "mass", "Chabrier", 0.02, x, 0.2 * x, density_error=0.3)
+    density = np.linspace(1, 3, 400)
+    points = Points(density, (0.2 * density,), np.arange(400) % 8, np.full(400, np.nan))
+    (row,) = compare(relation, {"all": (points, 0)}, bootstrap=4)
+    assert row["density error"] == pytest.approx(0.06)  # 0.3 dex along a slope of 0.2
+
+
+def test_conversions_are_made_where_they_are_known_and_said():
+    relation, said = in_our_conventions(OBSERVED_RELATIONS["CALIFA Re, light"])
+    assert relation.imf == "Chabrier" and relation.log_density[0] == pytest.approx(1.38 - 0.25)
+    assert said == [
+        "Densities and masses are converted from the IMF Salpeter to Chabrier: -0.25 dex.",
+        "Metallicities are in units of 0.02 in both: nothing is converted.",
+        "Metallicities are light-weighted in it and mass-weighted in the maps: they are compared as they "
+        "are.",
+    ]
+    relation, said = in_our_conventions(Relation("r", "-", "mass", "Kroupa", 0.019, np.ones(2), np.zeros(2)))
+    assert relation.log_metallicity == pytest.approx(np.log10(0.019 / 0.02))
+    assert "Its IMF is Kroupa: densities and masses are compared as they are" in said[0]
+    assert "from units of 0.019 to 0.02: -0.022 dex" in said[1]
+    relation, _ = in_our_conventions(relation, imf_shift=0.05)
+    assert relation.log_density == pytest.approx(1.05) and relation.imf == "Chabrier"
+    unknown = in_our_conventions(Relation("r", "-", "mass", "Chabrier", np.nan, np.ones(2), np.zeros(2)))
+    assert "is not known" in unknown[1][1] and "in both" in unknown[1][0]
+
+
+def test_which_relations_are_compared():
+    assert [one.name for one in relations_to_compare(None)] == ["CALIFA Re"]
+    assert relations_to_compare(()) == []
+    assert [one.weighting for one in relations_to_compare("CALIFA Re, light")] == ["light"]
+    with pytest.raises(InputError, match=r"Zibetti\+2020 .* no verified values"):
+        relations_to_compare(["Zibetti+2020"])
+    with pytest.raises(InputError, match="different names"):
+        relations_to_compare(["CALIFA Re", "CALIFA Re"])
+    with pytest.raises(InputError, match="Relation"):
+        relations_to_compare([3])
+
+
+def test_the_diagnostic_compares_truth_and_prediction_with_califa():
+    """Truth that is CALIFA's own relation lies on it, and so do the estimates, which know density."""
+    import matplotlib.pyplot as plt
+
+    relation, _ = in_our_conventions(OBSERVED_RELATIONS["CALIFA Re"])
+
+    def sample(seed):
+        pixels = pixels_with_relation(n=6000, seed=seed)
+        x = to_dex(pixels.truth["stellar_mass_density"])
+        y = np.interp(x, relation.log_density, relation.log_metallicity) + np.log10(0.02)
+        truth = {**pixels.truth, "stellar_metallicity": (10**y).astype(np.float32)}
+        return replace(pixels, truth=truth, log_masses=np.linspace(9.8, 10.7, len(pixels.names)))
+
+    training, test = sample(5), sample(6)
+    model = train(training, "stellar_metallicity", RandomForest(n_trees=5, min_samples_leaf=20, n_jobs=1))
+    table = rmzr(model, training, test, bootstrap=10)
+    for case in ("all", "true", "predicted"):
+        rows = table[(table["metallicity"] == case) & (table["form"] == "CALIFA Re")]
+        found = dict(zip(rows["quantity"][:5], rows["value"][:5], strict=True))
+        assert abs(found["offset"]) < 0.005 and found["rms of means"] < 0.01, case
+        assert set(rows["galaxies"][5:]) == {f"log mass {a}" for a in MASSES}
+    assert table.meta["relations"][0]["conversions"][0].endswith(
+        "from the IMF Salpeter to Chabrier: -0.25 dex."
+    )
+    empty = [row for row in table.meta["compared"] if row["low"] == 10.75]
+    assert len(empty) == 3 and all(row["n_galaxies"] == 0 for row in empty)
+    figure = plot_rmzr(table)
+    legend = [text.get_text().replace("\n", " ") for text in figure.axes[0].get_legend().get_texts()]
+    assert any(text.startswith("CALIFA Re (mass-weighted, IMF Chabrier") for text in legend)
+    other = plot_rmzr(table, by="mass")
+    assert other.axes[0].get_ylabel() == "metallicity − CALIFA Re [dex]"
+    with pytest.raises(InputError, match="no choice for by 'age'"):
+        plot_rmzr(table, by="age")
+    without = rmzr(model, training, test, relations=(), bootstrap=3)
+    assert without.meta["compared"] == [] and without["quantity"][-1] == "partial correlation"
+    with pytest.raises(InputError, match="compared with no relation"):
+        plot_rmzr(without, by="mass")
+    plt.close("all")
+
+
+def test_a_table_of_the_diagnostic_goes_through_a_file(tmp_path):
+    from astropy.table import QTable
+
+    training, test = pixels_with_relation(n=4000, seed=5), pixels_with_relation(n=4000, seed=6)
+    model = train(training, "stellar_metallicity", LinearRegression())
+    table = rmzr(model, training, test, bootstrap=5)
+    table.write(tmp_path / "rmzr.ecsv")
+    again = QTable.read(tmp_path / "rmzr.ecsv")
+    assert again.meta["relations"] == table.meta["relations"]
+    assert len(again.meta["compared"]) == len(table.meta["compared"]) == 15

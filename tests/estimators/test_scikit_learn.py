@@ -14,6 +14,7 @@ from euclid_resolved.estimators import (
     Ridge,
     SupportVector,
 )
+from euclid_resolved.estimators._ada_boost import AdaBoost
 from euclid_resolved.estimators._forest import arrange, check, pack, round_down, walk
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
@@ -73,6 +74,27 @@ def test_predicts_as_scikit_learn_does(estimator, fitted_by_sklearn, beyond):
     np.testing.assert_allclose(ours.predict(beyond), theirs.predict(beyond), **CLOSE)
 
 
+def test_ada_boost_is_scikit_learns(beyond):
+    from sklearn.ensemble import AdaBoostRegressor
+    from sklearn.tree import DecisionTreeRegressor
+
+    X, y = pixels()
+    ours = AdaBoost(n_trees=20, seed=3).fit(X, y)
+    theirs = AdaBoostRegressor(DecisionTreeRegressor(max_depth=3), n_estimators=20, random_state=3).fit(X, y)
+    np.testing.assert_allclose(ours.predict(beyond), theirs.predict(beyond), **CLOSE)
+    again = AdaBoost().restore(ours.state())
+    np.testing.assert_array_equal(again.predict(beyond), ours.predict(beyond))
+    assert ours.spread(beyond) is None and ours.parts() is None and ours.feature_importance.argmin() == 2
+    for weights in (np.ones(3), -ours.state()["weights"]):
+        with pytest.raises(InputError, match="weights do not fit"):
+            AdaBoost().restore(ours.state() | {"weights": weights})
+    # The trees of one pixel, by hand: half of the weight lies at or below the median.
+    trees = np.array([tree.predict(beyond[:1])[0] for tree in theirs.estimators_])
+    weights = theirs.estimator_weights_[: len(trees)]
+    median = ours.predict(beyond[:1])[0]
+    assert weights[trees < median - 1e-6].sum() < weights.sum() / 2 <= weights[trees < median + 1e-6].sum()
+
+
 def test_ridge_is_scikit_learns(beyond):
     from sklearn.linear_model import Ridge as Theirs
 
@@ -110,7 +132,10 @@ def test_importance_finds_the_columns_that_matter():
         assert importance.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("estimator", [SupportVector(max_samples=100), MultiLayerPerceptron(max_samples=100)])
+@pytest.mark.parametrize(
+    "estimator",
+    [SupportVector(max_samples=100), MultiLayerPerceptron(max_samples=100), AdaBoost(max_samples=100)],
+)
 def test_sample_is_drawn_by_the_seed(estimator, fitted_by_sklearn):
     from dataclasses import replace
 

@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import re
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 
+from euclid_resolved import make_atlas
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io import open_image, read_atlas, read_galaxy
 from euclid_resolved.io._opening import image_files
@@ -319,3 +321,39 @@ def test_mock_atlas_has_this_layout(tmp_path):
     assert image.shape == (16, 16) and len(maps) == 3
     assert galaxies[0].star_forming in (True, False)
     assert image.meta["pixel_scale"].unit == u.pc
+
+
+def as_users_keep_it(atlas, folder):
+    """The same files with plain numbers, one level deeper: a folder a galaxy, and the table beside these."""
+    for path in atlas.iterdir():
+        match = re.fullmatch(r"TNG0*(\d+)(_.*)", path.name)
+        target = folder / "TNG50-1" / (f"{match[1]}/TNG{match[1]}{match[2]}" if match else path.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return folder
+
+
+def test_an_atlas_as_users_keep_it_is_the_same(tmp_path):
+    """Plain numbers, one level deeper: the same galaxies, masses and test set, and so the same model."""
+    from euclid_resolved import LinearRegression, evaluate, split, train
+    from euclid_resolved.cli import main
+    from euclid_resolved.study._store import is_mock
+
+    atlas = make_atlas(tmp_path / "atlas", 6, pixels=16, progress=False)
+    other = as_users_keep_it(atlas, tmp_path / "mine")
+    galaxies, same = read_atlas(atlas), read_atlas(other)
+    assert [(g.name, g.group, g.star_forming) for g in same] == [
+        (g.name, g.group, g.star_forming) for g in galaxies
+    ]
+    assert all(g.meta["stellar_mass"] == h.meta["stellar_mass"] for g, h in zip(galaxies, same, strict=True))
+    assert is_mock(other)
+    tables = []
+    for each in (galaxies, same):
+        training, test = split(each, fraction=0.4, seed=1)
+        tables.append(evaluate(train(training, "all", LinearRegression()), test))
+    assert tables[0]["r2"].tolist() == tables[1]["r2"].tolist()
+    model = str(tmp_path / "model.asdf")
+    words = ["--estimator", "linear", "--test-fraction", "0.4"]
+    assert main(["train", str(other), "-o", model, *words]) == 0
+    assert main(["evaluate", model, str(other)]) == 0
+    assert main(["diagnose", "sample_bias", model, str(other)]) == 0

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from euclid_resolved import InputError, LinearRegression, make_atlas, observe_atlas, read_atlas, train
+from euclid_resolved import InputError, LinearRegression, make_atlas, observe_atlas, read, read_atlas, train
 from euclid_resolved.cli import main
+from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._observed_atlas import write_observed
 
 OPTIONS = {"depth": (0.01, 1.0), "seed": 3, "stars": 2.0}
@@ -99,3 +100,24 @@ def test_an_atlas_is_not_written_into_another(atlas, tmp_path, capsys):
     galaxies = observe_atlas(read_atlas(atlas), 40 * u.Mpc)
     with pytest.raises(InputError, match="of no observed atlas"):
         write_observed(atlas, galaxies, {}, ("IE",))
+
+
+def test_a_model_knows_its_own_galaxies_in_an_observed_copy(atlas, tmp_path, capsys):
+    own, far = tmp_path / "own", tmp_path / "far"
+    make_atlas(own, 6, seed=5, pixels=24)
+    assert observe(own, far, "--depth", 10) == 0
+    assert fingerprint(far).partition(":")[0] == fingerprint(own) != fingerprint(far)
+    model = tmp_path / "model.asdf"
+    words = ["--estimator", "linear", "--test-fraction", 0.3]
+    assert main(["train", str(own), "-o", str(model), *map(str, words)]) == 0
+    held_out = read(model).training["test_galaxies"]
+    capsys.readouterr()
+    assert main(["evaluate", str(model), str(far)]) == 0
+    told = capsys.readouterr().out
+    assert f"{len(held_out)} held-out galaxies of the atlas it was trained on, observed otherwise" in told
+    # Another atlas has galaxies of the same names, but they are others.
+    assert main(["evaluate", str(model), str(atlas)]) == 0
+    assert "3 galaxies of another atlas" in capsys.readouterr().out
+    # A diagnostic grows its models again: on the galaxies as they were seen, or not at all.
+    assert main(["diagnose", "lofo", str(model), str(far)]) == 1
+    assert "was not trained on" in capsys.readouterr().err

@@ -3,11 +3,12 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import StdDevUncertainty
 from helpers import an_image, density_map, image_of, sky_wcs
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images import pixel_scale
-from euclid_resolved.maps import SpatialMap, orientation, radial_profile
+from euclid_resolved.maps import SpatialMap, median, orientation, radial_profile
 
 SIZE, LENGTH = 301, 40.0  # pixels
 
@@ -51,6 +52,29 @@ def test_annuli_cover_the_disc_once():
     area = np.pi * (np.arange(10, 101, 10.0) ** 2 - np.arange(0, 100, 10.0) ** 2)
     np.testing.assert_allclose(profile["n_pixels"][:-1], area[:-1], rtol=0.05)
     assert (profile["median"].value == 1).all()
+
+
+def test_the_error_is_that_of_the_median_of_these_pixels():
+    """What pixels do not share falls with their number, what they share does not; a bin counts once."""
+    values, sigma = np.full((41, 41), 50.0), StdDevUncertainty(np.full((41, 41), 5.0))
+    for shared in (0.0, 0.36, 1.0):
+        map_ = density_map(values, uncertainty=sigma, meta={"shared_variance": shared})
+        profile = radial_profile(map_, 10 * u.pix)
+        for row in profile:
+            expected = 5 * np.sqrt(np.pi / 2) * np.sqrt(shared + (1 - shared) / row["n_pixels"])
+            assert row["error"].value == pytest.approx(expected) and row["error"].unit == u.Msun / u.pc**2
+        assert profile.meta["lower_limit"] is False
+    ring = np.hypot(*np.indices((41, 41)) - 20) < 10
+    alone = median(map_, ring)
+    assert profile["error"][0].value == pytest.approx(alone.error.value)
+    binned = density_map(
+        values, uncertainty=sigma, meta={"shared_variance": 0.0, "bins": np.zeros((41, 41), int)}
+    )
+    np.testing.assert_allclose(radial_profile(binned, 10 * u.pix)["error"].value, 5 * np.sqrt(np.pi / 2))
+    unknown = radial_profile(density_map(values, uncertainty=sigma), 10 * u.pix)
+    assert unknown.meta["lower_limit"] is True
+    none = radial_profile(density_map(values), 10 * u.pix)
+    assert np.isnan(none["error"]).all() and none.meta["lower_limit"] is False
 
 
 def test_the_spread_is_that_of_the_pixels():

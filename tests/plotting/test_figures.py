@@ -123,11 +123,11 @@ def test_lofo():
 
 @compared(dpi=70)
 def test_rmzr(linear_model, sample):
-    return plot_rmzr(rmzr(linear_model, sample[:4], sample[4:], bootstrap=3))
+    return plot_rmzr(rmzr(linear_model, sample[:4], sample[4:], relations=(), bootstrap=3))
 
 
 def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, sample):
-    table = rmzr(linear_model, sample[:4], sample[4:], bootstrap=3)
+    table = rmzr(linear_model, sample[:4], sample[4:], relations=(), bootstrap=3)
     x = np.linspace(0, 3, 5)
     known = {"reference": "a paper", "weighting": "mass", "imf": "Chabrier", "solar_metallicity": 0.02}
     relation = Relation("ours", **known, log_density=x, log_metallicity=0.1 * x).to_solar(0.0142)

@@ -21,9 +21,9 @@ from workers import die, die_once
 
 from euclid_resolved import LinearRegression, plugins, read, train, write
 from euclid_resolved.errors import InputError, ModelFileError
-from euclid_resolved.estimators import Mean
+from euclid_resolved.estimators import Mean, _workers
 from euclid_resolved.io import open_image
-from euclid_resolved.survey import _cluster, _many as module, _piece as _piece, predict_many
+from euclid_resolved.survey import _many as module, _piece as _piece, predict_many
 from euclid_resolved.survey._many import fields_of, name_images
 
 pytestmark = pytest.mark.slow
@@ -246,7 +246,7 @@ def test_two_workers_of_its_own_give_the_same_bits(model, images, out, serial):
 
 def test_a_killed_worker_costs_its_piece_only(model, images, out, serial, cluster, tmp_path, monkeypatch):
     marker = tmp_path / "killed"
-    monkeypatch.setattr(_cluster, "map_piece", partial(die_once, marker=str(marker)))
+    monkeypatch.setattr(module, "map_piece", partial(die_once, marker=str(marker)))
     report = predict_many(model, images, out, scheduler=cluster, draws=3)
     # What the worker had mapped before is found again.
     assert marker.exists() and set(report["status"]) <= {"mapped", "kept"}, report["message"]
@@ -255,7 +255,7 @@ def test_a_killed_worker_costs_its_piece_only(model, images, out, serial, cluste
 
 def test_a_piece_that_kills_its_workers_takes_no_other_with_it(model, images, out, serial, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(_cluster, "map_piece", die)
+    monkeypatch.setattr(module, "map_piece", die)
     report = predict_many(model, images, out, workers=2, draws=3)
     rest = [name for name in report["name"] if name != "galaxy2"]
     assert set(report["status"][report["name"] != "galaxy2"]) <= {"mapped", "kept"}, report["message"]
@@ -267,7 +267,7 @@ def test_a_scheduler_that_is_not_there_or_has_no_worker_is_said_within_seconds(
     model, images, out, monkeypatch
 ):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(_cluster, "PATIENCE", 1.0)
+    monkeypatch.setattr(_workers, "PATIENCE", 1.0)
     began = time.monotonic()
     for address in ("tcp://127.0.0.1:1", "nonsense", "http://[::1"):
         with pytest.raises(InputError, match="no Dask scheduler answers at"):
@@ -303,7 +303,7 @@ def test_a_worker_without_the_plugin_is_named(images, out, sample, cluster, tmp_
 def test_a_worker_with_another_package_is_named(
     model, images, out, cluster, monkeypatch, name, wrong, message
 ):
-    monkeypatch.setattr(_cluster, name, wrong)
+    monkeypatch.setattr(_workers, name, wrong)
     with pytest.raises(InputError, match=message):
         predict_many(model, images, out, scheduler=cluster)
 
@@ -320,7 +320,7 @@ INTERRUPTED = """
 import signal, sys, time
 from pathlib import Path
 from euclid_resolved.cli import main
-from euclid_resolved.survey import _cluster
+from euclid_resolved.survey import _many
 
 def slow(piece):
     Path(MARKER).touch()
@@ -328,7 +328,7 @@ def slow(piece):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this runs in the background
-    _cluster.map_piece = slow
+    _many.map_piece = slow
     sys.exit(main(["predict", *WORDS, "--workers", "2"]))
 """
 

@@ -20,6 +20,7 @@ PRESETS = {
         "epochs": 120,
         "epoch_batches": 200,
         "patience": _MOST_EPOCHS,  # a cycle is worth its end
+        "standardise": True,
     },
     "paper": {
         "batch": 8192,
@@ -28,6 +29,7 @@ PRESETS = {
         "epochs": 100_000,
         "epoch_batches": 0,
         "patience": 2000,
+        "standardise": False,
     },
 }
 """What a preset says about the settings that are left to it."""
@@ -74,9 +76,13 @@ class DeepNetwork(Estimator):
     decay, decay_patience : float, int
         On a plateau, the learning rate is multiplied by `decay` after `decay_patience` epochs without a
         smaller validation loss, and after as many again.
+    standardise : bool, optional
+        Whether features and targets have mean 0 and standard deviation 1 while it learns, so that it learns
+        in fewer steps. Its layers are those for features and targets as they are. The paper has them between
+        0 and 1.
     joint : bool
         Whether one network learns all properties that `~euclid_resolved.train` is asked for: layers in
-        common, one output each. That takes about the time of one.
+        common, one output each. That takes about the time of one. The paper has one network each.
     seed : int
         Of the initial weights, of the order of the pixels, and of the choice of validation pixels where
         none are given.
@@ -96,7 +102,8 @@ class DeepNetwork(Estimator):
     patience: int | None = None
     decay: float = 0.8
     decay_patience: int = 300
-    joint: bool = False
+    standardise: bool | None = None
+    joint: bool = True
     seed: int = 1
     n_jobs: int = -1
 
@@ -110,8 +117,9 @@ class DeepNetwork(Estimator):
         for name in ("learning_rate", "decay"):
             if not isinstance(plan[name], float | np.floating) or not 0 < plan[name] < 1:
                 raise InputError(f"{name} is a number between 0 and 1, got {plan[name]!r}")
-        if not isinstance(self.joint, bool):
-            raise InputError(f"joint is True or False, got {self.joint!r}")
+        for name in ("standardise", "joint"):
+            if not isinstance(plan[name], bool):
+                raise InputError(f"{name} is True or False, got {plan[name]!r}")
         if not 1 <= self.layers <= _MOST_LAYERS or not 1 <= self.width <= _GREATEST_WIDTH:
             raise InputError(
                 f"layers lie between 1 and {_MOST_LAYERS} and width between 1 and {_GREATEST_WIDTH}, got "
@@ -191,26 +199,17 @@ class DeepNetwork(Estimator):
     def fit_together(self, X, Y, validation=None):
         """One network for all targets where `joint` says so, else one each.
 
-        See `~euclid_resolved.estimators.Estimator.fit_together`. The targets are standardised, so that each
-        counts as much as any other. Every estimator returned has the common layers and its own output.
+        See `~euclid_resolved.estimators.Estimator.fit_together`. Each target counts as much as any other, in
+        units of its variance. Every estimator returned has the common layers and its own output.
         """
         if not self.joint:
             return super().fit_together(X, Y, validation=validation)
         X, Y = check_X(X), np.asarray(Y, np.float32)
         for column in Y.T:
             check_X_y(X, column)
-        mean, sigma = Y.mean(axis=0, dtype=np.float64), Y.std(axis=0, dtype=np.float64)
-        sigma[sigma == 0] = 1  # a constant target
         if validation is not None:
-            validation = validation[0], ((validation[1] - mean) / sigma).astype(np.float32)
-        fitted = []
-        learned = self._train(X, ((Y - mean) / sigma).astype(np.float32), validation)
-        for (layers, *rest), centre, width in zip(learned, mean, sigma, strict=True):
-            *common, last = layers
-            weights, bias = last.weights * width, last.bias * width + centre
-            last = Layer(weights.astype(np.float32), bias.astype(np.float32), last.activation)
-            fitted.append(replace(self)._set([*common, last], *rest))
-        return fitted
+            validation = validation[0], np.asarray(validation[1], np.float32)
+        return [replace(self)._set(*learned) for learned in self._train(X, Y, validation)]
 
     def _train(self, X, Y, validation):
         """For each target its layers, the history, and what trained it."""

@@ -1,6 +1,8 @@
 """Train a network with Keras."""
 
+import importlib.util
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -9,29 +11,53 @@ from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved_dnn.network import Layer, glorot, run
 
 # Validation pixels that are looked at after each epoch: more would cost time and not change the choice,
-# since it is always the same ones that are compared.
+# since it is always the same ones that are compared. Means and widths are those of about as many pixels.
 _WATCHED = 2**18
+_NARROWEST = 1e-3  # standard deviation that a feature between 0 and 1 is taken to have at least: outliers stay near
 _PASSES = 5  # most passes of an epoch through the pixels: few pixels are soon learned, and then by heart
 _WARM_UP = 0.25  # of a cycle, in which the learning rate rises from nearly zero to its highest
 
 
+_BACKENDS = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}  # and the extra that installs each
+
+
 def _keras():
-    """Keras, on the back-end that KERAS_BACKEND names, or on TensorFlow."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Both only keep TensorFlow from writing to the terminal: its note about oneDNN has no other switch.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    """Keras, on the back-end that KERAS_BACKEND names, else on the first that is installed."""
+    if "KERAS_BACKEND" not in os.environ and "keras" not in sys.modules:
+        found = [name for name in _BACKENDS if importlib.util.find_spec(name)]
+        if not found:
+            raise _missing("none of TensorFlow, JAX and PyTorch is installed", "cpu")
+        os.environ["KERAS_BACKEND"] = found[0]
+    backend = os.environ.get("KERAS_BACKEND", "")
+    if backend == "tensorflow":
+        # Both only keep it from writing to the terminal: its note about oneDNN has no other switch.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they use of each other that is deprecated is their affair
             import keras
-    except ImportError as error:
-        raise PluginError(
-            f"training a network needs Keras and its back-end {os.environ['KERAS_BACKEND']} ({error}): "
-            "pip install './plugins/euclid_resolved_dnn[cpu]' (or [gpu]) in a clone. "
-            "A trained model needs neither."
-        ) from error
+    # Keras has a ValueError for a back-end that it does not know.
+    except (ImportError, ValueError) as error:
+        raise _missing(f"with KERAS_BACKEND={backend} it fails: {error}", _BACKENDS.get(backend, "cpu")) from error
     return keras
+
+
+def _missing(what, extra):
+    others = " or ".join(f"[{name}]" for name in ("cpu", "gpu", "jax", "torch") if name != extra)
+    return PluginError(
+        f"training a network needs Keras and one of its back-ends, {what}. They come with "
+        f"pip install './plugins/euclid_resolved_dnn[{extra}]' (or {others}) in a clone. A trained model needs neither."
+    )
+
+
+def _device(keras):
+    """The device that trains: Keras takes a GPU where its back-end finds one."""
+    try:
+        devices = [str(device) for device in keras.distribution.list_devices()]
+    except (AttributeError, NotImplementedError):  # Keras lists none for PyTorch
+        return ""
+    return next((device for device in devices if not device.startswith("cpu")), *devices[:1])
 
 
 def _build(keras, arrays, activation, learning_rate):
@@ -48,10 +74,32 @@ def _build(keras, arrays, activation, learning_rate):
     return network
 
 
-def _layers(network, activation):
-    arrays = [np.array(array, np.float32) for array in network.get_weights()]
+def _layers(network, activation, seen, made):
+    """The layers, made such that they take features and give targets that are not standardised."""
+    arrays = [np.array(array, np.float64) for array in network.get_weights()]
+    (mean, sigma), (centre, width) = seen, made
+    arrays[0] /= sigma[:, None]
+    arrays[1] -= mean @ arrays[0]
+    arrays[-2] *= width
+    arrays[-1] = arrays[-1] * width + centre
     names = [activation] * (len(arrays) // 2 - 1) + ["linear"]
+    arrays = [array.astype(np.float32) for array in arrays]
     return [Layer(*layer) for layer in zip(arrays[::2], arrays[1::2], names, strict=True)]
+
+
+def _moments(values, wanted, least=0.0):
+    """Mean of each column, and its standard deviation or `least` if that is more; 0 and 1 if not wanted."""
+    n = values.shape[1]
+    if not wanted:
+        return np.zeros(n), np.ones(n)
+    some = values[:: len(values) // _WATCHED + 1].astype(np.float64)
+    sigma = some.std(axis=0)
+    return some.mean(axis=0), np.where(sigma > 0, np.maximum(sigma, least), 1)
+
+
+def _standardised(values, moments):
+    mean, sigma = (moment.astype(np.float32) for moment in moments)
+    return (values - mean) / sigma
 
 
 def _batches(n, size, rng):
@@ -78,7 +126,7 @@ def train(X, Y, validation, plan):
     Parameters
     ----------
     X, Y : `~numpy.ndarray`
-        float32, shapes (n, k) and (n, targets). Several targets count alike if they vary alike.
+        float32, shapes (n, k) and (n, targets). Several targets count alike: each in units of its variance.
     validation : tuple of `~numpy.ndarray`
         Pixels (X, Y) that decide which epoch was best.
     plan : dict
@@ -99,6 +147,11 @@ def train(X, Y, validation, plan):
     rng = np.random.default_rng(plan["seed"])
     sizes = [X.shape[1], *[plan["width"]] * plan["layers"], Y.shape[1]]
     network = _build(keras, glorot(sizes, rng), plan["activation"], plan["learning_rate"])
+    several = Y.shape[1] > 1
+    seen, made = _moments(X, plan["standardise"], _NARROWEST), _moments(Y, plan["standardise"] or several)
+    # What a loss is measured in: one target has its own units.
+    unit = made[1] if several else np.ones(1)
+    loss_unit = 1 if several else float(made[1][0]) ** 2
     watched = np.random.default_rng(plan["seed"]).permutation(len(validation[1]))[:_WATCHED]
     X_watched, Y_watched = validation[0][watched], validation[1][watched].astype(np.float64)
 
@@ -116,10 +169,12 @@ def train(X, Y, validation, plan):
                     rate = plan["learning_rate"] * _one_cycle((epoch + i / per_epoch) / plan["epochs"])
                     network.optimizer.learning_rate = rate
                 rows = next(batches)
-                loss += float(network.train_on_batch(X[rows], Y[rows])) / per_epoch
-            layers = _layers(network, plan["activation"])
+                x, y = _standardised(X[rows], seen), _standardised(Y[rows], made)
+                loss += float(network.train_on_batch(x, y)) * loss_unit / per_epoch
             with np.errstate(over="ignore", invalid="ignore"):
-                val_loss = float(np.mean((run(layers, X_watched, plan["n_jobs"]) - Y_watched) ** 2))
+                layers = _layers(network, plan["activation"], seen, made)
+                errors = (run(layers, X_watched, plan["n_jobs"]) - Y_watched) / unit
+                val_loss = float(np.mean(errors**2))
             if not np.isfinite([loss, val_loss]).all():
                 message = f"the network diverged in epoch {epoch + 1}; try a smaller learning_rate"
                 if best is None:
@@ -140,5 +195,4 @@ def train(X, Y, validation, plan):
         bar.close()
     columns = np.array(history, dtype=np.float64).T
     history = dict(zip(("loss", "val_loss", "learning_rate"), columns, strict=True))
-    devices = keras.distribution.list_devices()
-    return best, history, {"backend": keras.config.backend(), "device": str(devices[0]) if devices else ""}
+    return best, history, {"backend": keras.config.backend(), "device": _device(keras)}

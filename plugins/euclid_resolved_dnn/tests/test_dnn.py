@@ -1,9 +1,11 @@
 """The network: its contract, what it learns, how it is run, stored, interrupted and drawn."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def test_presets():
         {"activation": "linear"}, {"activation": "lambda"}, {"schedule": "cosine"}, {"epochs": 0},
         {"epochs": 10**7}, {"patience": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")},
         {"decay": 1.0}, {"seed": -1}, {"epochs": "many"}, {"width": 6.5}, {"epoch_batches": -1},
-        {"learning_rate": "high"},
+        {"learning_rate": "high"}, {"standardise": 1},
     ],
     ids=str,
 )  # fmt: skip
@@ -188,22 +190,113 @@ def test_an_interrupt_is_passed_on_and_nothing_is_learned(monkeypatch):
     # Of several properties none is begun after it.
     calls[:] = [1, 1, 1]
     with pytest.raises(KeyboardInterrupt):
-        train(example_galaxies(), ("stellar_mass_density", "stellar_age"), SMALL)
+        train(example_galaxies(), ("stellar_mass_density", "stellar_age"), replace(SMALL, joint=False))
     assert len(calls) == 4
 
 
 def test_divergence_is_said():
     X, y = wave(300)
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        replace(SMALL, layers=16, width=256, learning_rate=0.999, activation="elu").fit(
+        replace(SMALL, layers=16, width=256, learning_rate=0.999, activation="elu", standardise=False).fit(
             X, y * np.float32(1e30)
         )
 
 
 def test_keras_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(PluginError, match=r"euclid_resolved_dnn\[cpu\]"):
+    with pytest.raises(PluginError, match=r"euclid_resolved_dnn\[\w+\]"):
         SMALL.fit(*wave(10))
+
+
+BACKENDS = ("tensorflow", "jax", "torch")
+WITHOUT = """
+import sys
+import numpy as np
+from euclid_resolved import PluginError
+from euclid_resolved_dnn import DeepNetwork
+for name in sys.argv[1:]:
+    sys.modules[name] = None
+try:
+    DeepNetwork().fit(np.zeros((10, 2), np.float32), np.zeros(10, np.float32))
+except PluginError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing", "said"),
+    [
+        (None, BACKENDS, r"none of TensorFlow, JAX and PyTorch is installed.*dnn\[cpu\]' \(or \[gpu\] or \[jax\]"),
+        ("jax", ["jax"], r"KERAS_BACKEND=jax .*jax.*euclid_resolved_dnn\[jax\]'"),
+    ],
+)
+def test_a_missing_back_end_is_said(asked, missing, said, tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    env |= {"KERAS_HOME": str(tmp_path)} | ({"KERAS_BACKEND": asked} if asked else {})
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *missing], check=True, env=env, capture_output=True, text=True
+    )
+    assert re.search(said, done.stdout)
+
+
+ON_JAX = """
+import sys
+import numpy as np
+from euclid_resolved import train, write
+from euclid_resolved.testing import example_galaxies
+from euclid_resolved_dnn import DeepNetwork
+galaxies = example_galaxies()
+small = DeepNetwork(layers=2, width=16, batch=64, learning_rate=2e-2, epochs=4, epoch_batches=15)
+model = train(galaxies, "all", small)
+write(sys.argv[1] + "/model.asdf", model)
+np.save(sys.argv[1] + "/age.npy", model.predict_maps(galaxies[0].image)["stellar_age"].data)
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_a_model_from_jax_is_the_same_here(tmp_path):
+    if find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    env = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", ON_JAX, str(tmp_path)], check=True, env=env)
+    model = read(tmp_path / "model.asdf")
+    assert model.versions["jax"] and "tensorflow" not in model.versions
+    maps = model.predict_maps(example_galaxies()[0].image)
+    np.testing.assert_array_equal(maps["stellar_age"].data, np.load(tmp_path / "age.npy"))
+    # Whatever back-end runs here does the same sums, and would have learned from the same start nearly the same.
+    estimator = model.outputs["stellar_age"].estimator
+    assert estimator.trained["backend"] == "jax"
+    X = np.random.default_rng(1).random((1000, len(model.columns)), dtype=np.float32)
+    theirs = network(estimator).predict(X, batch_size=1000, verbose=0)[:, 0]
+    assert np.abs(estimator.predict(X) - theirs).max() < 1e-5
+    again = train(example_galaxies(), "all", SMALL).outputs["stellar_age"].estimator
+    assert np.abs(again.predict(X[:100]) - estimator.predict(X[:100])).max() < 0.1
+
+
+def test_layers_undo_the_standardising():
+    rng = np.random.default_rng(1)
+    X = (0.3 + 0.01 * rng.random((500, 3))).astype(np.float32)
+    Y = (0.7 + 0.02 * rng.random((500, 2))).astype(np.float32)
+    seen, made = training._moments(X, True), training._moments(Y, True)
+    arrays = [a + rng.normal(0, 0.1, a.shape).astype(np.float32) for a in glorot([3, 16, 16, 2], rng)]
+    keras_network = training._build(training._keras(), arrays, "relu", 1e-3)
+    theirs = keras_network.predict(training._standardised(X, seen), verbose=0)
+    ours = run(training._layers(keras_network, "relu", seen, made), X)
+    np.testing.assert_allclose(ours, theirs * made[1] + made[0], atol=1e-5 * made[1].max())
+    assert abs(theirs.mean()) < 3 and abs(ours.mean() - 0.71) < 0.1
+
+
+def test_features_in_a_narrow_range_are_learned_as_well():
+    X, y = wave(3000)
+    X, X_test = 0.3 + X / 30, 0.3 + wave(1000, 3)[0] / 30
+    X[:, 2] = 0.4  # a feature that says nothing
+    X_test[:, 2] = 0.4
+    settings = dict(width=32, batch=256, learning_rate=1e-2, epochs=5, epoch_batches=40)
+    reached = {
+        s: r2(wave(1000, 3)[1], DeepNetwork(standardise=s, **settings).fit(X, y).predict(X_test))
+        for s in (True, False)
+    }
+    assert reached[True] > 0.95 > reached[False]
 
 
 def test_not_fitted():
@@ -220,7 +313,7 @@ def two_waves(n, seed=1):
 
 def test_one_network_for_several_properties():
     X, Y = two_waves(3000)
-    joint = DeepNetwork(width=32, batch=256, learning_rate=1e-2, epochs=10, epoch_batches=40, joint=True)
+    joint = DeepNetwork(width=32, batch=256, learning_rate=1e-2, epochs=10, epoch_batches=40)
     fitted = joint.fit_together(X, Y, validation=two_waves(500, 2))
     X_test, Y_test = two_waves(2000, 3)
     for estimator, y in zip(fitted, Y_test.T, strict=True):
@@ -240,7 +333,7 @@ def test_one_network_for_several_properties():
 
 def test_a_model_of_one_network_for_all_its_properties(tmp_path):
     galaxies = example_galaxies()
-    model = train(galaxies, "all", replace(SMALL, joint=True))
+    model = train(galaxies, "all", SMALL)
     hidden = [output.estimator.state()["layers"][0]["weights"] for output in model.outputs.values()]
     assert len(hidden) == 3 and all(np.array_equal(hidden[0], other) for other in hidden)
     write(tmp_path / "model.asdf", model)
@@ -250,14 +343,14 @@ def test_a_model_of_one_network_for_all_its_properties(tmp_path):
         assert np.isfinite(map_.data).any()
 
 
-def test_one_network_each_unless_joint_says_otherwise():
+def test_one_network_each_if_joint_says_so():
     X, Y = two_waves(400)
-    apart = SMALL.fit_together(X, Y)
+    apart = replace(SMALL, joint=False).fit_together(X, Y)
     np.testing.assert_array_equal(apart[1].predict(X), replace(SMALL).fit(X, Y[:, 1]).predict(X))
     with pytest.raises(InputError, match="joint is True or False"):
         DeepNetwork(joint="yes")
     with pytest.raises(InputError, match="NaN"):
-        replace(SMALL, joint=True).fit_together(X, Y * np.nan)
+        SMALL.fit_together(X, Y * np.nan)
 
 
 def test_a_model_knows_the_versions_of_keras_and_its_back_end():
