@@ -86,8 +86,8 @@ def report_trust(model: Model, maps: Mapping[str, SpatialMap] | None = None) -> 
     unlike = _unlike(maps or {})
     if unlike:
         say(
-            f"{unlike:.0f} % of the mapped pixels lie in fields whose colours or sharpness no training galaxy "
-            "has (UNLIKE_TRAINING): how far those are off was not measured."
+            f"{unlike:.0f} % of the mapped pixels lie in fields whose colours or sharpness no galaxy "
+            "of the training has (UNLIKE_TRAINING): how far those are off was not measured."
         )
     if "trust" in model.training:
         say(f"What to believe: {model.training['trust']}")
