@@ -5,7 +5,8 @@
 Each TABLE is a library of stellar populations that ``euclid-resolved populations make`` wrote. For every kind
 of galaxies, property by property: the root mean square error and the bias (truth minus estimate, dex), half
 of the width of the 68 % interval, and the fractions of pixels that the intervals of 68 and of 95 % hold.
-Pixels flagged as OUT_OF_DOMAIN are left out of these; how many there are is told. Every galaxy counts once.
+Pixels flagged as OUT_OF_DOMAIN are left out of these; how many there are is told, and how many
+are flagged as UNLIKE_TRAINING, which stay. Every galaxy counts once.
 """
 
 import argparse
@@ -72,14 +73,15 @@ def compared(model, galaxies):
             good = ~np.asarray(map_.mask) & np.isfinite(truth)
             ends = [np.asarray(end)[good] for each in (map_, wide[name]) for end in each.interval]
             flagged = (map_.quality[good] & Quality.OUT_OF_DOMAIN) > 0
+            unlike = (map_.quality[good] & Quality.UNLIKE_TRAINING) > 0
             weight = np.full(good.sum(), 1 / max(good.sum(), 1))
-            rows.append(np.stack([truth[good], np.asarray(map_.data)[good], *ends, flagged, weight]))
+            rows.append(np.stack([truth[good], np.asarray(map_.data)[good], *ends, flagged, unlike, weight]))
     return {name: np.concatenate(rows, axis=1) for name, rows in found.items()}
 
 
 def row(kind, name, found):
     """A row of the table."""
-    truth, estimate, low, high, lower, higher, flagged, weight = found
+    truth, estimate, low, high, lower, higher, flagged, unlike, weight = found
     inside = flagged == 0
     weight = weight * inside / np.sum(weight * inside)
     error = np.log10(truth / estimate)
@@ -92,6 +94,7 @@ def row(kind, name, found):
         "held68": np.sum(weight * ((truth >= low) & (truth <= high))),
         "held95": np.sum(weight * ((truth >= lower) & (truth <= higher))),
         "flagged": np.mean(flagged),
+        "unlike": np.sum(weight * unlike),
         "pixels": inside.size,
     }
 
@@ -101,13 +104,16 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", metavar="TABLE")
     parser.add_argument("--galaxies", type=int, default=300)
+    parser.add_argument("--only", default="", metavar="WORD", help="only kinds whose name has it")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore", DataWarning)
     model, rows = default_model(), []
     for kind, galaxies in kinds(options.galaxies, options.tables):
+        if options.only not in kind:
+            continue
         rows += [row(kind, name, found) for name, found in compared(model, galaxies).items()]
         table = Table(rows=rows[-len(model.properties) :])
-        for name in ("rmse", "bias", "width", "held68", "held95", "flagged"):
+        for name in ("rmse", "bias", "width", "held68", "held95", "flagged", "unlike"):
             table[name].info.format = ".3f"
         lines = table.pformat(max_width=-1)
         print("\n".join(lines if len(rows) == len(model.properties) else lines[2:]), flush=True)

@@ -156,6 +156,7 @@ def describe_maps(maps: dict[str, Any]) -> dict[str, Any]:
     import astropy.units as u
     import numpy as np
 
+    from euclid_resolved.maps._budget import error_budget
     from euclid_resolved.maps._spatial_map import Quality
 
     rows = {}
@@ -171,6 +172,7 @@ def describe_maps(maps: dict[str, Any]) -> dict[str, Any]:
             "median": middle * unit,
             "p84": high * unit,
             "has_uncertainty": map_.uncertainty is not None,
+            "error_budget_dex": error_budget(map_),
             "quality": {bit.name: map_.fraction(bit) for bit in Quality if map_.fraction(bit)},
         }
     return rows
@@ -180,6 +182,7 @@ def _of_maps(maps):
     from astropy.table import Table
 
     from euclid_resolved.images._pixels import pixel_scale
+    from euclid_resolved.maps._budget import budget_words
 
     rows = describe_maps(maps)
     first = next(iter(maps.values()))
@@ -187,6 +190,9 @@ def _of_maps(maps):
     quality = {name: f"{100 * value:.1f} %" for name, value in rows[next(iter(rows))]["quality"].items()}
     if quality:
         lines["quality"] = ", ".join(f"{name} {share}" for name, share in quality.items())
+    budgets = {name: words for name, map_ in maps.items() if (words := budget_words(map_))}
+    if budgets:
+        lines["one sigma"] = "; ".join(f"{name} {words}" for name, words in budgets.items())
     if first.meta.get("model"):
         lines["model"] = str(first.meta["model"])[:_DIGITS]
     table = Table(

@@ -49,6 +49,7 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> dict[str, Region
     import numpy as np
 
     from euclid_resolved.images._pixels import pixel_scale
+    from euclid_resolved.maps._budget import budget_words
     from euclid_resolved.maps._regions import total
     from euclid_resolved.survey._tile import count_pixels
 
@@ -62,7 +63,7 @@ def report(path: str | Path, maps: Mapping[str, SpatialMap]) -> dict[str, Region
         text = f"{name}: median {middle:.3g}, 16-84 % {low:.3g} to {high:.3g} {map_.unit}".rstrip()
         if map_.uncertainty is not None:
             relative = np.nanmedian(map_.uncertainty.array[judged] / map_.data[judged])
-            text += f"; one sigma {100 * relative:.0f} %"
+            text += f"; one sigma {100 * relative:.0f} % ({budget_words(map_)})"
         say(text, "  ")
         if map_.property is not None and map_.property.density and pixel_scale(map_).unit.is_equivalent(u.pc):
             totals[name] = total(map_)
@@ -82,5 +83,22 @@ def report_trust(model: Model, maps: Mapping[str, SpatialMap] | None = None) -> 
         )
     elif what:
         say(f"One sigma is {what}.")
+    unlike = _unlike(maps or {})
+    if unlike:
+        say(
+            f"{unlike:.0f} % of the mapped pixels lie in fields whose colours or sharpness no galaxy "
+            "of the training has (UNLIKE_TRAINING): how far those are off was not measured."
+        )
     if "trust" in model.training:
         say(f"What to believe: {model.training['trust']}")
+
+
+def _unlike(maps):
+    """The percentage of the mapped pixels that lie in fields unlike the training."""
+    from euclid_resolved.maps._spatial_map import Quality
+
+    for map_ in maps.values():
+        mapped = ~map_.mask
+        if mapped.any():
+            return 100 * float((map_.quality[mapped] & Quality.UNLIKE_TRAINING > 0).mean())
+    return 0.0

@@ -23,6 +23,7 @@ FIRST = (
     Quality.FEW_NEIGHBOURS,
     Quality.UNMATCHED_PSF,
     Quality.MISSING_BAND,
+    Quality.UNLIKE_TRAINING,
 )
 """The order in which one flag is taken for all that a pixel has: why it is empty, then what is odd."""
 

@@ -80,6 +80,7 @@ class Quality(enum.IntFlag):
     NOT_ESTIMATED = 8192, "a feature or the estimate of the model is not a finite number"
     FEW_NEIGHBOURS = 16384, "most of the pixels around that the model looks at are missing"
     UNMATCHED_PSF = 32768, "the bands are not equally sharp, and a colour here is false for that"
+    UNLIKE_TRAINING = 65536, "a field whose colours or sharpness no training galaxy has: no known error"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """A bit and what it means, which files repeat in their headers."""
@@ -95,7 +96,7 @@ class Quality(enum.IntFlag):
     def unjudged(cls) -> Quality:
         """The bits of pixels that a model does not judge: their value is NaN and they are masked."""
         odd = cls.OUT_OF_DOMAIN | cls.FEW_NEIGHBOURS | cls.UNMATCHED_PSF | cls.MISSING_BAND
-        return ~odd
+        return ~(odd | cls.UNLIKE_TRAINING)
 
 
 class SpatialMap(Described, MapArithmetic, NDDataRef):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ import astropy.units as u
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.images._bands import EUCLID_BANDS
 
 if TYPE_CHECKING:
+    from euclid_resolved.maps._galaxy import Galaxy
     from euclid_resolved.models._model import Model
     from euclid_resolved.training._sample import Pixels
 
@@ -29,6 +31,8 @@ TRUST = (
 
 COMMAND = "euclid-resolved default-model make -o euclid_resolved/mock/data/default_model.asdf --overwrite"
 """What a developer runs, in the folder of the repository, when the recipe has changed."""
+
+LOOKED_AT = 1000  # galaxies that tell what all of them look like
 
 # CPU seconds of one core of 2024: to make, observe and gather a galaxy, and to fit a thousand of its pixels.
 _OF_A_GALAXY, _OF_A_FIT = 0.025, 0.0066
@@ -90,7 +94,6 @@ class Recipe:
     @property
     def digest(self) -> str:
         """A SHA-256 over the recipe and the constants it uses, as hexadecimal text."""
-        from euclid_resolved.images._bands import EUCLID_BANDS
         from euclid_resolved.images._noise import SKY_RMS
         from euclid_resolved.mock._atlas import GENERATOR
         from euclid_resolved.mock._population_names import DEFAULT, find_populations
@@ -120,22 +123,35 @@ class Recipe:
         fits *= 1 if self.lacking is None else 2.5  # whole, and copies that lack bands
         return (_OF_A_GALAXY * self.galaxies + _OF_A_FIT * pixels * fits * len(self.features)) / 60
 
-    def observed(self, n: int | None = None, *, progress: bool = False) -> Pixels:
-        """The pixels to learn from, of all galaxies or of the first ones."""
+    def _galaxies(self, n: int, progress: bool = False) -> Sequence[Galaxy]:
+        """The first galaxies, as they are observed."""
         from euclid_resolved.imaging._observe import observe_atlas
-        from euclid_resolved.maps._properties import PROPERTIES
         from euclid_resolved.mock._galaxies import mock_galaxies
         from euclid_resolved.mock._settings import MockSettings
-        from euclid_resolved.training._extract import extract
 
         galaxies = mock_galaxies(
-            self.galaxies if n is None else n,
+            n,
             seed=self.seed,
             pixels=self.pixels,
             settings=MockSettings.preset(self.preset),
             progress=None if progress else False,
         )
-        observed = observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
+        return observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
+
+    def observed(
+        self, n: int | None = None, *, progress: bool = False, fields: dict[str, np.ndarray] | None = None
+    ) -> Pixels:
+        """The pixels to learn from, of all galaxies or of the first ones.
+
+        `fields` takes what the first galaxies look like, by their name: `fields_of`.
+        """
+        from euclid_resolved.maps._properties import PROPERTIES
+        from euclid_resolved.training._extract import extract
+
+        observed = self._galaxies(self.galaxies if n is None else n, progress)
+        if fields is not None:
+            first = [_looked_at(one, self.features, fields) for one in observed[:LOOKED_AT]]
+            observed = [*first, *observed[LOOKED_AT:]]
         source = f"default: {self.galaxies} mock galaxies, preset {self.preset}, seed {self.seed}"
         pixels = extract(
             observed, tuple(PROPERTIES), features=self.features, source=source, progress=progress
@@ -147,15 +163,19 @@ class Recipe:
     def sample(self) -> list[float]:
         """What the first three galaxies look like: numbers that change when whatever makes them does.
 
-        The number of their pixels, and medians in dex of brightness, noise, truth and surroundings.
+        The number of their pixels, medians in dex of brightness, noise, truth and surroundings, and those of
+        what tells how like the training galaxies others are.
         """
-        pixels = self.observed(3)
+        found: dict[str, np.ndarray] = {}
+        pixels = self.observed(3, fields=found)
         planes = [pixels.brightness[band] for band in pixels.brightness]
         planes += [pixels.noise[band] for band in pixels.noise]
         planes += [pixels.truth[name] for name in pixels.truth]
         dex = [float(np.median(np.log10(np.asarray(plane)))) for plane in planes]
         around = [float(np.median(np.asarray(pixels.around[name]))) for name in pixels.around]
-        return [round(value, 4) for value in (float(len(pixels)), *dex, *around)]
+        fields = np.concatenate(list(found.values()))
+        looks = np.median(fields, axis=0).tolist() if len(fields) else []
+        return [round(value, 4) for value in (float(len(pixels)), *dex, *around, *looks)]
 
 
 def make_model(
@@ -201,7 +221,8 @@ def make_model(
         f"{recipe.galaxies} mock galaxies (preset {recipe.preset}), then {recipe.folds + 1} fits: about "
         f"{recipe.cpu_minutes:.1g} minutes of one core."
     )
-    pixels = recipe.observed(progress=progress)
+    fields: dict[str, np.ndarray] = {}
+    pixels = recipe.observed(progress=progress, fields=fields)
     estimator = GradientBoosting(n_trees=recipe.n_trees, seed=recipe.seed, n_jobs=1)
     bar = tqdm(total=recipe.folds + 1, desc="fits", unit="fit", disable=None if progress else True)
     number = itertools.count(1)
@@ -225,7 +246,31 @@ def make_model(
     if keep is not None:
         shutil.rmtree(keep, ignore_errors=True)
     training: dict[str, Any] = {**model.training, "trust": TRUST, "recipe": recipe.digest}
-    return replace(model, training={**training, "recipe_sample": recipe.sample()})
+    training["recipe_sample"] = recipe.sample()
+    return replace(model, training=training, likeness=_likeness(fields))
+
+
+def _looked_at(galaxy, features, fields):
+    """The same galaxy; what its image looks like is kept whenever that is made."""
+    from euclid_resolved.maps._galaxy import Galaxy
+    from euclid_resolved.models._likeness import fields_of
+
+    def image():
+        made = galaxy.image
+        fields[galaxy.name] = fields_of(made, EUCLID_BANDS, features)
+        return made
+
+    return Galaxy(
+        galaxy.name, image, lambda: galaxy.maps, star_forming=galaxy.star_forming, group=galaxy.group
+    )
+
+
+def _likeness(fields):
+    """What galaxies look like; None where they are too few to tell."""
+    from euclid_resolved.models._likeness import FEWEST_FIELDS, Likeness
+
+    known = np.concatenate(list(fields.values()))
+    return Likeness.of(known) if len(known) >= FEWEST_FIELDS else None
 
 
 def _keep(path, model, recipe):

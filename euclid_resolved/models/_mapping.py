@@ -97,9 +97,13 @@ def map_properties(
     if model.missing is not None:
         seen = model.missing.completed(seen, image)
     whole = image
-    if rows != slice(0, image.shape[0]):
-        image, seen = image[rows], seen.rows(rows)
     quality = judge(image, model.bands, model.clip, model.clip_band, min_sn, seen, model.missing)
+    unlike = None
+    if model.likeness is not None:
+        light = {band: seen.brightness[band] for band in model.bands}
+        unlike = model.likeness.outside(light, seen.own_noise, quality == 0, first_row - rows.start)[rows]
+    if rows != slice(0, image.shape[0]):
+        image, seen, quality = image[rows], seen.rows(rows), quality[rows].copy()
     reasons = image.meta.get("mask_reasons")
     reasons = np.asarray(0 if reasons is None else reasons)
     good = quality & ~np.int32(Quality.MISSING_BAND) == 0
@@ -120,6 +124,8 @@ def map_properties(
     quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
     if seen.few is not None:
         quality |= np.where(good & seen.few, Quality.FEW_NEIGHBOURS, 0).astype(np.int32)
+    if unlike is not None:
+        quality |= np.where(good & unlike, Quality.UNLIKE_TRAINING, 0).astype(np.int32)
     flags = image.meta.get(FLAGS)
     if flags is not None and np.shape(flags) == quality.shape:
         quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)

@@ -24,6 +24,7 @@ from euclid_resolved.models._asking import checked_predict, checked_spread, regi
 from euclid_resolved.models._clip import MIN_SN
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._intervals import LEVELS
+from euclid_resolved.models._likeness import FIELD
 from euclid_resolved.models._options import check_options
 from euclid_resolved.models._output import append, of_known
 from euclid_resolved.models._tree import hash_tree, model_to_tree, tree_to_fields
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from euclid_resolved.maps._spatial_map import SpatialMap
+    from euclid_resolved.models._likeness import Likeness
     from euclid_resolved.models._missing import MissingBands
     from euclid_resolved.models._output import Output
     from euclid_resolved.plugins._offers import Plugin
@@ -76,6 +78,9 @@ class Model(HasCard):
         Where its features and estimators came from, with distribution and version, when it was trained.
     missing : `MissingBands` or None
         Which bands pixels may lack (``train(..., missing_bands=...)``); None where it needs all of them.
+    likeness : ``Likeness`` or None
+        What fields of the training galaxies look like: their colours, how these change and how sharp they
+        are. The default model knows it, and those that ``euclid-resolved default-model make`` makes.
 
     Examples
     --------
@@ -106,6 +111,7 @@ class Model(HasCard):
     plugins: tuple[Plugin, ...] = ()
     golden_image: np.ndarray | None = None
     missing: MissingBands | None = None
+    likeness: Likeness | None = None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -134,6 +140,9 @@ class Model(HasCard):
     def reach(self, pixel_scale: Quantity | None = None) -> int:
         """How many pixels it looks at to each side of a pixel: 0 for features of single pixels.
 
+        A model that knows what its training galaxies looked like (`likeness`) compares fields of 32 x 32
+        pixels with them, and looks as far as those.
+
         Parameters
         ----------
         pixel_scale : `~astropy.units.Quantity`, optional
@@ -148,7 +157,8 @@ class Model(HasCard):
         InputError
             If such a length cannot be told in pixels.
         """
-        return reach_of(self.features, pixel_scale)
+        reach = reach_of(self.features, pixel_scale)
+        return reach if self.likeness is None else reach + FIELD - 1
 
     @property
     def around(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from euclid_resolved.models._asking import CLOSE, checked_predict, registered_na
 from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._interval_sets import intervals_to_tree, tree_to_intervals
 from euclid_resolved.models._intervals import Interval
+from euclid_resolved.models._likeness import Likeness
 from euclid_resolved.models._missing import MissingBands
 from euclid_resolved.models._output import Output, append
 from euclid_resolved.models._provenance import changed_since, look_for, plugins_to_tree, tree_to_plugins
@@ -67,6 +68,7 @@ def model_to_tree(model: Model) -> dict[str, Any]:
         **({} if model.golden_image is None else {"golden_image": model.golden_image}),
         **({"plugins": plugins_to_tree(model.plugins)} if model.plugins else {}),
         **({} if model.missing is None else {"missing": model.missing.to_tree()}),
+        **({} if model.likeness is None else {"likeness": model.likeness.to_tree()}),
         "training": model.training,
         "versions": model.versions,
     }
@@ -131,6 +133,7 @@ def tree_to_fields(tree: Mapping[str, Any]) -> dict[str, Any]:
         golden_image=golden_image,
         plugins=plugins,
         missing=missing,
+        likeness=Likeness.from_tree(tree["likeness"], bands) if "likeness" in tree else None,
         training=dict(tree["training"]),
         versions=dict(tree["versions"]),
     )

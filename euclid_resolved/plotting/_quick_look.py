@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
+from euclid_resolved.maps._budget import budget_words
 from euclid_resolved.maps._shares import SHARES
 from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._maps import (
@@ -26,7 +27,7 @@ from euclid_resolved.plotting._style import figure_size, text_style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-    from euclid_resolved.maps._spatial_map import SpatialMap
+from euclid_resolved.maps._spatial_map import SpatialMap
 
 __all__ = ["quicklook"]
 
@@ -150,7 +151,7 @@ def _draw(
             plot_map(map_, ax=axes, title=textwrap.fill(map_.label, TITLE))
             if name in errors:
                 place = rows, columns, 2 * columns + i + 1
-                plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title="one sigma")
+                plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title=_one_sigma(map_))
         place = rows, columns, columns + len(maps) + 1
         plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
         style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
@@ -159,3 +160,8 @@ def _draw(
         )
         figure.suptitle(title)
         return figure
+
+
+def _one_sigma(map_):
+    """The title of a panel of errors: what they consist of."""
+    return textwrap.fill(f"one sigma, {budget_words(map_)}".removesuffix(", "), TITLE)

@@ -64,6 +64,7 @@ QUALITY_COLOURS = {
     Quality.OUT_OF_DOMAIN: ORANGE,
     Quality.FEW_NEIGHBOURS: "#CC6677",
     Quality.UNMATCHED_PSF: "#DDCC77",
+    Quality.UNLIKE_TRAINING: "#AA4499",
 }
 
 _TEX = {

@@ -151,6 +151,7 @@ def test_bits_are_distinct_powers_of_two_and_extrapolations_are_judged():
     values = [bit.value for bit in Quality]
     assert values == [2**i for i in range(len(values))]
     left = Quality.OUT_OF_DOMAIN | Quality.FEW_NEIGHBOURS | Quality.UNMATCHED_PSF | Quality.MISSING_BAND
+    left |= Quality.UNLIKE_TRAINING
     assert Quality.unjudged() == sum(values) - left
 
 
