@@ -594,7 +594,7 @@ def test_fields_of_mosaics_come_from_a_table(model_file, tmp_path, fails):
     table.write_text("ra\n1\n")
     assert "no column dec" in fails("predict", model_file, tile, "--table", table, "-o", out)
     both = ["--workers", 2, "--scheduler", "tcp://localhost:1"]
-    assert "not both" in fails("predict", model_file, tile, tile, "-o", out, *both, code=2)
+    assert "not allowed with argument" in fails("predict", model_file, tile, tile, "-o", out, *both, code=2)
 
 
 def test_maps_can_be_drawn_as_well(model_file, cutout, tmp_path, fails):
