@@ -76,9 +76,9 @@ def _build(keras, arrays, activation, learning_rate):
 
 def _layers(network, activation, seen, made):
     """The layers, made such that they take features and give targets that are not standardised."""
-    # Not by get_weights: with JAX and NumPy 2.4, Keras uses what NumPy warns of.
-    to_numpy = _keras().ops.convert_to_numpy
-    arrays = [np.array(to_numpy(weights.value), np.float64) for weights in network.weights]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # with JAX, Keras uses what NumPy warns of
+        arrays = [np.array(array, np.float64) for array in network.get_weights()]
     (mean, sigma), (centre, width) = seen, made
     arrays[0] /= sigma[:, None]
     arrays[1] -= mean @ arrays[0]

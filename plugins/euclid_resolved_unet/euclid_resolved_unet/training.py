@@ -263,9 +263,7 @@ def fit(
             history.append(loss)
             bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update()
-    # Not by get_weights: with JAX and NumPy 2.4, Keras uses what NumPy warns of.
-    to_numpy = keras.ops.convert_to_numpy
-    layers = [
-        Layer(*(np.array(to_numpy(a.value), np.float32) for a in each.weights)) for each in convolutions
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # with JAX, Keras uses what NumPy warns of
+        layers = [Layer(*(np.array(a, np.float32) for a in each.get_weights())) for each in convolutions]
     return layers, np.array(history)
