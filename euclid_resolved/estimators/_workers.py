@@ -146,7 +146,6 @@ class Workers:
 
     def threads(self) -> int:
         """How many pieces of work they take side by side."""
-        """How many pieces of work they take side by side."""
         return max(sum(self._client.nthreads().values()), 1)
 
 
