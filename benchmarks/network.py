@@ -1,6 +1,8 @@
 """How fast a network predicts, beside Keras and the processor's matrix products; and what training takes.
 
 python benchmarks/network.py [--quick]
+
+Keras takes the back-end that KERAS_BACKEND names, or the first that is installed.
 """
 
 import os
@@ -10,6 +12,12 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+# TensorFlow and JAX read these when they are imported.
+ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
 PIXELS = 2_560_000  # of an image of 1600 x 1600
 SIZES = 4, 64, 64, 64, 64, 1  # the paper's network for four bands
 OPERATIONS = 2 * sum(a * b for a, b in zip(SIZES, SIZES[1:], strict=False))  # a pixel
@@ -185,11 +193,8 @@ def main(quick=False):
     rows : list of dict
         ``name``, ``value``, ``unit``, ``against``.
     """
-    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        import tensorflow
-
-        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
     rows = []
     prediction(np.random.default_rng(1), quick, rows)
     training(quick, rows)

@@ -33,14 +33,14 @@ def build_again(keras, arrays, activation, learning_rate):
     network = BUILT[key]
     network.set_weights(arrays)
     for variable in network.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(np.zeros(variable.shape, variable.dtype))
     network.optimizer.learning_rate = learning_rate
     return network
 
 
 @pytest.fixture(autouse=True, scope="module")
 def built_once():
-    """A network of each shape is built once: the back-end needs seconds to compile it, and its steps take none."""
+    """A network of each shape is built once: compiling it takes seconds, and the steps of a test do not."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_build", build_again)
         yield
