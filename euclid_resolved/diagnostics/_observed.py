@@ -6,10 +6,11 @@ distribution edge_pydb 1.7.1 (PyPI; BSD or MIT licence; the EDGE-CALIFA collabor
 those with a log10 mass between 8 and 12.5 and a quality flag of 0. The flags in edge_pydb's
 ``ecalifa_global.csv`` leave 467 galaxies: the bins, and the light-weighted lines by mass, are of these. The
 mass-weighted lines by mass, and the errors of all lines by mass, were measured with the earlier flags of its
-``QC_v2.3.csv``, transcribed, which leave 475 galaxies. The light-weighted lines of the 475 lie within 0.01 dex
-of those of the 467 at the pivot, and are steeper by 0.02 to 0.03. Each galaxy counts once, with the density and the
-metallicity that Pipe3D gives at its effective radius. So this is no published fit, and it is not about
-pixels: in a single galaxy of the sample metallicity rises by 0.06 to 0.07 dex for each dex of density.
+``QC_v2.3.csv``, transcribed, which leave 475 galaxies. The light-weighted lines of the 475 lie within 0.01
+dex of those of the 467 at the pivot, and are steeper by 0.02 to 0.03. Each galaxy counts once, with the
+density and the metallicity that Pipe3D gives at its effective radius. So this is no published fit, and it is
+not about pixels: in a single galaxy of the sample metallicity rises by 0.06 to 0.07 dex for each dex of
+density.
 
 Densities and masses are for Salpeter's IMF. [Z/H] is in units of 0.02: this was verified for the
 light-weighted column, on one galaxy, and is assumed for the mass-weighted one. The grid of populations
@@ -50,7 +51,7 @@ _MASS = np.array([
 ])  # fmt: skip
 
 # Limits of the log10 mass of galaxies, a log10 of density, then the metallicity there and the slope of a
-# straight line, each with its error by drawing galaxies again. Of the 467 galaxies, with the errors of the 475:
+# straight line, each with its error by drawing galaxies again. Of the 467 galaxies, with errors of the 475:
 _LIGHT_BY_MASS = np.array([
     (9.0, 10.0, 2.25, -0.265, 0.01, 0.00, 0.03),
     (10.0, 10.5, 2.25, -0.221, 0.01, 0.03, 0.03),
