@@ -14,7 +14,7 @@ from euclid_resolved.study._clock import forecast
 from euclid_resolved.study._plan import all_trainings
 from euclid_resolved.study._runner import Runner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # workers import all that a study needs, twice each
 
 PARTS = {
     "Table 3": 'run = "accuracy"\ninputs = ["HE", "bands"]',
