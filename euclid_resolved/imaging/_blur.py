@@ -9,13 +9,15 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._noise import MOSAIC_PIXEL
-from euclid_resolved.imaging._kernels import SIGMA_TO_FWHM
+from euclid_resolved.imaging._kernels import SIGMA_TO_FWHM, centroid
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-def averaging(size: int, old: float, new: float, n: int | None = None) -> csr_array:
+def averaging(
+    size: int, old: float, new: float, n: int | None = None, centre: float | None = None
+) -> csr_array:
     """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
 
     Parameters
@@ -25,6 +27,8 @@ def averaging(size: int, old: float, new: float, n: int | None = None) -> csr_ar
     n : int, optional
         How many new pixels; as many as lie wholly within the old ones without it. What is beyond these counts
         as 0.
+    centre : float, optional
+        Where it is, in old pixels from the edge; the middle without it.
 
     Returns
     -------
@@ -33,12 +37,13 @@ def averaging(size: int, old: float, new: float, n: int | None = None) -> csr_ar
     """
     from scipy.sparse import csr_array, eye_array
 
-    if old == new and n in (None, size):
+    centre = size / 2 if centre is None else centre
+    if old == new and n in (None, size) and centre == size / 2:
         return csr_array(eye_array(size))
     n = int(size * old / new * (1 + 1e-9)) if n is None else n
     if n < 1:
         raise InputError(f"{size} pixels of {old:.3g} arcsec are less than one of {new:.3g} arcsec")
-    edges = (np.arange(n + 1) - n / 2) * new / old + size / 2
+    edges = (np.arange(n + 1) - n / 2) * new / old + centre
     first = np.clip(np.floor(edges[:-1] + 1e-9).astype(int), 0, size - 1)
     rows, columns, weights = [], [], []
     for k in range(int(np.ceil(new / old)) + 1):
@@ -66,12 +71,14 @@ def kernel_of(stamp: np.ndarray, side: float) -> np.ndarray:
     Returns
     -------
     kernel : `~numpy.ndarray`
-        Its sides odd and its sum one.
+        Its sides odd and its sum one. Its light is centred, wherever it lies in the stamp: it moves nothing.
     """
     size = len(stamp)
     n = int(np.ceil(size * MOSAIC_PIXEL / side - 1e-9))
-    matrix = averaging(size, MOSAIC_PIXEL, side, n + 1 - n % 2)
-    kernel = matrix @ stamp @ matrix.T
+    rows, columns = (
+        averaging(size, MOSAIC_PIXEL, side, n + 1 - n % 2, round(at, 6) + 0.5) for at in centroid(stamp)
+    )
+    kernel = rows @ stamp @ columns.T
     return np.asarray(kernel / kernel.sum())
 
 

@@ -60,8 +60,8 @@ def check_psf(stamp: ArrayLike, label: str = "the PSF") -> tuple[np.ndarray, flo
     return values / values.sum(), total
 
 
-def _centroid(stamp):
-    """Centre of light, iterated inside a window around the peak, since wings reach the edge."""
+def centroid(stamp: np.ndarray) -> tuple[float, float]:
+    """Centre of light (y, x), iterated inside a window around the peak, since wings reach the edge."""
     rows, columns = np.indices(stamp.shape)
     y, x = np.unravel_index(np.argmax(stamp), stamp.shape)
     sigma = max(2.0, len(stamp) / 8)
@@ -90,7 +90,7 @@ def psf_fwhm(stamp: ArrayLike) -> float:
     from scipy.special import erf
 
     stamp = np.asarray(stamp, float)
-    y, x = _centroid(stamp)
+    y, x = centroid(stamp)
     rows, columns = np.indices(stamp.shape)
     # The core only: wings would widen a Gaussian.
     half_light = np.sqrt((stamp > stamp.max() / 2).sum() / np.pi)
@@ -125,7 +125,7 @@ def encircled_energy(stamp: np.ndarray, radii: Iterable[float]) -> np.ndarray:
     """
     from photutils.aperture import CircularAperture
 
-    y, x = _centroid(stamp)
+    y, x = centroid(stamp)
     circles = [CircularAperture((x, y), r=r).to_mask(method="exact") for r in radii]
     return np.array([circle.multiply(stamp).sum() for circle in circles]) / stamp.sum()
 
@@ -211,7 +211,7 @@ def _candidates(source, target):
 
 def _offset(source, target):
     """How far the centre of the target lies from that of the source, in pixels (y, x)."""
-    return tuple(b - a for a, b in zip(_centroid(source), _centroid(target), strict=True))
+    return tuple(b - a for a, b in zip(centroid(source), centroid(target), strict=True))
 
 
 def _centre(kernel, offset):

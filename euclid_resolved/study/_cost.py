@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _GALAXIES = 6  # that are read to time it, and to count their pixels
 _ROWS = 20_000  # of a fit that is timed
 _SMALL = {"n_trees": (1, 3), "epochs": (1, 3)}  # settings that only repeat the same work, made small
+_WORK = 1e6  # of a timed fit over several epochs: less of it drowns in what every fit takes
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ def _reduced(estimator):
     """Two copies with fewer trees or epochs; the same one twice where its work does not depend on these."""
     for name, (few, some) in _SMALL.items():
         if name in estimator.settings():
+            if name == "epochs":
+                one = replace(estimator, epochs=1).work(_ROWS)
+                some = int(np.clip(_WORK / one, some, max(estimator.settings()[name] or some, some)))
             less, more = replace(estimator, **{name: few}), replace(estimator, **{name: some})
             if less.work(_ROWS) < more.work(_ROWS) <= estimator.work(_ROWS):
                 return less, more

@@ -180,21 +180,29 @@ def observed(runner: Runner, part: Part) -> Result:
         for label in labels:
             own = table[table["method"] == label]
             result.figures[f"R2 against {way}, {label}"] = plot_against(own, way, WAYS[way], by="trained_on")
-    result.notes += _notes(part, matched)
+    result.notes += _notes(runner, part, matched)
     return result
 
 
-def _notes(part, matched):
+def _notes(runner, part, matched):
     near = part.options.get("at", _NEAR)
+    side = (pixel_scale(runner.test[0].image) / (near * u.Mpc)).to_value("") * u.rad.to(u.arcsec)
     notes = [
         f"Galaxies are observed in their own pixels, at {near:g} Mpc where depth or PSF is varied, with "
         "the depth of the Wide Survey and the PSFs of its mosaics where these are not. Farther galaxies are "
         "not dimmed, but have more noise in a pixel, and a broader PSF. The clip is that of the study, on "
-        "what is observed. Truth is not blurred."
+        f"what is observed. Truth is not blurred. At {near:g} Mpc a pixel has {side:.2g} arcsec: a PSF that "
+        "is much narrower changes nothing."
     ]
     if matched:
         notes.append(
             f"'{_AS_IS}' is the model of the other parts; the other one has learned from the training "
             "galaxies observed as the test galaxies are, each with noise of its own."
         )
+        n, all_of_them = part.options.get("training_galaxies"), len(runner.training)
+        if n is not None and n < all_of_them:
+            notes[-1] += (
+                f" It has learned from {n} galaxies, and the model of the other parts from {all_of_them}: "
+                "some of what separates the two is due to that."
+            )
     return notes

@@ -20,9 +20,8 @@ _OWN: dict[str, Any] = {"projections_test": robust, "observed": observed}
 
 _HALVES = (0.125, 0.25, 0.5)  # of the training galaxies in a learning curve, beside all of them
 _FOLDS = 10
-_CHAIN = (
-    8  # fits of a chain of two: the first one, in five folds, too, the second one, and that with the truth
-)
+# Of a chain of two: the first one, and in five folds, the second one, and that with the truth.
+_CHAIN = 8  # fits
 
 
 @dataclass(frozen=True)
@@ -232,9 +231,8 @@ def is_kept(runner: Runner, training: Training) -> bool:
     """Whether what a training leaves behind lies in the folder."""
     t = training
     if t.part:
-        return runner.accuracy_file(
-            _OWN[_part(runner, t).run].case_key(runner, _part(runner, t), *_case(t))
-        ).exists()
+        part = _part(runner, t)
+        return runner.accuracy_file(_OWN[part.run].case_key(runner, part, *_case(t))).exists()
     if t.measured and runner.accuracy_file(runner.accuracy_key(t.label, t.input, t.run)).exists():
         return True
     return runner.model_file(t.label, t.input, t.run, t.columns)[0].exists()

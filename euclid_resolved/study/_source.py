@@ -86,8 +86,9 @@ class Atlas:
         source: str = "",
     ) -> Pixels:
         """The pixels of galaxies, as `~euclid_resolved.training.extract` gives them."""
-        options = {"clip": clip, "features": features, "source": source, "progress": True}
-        return extract(galaxies, properties, bands, **options)
+        return extract(
+            galaxies, properties, bands, clip=clip, features=features, source=source, progress=True
+        )
 
 
 class Sample(Atlas):

@@ -138,7 +138,12 @@ def run_side_by_side(runner: Runner, workers: Workers) -> None:
     for part in parts:
         if runner.is_done(part):
             runner.say(f"{part.label}: done before")
-    while left := [part for part in parts if not runner.is_done(part)]:
+
+    def can_run(part):
+        # What took its worker with it would do so again inside a part.
+        return not runner.is_done(part) and not (lost and any(all_trainings(runner, [part]).values()))
+
+    while left := [part for part in parts if can_run(part)]:
         if not _round(runner, workers, left, entered, lost):
             break
     if lost:

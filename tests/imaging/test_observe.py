@@ -12,7 +12,7 @@ from euclid_resolved.images import image_noise
 from euclid_resolved.images._noise import pixel_noise, stack_noise
 from euclid_resolved.imaging import observe, observe_atlas
 from euclid_resolved.imaging._blur import averaging, kernel_of
-from euclid_resolved.imaging._kernels import gaussian_kernel, psf_fwhm
+from euclid_resolved.imaging._kernels import gaussian_kernel
 
 FAR_PIXEL = 48.0 * u.pc  # about 0.1 arcsec at 100 Mpc
 FIELD = (60, 70)
@@ -152,29 +152,30 @@ def test_a_delivered_psf_does_what_a_gaussian_of_its_width_does(length):
     light[25:35, 30] = 1000.0
     image = image_of({"HE": light, "IE": light}, meta={"pixel_scale": length * u.pc})
     options = {"redshift": 0.0, "depth": 1e18, "pixel_scale": None}
-    stamp = 7.0 * gaussian_kernel(6.0)  # 0.6 arcsec; its sum is set to one
-    stamp = np.pad(stamp, 1)[:-1]  # as a file may have it
-    given = observe(image, 50 * u.Mpc, psf={"nisp_h": stamp[1:, 1:-1]}, psf_fwhm=0.6, **options)
+    # 0.6 arcsec; the sum is set to one, and the light need not lie in the middle.
+    stamp = np.pad(7.0 * gaussian_kernel(6.0), ((0, 3), (1, 0)))
+    given = observe(image, 50 * u.Mpc, psf={"nisp_h": stamp}, psf_fwhm=0.6, **options)
     usual = observe(image, 50 * u.Mpc, psf_fwhm=0.6, **options)
     np.testing.assert_array_equal(given.brightness("IE"), usual.brightness("IE"))
     found, expected = given.brightness("HE"), usual.brightness("HE")
     assert found.sum() == pytest.approx(expected.sum(), rel=1e-3)
-    assert np.abs(found - expected).max() < 0.04 * expected.max()
+    # Pixels of the stamp make it broader by 1.5 %.
+    assert np.abs(found - expected).max() < 0.08 * expected.max()
 
 
-def test_a_lopsided_psf_is_not_turned_and_its_kernel_has_its_middle():
-    stamp = np.zeros((9, 9))
-    stamp[4, 4], stamp[2, 4] = 3.0, 1.0
+def test_a_lopsided_psf_is_not_turned_and_moves_nothing():
+    stamp = np.zeros((13, 13))
+    stamp[6, 6], stamp[4, 6] = 3.0, 1.0
     kernel = kernel_of(stamp / 4, 0.05)
-    assert kernel.shape == (19, 19) and kernel.sum() == pytest.approx(1)
-    assert kernel[9].sum() > kernel[5].sum() > 0 == kernel[13].sum()
-    assert kernel_of(gaussian_kernel(6.0), 0.4).shape[0] % 2 == 1
-    assert psf_fwhm(kernel_of(gaussian_kernel(9.0), 0.3)) == pytest.approx(3, rel=0.1)
+    y, x = np.indices(kernel.shape) - len(kernel) // 2
+    assert len(kernel) % 2 == 1 and kernel.sum() == pytest.approx(1)
+    assert [(kernel * y).sum(), (kernel * x).sum()] == pytest.approx([0, 0], abs=0.3)
+    assert (kernel * y**3).sum() < -3  # the tail is where it was
     light = np.zeros((21, 21), np.float32)
     light[10, 10] = 1.0
     image = image_of({"HE": light}, meta={"pixel_scale": 24.24 * u.pc})
     seen = observe(image, 50 * u.Mpc, redshift=0.0, depth=1e18, pixel_scale=None, psf={"HE": stamp})
-    assert seen.brightness("HE")[8, 10] > 0.2 > 0.01 > abs(seen.brightness("HE")[12, 10])
+    assert seen.brightness("HE")[8, 10] > 0.1 > 0.01 > abs(seen.brightness("HE")[12, 10])
 
 
 def test_true_maps_are_averaged_by_area_and_by_mass():

@@ -93,7 +93,7 @@ def test_distance_blurs_and_depth_lowers_noise(atlas, tmp_path):
 def test_a_psf_from_a_file_blurs_its_band_and_tells_atlases_apart(atlas, tmp_path, capsys):
     broad = gaussian_kernel(40.0).astype(np.float32)  # 4 arcsec
     fits.writeto(tmp_path / "he.fits", broad)
-    words = ["--distance", 5, "--depth", 10]
+    words = ["--distance", 100, "--depth", 10]
     assert observe(atlas, tmp_path / "usual", *words) == 0
     assert observe(atlas, tmp_path / "broad", *words, "--psf", f"HE={tmp_path / 'he.fits'}") == 0
     usual, seen = (read_atlas(tmp_path / name)[0].image for name in ("usual", "broad"))

@@ -58,5 +58,6 @@ def test_neighbours_are_one_run_and_no_copy():
 def test_no_columns_have_no_rows():
     nothing = Columns({}).rows([(0, 5)])
     assert nothing == {} and nothing.n_rows == 0 and not list(nothing.pieces())
+    assert Columns({}).take(np.array([0, 3])) == {}
     assert Columns(nothing).select(()) == {}
     assert repr(Columns(ARRAYS).select(["b"])) == "<Columns b; 40 rows>"

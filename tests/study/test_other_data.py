@@ -96,8 +96,8 @@ def test_bands_on_the_command_line(small_sample, tmp_path, capsys):
 def test_galaxies_observed_deeply_and_sharply_are_those_of_the_atlas(small_atlas, tmp_path):
     """And shallow ones are estimated less well, unless training saw such."""
     parts = {"Table 3": 'run = "accuracy"\nestimators = ["LR"]\ninputs = ["bands"]'}
-    parts |= {"Sharp": 'run = "observed"\nestimators = ["LR"]\npsf = [1e-3, 6.0]\nat = 1.0'}
-    parts |= {"Deep": 'run = "observed"\nestimators = ["LR"]\ndepth = [1e8, 0.01]\nat = 1.0'}
+    parts |= {"Sharp": 'run = "observed"\nestimators = ["LR"]\npsf = [1e-3, 3000.0]\nat = 1.0'}
+    parts |= {"Deep": 'run = "observed"\nestimators = ["LR"]\ndepth = [1e8, 1e-7]\nat = 1.0'}
     tables, notes, manifest = run(small_atlas, tmp_path, parts)
     (deep,) = tables["deep-observed"]
     assert set(deep["trained_on"]) == {"the atlas as it is", "galaxies observed likewise"}
@@ -109,7 +109,7 @@ def test_galaxies_observed_deeply_and_sharply_are_those_of_the_atlas(small_atlas
         assert shallow["rmse"] > right["rmse"]
     values = manifest["sharp-observed"]["values"]
     assert (
-        values["observed/as_is/psf/6.0/linear/stellar_mass_density"]
+        values["observed/as_is/psf/3000.0/linear/stellar_mass_density"]
         < values["observed/as_is/psf/0.001/linear/stellar_mass_density"]
     )
     assert len(manifest["deep-observed"]["figures"]) == 1 and "at 1 Mpc" in notes["deep-observed"][0]
