@@ -157,7 +157,7 @@ def rehearse(folder, n=2000, workers=4, kill=2, side=64):
     os.environ[LOG] = str(log)
     original, cluster = _many.map_piece, Cluster(workers)
     _many.map_piece = counted
-    _workers.PATIENCE = _many.BACK  # on a busy machine a scheduler needs more than ten seconds to start
+    _workers.PATIENCE = _many.BACK  # on a busy machine a scheduler may need more than half a minute to start
     counted.__module__ = "rehearsal"  # by which workers import it
     sys.modules.setdefault("rehearsal", sys.modules[__name__])
     began = time.perf_counter()

@@ -19,7 +19,7 @@ from euclid_resolved.errors import InputError
 PACKAGE = "euclid_resolved"
 LOOK = 2.0
 """Seconds after which the workers are counted again."""
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a scheduler may take to answer, and that may pass until it has a worker."""
 
 _here = threading.local()
@@ -252,7 +252,7 @@ def on_workers(
     Raises
     ------
     InputError
-        For what `check_workers` refuses, if no scheduler answers within ten seconds, it has no worker, or a
+        For what `check_workers` refuses, if no scheduler answers within half a minute, it has no worker, or a
         worker has another version of this package.
 
     Examples

@@ -41,7 +41,8 @@ def neighbourhood(planes: ImagePlanes) -> dict[str, np.ndarray]:
     >>> print({name: f"{plane[1, 1]:.2f}" for name, plane in neighbourhood(flat).items() if "2" in name})
     {'IE~2': '20.47', 'HE~2': '17.97', 'IE-HE~2': '2.50'}
     """
-    columns, rung = {}, rungs_of(planes)
+    columns: dict[str, np.ndarray] = {}
+    rung = rungs_of(planes)
     for sigma in SCALES:
         smooth = _at_least(planes, rung, sigma, noise=False)
         magnitude = {band: _magnitude(values) for band, values in smooth.brightness.items()}

@@ -149,7 +149,7 @@ def _pack_plane(file: IO[bytes], hdu: fits.ImageHDU, accuracy: float | None, row
     file.write(header.tostring().encode("ascii"))
     file.write(table.tobytes())
     at, total = 0, 0
-    strip = None
+    strip = np.empty((0, 0))
     for i, (top, left) in enumerate(starts):
         if left == 0:
             strip = rows_of(hdu, slice(top, top + tall))

@@ -100,8 +100,9 @@ def map_properties(
     quality = judge(image, model.bands, model.clip, model.clip_band, min_sn, seen, model.missing)
     unlike = None
     if model.likeness is not None:
-        light = {band: seen.brightness[band] for band in model.bands}
-        unlike = model.likeness.outside(light, seen.own_noise, quality == 0, first_row - rows.start)[rows]
+        brightness = {band: seen.brightness[band] for band in model.bands}
+        fields = model.likeness.outside(brightness, seen.own_noise, quality == 0, first_row - rows.start)
+        unlike = fields[rows]
     if rows != slice(0, image.shape[0]):
         image, seen, quality = image[rows], seen.rows(rows), quality[rows].copy()
     reasons = image.meta.get("mask_reasons")
