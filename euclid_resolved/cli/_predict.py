@@ -246,6 +246,7 @@ def _predict_many(named, sources, options):
         overwrite=options.overwrite,
         compress=options.compress,
         catalogue=options.catalogue,
+        progress=options.log_level in ("debug", "info"),
         **_predicting(options),
         **{name: value for name, value in _opening(options).items() if value is not None},
     )

@@ -1005,6 +1005,9 @@ def test_json_of_many_images_comes_even_where_one_fails(atlas, model_file, tmp_p
     made = json.loads(out)
     assert made["failed"] == 1 and [row["status"] for row in made["images"]["rows"]] == ["mapped", "failed"]
     assert "euclid-resolved: error: 1 of 2 images could not be mapped" in err
+    assert "TNG000001_O5: mapped" in err
+    assert run(*words, "-q") == 1
+    assert "TNG000001_O5" not in capsys.readouterr().err
 
 
 def test_json_of_plugins_and_diagnostics(atlas, model_file, capsys):
