@@ -1,6 +1,6 @@
 """Speed and memory of whole tiles by strips, and of many images with Dask.
 
-python benchmarks/tile.py [--sizes 2400 4800] [--images 24] [--jobs 1]
+python benchmarks/tile.py [--sizes 2400 4800] [--images 24] [--fields 24] [--jobs 1]
 
 Every figure of a tile comes from a fresh process. The tiles are synthetic: sky noise as the RMS maps of the
 Euclid Wide Survey say, and exponential discs that leave about 2 % of the pixels to judge. The model is a
@@ -164,18 +164,56 @@ def many(folder, model, images):
     return rows
 
 
+def fields(folder, model, count):
+    """Figures of small and large fields, half of them around a disc: with a catalogue, and compressed."""
+    tile, rows, sizes = make_tile(folder / "fields", 2400), [], {}
+    rng = np.random.default_rng(1)
+    discs_at = rng.uniform(0, 2400, (max(1, round(0.02 * 2400**2 / DISC)), 2))  # as make_tile draws them
+    ways = {"plain": {}, "catalogue": {"catalogue": folder / "all.ecsv"}}
+    ways |= {"lossless": {"compress": "lossless"}, "to 0.001": {"compress": 0.001}}
+    for side in (200, 600):
+        y, x = np.vstack([discs_at[np.arange(count // 2) % len(discs_at)], rng.uniform(0, 2400, (count, 2))])[
+            :count
+        ].T
+        with open_large(tile, ("IE",)) as image:
+            x, y = (np.clip(each, side / 2, 2400 - side / 2) for each in (x, y))
+            ra, dec = image.wcs.pixel_to_world_values(x, y)
+        columns = {"ra": ra, "dec": dec, "radius": np.full(count, side / 20), "distance": np.full(count, 20.0)}
+        for way, options in {"first": {}, **ways}.items():  # the first finds caches cold
+            out = folder / f"fields {side} {way}"
+            before = cpu_seconds()
+            report = predict_many(
+                model, fields_of(tile, Table(columns)), out, progress=False, overwrite=True, **options
+            )
+            cpu = (cpu_seconds() - before) / count
+            if way == "first":
+                continue
+            name = f"{count} fields of {side} x {side}, {way}"
+            rows.append({"name": name, "value": cpu, "unit": "CPU s a field", "against": ""})
+            for row in report:
+                size = (out / f"{row['name']}_maps.fits").stat().st_size
+                sizes.setdefault(way, []).append((1, row["judged"], side**2, size))
+    for way in ("plain", "lossless", "to 0.001"):
+        table = np.array(sizes[way], float)
+        each = np.linalg.lstsq(table[:, :3], table[:, 3], rcond=None)[0]
+        for value, unit in zip(each, ("bytes a file", "bytes a pixel with a value", "bytes a pixel"), strict=True):
+            rows.append({"name": f"maps of a field, {way}", "value": value, "unit": unit, "against": ""})
+    return rows
+
+
 def cpu_seconds():
     """Of this process, and of those it started that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def main(sizes=(2400, 4800), jobs=1, images=24):
+def main(sizes=(2400, 4800), jobs=1, images=24, small=0):
     """The figures as rows: name, value, unit, and what they are to be held against."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         model = make_model(folder / "model.asdf")
-        return tiles(folder, model, sizes, jobs) + (many(folder, model, images) if images else [])
+        rows = tiles(folder, model, sizes, jobs) + (many(folder, model, images) if images else [])
+        return rows + (fields(folder, model, small) if small else [])
 
 
 if __name__ == "__main__":
@@ -185,7 +223,8 @@ if __name__ == "__main__":
         parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
         parser.add_argument("--sizes", nargs="*", type=int, default=[2400, 4800])
         parser.add_argument("--images", type=int, default=24, help="how many fields to map; 0 for none")
+        parser.add_argument("--fields", type=int, default=24, help="how many fields of each size; 0 for none")
         parser.add_argument("--jobs", type=int, default=1, help="strips at a time")
         options = parser.parse_args()
-        for row in main(options.sizes, options.jobs, options.images):
+        for row in main(options.sizes, options.jobs, options.images, options.fields):
             print(f"{row['name']}: {row['value']:.3g} {row['unit']}  {row['against']}")

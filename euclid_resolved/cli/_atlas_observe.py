@@ -21,8 +21,11 @@ def observe_options(new: ArgumentParser) -> None:
     new.add_argument("--depth", default="1", metavar="DEPTH", help=text)
     text = "side of a pixel, or LOW:HIGH (the pixels of the atlas)"
     new.add_argument("--pixel-scale", metavar="ARCSEC", help=text)
-    text = "full width at half maximum of the PSF, of all or as IE=0.16 HE=0.35 (those of the mosaics)"
-    new.add_argument("--psf", nargs="+", metavar="[BAND=]ARCSEC", help=text)
+    text = (
+        "full width at half maximum of the PSF, of all or as IE=0.16 HE=0.35 (those of the mosaics), or "
+        "IE=FILE.fits, the PSF itself on pixels of 0.1 arcsec"
+    )
+    new.add_argument("--psf", nargs="+", metavar="[BAND=]ARCSEC|FILE", help=text)
     text = "foreground stars per square arcmin (%(default)s)"
     new.add_argument("--stars", type=float, default=0.0, metavar="N", help=text)
     text = "what is left of the sky, in units of its rms in a mosaic pixel (%(default)s)"
@@ -39,13 +42,15 @@ def atlas_observe(options: Namespace) -> None:
     from euclid_resolved.images._bands import EUCLID_BANDS, band_names
     from euclid_resolved.imaging._observe import observe_atlas
     from euclid_resolved.io._atlas import read_atlas
-    from euclid_resolved.io._fingerprint import fingerprint
+    from euclid_resolved.io._fingerprint import file_digest, fingerprint
     from euclid_resolved.io._observed_atlas import write_observed
+    from euclid_resolved.io.euclid._psf import read_psf
 
     distance, depth = _range("--distance", options.distance), _range("--depth", options.depth)
     side = None if options.pixel_scale is None else _range("--pixel-scale", options.pixel_scale)
     settings: dict[str, Any] = {"distance": distance, "depth": depth, "pixel_scale": side}
-    settings |= {"psf_fwhm": _widths(options.psf), "stars": options.stars, "background": options.background}
+    widths, files = _psfs(options.psf)
+    settings |= {"psf_fwhm": widths, "stars": options.stars, "background": options.background}
     settings |= {"redshift": None if options.dim else 0.0, "seed": options.seed}
     atlas, output = Path(options.atlas).resolve(), Path(options.output).resolve()
     if atlas == output or atlas in output.parents or output in atlas.parents:
@@ -55,8 +60,10 @@ def atlas_observe(options: Namespace) -> None:
     with _usage():
         bands = tuple(band_names(options.bands or EUCLID_BANDS))
     galaxies = read_atlas(options.atlas, observer=options.observer, bands=bands)
-    observed = observe_atlas(galaxies, **{**settings, "distance": distance * u.Mpc})
+    stamps = {band: read_psf(path) for band, path in files.items()} or None
+    observed = observe_atlas(galaxies, **{**settings, "distance": distance * u.Mpc}, psf=stamps)
     told = {**settings, "atlas": fingerprint(atlas)}
+    told |= {"psf": {band: file_digest(Path(path)) for band, path in files.items()}} if files else {}
     written = write_observed(
         options.output, observed, told, bands, overwrite=options.overwrite, workers=options.workers,
         scheduler=options.scheduler,
@@ -78,18 +85,24 @@ def _range(option, text):
     return values[0] if len(values) == 1 else tuple(values)
 
 
-def _widths(words):
-    if words is None:
-        return None
+def _psfs(words):
+    """The widths of PSFs, one for all or by band, and the files of PSFs by band."""
     from euclid_resolved.images._bands import band_name
 
-    widths = {}
-    for word in words:
-        band, _, value = word.rpartition("=")
+    widths, files = {}, {}
+    for word in words or ():
+        band, _, value = word.partition("=")
+        band, value = (band, value) if value else ("", band)
+        name = band_name(band) if band else ""
+        if name in widths or name in files or "" in widths:
+            raise UsageError(f"--psf is given twice for one band: {' '.join(words)}")
         try:
-            widths[band_name(band) if band else ""] = float(value)
+            widths[name] = float(value)
         except ValueError:
-            raise UsageError(f"--psf needs arcsec, as 0.3 or IE=0.16, got {word!r}") from None
-    if "" in widths and len(words) > 1 or len(widths) < len(words):
+            if not name or not value.lower().endswith((".fits", ".fits.gz")):
+                text = f"--psf needs arcsec, as 0.3 or IE=0.16, or IE=FILE.fits, got {word!r}"
+                raise UsageError(text) from None
+            files[name] = value
+    if "" in widths and len(widths) > 1:
         raise UsageError(f"--psf is given twice for one band: {' '.join(words)}")
-    return widths.get("", widths)
+    return widths.get("", widths or None), files

@@ -60,6 +60,10 @@ class AdaBoost(TreeEnsemble):
         for name in ("n_trees", "max_depth", "max_samples"):
             check_whole(name, getattr(self, name))
 
+    def work(self, n: int) -> float:
+        """The pixels of all trees; see `Estimator.work`."""
+        return float(self.n_trees * min(n, self.max_samples))
+
     def fit(
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
     ) -> Self:

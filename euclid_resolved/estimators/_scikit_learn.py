@@ -123,6 +123,10 @@ class GradientBoosting(TreeEnsemble):
         for name, least in (("n_trees", 1), ("max_leaves", 2), ("min_samples_leaf", 1)):
             check_whole(name, getattr(self, name), least)
 
+    def work(self, n: int) -> float:
+        """The pixels of all trees; see `Estimator.work`."""
+        return float(self.n_trees * n)
+
     def fit(
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
     ) -> Self:
@@ -164,6 +168,10 @@ class _Sampled(Estimator):
 
     A fit ends in `restore`, so that a fresh estimator and one from a file are the same.
     """
+
+    def work(self, n: int) -> float:
+        """The pixels of the sample, as often as they are looked at; see `Estimator.work`."""
+        return float(min(n, self.max_samples) * getattr(self, "epochs", 1))
 
     def fit(
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None

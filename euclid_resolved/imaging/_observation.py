@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import astropy.units as u
+import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import BANDS
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
+from euclid_resolved.imaging._kernels import psf_fwhm
 
 __all__ = ["Observation"]
 
@@ -33,6 +35,10 @@ class Observation:
     psf_fwhm : float, dict of str to float, or None
         Full width at half maximum in arcsec, for all bands or by band; None is that of the mosaics.
         One value for all stands for matched PSFs.
+    psf : dict of str to `~numpy.ndarray`, or None
+        PSFs of bands on pixels of 0.1 arcsec, as they are delivered with the mosaics, in place of Gaussians;
+        they are made square and odd, and their sum is set to one. Stars are Gaussians of their width. Two
+        observations that differ in these only are equal.
     sky_rms : dict of str to float, or None
         What the rms map says of dark sky in a pixel of 0.1 arcsec at a depth of 1, MJy/sr, by band, in place
         of that of `~euclid_resolved.BANDS` or where that has none.
@@ -59,6 +65,7 @@ class Observation:
     depth: float = 1.0
     pixel_scale: float | None = MOSAIC_PIXEL
     psf_fwhm: float | dict[str, float] | None = None
+    psf: dict[str, np.ndarray] | None = field(default=None, repr=False, compare=False)
     sky_rms: dict[str, float] | None = None
     stars: float = 0.0
     background: float = 0.0
@@ -80,6 +87,8 @@ class Observation:
         InputError
             If none was given, and none is typical of the band.
         """
+        if self.psf and band in self.psf:
+            return psf_fwhm(self.psf[band]) * MOSAIC_PIXEL
         if isinstance(self.psf_fwhm, dict) and band in self.psf_fwhm:
             return float(self.psf_fwhm[band])
         if self.psf_fwhm is not None and not isinstance(self.psf_fwhm, dict):
@@ -88,6 +97,19 @@ class Observation:
         if typical is None:
             raise InputError(f"no typical width of the PSF is known for band {band}: give psf_fwhm in arcsec")
         return float(typical.to_value(u.arcsec))
+
+    def psf_of(self, band: str) -> np.ndarray | float:
+        """The PSF of a band: an array on pixels of 0.1 arcsec, or the width of a Gaussian in arcsec.
+
+        Parameters
+        ----------
+        band : str
+
+        Returns
+        -------
+        psf : `~numpy.ndarray` or float
+        """
+        return self.psf[band] if self.psf and band in self.psf else self.fwhm(band)
 
     def scales(self, image: MultiBandImage) -> tuple[float, float]:
         """Side of a pixel of the galaxy, and of the observation, in arcsec.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,13 +18,15 @@ from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS, band
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, check_noise_is_known, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
+from euclid_resolved.imaging._blur import averaging, blur_and_average
+from euclid_resolved.imaging._kernels import check_psf
 from euclid_resolved.imaging._observation import Observation
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from numpy.typing import ArrayLike
 
 __all__ = ["observe", "observe_atlas"]
 
@@ -42,6 +44,7 @@ def observe(
     depth: float = 1.0,
     pixel_scale: u.Quantity | float | None = MOSAIC_PIXEL * u.arcsec,
     psf_fwhm: u.Quantity | float | dict[str, u.Quantity | float] | None = None,
+    psf: Mapping[str, ArrayLike] | None = None,
     sky_rms: dict[str, u.Quantity | float] | None = None,
     stars: float = 0.0,
     background: float = 0.0,
@@ -63,7 +66,7 @@ def observe(
         Luminosity distance. One of distance and redshift is enough; the other follows from the Planck
         2018 cosmology.
     redshift : float, optional
-    depth, psf_fwhm, sky_rms, stars, background, seed
+    depth, psf_fwhm, psf, sky_rms, stars, background, seed
         See `Observation`; `psf_fwhm` and `sky_rms` may hold a `~astropy.units.Quantity`, and bands go by any
         of their names. Bands without a typical PSF or noise in `~euclid_resolved.BANDS` need them.
     pixel_scale : `~astropy.units.Quantity` or None, optional
@@ -96,6 +99,7 @@ def observe(
         depth=check_positive("depth", depth),
         pixel_scale=None if pixel_scale is None else check_positive("pixel_scale", _arcsec(pixel_scale)),
         psf_fwhm=_fwhm(psf_fwhm),
+        psf=None if psf is None else _stamps(psf),
         sky_rms=_sky_rms(sky_rms),
         stars=check_positive("stars", stars, zero=True),
         background=check_positive("background", background, zero=True),
@@ -139,7 +143,7 @@ def observe_atlas(
     seed : int, optional
         What a galaxy draws depends on the seed and its name, not on the others.
     **options
-        ``psf_fwhm``, ``sky_rms``, ``stars`` and ``background`` as for `observe`.
+        ``psf_fwhm``, ``psf``, ``sky_rms``, ``stars`` and ``background`` as for `observe`.
 
     Returns
     -------
@@ -233,6 +237,12 @@ def _fwhm(value):
     return None if value is None else check_positive("psf_fwhm", _arcsec(value), zero=True)
 
 
+def _stamps(value):
+    if not isinstance(value, Mapping):
+        raise InputError(f"psf is one array a band, as in {{'IE': array}}; got {type(value).__name__}")
+    return {band_name(band): check_psf(stamp, f"band {band}")[0] for band, stamp in value.items()}
+
+
 def _sky_rms(value):
     if value is None:
         return None
@@ -256,7 +266,7 @@ def _image(source, observation):
     for band in image:
         bad = image.mask(band)
         light = np.where(bad, 0, image.brightness(band)) * (1 + observation.redshift) ** -3
-        light = _blur_and_rebin(light, rebin, observation.fwhm(band), old, new)
+        light = blur_and_average(light, rebin, observation.psf_of(band), old, new)
         bands[band] = _expose(light, rebin[0] @ bad @ rebin[1].T > 0, stars, band, observation, new)
     meta = {
         "pixel_scale": length_of_pixel(image) * (new / old),
@@ -266,55 +276,6 @@ def _image(source, observation):
         "angular_pixel_scale": new * u.arcsec,
     }
     return MultiBandImage(bands, name=image.name, meta={**image.meta, **meta})
-
-
-def averaging(size: int, old: float, new: float) -> csr_array:
-    """The matrix that averages `size` pixels of side `old` over pixels of side `new`, about the centre.
-
-    Parameters
-    ----------
-    size : int
-    old, new : float
-
-    Returns
-    -------
-    matrix : `~scipy.sparse.csr_array`
-        Shape (new pixels, size); each row sums to one. New pixels lie wholly within the old ones.
-    """
-    from scipy.sparse import csr_array, eye_array
-
-    if old == new:
-        return csr_array(eye_array(size))
-    n = int(size * old / new * (1 + 1e-9))
-    if n < 1:
-        raise InputError(f"{size} pixels of {old:.3g} arcsec are less than one of {new:.3g} arcsec")
-    edges = (np.arange(n + 1) - n / 2) * new / old + size / 2
-    first = np.clip(np.floor(edges[:-1] + 1e-9).astype(int), 0, size - 1)
-    rows, columns, weights = [], [], []
-    for k in range(int(np.ceil(new / old)) + 1):
-        column = first + k
-        overlap = np.minimum(edges[1:], column + 1) - np.maximum(edges[:-1], column)
-        some = (overlap > 1e-9) & (column < size)
-        rows.append(np.flatnonzero(some))
-        columns.append(column[some])
-        weights.append(overlap[some] * old / new)
-    matrix = csr_array(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(n, size)
-    )
-    return matrix
-
-
-def _blur_and_rebin(light, rebin, fwhm, old, new):
-    from scipy.ndimage import gaussian_filter
-
-    # Both are linear; the PSF is applied on the finer of the two grids, where it is better sampled.
-    sigma = fwhm / np.sqrt(8 * np.log(2)) / min(old, new)
-    if old <= new:
-        light = gaussian_filter(light, sigma, mode="nearest") if sigma > 0 else light
-    light = rebin[0] @ light @ rebin[1].T
-    if old > new and sigma > 0:
-        light = gaussian_filter(light, sigma, mode="nearest")
-    return light
 
 
 def _expose(light, bad, stars, band, observation, pixel):

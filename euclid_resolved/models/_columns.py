@@ -147,6 +147,8 @@ class Columns(Mapping[str, np.ndarray]):
         -------
         values : dict of str to `~numpy.ndarray`
         """
+        if not self._arrays:
+            return {}
         starts, offsets = np.array([start for start, _ in self._runs], np.int64), self._offsets
         number = np.searchsorted(offsets, rows, side="right") - 1
         where = rows - offsets[number] + starts[number]

@@ -101,7 +101,8 @@ def map_properties(
     unlike = None
     if model.likeness is not None:
         brightness = {band: seen.brightness[band] for band in model.bands}
-        unlike = model.likeness.outside(brightness, seen.own_noise, quality == 0, first_row - rows.start)[rows]
+        fields = model.likeness.outside(brightness, seen.own_noise, quality == 0, first_row - rows.start)
+        unlike = fields[rows]
     if rows != slice(0, image.shape[0]):
         image, seen, quality = image[rows], seen.rows(rows), quality[rows].copy()
     reasons = image.meta.get("mask_reasons")

@@ -153,6 +153,11 @@ class Description:
     published: str = ""
     budget: dict[str, Any] = field(default_factory=lambda: {"pixels": {}, "hours": 0.0})
 
+    @property
+    def more_maps(self) -> list[str]:
+        """The properties of the study that are none of the three of the stars."""
+        return [name for name in self.properties if name not in PROPERTIES]
+
 
 def read_study(path: str | Path, *, bands: Sequence[str] | None = None) -> Description:
     """Read and check a study.

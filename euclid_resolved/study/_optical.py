@@ -104,7 +104,7 @@ def _pixels(runner, which, name, bands) -> Pixels:
     """The pixels of the training or test galaxies in many bands."""
     chosen = runner.training if which == "training" else runner.test
     there, _ = with_listed(
-        lambda side: runner.data.galaxies(side, bands, runner.more_maps),
+        lambda side: runner.data.galaxies(side, bands, runner.description.more_maps),
         runner.description.observer,
         runner.listed,
     )

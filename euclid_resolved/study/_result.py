@@ -30,3 +30,11 @@ class Result:
     figures: dict[str, Figure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
+
+
+class Missing(Exception):
+    """A method turned out not to work on this machine, so that a part has no result of it."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(reason)
+        self.label, self.reason = label, reason

@@ -154,7 +154,7 @@ def _from_all_sides(runner, part, observers):
     chosen = set(listed["training_list"] or _some(rng, groups, options.get("training_galaxies")))
     training, test = [], []
     for observer in observers:
-        for galaxy in runner.data.galaxies(observer, runner.description.bands, runner.more_maps):
+        for galaxy in runner.data.galaxies(observer, runner.description.bands, runner.description.more_maps):
             key = galaxy_key(galaxy.group)
             if key in chosen:
                 training.append(galaxy)

@@ -10,20 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError, PluginError
 from euclid_resolved.images._bands import EUCLID_BANDS
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._fingerprint import digest_of, file_digest
-from euclid_resolved.io._galaxy_list import galaxy_key, read_galaxy_list, with_listed
 from euclid_resolved.io._read_write import write
 from euclid_resolved.io._sample import write_sample
-from euclid_resolved.maps._properties import PROPERTIES
 from euclid_resolved.plugins._how_to_install import how_to_install
 from euclid_resolved.study._details import accuracy_of
+from euclid_resolved.study._galaxies import choose_galaxies
 from euclid_resolved.study._published import Published, read_published
+from euclid_resolved.study._result import Missing
 from euclid_resolved.study._source import NEEDS_IMAGES, open_source, some_of
 from euclid_resolved.study._store import (
     keep_accuracy,
@@ -33,7 +31,6 @@ from euclid_resolved.study._store import (
     kept_parts,
 )
 from euclid_resolved.training._extract import made_of_images
-from euclid_resolved.training._splits import split
 from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
@@ -76,25 +73,7 @@ class Runner:
     ) -> None:
         self.description, self.atlas, self.out, self.say = description, atlas, out, say
         self.data, self.shared, self.clock = open_source(atlas), shared, None
-        sample, file = description.sample, description.sample["test_galaxies"]
-        self.listed = read_galaxy_list(file) if file else {}
-        everything, test = with_listed(
-            lambda side: self.data.galaxies(side, description.bands, self.more_maps),
-            description.observer,
-            self.listed,
-            file,
-        )
-        named = test or self._examples(everything)
-        if sample["galaxies"]:
-            everything = _some(everything, sample["galaxies"], sample["seed"], named)
-        self.galaxies = everything
-        self.training, self.test = split(
-            everything,
-            None if file else sample["test_fraction"],
-            sample["seed"],
-            stratified=sample["stratified"],
-            test=named,
-        )
+        self.listed, self.galaxies, self.training, self.test = choose_galaxies(self.data, description)
         known = read_published(description.published) if description.published else {}
         self.published = Published(known, comparable=set(description.bands) == set(EUCLID_BANDS))
         if not self.can_look(description.main):
@@ -110,16 +89,6 @@ class Runner:
         }
         self._models: dict[str, Model] = {}
         self._pixels: dict[tuple[str, ...], Pixels] = {}
-
-    @property
-    def more_maps(self) -> list[str]:
-        """The properties of the study that are none of the three of the stars."""
-        return [name for name in self.description.properties if name not in PROPERTIES]
-
-    def _examples(self, galaxies):
-        """Names of the example galaxies of the study, which are tested whatever the seed."""
-        wanted = {galaxy_key(n) for part in self.description.parts for n in part.options.get("galaxies", ())}
-        return [one.name for one in galaxies if galaxy_key(one.group) in wanted]
 
     # --- pixels, read once for all inputs that look at single pixels, and once for each other one ---
 
@@ -419,25 +388,6 @@ class Runner:
     def enter(self, part: Part, entry: dict[str, Any]) -> None:
         """Put a part that is done into the manifest."""
         write_text(self.out / MANIFEST, json.dumps(self.manifest | {part.slug: entry}, indent=1))
-
-
-class Missing(Exception):
-    """A method turned out not to work on this machine."""
-
-    def __init__(self, label: str, reason: str) -> None:
-        super().__init__(reason)
-        self.label, self.reason = label, reason
-
-
-def _some(galaxies, n, seed, named=()):
-    """Some of the galaxies, those named and others drawn at random; all where there are no more."""
-    if n <= len(named):
-        raise InputError(
-            f"galaxies = {n} leaves none to train on beside {len(named)} that are named for the test"
-        )
-    order = np.random.default_rng(seed).permutation(len(galaxies))
-    order = sorted(order, key=lambda i: galaxies[i].name not in named)
-    return [galaxies[i] for i in sorted(order[:n])]
 
 
 def _left(columns, what):

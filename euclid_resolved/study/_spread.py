@@ -15,7 +15,8 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._workers import WorkerDied, Workers
 from euclid_resolved.study._parts import run_part
 from euclid_resolved.study._plan import Reading, Training, all_trainings, carry_out, read, readings_of
-from euclid_resolved.study._runner import Missing, Runner
+from euclid_resolved.study._result import Missing
+from euclid_resolved.study._runner import Runner
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Description, Part

@@ -11,7 +11,8 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images import image_noise
 from euclid_resolved.images._noise import pixel_noise, stack_noise
 from euclid_resolved.imaging import observe, observe_atlas
-from euclid_resolved.imaging._observe import averaging
+from euclid_resolved.imaging._blur import averaging, kernel_of
+from euclid_resolved.imaging._kernels import gaussian_kernel, psf_fwhm
 
 FAR_PIXEL = 48.0 * u.pc  # about 0.1 arcsec at 100 Mpc
 FIELD = (60, 70)
@@ -144,6 +145,38 @@ def test_the_psf_keeps_the_flux_and_has_its_width():
     assert fwhm == pytest.approx(0.5, rel=0.02)
 
 
+@pytest.mark.parametrize("length", [10, 24.2, 60])
+def test_a_delivered_psf_does_what_a_gaussian_of_its_width_does(length):
+    """On pixels smaller than, as large as, and larger than those on which it is delivered."""
+    light = np.zeros((61, 61), np.float32)
+    light[25:35, 30] = 1000.0
+    image = image_of({"HE": light, "IE": light}, meta={"pixel_scale": length * u.pc})
+    options = {"redshift": 0.0, "depth": 1e18, "pixel_scale": None}
+    stamp = 7.0 * gaussian_kernel(6.0)  # 0.6 arcsec; its sum is set to one
+    stamp = np.pad(stamp, 1)[:-1]  # as a file may have it
+    given = observe(image, 50 * u.Mpc, psf={"nisp_h": stamp[1:, 1:-1]}, psf_fwhm=0.6, **options)
+    usual = observe(image, 50 * u.Mpc, psf_fwhm=0.6, **options)
+    np.testing.assert_array_equal(given.brightness("IE"), usual.brightness("IE"))
+    found, expected = given.brightness("HE"), usual.brightness("HE")
+    assert found.sum() == pytest.approx(expected.sum(), rel=1e-3)
+    assert np.abs(found - expected).max() < 0.04 * expected.max()
+
+
+def test_a_lopsided_psf_is_not_turned_and_its_kernel_has_its_middle():
+    stamp = np.zeros((9, 9))
+    stamp[4, 4], stamp[2, 4] = 3.0, 1.0
+    kernel = kernel_of(stamp / 4, 0.05)
+    assert kernel.shape == (19, 19) and kernel.sum() == pytest.approx(1)
+    assert kernel[9].sum() > kernel[5].sum() > 0 == kernel[13].sum()
+    assert kernel_of(gaussian_kernel(6.0), 0.4).shape[0] % 2 == 1
+    assert psf_fwhm(kernel_of(gaussian_kernel(9.0), 0.3)) == pytest.approx(3, rel=0.1)
+    light = np.zeros((21, 21), np.float32)
+    light[10, 10] = 1.0
+    image = image_of({"HE": light}, meta={"pixel_scale": 24.24 * u.pc})
+    seen = observe(image, 50 * u.Mpc, redshift=0.0, depth=1e18, pixel_scale=None, psf={"HE": stamp})
+    assert seen.brightness("HE")[8, 10] > 0.2 > 0.01 > abs(seen.brightness("HE")[12, 10])
+
+
 def test_true_maps_are_averaged_by_area_and_by_mass():
     mass = np.array([[1.0, 3.0], [0.0, 4.0]])
     age = np.array([[2.0, 6.0], [9.0, 1.0]])
@@ -261,6 +294,19 @@ def test_the_noise_that_an_image_knows_is_one_sigma_in_its_unit():
 def test_an_impossible_observation_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         observe(flat(), **options)
+
+
+@pytest.mark.parametrize(
+    ("psf", "message"),
+    [
+        (0.3, "psf is one array a band"),
+        ({"HE": np.zeros((5, 5))}, "band HE: its PSF has a sum of 0"),
+        ({"HE": np.ones(5)}, "band HE: a PSF is a 2-D array"),
+    ],
+)
+def test_a_psf_that_is_none_is_refused(psf, message):
+    with pytest.raises(InputError, match=message):
+        observe(flat(), 50 * u.Mpc, psf=psf)
 
 
 def test_what_cannot_be_observed_is_refused():

@@ -5,10 +5,21 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from euclid_resolved import InputError, LinearRegression, make_atlas, observe_atlas, read, read_atlas, train
+from euclid_resolved import (
+    ImageFileError,
+    InputError,
+    LinearRegression,
+    make_atlas,
+    observe_atlas,
+    read,
+    read_atlas,
+    train,
+)
 from euclid_resolved.cli import main
+from euclid_resolved.imaging._kernels import gaussian_kernel
 from euclid_resolved.io._fingerprint import fingerprint
 from euclid_resolved.io._observed_atlas import write_observed
+from euclid_resolved.io.euclid._psf import read_psf
 
 OPTIONS = {"depth": (0.01, 1.0), "seed": 3, "stars": 2.0}
 
@@ -79,6 +90,38 @@ def test_distance_blurs_and_depth_lowers_noise(atlas, tmp_path):
     assert images["blurred"].data.max() < images["deep"].data.max()
 
 
+def test_a_psf_from_a_file_blurs_its_band_and_tells_atlases_apart(atlas, tmp_path, capsys):
+    broad = gaussian_kernel(40.0).astype(np.float32)  # 4 arcsec
+    fits.writeto(tmp_path / "he.fits", broad)
+    words = ["--distance", 5, "--depth", 10]
+    assert observe(atlas, tmp_path / "usual", *words) == 0
+    assert observe(atlas, tmp_path / "broad", *words, "--psf", f"HE={tmp_path / 'he.fits'}") == 0
+    usual, seen = (read_atlas(tmp_path / name)[0].image for name in ("usual", "broad"))
+    assert seen["HE"].data.max() < usual["HE"].data.max()
+    np.testing.assert_array_equal(seen["IE"].data, usual["IE"].data)
+    fits.writeto(tmp_path / "he.fits", broad[1:-1, 1:-1], overwrite=True)
+    assert observe(atlas, tmp_path / "broad", *words, "--psf", f"HE={tmp_path / 'he.fits'}") == 1
+    assert "observed otherwise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("header", "shape", "message"),
+    [
+        ({"STMPSIZE": 5}, (25, 25), "holds many PSFs"),
+        (
+            {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4},
+            (9, 9),
+            "0.36 arcsec",
+        ),
+        ({}, (9,), "holds no PSF"),
+    ],
+)
+def test_a_file_without_a_psf_is_refused(tmp_path, header, shape, message):
+    fits.writeto(tmp_path / "psf.fits", np.ones(shape, np.float32), fits.Header(header))
+    with pytest.raises(ImageFileError, match=message):
+        read_psf(tmp_path / "psf.fits")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -86,6 +129,9 @@ def test_distance_blurs_and_depth_lowers_noise(atlas, tmp_path):
         (["--depth", "deep"], "LOW:HIGH"),
         (["--psf", "IE=wide"], "--psf needs arcsec"),
         (["--psf", "0.3", "IE=0.2"], "twice"),
+        (["--psf", "IE=0.3", "VIS=psf.fits"], "twice"),
+        (["--psf", "psf.fits"], "IE=FILE.fits"),
+        (["--psf", "IE=there_is_none.fits"], "there_is_none.fits"),
         (["--bands", "XX"], "XX"),
     ],
 )

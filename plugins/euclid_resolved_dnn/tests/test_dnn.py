@@ -21,6 +21,31 @@ SMALL = DeepNetwork(
 )
 
 
+BUILD, BUILT = training._build, {}
+
+
+def build_again(keras, arrays, activation, learning_rate):
+    """A network of this shape as it was before its first step."""
+    key = activation, *(array.shape for array in arrays)
+    if key not in BUILT:
+        BUILT[key] = BUILD(keras, arrays, activation, learning_rate)
+        return BUILT[key]
+    network = BUILT[key]
+    network.set_weights(arrays)
+    for variable in network.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    network.optimizer.learning_rate = learning_rate
+    return network
+
+
+@pytest.fixture(autouse=True, scope="module")
+def built_once():
+    """A network of each shape is built once: the back-end needs seconds to compile it, and its steps take none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_build", build_again)
+        yield
+
+
 def wave(n, seed=1):
     """Pixels of a function that no plane comes near to."""
     X = np.random.default_rng(seed).random((n, 3), dtype=np.float32)
@@ -36,6 +61,12 @@ def fitted():
     X, y = wave(3000)
     est = DeepNetwork(width=32, batch=256, learning_rate=1e-2, epochs=10, epoch_batches=40)
     return est.fit(X, y, validation=wave(500, 2))
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Of all properties, by one small network."""
+    return train(example_galaxies(), "all", SMALL)
 
 
 def network(est):
@@ -152,7 +183,8 @@ def test_far_outside_training_stays_finite(fitted):
     assert np.isfinite(fitted.predict(X)).all()
 
 
-def test_same_seed_same_network():
+def test_same_seed_same_network(monkeypatch):
+    monkeypatch.setattr(training, "_build", BUILD)
     X, y = wave(600)
     one, two, other = (replace(SMALL, seed=seed).fit(X, y) for seed in (1, 1, 2))
     for a, b in zip(one.state()["layers"], two.state()["layers"], strict=True):
@@ -197,9 +229,7 @@ def test_an_interrupt_is_passed_on_and_nothing_is_learned(monkeypatch):
 def test_divergence_is_said():
     X, y = wave(300)
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        replace(SMALL, layers=16, width=256, learning_rate=0.999, activation="elu", standardise=False).fit(
-            X, y * np.float32(1e30)
-        )
+        replace(SMALL, standardise=False).fit(X, y * np.float32(1e30))
 
 
 def test_keras_missing(monkeypatch):
@@ -286,7 +316,8 @@ def test_layers_undo_the_standardising():
     keras_network = training._build(training._keras(), arrays, "relu", 1e-3)
     theirs = keras_network.predict(training._standardised(X, seen), verbose=0)
     ours = run(training._layers(keras_network, "relu", seen, made), X)
-    np.testing.assert_allclose(ours, theirs * made[1] + made[0], atol=1e-5 * made[1].max())
+    # Near 0.7, float32 knows a value to 1e-7: a few such steps.
+    np.testing.assert_allclose(ours, theirs * made[1] + made[0], rtol=1e-6)
     assert abs(theirs.mean()) < 3 and abs(ours.mean() - 0.71) < 0.1
 
 
@@ -335,9 +366,8 @@ def test_one_network_for_several_properties():
     np.testing.assert_allclose(loss, fitted[0].history["val_loss"].min(), rtol=1e-3)
 
 
-def test_a_model_of_one_network_for_all_its_properties(tmp_path):
+def test_a_model_of_one_network_for_all_its_properties(model, tmp_path):
     galaxies = example_galaxies()
-    model = train(galaxies, "all", SMALL)
     hidden = [output.estimator.state()["layers"][0]["weights"] for output in model.outputs.values()]
     assert len(hidden) == 3 and all(np.array_equal(hidden[0], other) for other in hidden)
     write(tmp_path / "model.asdf", model)
@@ -357,8 +387,7 @@ def test_one_network_each_if_joint_says_so():
         SMALL.fit_together(X, Y * np.nan)
 
 
-def test_a_model_knows_the_versions_of_keras_and_its_back_end():
-    model = train(example_galaxies(), "stellar_age", replace(SMALL, epochs=1))
+def test_a_model_knows_the_versions_of_keras_and_its_back_end(model):
     import keras  # after the training, which chooses the back-end
 
     assert model.versions["keras"] == keras.__version__
@@ -373,20 +402,18 @@ import numpy as np
 from euclid_resolved import read
 model = read(sys.argv[1])
 rows = np.load(sys.argv[2])
-y = model.estimate(dict(zip(model.bands, rows.T)))
-np.save(sys.argv[3], y)
+np.save(sys.argv[3], model.estimate(dict(zip(model.bands, rows.T)), "stellar_age"))
 """
 
 
-def test_file_opens_without_tensorflow(tmp_path):
+def test_file_opens_without_tensorflow(model, tmp_path):
     galaxies = example_galaxies()
-    model = train(galaxies, "stellar_mass_density", SMALL)
     write(tmp_path / "model.asdf", model)
     rows = np.column_stack([galaxies[0].image.brightness(band).ravel() for band in model.bands])
     np.save(tmp_path / "rows.npy", rows)
     paths = [str(tmp_path / name) for name in ("model.asdf", "rows.npy", "y.npy")]
     subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT, *paths], check=True)
-    expected = model.estimate(dict(zip(model.bands, rows.T, strict=True)))
+    expected = model.estimate(dict(zip(model.bands, rows.T, strict=True)), "stellar_age")
     np.testing.assert_array_equal(np.load(paths[2]), expected)
 
 
