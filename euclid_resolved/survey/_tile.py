@@ -322,7 +322,11 @@ class _Work:
         planes, count = planes_of(maps), count_pixels(maps)
         known = {name.upper(): map_.meta.get("shared_variance") for name, map_ in maps.items()}
         shared = {name: value for name, value in known.items() if value is not None and count.judged}
-        return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count), "shared": shared}
+        return planes, {
+            "sums": [datasum(plane) for plane in planes],
+            "count": asdict(count),
+            "shared": shared,
+        }
 
     def _prepared(self, image):
         if self.matching is not None:
