@@ -112,7 +112,12 @@ class StripFile:
                 sums.append(datasum(file.read((stop - start) * width)))
         return sums
 
-    def finish(self, sums: Iterable[Sequence[int]], cards: Mapping[str, Any]) -> None:
+    def finish(
+        self,
+        sums: Iterable[Sequence[int]],
+        cards: Mapping[str, Any],
+        by_name: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         """Write the headers, with CHECKSUM and DATASUM.
 
         Parameters
@@ -121,8 +126,13 @@ class StripFile:
             What `datasum` gave for the planes of every strip.
         cards : dict
             What the header of the last image says of all its pixels, in cards that it has.
+        by_name : mapping of str to dict, optional
+            The same of other images, by their EXTNAME.
         """
         self.headers[-1].update(cards)
+        for header in self.headers:
+            own = (by_name or {}).get(header.get("EXTNAME"), {})
+            header.update({card: value for card, value in own.items() if card in header})
         with open(self.path, "rb+") as file:
             for header, offset, parts in zip(
                 self.headers, self.offsets, zip(*sums, strict=True), strict=True

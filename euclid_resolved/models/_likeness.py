@@ -191,63 +191,86 @@ def statistics_of(
     (2, 9) -0.30 dex in colour
     """
     rows, columns = good.shape
-    down = (first_row + np.arange(rows)) // FIELD - first_row // FIELD
-    across = -(-columns // FIELD)
+    top, across = first_row % FIELD, -(-columns // FIELD)
+    down = (top + np.arange(rows)) // FIELD
     field = (down[:, None] * across + np.arange(columns) // FIELD).astype(np.int32)
-    sums = _Sums(field, int(down[-1] + 1) * across)
-    dex, variance = [], []
-    for band, light in brightness.items():
-        usable = np.where(good, light, np.float32(1))
-        dex.append(np.log10(usable).astype(np.float64))
-        sigma = np.where(good, noise.get(band, np.float32(0)), np.float32(0))
-        variance.append((sigma / usable / np.log(10)).astype(np.float64) ** 2)
+    found = []
+    for begin in range(-top, rows, FIELD):  # fields side by side: their planes stay in the processor's cache
+        start, stop = max(begin, 0), min(begin + FIELD, rows)
+
+        def side_by_side(plane, at=slice(start, stop), to=slice(start - begin, stop - begin)):
+            # All rows of a field are there, whichever the image has: sums are the same to the last bit.
+            whole = np.zeros((FIELD, across * FIELD), np.float32)
+            whole[to, :columns] = np.where(good[at], plane[at], 0)
+            return whole.reshape(FIELD, across, FIELD)
+
+        known = side_by_side(good)
+        light = {band: np.where(known > 0, side_by_side(plane), 1) for band, plane in brightness.items()}
+        relative = [
+            side_by_side(noise[band]) / (usable * np.float32(np.log(10)))
+            if band in noise
+            else np.zeros_like(usable)
+            for band, usable in light.items()
+        ]
+        dex = [np.log10(usable) for usable in light.values()]
+        found.append(_of_fields(dex, [sigma * sigma for sigma in relative], known))
+    return np.concatenate(found), field
+
+
+def _of_fields(dex, variance, known):
+    """The statistics of fields side by side, planes of shape (32, fields, 32) that are 0 where not known."""
     first, last, own = dex[0], dex[-1], variance[0]
-    many = len(dex) > 1
-    mean, error = sums.mean(last, good), sums.mean(own, good)
-    found = [mean, *(sums.mean(a - b, good) for a, b in zip(dex[:-1], dex[1:], strict=True))]
-    found += [_log(error), *_local(sums, first, own, good)]
-    if many:
-        colour, both = first - dex[1], own + variance[1]
-        aside, beside = colour - found[1][field], last - mean[field]
-        found.append(sums.mean(aside * beside, good) / (sums.mean(beside**2, good) + _SMALL))
-        found.append(_log(sums.mean(aside**2 - both, good)))
-        found += _local(sums, first - last, own + variance[-1], good)
+    pixels = _sum(known)
+
+    def mean(values):
+        return _over(_sum(values * known), pixels)
+
+    light = mean(last)
+    colours = [mean(a - b) for a, b in zip(dex[:-1], dex[1:], strict=True)]
+    near = _neighbours(known)
+    found = [light, *colours, _log(mean(own)), *_local(first, own, near)]
+    if colours:
+        aside = first - dex[1] - colours[0].astype(np.float32)[:, None]
+        beside = last - light.astype(np.float32)[:, None]
+        found.append(mean(aside * beside) / (mean(beside * beside) + _SMALL))
+        found.append(_log(mean(aside * aside - own - variance[1])))
+        found += _local(first - last, own + variance[-1], near)
     statistics = np.stack(found, axis=1)
-    statistics[np.bincount(field[good], minlength=sums.n) < FEWEST] = np.nan
-    return statistics, field
+    statistics[pixels < FEWEST] = np.nan
+    return statistics
 
 
-class _Sums:
-    """Means over the pixels of each field, in the order of the pixels whatever rows are there."""
-
-    def __init__(self, field, n):
-        self.field, self.n = field, n
-
-    def mean(self, values, where, at=...):
-        return self.mean_of([(values, where, at)])
-
-    def mean_of(self, parts):
-        """The mean of several planes, each of some pixels."""
-        total, count = np.zeros(self.n), np.zeros(self.n)
-        for values, where, at in parts:
-            numbers = self.field[at][where]
-            total += np.bincount(numbers, values[where], minlength=self.n)
-            count += np.bincount(numbers, minlength=self.n)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return total / count
+def _sum(values):
+    """The sum over each of the fields side by side."""
+    return values.sum(axis=2).sum(axis=0, dtype=np.float64)
 
 
-def _local(sums, plane, variance, good):
+def _over(total, count):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / count
+
+
+_BEFORE, _AFTER, _EVERY = slice(None, -1), slice(1, None), slice(None)
+_PAIRS = [((_EVERY, _EVERY, _BEFORE), (_EVERY, _EVERY, _AFTER)), ((_BEFORE,), (_AFTER,))]
+
+
+def _neighbours(known):
+    """Where two neighbours of a field are known, and three, along rows and columns; how many there are."""
+    pairs = [known[a] * known[b] for a, b in _PAIRS]
+    triples = [pair[a] * pair[b] for pair, (a, b) in zip(pairs, _PAIRS, strict=True)]
+    return pairs, triples, sum(map(_sum, pairs)), sum(map(_sum, triples))
+
+
+def _local(plane, variance, near):
     """How much neighbours differ, and a pixel from the mean of two opposite ones; as logarithms."""
-    pairs, triples = [], []
-    before, middle, after, every = slice(None, -2), slice(1, -1), slice(2, None), slice(None)
-    for a, b, c in (((every, before), (every, middle), (every, after)), ((before,), (middle,), (after,))):
-        same = good[a] & good[b] & (sums.field[a] == sums.field[b])
-        pairs.append(((plane[a] - plane[b]) ** 2 - variance[a] - variance[b], same, a))
-        same = same & good[c] & (sums.field[a] == sums.field[c])
-        bend = (plane[a] + plane[c]) / 2 - plane[b]
-        triples.append((bend**2 - variance[b] - (variance[a] + variance[c]) / 4, same, a))
-    return [_log(sums.mean_of(pairs)), _log(sums.mean_of(triples))]
+    pairs, triples, n_pairs, n_triples = near
+    apart, bent = 0.0, 0.0
+    for two, three, (a, b) in zip(pairs, triples, _PAIRS, strict=True):
+        step, both = plane[b] - plane[a], variance[a] + variance[b]
+        apart += _sum((step * step - both) * two)
+        bend = step[b] - step[a]  # twice a pixel's distance from the mean of the two
+        bent += _sum((bend * bend - both[a] - both[b] - 2 * variance[b][a]) * three) / 4
+    return [_log(_over(apart, n_pairs)), _log(_over(bent, n_triples))]
 
 
 def _log(square):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from euclid_resolved._checks import check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import read_text
@@ -26,8 +28,8 @@ class Journal:
     rows : int
         Of a strip.
     strips : dict of int to dict
-        What is known of each, by its first row: ``sums``, of each of its planes, and ``count``, the fields of
-        a `PixelCount`.
+        What is known of each, by its first row: ``sums``, of each of its planes, ``count``, the fields of
+        a `PixelCount`, and ``shared``, the shared variance by the name of the map's HDU.
     """
 
     path: Path
@@ -97,7 +99,9 @@ def _strip(start, rows, kept):
     numbers = [start, *sums, count["pixels"], count["judged"], count["extrapolated"], *count["bits"].values()]
     for number in numbers:
         check_whole("a number in a journal", number, 0)
-    if start % rows or set(kept) != {"sums", "count"} or len(count) != 4:
+    if not all(isinstance(value, float) and 0 <= value < np.inf for value in kept["shared"].values()):
+        raise InputError("a shared variance is no number")
+    if start % rows or set(kept) != {"sums", "count", "shared"} or len(count) != 4:
         raise InputError(f"row {start} begins no strip")
     return kept
 

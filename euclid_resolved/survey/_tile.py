@@ -243,7 +243,7 @@ def predict_tile(
         _fill(work, file, journal, workers, progress)
         count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
         sums = [strip["sums"] for strip in journal.strips.values()]
-        file.finish(sums, share_cards(count.bits, count.pixels))
+        file.finish(sums, share_cards(count.bits, count.pixels), _shared(journal.strips.values()))
         if compress is None:
             put_in_place(part, path, overwrite)
         else:
@@ -319,8 +319,14 @@ class _Work:
         """The planes of a strip, and what its journal keeps."""
         image = self._prepared(self.image.strip(numbers))
         maps = self.model.predict_maps(image, first_row=start, halo=halo, **self.options)
-        planes = planes_of(maps)
-        return planes, {"sums": [datasum(plane) for plane in planes], "count": asdict(count_pixels(maps))}
+        planes, count = planes_of(maps), count_pixels(maps)
+        known = {name.upper(): map_.meta.get("shared_variance") for name, map_ in maps.items()}
+        shared = {name: value for name, value in known.items() if value is not None and count.judged}
+        return planes, {
+            "sums": [datasum(plane) for plane in planes],
+            "count": asdict(count),
+            "shared": shared,
+        }
 
     def _prepared(self, image):
         if self.matching is not None:
@@ -330,6 +336,15 @@ class _Work:
         from euclid_resolved.imaging._extinction import correct_extinction
 
         return correct_extinction(image, **self.extinction)
+
+
+def _shared(strips):
+    """What the header of each map says of its shared variance: the largest, as in the whole image."""
+    cards = {}
+    for strip in strips:
+        for name, value in strip["shared"].items():
+            cards[name] = {"SHAREVAR": max(value, cards.get(name, {}).get("SHAREVAR", 0.0))}
+    return cards
 
 
 def _rows(rows, shape, workers, reach):

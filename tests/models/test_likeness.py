@@ -61,6 +61,30 @@ def test_a_blurred_image_has_fewer_bends():
     assert told(soft)["bends"] < told(sharp)["bends"] - 0.5
 
 
+def test_every_field_is_told_by_its_own_pixels_alone():
+    rng = np.random.default_rng(4)
+    shape = 2 * FIELD + 5, FIELD + 9  # fields at the end are not whole
+    light = {band: (10 ** rng.normal(0, 0.3, shape)).astype(np.float32) for band in ("IE", "HE")}
+    noise = {"IE": np.full(shape, 0.01, np.float32)}
+    good = rng.random(shape) < 0.9
+    together, field = statistics_of(light, noise, good)
+    assert together.shape == (6, len(NAMES)) and np.isfinite(together).all()
+    for number, found in enumerate(together):
+        rows, columns = np.nonzero(field == number)
+        own = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        parts = [{band: plane[own] for band, plane in planes.items()} for planes in (light, noise)]
+        np.testing.assert_array_equal(statistics_of(*parts, good[own])[0][0], found)
+    step = np.log10(light["IE"].astype(float))
+    dex, known, error = step[-5:, -9:], good[-5:, -9:], (0.01 / light["IE"] / np.log(10))[-5:, -9:] ** 2
+    squares = []
+    for axis in (0, 1):
+        a, b = (np.delete(np.arange(dex.shape[axis]), end) for end in (-1, 0))
+        one, other = (lambda plane, at=at, axis=axis: plane.take(at, axis) for at in (a, b))
+        both = one(known) & other(known)
+        squares += list(((one(dex) - other(dex)) ** 2 - one(error) - other(error))[both])
+    assert together[-1][3] == pytest.approx(np.log10(np.sqrt(np.mean(squares)) + _likeness._SMALL), rel=1e-5)
+
+
 def test_too_few_pixels_tell_nothing():
     light = {band: np.ones((FIELD, 2 * FIELD)) for band in ("IE", "HE")}
     good = np.zeros((FIELD, 2 * FIELD), bool)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from euclid_resolved.errors import DataWarning, ImageFileError, InputError
 from euclid_resolved.imaging import match_psf
 from euclid_resolved.imaging._kernels import gaussian_kernel
 from euclid_resolved.io.euclid import _strips as strips
+from euclid_resolved.mock import default_model
 from euclid_resolved.survey import _tile as module, predict_tile
 from euclid_resolved.survey._tile import PixelCount, count_pixels
 
@@ -59,6 +61,18 @@ def test_strips_give_the_file_of_the_whole_image(calibrated, tile, tmp_path, row
     assert 0 < count.judged < count.pixels == SHAPE[0] * SHAPE[1]
     assert set(maps["stellar_mass_density"].planes) >= {"lo", "hi", "noise", "model"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["maps.fits", "whole.fits"]
+
+
+def test_the_default_model_maps_strips_as_the_whole_image(tile, tmp_path):
+    model = default_model()
+    # Fields have 32 rows, which no strip here has; all are unlike if nothing may differ.
+    model = replace(model, likeness=replace(model.likeness, limit=0.1))
+    whole = in_one_go(model, tile, tmp_path / "whole.fits")
+    predict_tile(model, tile, tmp_path / "maps.fits", rows=9, n_jobs=1)
+    assert same_file(tmp_path / "maps.fits", whole)
+    density = read(whole)["stellar_mass_density"]
+    unlike = density.quality & Quality.UNLIKE_TRAINING > 0
+    assert unlike.any() and np.isfinite(density.data[unlike]).all()
 
 
 def test_a_tile_without_a_band_is_mapped_by_a_model_that_can_do_without(tile, tmp_path):
