@@ -71,7 +71,7 @@ def centroid(stamp: np.ndarray) -> tuple[float, float]:
         y, x = (weight * rows).sum() / weight.sum(), (weight * columns).sum() / weight.sum()
         if np.hypot(y - before[0], x - before[1]) < 1e-5:
             break
-    return y, x
+    return float(y), float(x)
 
 
 def psf_fwhm(stamp: ArrayLike) -> float:

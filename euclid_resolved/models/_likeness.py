@@ -81,7 +81,8 @@ class Likeness:
             own = np.arange(n) % 4 == part
             distances[own] = _distance(statistics[own], *_fitted(statistics[~own]))
         at = min(int(np.ceil((1 - ALARMS) * (n + 1))), n) - 1
-        return cls(*_fitted(statistics), float(np.sort(distances)[at]))
+        centre, transform = _fitted(statistics)
+        return cls(centre, transform, float(np.sort(distances)[at]))
 
     def unlike(self, statistics: np.ndarray) -> np.ndarray:
         """Which fields are further from those of the training than the limit.

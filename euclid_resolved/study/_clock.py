@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ class Clock:
     def __init__(self, expected: Mapping[str, float], left: Mapping[str, int], workers: int) -> None:
         self.expected, self.left, self.workers = dict(expected), Counter(left), max(workers, 1)
         self.total, self.count = sum(left.values()), 0
-        self._spent: Counter[str] = Counter()
+        self._spent: dict[str, float] = defaultdict(float)
         self._done: Counter[str] = Counter()
 
     def done(self, label: str, seconds: float) -> str:
@@ -172,7 +172,7 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
         _method_row(runner, size, label, [e for e in every if e[0][1].label == label]) for label in costs
     ]
     expected = {
-        label: np.mean([t for (_, f, kept), t in every if f.label == label and kept] or [0.0])
+        label: float(np.mean([t for (_, f, kept), t in every if f.label == label and kept] or [0.0]))
         for label in costs
     }
     left = Counter(fits.label for _, fits, kept in entries if kept)

@@ -39,13 +39,13 @@ def choose_galaxies(
     """
     sample, file = description.sample, description.sample["test_galaxies"]
     listed = read_galaxy_list(file) if file else {}
-    galaxies, test = with_listed(
+    galaxies, listed_there = with_listed(
         lambda side: data.galaxies(side, description.bands, description.more_maps),
         description.observer,
         listed,
         file,
     )
-    named = test or _examples(description, galaxies)
+    named = listed_there or _examples(description, galaxies)
     if sample["galaxies"]:
         galaxies = _some(galaxies, sample["galaxies"], sample["seed"], named)
     share = None if file else sample["test_fraction"]

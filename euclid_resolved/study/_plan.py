@@ -118,9 +118,9 @@ def trainings_of(runner: Runner, part: Part) -> list[Training]:
     found = [] if run == "projections_test" else [Training(label, d.main) for label in labels]
     if run == "leave_one_out":
         for label in labels:
-            runs = 1 if _has_one_run(runner, label) else int(options.get("runs", 1))
+            many = 1 if _has_one_run(runner, label) else int(options.get("runs", 1))
             each = [None, *_without_each(runner)]
-            found += [Training(label, d.main, *case) for case in product(range(runs), each)]
+            found += [Training(label, d.main, *case) for case in product(range(many), each)]
     if run in _OWN:
         for label, (case, run_number) in product(labels, _OWN[run].cases(runner, part)):
             if run_number == 0 or not _has_one_run(runner, label):

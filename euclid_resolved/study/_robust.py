@@ -67,12 +67,13 @@ def projections_test(runner: Runner, part: Part) -> Result:
                 values = [one[prop]["r2"] for one in each]
                 row = {"projections": n, "property": prop, "r2": float(np.median(values))}
                 row["training_pixels"] = int(each[0][prop]["training_pixels"])
-                row["r2_scatter"] = float(np.std(values, ddof=1)) if runs > 1 else np.nan
+                scatter = float(np.std(values, ddof=1)) if runs > 1 else np.nan
+                row["r2_scatter"] = scatter
                 row["r2_published"] = runner.published("Table A.1", prop, estimator, str(n), "r2")
                 rows.append(row)
                 case = f"{estimator}/{prop}/{n}"
-                result.values[f"projections/{case}"] = row["r2"]
-                result.values[f"projections_error/{case}"] = median_error(row["r2_scatter"], runs)
+                result.values[f"projections/{case}"] = float(np.median(values))
+                result.values[f"projections_error/{case}"] = median_error(scatter, runs)
         table = Table(rows=rows)
         result.tables[f"R2 against the number of projections, {label}"] = table
         result.figures[f"R2 against the number of projections, {label}"] = plot_learning_curve(table)

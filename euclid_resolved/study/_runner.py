@@ -293,7 +293,7 @@ class Runner:
         seed, method = self.seed(run), self.description.methods[label]
         properties, features = self.description.properties, self.description.inputs[input].features
         bands = bands or self.description.bands
-        options = {"features": features, "columns": columns, "bands": bands, "seed": seed}
+        options: dict[str, Any] = {"features": features, "columns": columns, "bands": bands, "seed": seed}
         if method.estimator in _NOT_VALIDATED:
             options["validation_fraction"] = 0
         try:

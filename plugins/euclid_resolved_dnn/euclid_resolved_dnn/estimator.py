@@ -139,7 +139,7 @@ class DeepNetwork(Estimator):
 
     @classmethod
     def paper(cls, **settings):
-        """A network with the paper's settings.
+        """A network with the paper's settings, one for each property.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class DeepNetwork(Estimator):
         -------
         estimator : `DeepNetwork`
         """
-        return cls(preset="paper", **settings)
+        return cls(**{"preset": "paper", "joint": False, **settings})
 
     def _plan(self):
         """The settings, with those left to the preset filled in."""
