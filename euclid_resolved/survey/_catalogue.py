@@ -13,9 +13,7 @@ from astropy.table import Column, Table
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_scale
-from euclid_resolved.maps._profiles import radial_profile
 from euclid_resolved.maps._properties import PROPERTIES, Property
-from euclid_resolved.maps._regions import mean, total
 from euclid_resolved.maps._spatial_map import Quality
 
 if TYPE_CHECKING:
@@ -84,6 +82,9 @@ def _middle(map_):
 
 def _total_or_mean(map_, prop, density):
     """The total of a density, if the length of a pixel is known; of all else the mean by mass, or by area."""
+    # Here, since regions loads Matplotlib.
+    from euclid_resolved.maps._regions import mean, total
+
     if prop.density:
         return total(map_) if pixel_scale(map_).unit.is_equivalent(u.pc) else None
     return mean(map_, weights=density)
@@ -100,6 +101,8 @@ def _profile(map_):
     """The rings of a map that have a pixel with a value."""
     if map_.property is None:
         return []
+    from euclid_resolved.maps._profiles import radial_profile
+
     table = radial_profile(map_)
     unit = table["radius"].unit
     values = zip(*(table[name].value.tolist() for name in _PROFILE), table["n_pixels"].tolist(), strict=True)
