@@ -23,10 +23,7 @@ from euclid_resolved.images._pixels import pixel_area
 from euclid_resolved.images._positions import axis_ratio
 from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._region_errors import RegionErrors, one_sigma
-from euclid_resolved.maps._region_pixels import (
-    elliptical_radius,
-    region_weights,
-)
+from euclid_resolved.maps._region_pixels import elliptical_radius, region_weights
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
