@@ -209,7 +209,9 @@ def test_python_on_a_page_parses_and_imports_what_is_there(path):
     for block in scripts(path):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("euclid_resolved"):
-                module = importlib.import_module(node.module)
+                # A plugin is tested where it is installed.
+                own = node.module.partition(".")[0] == "euclid_resolved"
+                module = importlib.import_module(node.module) if own else pytest.importorskip(node.module)
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 

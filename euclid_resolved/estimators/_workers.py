@@ -84,7 +84,7 @@ class Workers:
             Of the item, from 0.
         outcome : object
         """
-        from distributed import KilledWorker, as_completed
+        from distributed import CancelledError, KilledWorker, as_completed
 
         client = self._client
         shared, done = client.submit(_itself, function, pure=False), as_completed(loop=client.loop)
@@ -123,14 +123,18 @@ class Workers:
                 del futures[future.key]
                 if future.cancelled():
                     raise SchedulerGone
-                error = future.exception()
+                try:
+                    error = future.exception()
+                    found = future.result() if error is None else error
+                except (OSError, CancelledError) as problem:  # it went between the news and the result
+                    raise SchedulerGone from problem
                 if isinstance(error, KilledWorker):
                     if not alone:
                         killed.append((number, item))
                         continue
                     outcome = WorkerDied()
                 else:
-                    outcome = future.result() if error is None else error
+                    outcome = found
                 alone = False
                 del future
                 if not in_order:
@@ -146,7 +150,10 @@ class Workers:
 
     def threads(self) -> int:
         """How many pieces of work they take side by side."""
-        return max(sum(self._client.nthreads().values()), 1)
+        try:
+            return max(sum(self._client.nthreads().values()), 1)
+        except OSError as problem:
+            raise SchedulerGone from problem
 
 
 def _itself(value):

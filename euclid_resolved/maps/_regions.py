@@ -143,7 +143,8 @@ def total(
     --------
     >>> import astropy.units as u
     >>> import numpy as np
-    >>>     >>> from euclid_resolved import SpatialMap
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from euclid_resolved import SpatialMap
     >>> from euclid_resolved.maps import total
     >>> error, meta = StdDevUncertainty(np.full((10, 10), 5.0)), {"pixel_scale": 100 * u.pc}
     >>> values = np.full((10, 10), 50.0)

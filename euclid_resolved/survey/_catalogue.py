@@ -43,7 +43,7 @@ def measure_maps(maps: Mapping[str, SpatialMap]) -> dict[str, Any]:
     >>> from euclid_resolved.survey._catalogue import measure_maps
     >>> ages = SpatialMap(np.full((20, 20), 5.0), property="stellar_age")
     >>> row = measure_maps({"stellar_age": ages})["row"]
-    >>> row["stellar_age"], row["n_pixels"]
+    >>> float(row["stellar_age"]), row["n_pixels"]
     (5.0, 400)
     """
     first = next(iter(maps.values()))
