@@ -95,14 +95,14 @@ def test_learns_a_curved_function(fitted):
 def test_presets():
     paper = DeepNetwork.paper()
     plan = paper._plan()
-    assert paper == DeepNetwork(preset="paper")
+    assert paper == DeepNetwork(preset="paper", joint=False)
     assert (plan["layers"], plan["width"], plan["activation"], plan["batch"]) == (4, 64, "relu", 8192)
     assert (plan["schedule"], plan["learning_rate"], plan["patience"]) == ("plateau", 1e-4, 2000)
     assert (plan["decay"], plan["decay_patience"], plan["epoch_batches"]) == (0.8, 300, 0)
     assert sum(a.size for a in glorot([4, 64, 64, 64, 64, 1], np.random.default_rng(1))) == 12865
     # What is said wins over the preset, and a copy under another preset takes all of that one's values.
     assert DeepNetwork.paper(epochs=7)._plan()["epochs"] == 7
-    assert replace(DeepNetwork(), preset="paper") == paper
+    assert replace(DeepNetwork(joint=False), preset="paper") == paper
     assert DeepNetwork(preset="paper", schedule="one_cycle")._plan()["schedule"] == "one_cycle"
 
 
