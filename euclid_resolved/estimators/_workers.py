@@ -36,9 +36,7 @@ class SchedulerGone(InputError):
     """The scheduler went away while pieces of work were waiting for it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the Dask scheduler is gone, or has dropped the work; repeat the call when it is back"
-        )
+        super().__init__("the Dask scheduler is gone, or has dropped the work; call again when it is back")
 
 
 class Workers:
@@ -125,7 +123,7 @@ class Workers:
                     raise SchedulerGone
                 try:
                     error = future.exception()
-                    found = future.result() if error is None else error
+                    outcome = future.result() if error is None else error
                 except (OSError, CancelledError) as problem:  # it went between the news and the result
                     raise SchedulerGone from problem
                 if isinstance(error, KilledWorker):
@@ -133,8 +131,6 @@ class Workers:
                         killed.append((number, item))
                         continue
                     outcome = WorkerDied()
-                else:
-                    outcome = found
                 alone = False
                 del future
                 if not in_order:
@@ -321,10 +317,8 @@ def _client(workers, scheduler, most, patience) -> Iterator[Any]:
         try:
             client.wait_for_workers(1, timeout=patience)
         except TimeoutError as error:
-            raise InputError(
-                f"the Dask scheduler at {scheduler} has no worker after {patience:.0f} s; start some with "
-                "`dask worker`"
-            ) from error
+            message = f"the Dask scheduler at {scheduler} has no worker after {patience:.0f} s"
+            raise InputError(f"{message}; start some with `dask worker`") from error
         _check_packages(client)
         try:
             yield client
