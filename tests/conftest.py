@@ -61,3 +61,13 @@ def model_file(atlas, tmp_path_factory):
     command = ["train", str(atlas), "-o", str(path), "--estimator", "linear", "--test-fraction", "0.25"]
     assert main(command) == 0
     return path
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+    ) as made:
+        yield made.scheduler_address

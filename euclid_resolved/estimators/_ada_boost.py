@@ -12,6 +12,7 @@ from euclid_resolved._checks import check_positive, check_whole
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._contract import check_X, check_X_y, state_array
 from euclid_resolved.estimators._forest import pack, walk
+from euclid_resolved.estimators._scikit_learn import sampled
 from euclid_resolved.estimators._trees import TreeEnsemble
 
 _BLOCK = 1 << 14  # pixels that all trees see at a time
@@ -71,10 +72,7 @@ class AdaBoost(TreeEnsemble):
         from sklearn.ensemble import AdaBoostRegressor
         from sklearn.tree import DecisionTreeRegressor
 
-        X, y = check_X_y(X, y)
-        if len(X) > self.max_samples:
-            rows = np.sort(np.random.default_rng(self.seed).choice(len(X), self.max_samples, replace=False))
-            X, y = X[rows], y[rows]
+        X, y = sampled(*check_X_y(X, y), self.max_samples, self.seed)
         fitted = AdaBoostRegressor(
             DecisionTreeRegressor(max_depth=self.max_depth),
             n_estimators=self.n_trees,

@@ -163,6 +163,32 @@ class GradientBoosting(TreeEnsemble):
         return self._set(arrange(trees, X.shape[1]), X.shape[1], importance, offset, missing)
 
 
+def sampled(X: np.ndarray, y: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many pixels, drawn at random and in the order in which they were.
+
+    Parameters
+    ----------
+    X, y : `~numpy.ndarray`
+        Features and target, one row a pixel.
+    most, seed : int
+
+    Returns
+    -------
+    X, y : `~numpy.ndarray`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.estimators._scikit_learn import sampled
+    >>> [len(part) for part in sampled(np.zeros((9, 2)), np.zeros(9), 4, seed=1)]
+    [4, 4]
+    """
+    if len(X) <= most:
+        return X, y
+    rows = np.sort(np.random.default_rng(seed).choice(len(X), most, replace=False))
+    return X[rows], y[rows]
+
+
 class _Sampled(Estimator):
     """Fitted by scikit-learn to a random sample of pixels, and run from its state by NumPy.
 
@@ -177,11 +203,7 @@ class _Sampled(Estimator):
         self, X: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None
     ) -> Self:
         """Fit to at most `max_samples` pixels; see `Estimator.fit`."""
-        X, y = check_X_y(X, y)
-        if len(X) > self.max_samples:
-            rows = np.sort(np.random.default_rng(self.seed).choice(len(X), self.max_samples, replace=False))
-            X, y = X[rows], y[rows]
-        return self.restore(self._learn(X, y))
+        return self.restore(self._learn(*sampled(*check_X_y(X, y), self.max_samples, self.seed)))
 
     @abc.abstractmethod
     def _learn(self, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from euclid_resolved.study._details import accuracy_of
 from euclid_resolved.study._galaxies import choose_galaxies
 from euclid_resolved.study._published import Published, read_published
 from euclid_resolved.study._result import Missing
-from euclid_resolved.study._source import NEEDS_IMAGES, open_source, some_of
+from euclid_resolved.study._source import NEEDS_IMAGES, open_source
 from euclid_resolved.study._store import (
     keep_accuracy,
     keep_result,
@@ -267,7 +267,7 @@ class Runner:
     def within_budget(self, label: str, pixels: Pixels) -> Pixels:
         """The pixels that a method may learn from: all, or as many as the budget says, drawn at random."""
         most = self.description.budget["pixels"].get(label)
-        return pixels if most is None else some_of(pixels, most, self.seed())
+        return pixels if most is None else pixels.draw(most, self.seed())
 
     def timed(self, what: str, label: str, fit: Callable[[], Any]) -> Any:
         """Train, and say how long that took and how much is left."""

@@ -8,15 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from euclid_resolved.diagnostics._robustness import observer_of
 from euclid_resolved.errors import InputError
 from euclid_resolved.io._atlas import _index, band_files, planes_there, read_atlas
 from euclid_resolved.io._fingerprint import file_digest, fingerprint
 from euclid_resolved.io._sample import is_sample, read_sample
 from euclid_resolved.io._sample_manifest import MANIFEST
-from euclid_resolved.models._columns import Columns
 from euclid_resolved.study._store import is_mock
 from euclid_resolved.training._clipped import above_clip
 from euclid_resolved.training._extract import check_made_of, extract
@@ -174,44 +171,3 @@ def open_source(path: Path) -> Atlas:
     source : `Atlas` or `Sample`
     """
     return Sample(path) if is_sample(path) else Atlas(path)
-
-
-def some_of(pixels: Pixels, most: int, seed: int) -> Pixels:
-    """At most so many pixels, drawn at random from all galaxies; the same where there are no more.
-
-    Parameters
-    ----------
-    pixels : `~euclid_resolved.training.Pixels`
-    most : int
-    seed : int
-
-    Returns
-    -------
-    pixels : `~euclid_resolved.training.Pixels`
-        In the order in which they were.
-
-    Examples
-    --------
-    >>> from euclid_resolved.study._source import some_of
-    >>> from euclid_resolved.testing import example_galaxies
-    >>> from euclid_resolved.training import extract
-    >>> pixels = extract(example_galaxies(2), ("stellar_age",))
-    >>> len(pixels), len(some_of(pixels, 100, seed=1))
-    (512, 100)
-    """
-    if len(pixels) <= most:
-        return pixels
-    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(pixels))[:most])
-    counts = np.bincount(pixels.galaxy[rows], minlength=len(pixels.names))
-    brightness, truth, noise, around = (
-        Columns(columns.take(rows))
-        for columns in (pixels.brightness, pixels.truth, pixels.noise, pixels.around)
-    )
-    return replace(
-        pixels,
-        brightness=brightness,
-        truth=truth,
-        noise=noise,
-        around=around,
-        counts=tuple(counts.tolist()),
-    )

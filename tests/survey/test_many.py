@@ -226,16 +226,6 @@ def test_without_dask_one_line_says_what_to_install(model, images, out, monkeypa
 # With Dask
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """Two worker processes."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
-    ) as made:
-        yield made.scheduler_address
-
-
 def test_two_workers_of_its_own_give_the_same_bits(model, images, out, serial):
     pytest.importorskip("distributed")
     report = predict_many(model, images, out, workers=2, draws=3)

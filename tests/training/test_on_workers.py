@@ -34,16 +34,6 @@ PROPERTIES = ("stellar_mass_density", "stellar_metallicity", "stellar_age")
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """Two worker processes."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
-    ) as made:
-        yield made.scheduler_address
-
-
-@pytest.fixture(scope="module")
 def galaxies():
     return example_galaxies(8)
 
