@@ -33,6 +33,7 @@ WAYS = {
 }
 """What is varied, as an option of the part, and how its axis is called."""
 
+_TITLES = {"depth": "depth", "psf": "PSF", "distance": "distance"}
 _WIDTH = "mean_fwhm"
 _NEAR = 40.0  # Mpc, of galaxies whose depth or PSF is varied
 _METRICS = ("r2", "rmse", "bias")
@@ -208,12 +209,13 @@ def observed(runner: Runner, part: Part) -> Result:
                         result.values[f"observed/{kind}/{key}"] = metrics["r2"]
         order = {prop: number for number, prop in enumerate(d.properties)}
         table = Table(rows=sorted(rows, key=lambda row: order[row["property"]]))
-        if psfs:
-            table[_WIDTH].unit = u.arcsec
-        result.tables[f"Accuracy against {way}"] = table
+        for name, unit in {"distance": u.Mpc, _WIDTH: u.arcsec, "psf": None if psfs else u.arcsec}.items():
+            if name in table.colnames:
+                table[name].unit = unit
+        result.tables[f"Accuracy against {_TITLES[way]}"] = table
         for label in labels:
             own = table[table["method"] == label]
-            result.figures[f"R2 against {way}, {label}"] = _figure(own, way, psfs)
+            result.figures[f"R2 against {_TITLES[way]}, {label}"] = _figure(own, way, psfs)
     result.notes += _notes(runner, part, matched)
     return result
 
