@@ -144,6 +144,7 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
     forecast : `Forecast`
     """
     from euclid_resolved.study._plan import all_trainings, fits_of, fits_of_training
+    from euclid_resolved.study._readings import reading_seconds, readings_of
 
     d, plan = runner.description, all_trainings(runner, runner.description.parts)
     entries: list[tuple[str, Fits, bool]] = []
@@ -176,7 +177,9 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
         for label in costs
     }
     left = Counter(fits.label for _, fits, kept in entries if kept)
-    seconds = size.reading + together(trained, workers) + together(alone, workers)
+    sets = readings_of(runner, [one for some in plan.values() for one in some]) if runner.data.images else []
+    reading = reading_seconds(runner, sets, size.galaxy)
+    seconds = reading / max(workers, 1) + together(trained, workers) + together(alone, workers)
     return Forecast(Table(rows=rows), Table(rows=by_method), seconds, Clock(expected, left, workers), size)
 
 

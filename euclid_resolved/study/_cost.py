@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from euclid_resolved.estimators._linear import LinearRegression
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
+from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
     from euclid_resolved.estimators._contract import Estimator
@@ -59,13 +61,19 @@ class Size:
     ----------
     training, test : int
         Pixels above the clip.
-    reading : float
-        CPU seconds to read them.
+    galaxy : float
+        CPU seconds to read a galaxy; zero where pixels are read already.
+    prepare : float
+        CPU seconds for a pixel that a training looks at, whatever the method: features, scales, metrics.
+    domain : float
+        CPU seconds to find the domain of a set of pixels.
     """
 
     training: int
     test: int
-    reading: float
+    galaxy: float
+    prepare: float
+    domain: float
 
 
 def measure_size(runner: Runner) -> tuple[Size, Pixels]:
@@ -89,7 +97,23 @@ def measure_size(runner: Runner) -> tuple[Size, Pixels]:
     )
     each, seconds = len(pixels) / len(galaxies), (time.process_time() - began) / len(galaxies)
     n, m = len(runner.training), len(runner.test)
-    return Size(round(each * n), round(each * m), seconds * (n + m) if runner.data.images else 0.0), pixels
+    domain, prepare = _beside_the_fit(runner, pixels)
+    seconds = seconds if runner.data.images else 0.0
+    return Size(round(each * n), round(each * m), seconds, prepare / len(pixels), domain), pixels
+
+
+def _beside_the_fit(runner, pixels):
+    """CPU seconds of what every training does: with a fit that is almost nothing; the domain apart."""
+    d, what = runner.description, runner.description.inputs[runner.description.main]
+
+    def once():
+        began = time.process_time()
+        options = {"features": what.features, "columns": what.columns, "validation_fraction": 0}
+        train(pixels, d.properties, LinearRegression(), bands=d.bands, **options)
+        return time.process_time() - began
+
+    first, again = once(), once()  # the domain is known then
+    return max(first - again, 0.0), again
 
 
 def measure_cost(runner: Runner, label: str, pixels: Pixels) -> Cost:
@@ -181,7 +205,9 @@ def seconds_of(runner: Runner, cost: Cost, size: Size, fits: Fits) -> float:
     wider = 1 - cost.column + cost.column * fits.columns / cost.columns
     times = 1 if cost.joint else fits.properties
     estimated = (0.2 * n + size.test) * fits.properties * cost.predict
-    return times * (cost.fixed + cost.rate * work * wider) + estimated
+    wide = (fits.columns + fits.properties) / (cost.columns + len(runner.description.properties))
+    beside = size.prepare * (n + size.test) * wide + (size.domain if fits.own else 0.0)
+    return times * (cost.fixed + cost.rate * work * wider) + estimated + beside
 
 
 def pixels_of_fit(runner: Runner, size: Size, fits: Fits) -> int:

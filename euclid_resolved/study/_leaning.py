@@ -140,11 +140,16 @@ def leave_one_out(runner: Runner, part: Part) -> Result:
             )
     if tables:
         result.notes.append(
-            f"lofo: {metric} without the band less that with all bands; lofo relative: that over the latter."
+            f"lofo: {_word(metric)} without the band less that with all bands; lofo relative: that over the "
+            "latter."
         )
-        result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
+        result.tables[f"Accuracy without each band (importance by {_word(metric)})"] = vstack(tables)
         result.tables["Bands from the one that is missed most"] = Table(rows=orders)
     return result
+
+
+def _word(metric):
+    return metric.upper() if metric in ("r2", "rmse", "nmad") else metric
 
 
 def _watched(models, unseen, panels):

@@ -142,13 +142,14 @@ def case_pixels(runner: Runner, part: Part, which: str, case: str) -> Pixels:
     features = runner.image_features(runner.description.main)
 
     def galaxies() -> list[Galaxy]:
-        return _observed(runner, part, which, case)
+        return case_galaxies(runner, part, which, case)
 
     what = f"{which} galaxies observed with {case}"
     return runner.remembered((which, *_observation_key_text(part, case), *features), galaxies, features, what)
 
 
-def _observed(runner, part, which, case):
+def case_galaxies(runner: Runner, part: Part, which: str, case: str) -> list[Galaxy]:
+    """The training or test galaxies, observed in one way; an image is made when it is looked at."""
     galaxies: Sequence[Galaxy] = runner.training if which == "training" else runner.test
     most = part.options.get(f"{which}_galaxies", len(galaxies))
     order = np.random.default_rng(runner.seed()).permutation(len(galaxies))[:most]
