@@ -121,6 +121,8 @@ class Forecast:
         Of all, on the workers that were asked for.
     clock : `Clock`
     size : `Size`
+    reading : float
+        CPU seconds to read all sets of pixels.
     """
 
     parts: Table
@@ -128,6 +130,7 @@ class Forecast:
     seconds: float
     clock: Clock
     size: Size
+    reading: float
 
 
 def forecast(runner: Runner, workers: int = 1) -> Forecast:
@@ -180,7 +183,9 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
     sets = readings_of(runner, [one for some in plan.values() for one in some]) if runner.data.images else []
     reading = reading_seconds(runner, sets, size.galaxy)
     seconds = reading / max(workers, 1) + together(trained, workers) + together(alone, workers)
-    return Forecast(Table(rows=rows), Table(rows=by_method), seconds, Clock(expected, left, workers), size)
+    return Forecast(
+        Table(rows=rows), Table(rows=by_method), seconds, Clock(expected, left, workers), size, reading
+    )
 
 
 def _method_row(runner, size, label, every):
