@@ -33,6 +33,7 @@ def test_the_package_and_its_rooms_load_nothing(code):
     assert done.stderr == "" and done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

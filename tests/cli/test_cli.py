@@ -597,6 +597,7 @@ def test_fields_of_mosaics_come_from_a_table(model_file, tmp_path, fails):
     assert "not allowed with argument" in fails("predict", model_file, tile, tile, "-o", out, *both, code=2)
 
 
+@pytest.mark.slow
 def test_maps_can_be_drawn_as_well(model_file, cutout, tmp_path, fails):
     words = ["predict", model_file, cutout, "-o", tmp_path / "maps.fits", "--figure", tmp_path / "maps.png"]
     assert run(*words) == 0
@@ -937,6 +938,7 @@ def test_debug_lets_the_error_through(tmp_path):
         main(["info", str(tmp_path / "none.asdf"), "--debug"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_traceback_is_shown_to_who_asks_for_it(tmp_path, debug):
     command = [sys.executable, "-m", "euclid_resolved", "info", "none.asdf", *(["--debug"] if debug else [])]

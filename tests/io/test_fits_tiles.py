@@ -52,6 +52,7 @@ def planes_of(map_):
     return {"data": map_.data, "error": map_.uncertainty.array, **map_.planes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_lossless_is_the_file_that_is_not_compressed(tmp_path, dtype):
     maps = some_maps(dtype)
@@ -100,6 +101,7 @@ def test_other_programs_see_the_same_images(tmp_path):
             np.testing.assert_array_equal(ours.section[7:17, 5:9], theirs.data[7:17, 5:9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.01, 1e-3, 1e-5])
 def test_values_are_rounded_as_far_as_was_said_and_flags_never(tmp_path, accuracy):
     maps = some_maps()

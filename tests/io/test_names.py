@@ -154,6 +154,7 @@ def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
     assert ", ".join(image.bands) + ", in MJy / sr" in shown
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("names", ["{}_BGSUB", "FLUX_{}", "{}"])

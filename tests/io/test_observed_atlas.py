@@ -36,6 +36,7 @@ def observe(atlas, folder, *words):
         return stop.code
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_was_observed(atlas, tmp_path):
     galaxies = read_atlas(atlas)
     observed = observe_atlas(galaxies, (20, 100) * u.Mpc, **OPTIONS)

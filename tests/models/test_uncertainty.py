@@ -519,6 +519,7 @@ def test_what_galaxies_share_is_measured_on_their_sums(whole_model):
     assert total(map_, correlated_fraction=0).error < total(map_).error / 4
 
 
+@pytest.mark.slow
 def test_two_thirds_of_true_totals_lie_within_one_sigma(whole_model):
     regions = {"all": None, "half": np.arange(14) < 7, "few": (np.arange(14) > 3) & (np.arange(14) < 6)}
     for name, columns in regions.items():

@@ -558,6 +558,7 @@ READ = """
 """
 
 
+@pytest.mark.slow
 def test_model_file_whose_plugin_is_missing(install, run):
     install("good_plugin", good_module=GOOD)
     run(WRITE)

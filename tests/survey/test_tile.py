@@ -124,6 +124,7 @@ def test_bad_pixels_are_flagged_as_in_the_whole_image(linear_model, tile, tmp_pa
     assert quality[26, 4] & Quality.NONPOSITIVE and quality[40, 4] & Quality.MISSING_BAND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scaled", "compressed", "gzipped"])
 def test_files_that_hold_other_numbers_or_are_compressed(linear_model, tmp_path, kind):
     def hdu(plane, header):
@@ -206,6 +207,7 @@ def test_a_strip_that_did_not_reach_the_disk_is_done_again(linear_model, tile, t
     assert same_file(path, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -236,6 +238,7 @@ def test_an_unfinished_file_of_something_else_is_not_touched_unasked(
     assert same_file(path, in_one_go(model, source, tmp_path / "whole.fits", **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -353,6 +356,7 @@ def test_counts_add_up():
 WIDTHS = {"IE": 1.6, "YE": 3.5, "JE": 3.4, "HE": 4.0}
 
 
+@pytest.mark.slow
 def test_psfs_are_matched_as_in_the_whole_image(calibrated, tmp_path):
     """Kernels look farther than a strip has rows, at bad pixels too."""
     hdus = [fits.PrimaryHDU()]
