@@ -207,6 +207,7 @@ def test_a_tile_is_compressed_after_its_last_strip(linear_model, tmp_path, monke
         predict_tile(linear_model, tile, tmp_path / "b.fits", compress=1)
 
 
+@pytest.mark.slow
 def test_many_images_are_kept_only_if_they_are_as_compressed(linear_model, tmp_path):
     model, tile = tmp_path / "model.asdf", make_tile(tmp_path / "tile")
     write(model, linear_model)
@@ -221,6 +222,7 @@ def test_many_images_are_kept_only_if_they_are_as_compressed(linear_model, tmp_p
     assert read(tmp_path / "maps" / "a_maps.fits")["stellar_age"].meta["rounding"] == 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--compress"], ["--compress", "0.001", "--strips"]])
 def test_on_the_command_line(linear_model, tmp_path, words):
     model, tile, maps = tmp_path / "model.asdf", make_tile(tmp_path / "tile"), tmp_path / "maps.fits"

@@ -139,6 +139,7 @@ def test_a_band_twice_names_the_extensions(tmp_path):
 # ---------------------------------------------------------------- one detection
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):

@@ -65,6 +65,7 @@ def test_a_model_of_another_recipe_is_refused(small):
     check_model(small, SMALL)
 
 
+@pytest.mark.slow
 def test_an_interrupted_making_goes_on(small, tmp_path, monkeypatch):
     from euclid_resolved.training import _train
 

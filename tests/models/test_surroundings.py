@@ -203,6 +203,7 @@ def test_files_of_a_mock_galaxy_with_noise_in_strips(linear, tmp_path):
 # --- noise --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [None, WIDE])
 def test_draws_tell_the_scatter_of_repeated_observations(linear, correlation):
     light, _ = true_light(9)
@@ -410,6 +411,7 @@ def test_a_damaged_golden_image_is_refused(linear, tmp_path):
             read(tmp_path / "model.asdf")
 
 
+@pytest.mark.slow
 def test_features_that_changed_are_refused(offered, tmp_path):
     def of_sigma(sigma, factor=1.0):
         def make(planes):
@@ -500,6 +502,7 @@ def test_two_sets_that_smooth_the_image_are_refused(offered):
     assert np.isfinite(model.predict(disc_galaxies(1)[0].image, PAIR[1]).data).any()
 
 
+@pytest.mark.slow
 def test_all_properties_of_the_mock_atlas(atlas):
     from euclid_resolved import read_atlas
 

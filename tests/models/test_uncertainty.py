@@ -135,6 +135,7 @@ def test_points_do_not_depend_on_which_other_pixels_are_drawn():
     assert (balanced_noise(5, 32, some, 4) != everything[some]).mean() > 0.99
 
 
+@pytest.mark.slow
 def test_few_points_know_the_scatter_as_well_as_twice_as_many_independent_draws():
     """A curved function with steps as trees make, against 20,000 draws of the same noise."""
     rng, n = np.random.default_rng(6), 300
@@ -345,6 +346,7 @@ def test_a_fraction_of_the_galaxies_can_be_set_aside(sample):
             train(some, DENSITY, LinearRegression(), calibration=fraction)
 
 
+@pytest.mark.slow
 def test_galaxies_can_be_left_out_in_turn():
     some = [scattered_galaxy(number) for number in range(1, 41)]
     model = train(some, DENSITY, LinearRegression(), calibration=4)

@@ -95,6 +95,7 @@ def test_a_tile_without_a_band_is_mapped_by_a_model_that_can_do_without(tile, tm
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_options_reach_the_strips(linear_model, tile, tmp_path, seed):
     reading = {"flag_bits": 4, "zero_point": {"IE": 24.9, "HE": 25.1}}
@@ -172,6 +173,7 @@ def stop_after(monkeypatch, strips_done, error=KeyboardInterrupt):
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [0, 3])
 def test_what_was_interrupted_goes_on_where_it_stopped(linear_model, tile, tmp_path, monkeypatch, done):
     whole = in_one_go(linear_model, tile, tmp_path / "whole.fits")

@@ -539,6 +539,7 @@ def test_diagnostic_without_fault():
     check_diagnostic(accuracy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faulty", "words"),
     [
