@@ -143,8 +143,9 @@ def plot_predicted_against_true(
                 scores = metrics(truth, guess)
                 text = f"$R^2$ = {scores['r2']:.3f}\nRMSE = {scores['rmse']:.3f} dex"
                 text = text.replace(" = ", " ").removesuffix(" dex") if crowded else text
-                box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1} if crowded else None
-                axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small", bbox=box)
+                # A lighter ground: the dashed line runs below the text.
+                ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
+                axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small", bbox=ground)
                 axis.set(xlim=(low, high), ylim=(low, high), title=title)
                 joint = "\n" if crowded else " "
                 axis.set(xlabel="true " + axis_label(name), ylabel=f"predicted{joint}{axis_label(name)}")
