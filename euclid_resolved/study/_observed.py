@@ -230,12 +230,13 @@ def _told(way, value, psfs, bands):
 
 def _figure(table, way, psfs):
     """R2 against what was varied; PSFs of bands stand apart from one width for all, at their mean width."""
-    table = table.copy()
+    table, points = table.copy(), ()
     if _WIDTH in table.colnames:
         apart = [", PSFs by band" if text in psfs else "" for text in table[way]]
         table["trained_on"] = [f"{on}{own}" for on, own in zip(table["trained_on"], apart, strict=True)]
+        points = [on for on, own in zip(table["trained_on"], apart, strict=True) if own]
         table[way] = [f"{width:.3g}" for width in table[_WIDTH]]
-    return plot_against(table, way, WAYS[way], by="trained_on")
+    return plot_against(table, way, WAYS[way], by="trained_on", points=points)
 
 
 def _notes(runner, part, matched):
