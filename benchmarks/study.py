@@ -2,7 +2,7 @@
 
 python benchmarks/study.py [--workers N] [--pixels N]
 
-Six mock galaxies of 1600 x 1600 pixels stand for the 1154 of the atlas, seen from five sides: links to the
+Three mock galaxies of 1600 x 1600 pixels stand for the 1154 of the atlas, seen from five sides: links to the
 same files, of which the forecast reads some. Nothing is trained but the small fits of the forecast.
 """
 
@@ -18,7 +18,7 @@ from euclid_resolved.study._clock import forecast, said_of
 from euclid_resolved.study._runner import Runner
 
 GALAXIES, SIDES = 1154, 5  # of the TNG50-SKIRT Atlas
-MADE = 6
+MADE = 3
 
 
 def linked_atlas(folder, pixels):
