@@ -1063,6 +1063,12 @@ def test_a_block_that_fails_leaves_no_temporary_file(tmp_path):
 # Stars
 
 
+@pytest.mark.parametrize("words", [("--draws", "1"), ("--level", "68"), ("--min-sn", "-1"), ("--seed", "-1")])
+def test_numbers_without_use_are_refused_before_anything_is_read(words, tmp_path, capsys):
+    assert run("predict", tmp_path / "none.fits", "-o", tmp_path / "maps.fits", *words) == 2
+    assert "must be" in (said := capsys.readouterr().err) or "at least 2 draws" in said
+
+
 @pytest.mark.slow
 @real
 def test_a_star_is_masked_and_the_line_says_so(model_file, tmp_path, capsys):
