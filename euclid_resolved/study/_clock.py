@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,13 +148,17 @@ def forecast(runner: Runner, workers: int = 1) -> Forecast:
     -------
     forecast : `Forecast`
     """
-    from euclid_resolved.study._plan import all_trainings, fits_of, fits_of_training
+    from euclid_resolved.study._plan import all_trainings, fits_of, fits_of_training, pixels_seen
     from euclid_resolved.study._readings import reading_seconds, readings_of
 
     d, plan = runner.description, all_trainings(runner, runner.description.parts)
     entries: list[tuple[str, Fits, bool]] = []
+    seen: set[tuple[object, ...]] = set()
     for part in d.parts:
-        entries += [(part.slug, fits_of_training(runner, one), True) for one in plan[part.slug]]
+        for one in plan[part.slug]:
+            key = pixels_seen(runner, one)
+            entries.append((part.slug, replace(fits_of_training(runner, one), own=key not in seen), True))
+            seen.add(key)
         if not runner.is_done(part):
             entries += [(part.slug, one, False) for one in fits_of(runner, part)]
     size, pixels = measure_size(runner)

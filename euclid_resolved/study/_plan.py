@@ -66,7 +66,7 @@ class Fits:
         Of the training pixels.
     columns, properties : int
     own : bool
-        Whether each looks at pixels of its own.
+        Whether each looks at pixels that none before it has looked at.
     """
 
     label: str
@@ -271,5 +271,11 @@ def fits_of_training(runner: Runner, training: Training) -> Fits:
         part = part_of(runner, t)
         share = OWN[part.run].case_share(runner, part, t.case)
     k = len(t.columns or columns_of(runner, t.input))
-    own = bool(t.part or t.columns or runner.image_features(t.input))
-    return Fits(t.label, 1, share, k, len(runner.description.properties), own)
+    return Fits(t.label, 1, share, k, len(runner.description.properties))
+
+
+def pixels_seen(runner: Runner, training: Training) -> tuple[object, ...]:
+    """What tells the pixels, and their bands, of one training from those of another."""
+    t = training
+    columns = t.columns or runner.description.inputs[t.input].columns
+    return t.part, t.case, columns, runner.image_features(t.input)
