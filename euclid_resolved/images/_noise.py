@@ -327,6 +327,10 @@ def _resampling(size, detector_pixel, pixel, dither):
     position, n = _positions(size, detector_pixel, pixel, dither)
     left = position.astype(int)
     part = position - left
+    if n == 1:  # two in each row, in order: nothing has to be sorted
+        entries, where = np.stack([1 - part, part], axis=1), np.stack([left, left + 1], axis=1)
+        row = 2 * np.arange(size + 1)
+        return csr_array((entries.ravel(), where.ravel(), row), shape=(size, int(left.max()) + 2))
     rows = np.repeat(np.arange(size), n)
     entries = np.concatenate([1 - part, part]) / n
     where = (np.concatenate([rows, rows]), np.concatenate([left, left + 1]))

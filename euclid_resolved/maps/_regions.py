@@ -12,7 +12,7 @@ is what totals and means add up. Medians, and maps without that plane, are those
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import astropy.units as u
@@ -55,6 +55,9 @@ class RegionValue:
     lower_limit : bool
         Whether the error is a lower limit, because nobody knows which part of it the pixels share: they are
         taken as independent.
+    parts : dict of str to `~astropy.units.Quantity`
+        The error by what it comes from: ``noise``, ``model``, ``calibration`` and ``populations``. Empty
+        where the map has no calibrated interval or no plane ``noise``.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class RegionValue:
     masked_fraction: float
     filled: str = ""
     lower_limit: bool = False
+    parts: dict[str, u.Quantity] = field(default_factory=dict)
 
     def __str__(self) -> str:
         gap = "lower limit: pixels taken as independent; " if self.lower_limit else ""
@@ -169,9 +173,10 @@ def total(
         values, sigma = _fill(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
         errors, known, filled = errors.filled(sigma, good & (weight > 0)), weight, fill
     result = (np.sum(known * np.where(known > 0, values, 0.0)) * unit * area).decompose([u.Msun, u.pc])
-    error = (errors.of_sum(known) * unit * area).decompose([u.Msun, u.pc])
-    coverage = _coverage(weight, good)
-    return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit)
+    factor = (1 * unit * area).decompose([u.Msun, u.pc])
+    parts = {name: part * factor for name, part in errors.parts_of_sum(known).items()}
+    error, coverage = errors.of_sum(known) * factor, _coverage(weight, good)
+    return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit, parts)
 
 
 def mean(
@@ -227,7 +232,8 @@ def mean(
     value = np.sum(used * np.where(used > 0, values, 0.0)) / norm * unit
     errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     error, coverage = errors.of_sum(used / norm) * unit, _coverage(weight, good)
-    return RegionValue("mean", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
+    parts = {name: part * unit for name, part in errors.parts_of_sum(used / norm).items()}
+    return RegionValue("mean", _name(map_), value, error, *coverage, "", errors.lower_limit, parts)
 
 
 def median(
