@@ -53,7 +53,10 @@ def kinds(n, tables):
     yield "broad", observed(made(broad))
     yield "broad, in mosaic pixels", [in_mosaic(one, SEED) for one in made(broad)]
     for name in ("bc03", *tables):
-        yield f"broad, {Path(name).stem} as it is", observed(made(replace(broad, **kept, populations=str(name))))
+        yield (
+            f"broad, {Path(name).stem} as it is",
+            observed(made(replace(broad, **kept, populations=str(name)))),
+        )
     yield "tng50-like", observed(made(narrow))
     yield "tng50-like, in mosaic pixels", [in_mosaic(one, SEED) for one in made(narrow)]
     for table in tables:

@@ -37,7 +37,7 @@ def regions():
 
 
 def within(map_, truth, pixels, **options):
-    """Whether the true number of a region is within one sigma; None where fewer than two pixels have a value."""
+    """Whether the truth of a region is within one sigma; None where fewer than two pixels have a value."""
     where = pixels & ~map_.mask & np.isfinite(truth.data)
     if where.sum() < 2:
         return None
@@ -58,9 +58,7 @@ def main(n=300):
     warnings.simplefilter("ignore", DataWarning)
     for preset in ("tng50-like", "broad"):
         settings = MockSettings.preset(preset)
-        model = train(
-            observed(settings, n, 61), "all", GradientBoosting(n_trees=60, n_jobs=1), calibration=4
-        )
+        model = train(observed(settings, n, 61), "all", GradientBoosting(n_trees=60, n_jobs=1), calibration=4)
         held, sigma = {}, []
         for galaxy in observed(settings, n, 62):
             image, truth = galaxy.load()

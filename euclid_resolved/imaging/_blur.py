@@ -83,7 +83,7 @@ def kernel_of(stamp: np.ndarray, side: float) -> np.ndarray:
 
 
 def averages(shape: Sequence[int], old: float, new: float) -> tuple[csr_array, csr_array] | None:
-    """The matrices that average the rows and the columns of a plane; None where its pixels stay as they are."""
+    """What averages the rows and the columns of a plane; None where its pixels stay as they are."""
     return None if old == new else (averaging(shape[0], old, new), averaging(shape[1], old, new))
 
 

@@ -67,9 +67,11 @@ class RegionErrors:
         bins = None if bins is None or np.shape(bins) != map_.data.shape else bins
         spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
         lower = known is None and sigma is not None
-        calibrated = own is not None and "interval" in map_.meta and "noise" in map_.planes
-        parts = {name: np.asarray(map_.planes[name], float) for name in ("noise", "model") if name in map_.planes}
-        return cls(own, common, fraction, lower, length or 0.0, spread, bins, parts if calibrated else {})
+        parts: dict[str, np.ndarray] = {}
+        if own is not None and "interval" in map_.meta and "noise" in map_.planes:
+            planes = ((name, map_.planes.get(name)) for name in ("noise", "model"))
+            parts = {name: np.asarray(plane, float) for name, plane in planes if plane is not None}
+        return cls(own, common, fraction, lower, length or 0.0, spread, bins, parts)
 
     def filled(self, sigma: np.ndarray | None, known: np.ndarray) -> RegionErrors:
         """The errors after pixels were filled whose one sigma is in `sigma`."""

@@ -1,4 +1,4 @@
-"""What the pixels of a region that have no value may hold: the mean of the others, or of those at their radius."""
+"""What pixels without a value may hold: the mean of the others in a region, or at their radius."""
 
 from __future__ import annotations
 

@@ -170,7 +170,9 @@ def total(
     errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     known, filled = weight * good, ""
     if fill is not None:
-        values, sigma = filled_pixels(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
+        values, sigma = filled_pixels(
+            values, sigma, weight, good, fill, map_, centre, position_angle, inclination
+        )
         errors, known, filled = errors.filled(sigma, good & (weight > 0)), weight, fill
     result = (np.sum(known * np.where(known > 0, values, 0.0)) * unit * area).decompose([u.Msun, u.pc])
     factor = (1 * unit * area).decompose([u.Msun, u.pc])

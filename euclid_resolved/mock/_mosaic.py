@@ -1,4 +1,4 @@
-"""Mock galaxies as a mosaic shows them that was prepared: pixels finer than the PSF, which all bands share."""
+"""Mock galaxies as a prepared mosaic shows them: in pixels finer than the PSF, which all bands share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def in_mosaic(galaxy: Galaxy, seed: int) -> Galaxy:
     Parameters
     ----------
     galaxy : `~euclid_resolved.Galaxy`
-        Its pixels have a length. It is put where one of them is as wide as one of the mosaics, and not dimmed.
+        Its pixels have a length. It is put where one of them is as wide as one of
+        the mosaics, and not dimmed.
     seed : int
         With the name of the galaxy, of the width of the PSF, the depth and the noise.
 
@@ -51,9 +52,7 @@ def in_mosaic(galaxy: Galaxy, seed: int) -> Galaxy:
     side = pixel_scale(galaxy.image)
     distance = (side / (MOSAIC_PIXEL * u.arcsec).to_value(u.rad)).to(u.Mpc)
     noise = int(rng.integers(2**31))
-    seen = observe(
-        galaxy, distance, redshift=0.0, depth=depth, pixel_scale=None, psf_fwhm=fwhm, seed=noise
-    )
+    seen = observe(galaxy, distance, redshift=0.0, depth=depth, pixel_scale=None, psf_fwhm=fwhm, seed=noise)
     sigma = fwhm / SIGMA_TO_FWHM / MOSAIC_PIXEL
     return Galaxy(
         galaxy.name,

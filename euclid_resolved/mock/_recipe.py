@@ -35,7 +35,7 @@ COMMAND = "euclid-resolved default-model make -o euclid_resolved/mock/data/defau
 LOOKED_AT = 1000  # galaxies that tell what all of them look like
 
 # CPU seconds of one core of 2024: to make, observe and gather a galaxy, and to fit a thousand of its pixels.
-_OF_A_GALAXY, _OF_A_FIT = 0.025, 0.0066
+_OF_A_GALAXY, _OF_A_FIT = 0.02, 0.0066
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,8 @@ class Recipe:
     missing_bands: float | None = 0.3
 
     def __post_init__(self) -> None:
-        for name, least in (("galaxies", 2), ("pixels", 8), ("folds", 2), ("n_trees", 1), ("seed", 0), ("mosaic", 0)):
+        least_of = {"galaxies": 2, "pixels": 8, "folds": 2, "n_trees": 1, "seed": 0, "mosaic": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} of a recipe is a whole number of at least {least}, got {value!r}")
@@ -279,7 +280,6 @@ def _looked_at(galaxy, features, fields):
 
 
 def _likeness(fields):
-    """What galaxies look like; None where they are too few to tell."""
     from euclid_resolved.models._likeness import FEWEST_FIELDS, Likeness
 
     known = np.concatenate(list(fields.values()))
@@ -316,7 +316,6 @@ def check_model(model: Model, recipe: Recipe | None = None) -> None:
     Parameters
     ----------
     model : `~euclid_resolved.Model`
-        From `make_model`.
     recipe : Recipe, optional
 
     Raises

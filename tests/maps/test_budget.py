@@ -86,7 +86,9 @@ def test_of_a_total_noise_shrinks_with_the_number_of_pixels_and_what_is_shared_d
     for n in (4, 400):
         found = of_pixels(n)
         part = {name: float(each / found.value) for name, each in found.parts.items()}
-        assert part["noise"] == pytest.approx(0.04 / np.sqrt(n)) and part["calibration"] == pytest.approx(0.03)
+        assert part["noise"] == pytest.approx(0.04 / np.sqrt(n)) and part["calibration"] == pytest.approx(
+            0.03
+        )
         rest = 0.5 * own + 0.5 * own / n - part["noise"] ** 2
         assert part["populations"] == pytest.approx(np.sqrt(rest))
         assert np.hypot.reduce(list(part.values())) == pytest.approx(float(found.error / found.value))
