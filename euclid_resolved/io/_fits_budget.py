@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from euclid_resolved.maps._budget import error_budget
+from euclid_resolved.maps._budget import budget_counts, budget_of
 
 if TYPE_CHECKING:
     from euclid_resolved.maps._spatial_map import SpatialMap
@@ -16,30 +18,47 @@ CARDS = {
     "calibration": ("SIGCALIB", "[dex] of it: sky level and E(B-V), shared"),
     "populations": ("SIGPOPUL", "[dex] of it: what the bands cannot tell"),
 }
-"""By the part of `~euclid_resolved.maps._budget.error_budget`, its card and what this says."""
+"""By the part of `~euclid_resolved.maps._budget.budget_of`, its card and what this says."""
 
 
-def budget_cards(map_: SpatialMap) -> dict[str, tuple[float, str]]:
-    """The error budget of a map as cards.
+def budget_cards(budget: Mapping[str, float | None]) -> dict[str, tuple[float | None, str]]:
+    """An error budget as cards.
 
     Parameters
     ----------
-    map_ : `~euclid_resolved.SpatialMap`
+    budget : mapping of str to float or None
+        From `~euclid_resolved.maps._budget.budget_of`.
 
     Returns
     -------
-    cards : dict of str to (float, str)
-        Of the parts that are known, dex; none where the map has no error.
+    cards : dict of str to (float or None, str)
+        dex; a card without a value for a part of which no pixel is known.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from astropy.nddata import StdDevUncertainty
-    >>> from euclid_resolved import SpatialMap
     >>> from euclid_resolved.io._fits_budget import budget_cards
-    >>> error = StdDevUncertainty(np.full((2, 2), 39.1))
-    >>> map_ = SpatialMap(np.full((2, 2), 100.0), property="stellar_mass_density", uncertainty=error)
-    >>> budget_cards(map_)
-    {'SIGTOTAL': (0.1698, '[dex] one sigma of a pixel, median')}
+    >>> budget_cards({"total": 0.17})
+    {'SIGTOTAL': (0.17, '[dex] one sigma of a pixel, median')}
     """
-    return {CARDS[name][0]: (round(part, 4), CARDS[name][1]) for name, part in error_budget(map_).items()}
+    return {
+        CARDS[name][0]: (None if part is None else round(part, 4), CARDS[name][1])
+        for name, part in budget.items()
+    }
+
+
+def cards_of(map_: SpatialMap) -> dict[str, tuple[float | None, str]]:
+    """The error budget of a map as cards; none where the map has no errors."""
+    return budget_cards(budget_of(budget_counts(map_), "interval" in map_.meta))
+
+
+def cards_of_pieces(pieces: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float | None, str]]:
+    """The same of a map of which each piece tells its ``counts``, and whether it is ``calibrated``."""
+    whole: dict[str, Counter[int]] = {}
+    calibrated = False
+    for piece in pieces:
+        calibrated = piece["calibrated"]
+        for name, counts in piece["counts"].items():
+            # A journal has the numbers as text.
+            own = {int(step): count for step, count in counts.items()}
+            whole.setdefault(name, Counter()).update(own)
+    return budget_cards(budget_of(whole, calibrated))
