@@ -15,7 +15,7 @@ from euclid_resolved.maps._galaxy import Galaxy
 from euclid_resolved.maps._spatial_map import SpatialMap
 
 FWHM = 0.3, 0.6  # arcsec: of the PSF to which all bands were matched
-# Matching averages noise over the PSF: that of single pixels gets 2 to 10 times smaller (HE in two cut-outs).
+# Matching averages noise over the PSF: that of single pixels gets 1 to 8 times smaller (in two cut-outs).
 DEPTH = 1.0, 30.0
 
 
