@@ -19,6 +19,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path
+from euclid_resolved.io._fits_budget import cards_of
 from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
@@ -274,6 +275,7 @@ def _map_hdus(name, spatial_map):
     for key, (card, meaning) in _NUMBERS.items():
         if isinstance(spatial_map.meta.get(key), float):
             header[card] = (spatial_map.meta[key], meaning)
+    header.update(cards_of(spatial_map))
     header.extend(done_cards(spatial_map.meta))
     hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
     if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
