@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved._checks import read_only
-from euclid_resolved.features._planes import ImagePlanes, kernel_radius
+from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled, kernel_radius
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,10 +84,10 @@ def steady_light(planes: ImagePlanes) -> ImagePlanes:
 
 def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     """By pixel, the number in `LADDER` of the smallest mean that has enough signal; None without noise."""
-    if not planes.noise:
-        return None
     if "rungs" in planes._found:
         return planes._found["rungs"]
+    if not planes.noise:
+        return None
     rung = np.full(planes.shape, len(LADDER) - 1, np.int8)
     for number in reversed(range(len(LADDER) - 1)):
         mean = planes.smoothed(LADDER[number])
@@ -98,7 +98,7 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
         # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
         rung[enough] = number
     planes._found["rungs"] = read_only(rung)
-    return rung
+    return planes._found["rungs"]
 
 
 def _at_least(planes, rung, sigma, noise=True):
@@ -108,15 +108,28 @@ def _at_least(planes, rung, sigma, noise=True):
     if rung is None or not (rung > first).any():
         return base
     kinds = ("brightness", "noise") if noise else ("brightness",)
-    made = {kind: {band: np.array(plane) for band, plane in getattr(base, kind).items()} for kind in kinds}
-    for number in range(first + 1, len(LADDER)):
-        where = rung == number
-        if where.any():
-            mean = planes.smoothed(LADDER[number])
-            for kind in kinds:
-                for band, plane in made[kind].items():
-                    np.copyto(plane, getattr(mean, kind)[band], where=where)
+    numbers = range(first + 1, len(LADDER))
+    means = {number: planes.smoothed(LADDER[number]) for number in numbers if (rung == number).any()}
+    made = {}
+    for kind in kinds:
+        made[kind] = {
+            band: _picked(rung, first, plane, {n: getattr(mean, kind)[band] for n, mean in means.items()})
+            for band, plane in getattr(base, kind).items()
+        }
     return ImagePlanes(made["brightness"], made.get("noise", {}), {}, planes.pixel_scale)
+
+
+def _picked(rung, first, plane, others):
+    """A plane with, where `rung` has the number of one of the others, the values of that."""
+    code = compiled() if plane.shape[1] >= WIDE else None
+    if code is None:
+        made = np.array(plane)
+        for number, other in others.items():
+            np.copyto(made, other, where=rung == number)
+        return made
+    made = np.empty(plane.shape, np.float32)
+    code.picked(rung, first, *(others.get(number, plane) for number in range(len(LADDER))), made)
+    return made
 
 
 def scales_of(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._known import sets_of_bands
-from euclid_resolved.features._seeing import Seen, chosen, see
+from euclid_resolved.features._seeing import Seen, see
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.maps._true_map import log_stellar_mass
@@ -297,7 +297,7 @@ def galaxy_pixels(
         brightness={name: seen.brightness[name][kept] for name in bands},
         truth={name: values[usable] for name, values in truth.items()},
         noise={name: seen.noise[name][kept] for name in bands if name in seen.noise},
-        around=chosen(seen.around, kept),
+        around=seen.around_at(kept),
         seen=good.size,
         without_truth=int((~usable).sum()),
         log_mass=log_stellar_mass(maps[_DENSITY]) if _DENSITY in maps else np.nan,

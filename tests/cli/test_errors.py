@@ -196,7 +196,7 @@ def folder(tmp_path, monkeypatch, linear_model):
         (lambda: write("model.asdf", MAP), "model.asdf: the file exists; to replace it say overwrite=True"),
         (lambda: write("map.pkl", MAP), "map.pkl: the name must end in .asdf, .fits or .fits.gz"),
         (lambda: write("no/map.fits", MAP), "no/map.fits: there is no folder"),
-        (lambda: write("image.fits", IMAGE), "FITS files take a SpatialMap, or a list or dict of them"),
+        (lambda: write("image.fits", IMAGE), "files of maps take a SpatialMap, or a list or dict of them"),
         (
             lambda: write("g.asdf", FOUR[0]),
             "a Model, a MultiBandImage, .* can be written as ASDF, not a Galaxy",

@@ -191,7 +191,7 @@ def test_two_sets_that_smooth_are_refused(offered):
 def test_what_breaks_the_contract_is_named(offered, make, words):
     offered(odd=ImageFeatureSet(make, "", "one line", 3))
     with pytest.raises(PluginError, match=words):
-        see(an_image((9, 9)), BANDS, ("odd",))
+        see(an_image((9, 9)), BANDS, ("odd",)).around_at(np.ones((9, 9), bool))
 
 
 def test_a_column_that_comes_twice_is_refused(offered):
@@ -219,6 +219,26 @@ def test_features_that_look_too_far_are_refused_before_training(offered):
     with pytest.raises(PluginError, match="further away than its reach of 2 pixels.*declare more"):
         check_reach(galaxy_planes()[0], ("far",))
     check_reach(galaxy_planes()[0], ("neighbourhood",))
+
+
+@pytest.mark.parametrize("width", [40, 1100])
+def test_pixels_have_the_columns_that_planes_have(width):
+    rng = np.random.default_rng(4)
+    light = {b: rng.normal(2.0, 1.5, (40, width)).astype("f4") for b in BANDS}
+    light["HE"][5:9, 7:30] = np.nan
+    image = image_of(light, sigma=rng.uniform(0.2, 2.0, (40, 1)).astype("f4") * np.ones((40, width), "f4"))
+    where = rng.random((40, width)) > 0.5
+    seen = see(image, BANDS, ("bands", "neighbourhood")).rows(slice(3, 37))
+    planes = seen.around
+    pixels = seen.around_at(where[3:37])
+    assert list(planes) == list(pixels)
+    for name, plane in planes.items():
+        assert_array_equal(pixels[name], plane[where[3:37]])
+    # Narrow images take other code than wide ones, and give the same.
+    around, few = planes["HE~4"], seen.few
+    narrow = see(image[:, :40], BANDS, ("neighbourhood",)).rows(slice(3, 37))
+    assert_array_equal(narrow.few[:, :28], few[:, :28])
+    assert_allclose(narrow.around["HE~4"][:, :28], around[:, :28], rtol=1e-5)
 
 
 def test_masked_pixels_of_a_column_have_no_value(offered):
