@@ -105,15 +105,12 @@ def _picked(rung, first, a, b, c, d, out):
     """Of four planes, in each pixel that with the number in `rung`, or `first` where that is larger."""
     for y in range(rung.shape[0]):
         for x in range(rung.shape[1]):
-            number = max(rung[y, x], first)
-            if number == 3:
-                out[y, x] = d[y, x]
-            elif number == 2:
-                out[y, x] = c[y, x]
-            elif number == 1:
-                out[y, x] = b[y, x]
-            else:
-                out[y, x] = a[y, x]
+            number, value = max(rung[y, x], first), a[y, x]
+            # All four are looked at: choices without branches are made for many pixels at once.
+            one, two, three = b[y, x], c[y, x], d[y, x]
+            value = one if number == 1 else value
+            value = two if number == 2 else value
+            out[y, x] = three if number == 3 else value
 
 
 picked = _compiled(_picked)

@@ -94,20 +94,11 @@ def maps_to_hdulist(
     'solMass pc-2'
     """
     named = named_maps(maps)
-    hdus = []
-    for name, kind, values in planes_in(named):
-        if name:
-            hdus.append(fits.ImageHDU(values, _map_header(name, kind, named[name])))
-        elif kind == "bins":
-            header = _header(next(iter(named.values())), "BINS", "bins")
-            header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
-            hdus.append(fits.ImageHDU(values, header))
-    header = _header(next(iter(named.values())), "QUALITY", "quality")
-    header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
-    for bit in Quality:
-        header[f"QB{bit.value}"] = f"{bit.name}: {bit.meaning}"
-    header.update(share_cards(flag_counts(values), values.size))  # quality comes last
-    hdus.append(fits.ImageHDU(values, header))
+    first = next(iter(named.values()))
+    hdus = [
+        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values))
+        for name, kind, values in planes_in(named)
+    ]
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
     hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
     hdus[0].header.update(cards or {})
@@ -231,9 +222,31 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
         raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error
 
 
-def _map_header(name, kind, spatial_map):
-    """The header of one plane of a map."""
+def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarray) -> fits.Header:
+    """The header of one plane of maps, but for the size of the plane.
+
+    Parameters
+    ----------
+    name, kind, values
+        From `euclid_resolved.io._map_planes.planes_in`.
+    spatial_map : `~euclid_resolved.SpatialMap`
+        That map; the first one for planes that all maps share.
+
+    Returns
+    -------
+    header : `~astropy.io.fits.Header`
+    """
     unit = spatial_map.unit or u.dimensionless_unscaled
+    if kind in ("bins", "quality"):
+        header = _header(spatial_map, kind.upper(), kind)
+        if kind == "bins":
+            header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
+            return header
+        header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
+        for bit in Quality:
+            header[f"QB{bit.value}"] = f"{bit.name}: {bit.meaning}"
+        header.update(share_cards(flag_counts(values), values.size))
+        return header
     if kind != "values":
         header = _header(spatial_map, name.upper() + _ENDING[kind], name)
         if kind == "uncertainty":

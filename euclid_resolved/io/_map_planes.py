@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import astropy.units as u
 import numpy as np
@@ -36,10 +37,11 @@ def named_maps(maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap) 
     InputError
         If there is no map, or shapes, names or quality bits do not go into one file.
     """
+    pairs: list[tuple[str, SpatialMap]]
     if not isinstance(maps, dict):
-        maps = maps if isinstance(maps, list | tuple) else [maps]
-        given = [getattr(m, "meta", {}).get("property") for m in maps]
-        pairs = [(name or f"map{i}", m) for i, (name, m) in enumerate(zip(given, maps, strict=True))]
+        every: Sequence[Any] = maps if isinstance(maps, list | tuple) else [maps]
+        given = [getattr(m, "meta", {}).get("property") for m in every]
+        pairs = [(name or f"map{i}", m) for i, (name, m) in enumerate(zip(given, every, strict=True))]
     else:
         pairs = [(str(name), m) for name, m in maps.items()]
     if not pairs or not all(isinstance(m, SpatialMap) for _, m in pairs):
@@ -63,7 +65,9 @@ def named_maps(maps: dict[str, SpatialMap] | Sequence[SpatialMap] | SpatialMap) 
     return named
 
 
-def planes_in(named: dict[str, SpatialMap], order: str = ">") -> Iterator[tuple[str, str, np.ndarray]]:
+def planes_in(
+    named: dict[str, SpatialMap], order: Literal[">", "="] = ">"
+) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield the planes of maps as they are written.
 
     Parameters
