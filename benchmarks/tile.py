@@ -40,7 +40,7 @@ AROUND = ("bands", "neighbourhood")
 
 
 def make_model(path, around=None):
-    """A calibrated linear model of noisy mock galaxies, written to a file; one that looks around to another."""
+    """A calibrated linear model of noisy mock galaxies in a file, and in another one that looks around."""
     with tempfile.TemporaryDirectory() as folder:
         galaxies = read_atlas(make_atlas(Path(folder) / "atlas", 40, pixels=48, progress=False))
         galaxies = observe_atlas(galaxies, (20, 60) * u.Mpc, seed=3)

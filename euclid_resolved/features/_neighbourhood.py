@@ -89,8 +89,10 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     if not planes.noise:
         return None
     rung = np.full(planes.shape, len(LADDER) - 1, np.int8)
+    active = _promising(planes)
     for number in reversed(range(len(LADDER) - 1)):
-        mean = planes.smoothed(LADDER[number])
+        sigma = LADDER[number]
+        mean = planes.smoothed(sigma) if active is None else planes._smoothed_in(sigma, active)
         enough = np.ones(planes.shape, bool)
         for band, values in mean.brightness.items():
             with np.errstate(invalid="ignore"):
@@ -101,15 +103,36 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     return planes._found["rungs"]
 
 
+def _promising(planes):
+    """By block, whether a mean but the largest may have enough signal in some pixel; None for all of them.
+
+    In most blocks of a tile one band alone shows that none has: the others need not be smoothed there.
+    """
+    code = compiled() if planes.shape[1] >= WIDE else None
+    if code is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        enough = {band: values >= _ENOUGH * planes.noise[band] for band, values in planes.brightness.items()}
+        band = min(enough, key=lambda band: np.count_nonzero(enough[band]))
+        pixels, light = enough[band], {band: planes.brightness[band]}
+        one = ImagePlanes(light, {band: planes.noise[band]}, planes.correlation, planes.pixel_scale)
+        for sigma in LADDER[1:-1]:
+            mean = one.smoothed(sigma)
+            pixels |= mean.brightness[band] >= _ENOUGH * mean.noise[band]
+    for axis, side in enumerate(code.BLOCK):
+        pixels = np.logical_or.reduceat(pixels, np.arange(0, pixels.shape[axis], side), axis=axis)
+    return pixels
+
+
 def _at_least(planes, rung, sigma, noise=True):
     """The means over `sigma`, or over more where that has too little signal; with their noise or without."""
     first = LADDER.index(sigma)
-    base = planes.smoothed(sigma)
+    base = planes._mean(sigma)
     if rung is None or not (rung > first).any():
         return base
     kinds = ("brightness", "noise") if noise else ("brightness",)
     numbers = range(first + 1, len(LADDER))
-    means = {number: planes.smoothed(LADDER[number]) for number in numbers if (rung == number).any()}
+    means = {number: planes._mean(LADDER[number]) for number in numbers if (rung == number).any()}
     made = {}
     for kind in kinds:
         made[kind] = {

@@ -61,6 +61,7 @@ class ImagePlanes:
     correlation: Mapping[str, np.ndarray] = field(default_factory=dict)
     pixel_scale: u.Quantity | None = None
     _smoothed: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
+    _in_part: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
     # What features have found out of these planes, and need again.
     _found: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
@@ -128,6 +129,7 @@ class ImagePlanes:
     def _forget(self):
         """Give back the memory of what was smoothed of these planes."""
         self._smoothed.clear()
+        self._in_part.clear()
         self._found.clear()
         self.__dict__.pop("_filled", None)
 
@@ -177,16 +179,27 @@ class ImagePlanes:
             filled[band] = known, light, variance
         return filled
 
-    def _smooth(self, sigma):
+    def _smoothed_in(self, sigma, active):
+        """The planes smoothed in the blocks that are `active`, NaN or as well elsewhere."""
+        if sigma and sigma not in self._in_part:
+            self._in_part[sigma] = self._smooth(sigma, active)
+        return self._mean(sigma)
+
+    def _mean(self, sigma):
+        """The planes smoothed, if only in part where that is all that was asked for."""
+        return self._in_part[sigma] if sigma in self._in_part else self.smoothed(sigma)
+
+    def _smooth(self, sigma, active=None):
         taps = gaussian_taps(sigma)
         brightness, noise, known_before, weight = {}, {}, None, np.empty(0)
         for band, (known, light, variance) in self._filled.items():
             if known is not known_before:
                 weight, known_before = _weight(known, taps), known
-            mean = _convolved(light, taps)
+            mean = _convolved(light, taps, active)
             brightness[band] = read_only(np.divide(mean, weight, out=mean))
             if variance is not None:
-                spread, growth = _convolved(variance, taps * taps), _growth(taps, self.correlation.get(band))
+                spread = _convolved(variance, taps * taps, active)
+                growth = _growth(taps, self.correlation.get(band))
                 if growth != 1:
                     spread *= growth
                 np.sqrt(spread, out=spread)
@@ -202,7 +215,7 @@ def _weight(known, taps):
         weight = _convolved(known.astype(np.float32), taps)
     else:
         # Away from the sides a row has one weight: the same sum of the same numbers.
-        few = _convolved(np.ones((len(known), 2 * reach + 1), np.float32), taps, wide=width >= WIDE)
+        few = _convolved(np.ones((len(known), 2 * reach + 1), np.float32), taps, like=width)
         weight = np.empty(known.shape, np.float32)
         weight[:, :reach], weight[:, width - reach :] = few[:, :reach], few[:, reach + 1 :]
         weight[:, reach : width - reach] = few[:, reach : reach + 1]
@@ -237,18 +250,26 @@ def kernel_radius(sigma: float) -> int:
     return int(np.ceil(_TRUNCATE * sigma))
 
 
-def _convolved(values, taps, wide=None):
-    """A plane convolved with a symmetric kernel along both axes; there is nothing outside it."""
+def _convolved(values, taps, active=None, like=0):
+    """A plane, or blocks of it, convolved along both axes as one of width `like`; nothing is outside it."""
     from scipy.ndimage import correlate1d
 
     # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
-    code = compiled() if (values.shape[1] >= WIDE if wide is None else wide) else None
+    code = compiled() if max(values.shape[1], like) >= WIDE else None
     if code is not None:
-        out = np.empty(values.shape, np.float32)
-        code.smoothed(np.ascontiguousarray(values, np.float32), taps, out)
+        if active is None:
+            active, out = np.ones(blocks_of(values.shape), bool), np.empty(values.shape, np.float32)
+        else:
+            out = np.full(values.shape, np.float32(np.nan))
+        code.smoothed(np.ascontiguousarray(values, np.float32), taps, active, out)
         return out
     rows = correlate1d(values, taps, axis=0, mode="constant", output=np.float32)
     return correlate1d(rows, taps, axis=1, mode="constant", output=np.float32)
+
+
+def blocks_of(shape):
+    """How many blocks of the compiled code a plane has, down and across."""
+    return tuple(-(-n // side) for n, side in zip(shape, compiled().BLOCK, strict=True))
 
 
 @lru_cache(maxsize=1)

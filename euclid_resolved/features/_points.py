@@ -86,7 +86,7 @@ def pixels_of(planes: ImagePlanes, where: np.ndarray) -> ImagePlanes:
     looked = LADDER if rungs is None else [sigma for i, sigma in enumerate(LADDER) if (rungs >= i).any()]
     made = {}
     for sigma in (LADDER[0], *SCALES, *looked):
-        light = planes.smoothed(sigma).brightness
+        light = planes._mean(sigma).brightness
         made[sigma] = ImagePlanes({b: v[where][None] for b, v in light.items()}, {}, {}, planes.pixel_scale)
     first = made.pop(LADDER[0])
     first._smoothed.update(made)

@@ -3,7 +3,10 @@
 import numpy as np
 from numba import njit
 
-_CHUNK = 1024  # columns whose rows stay in cache while the kernel passes
+BLOCK = 64, 512
+"""Rows and columns of what is smoothed or left out; so many columns of some rows stay in the cache."""
+
+_CHUNK = BLOCK[1]
 
 
 def _compiled(function):
@@ -35,8 +38,8 @@ def _three_pairs(sums, n, a, b, first, c, d, second, e, f, third):
 _three_pairs = _compiled(_three_pairs)
 
 
-def _smoothed(values, taps, out):
-    """Convolve a plane along both axes; there is nothing outside it.
+def _smoothed(values, taps, active, out):
+    """Convolve a plane along both axes, or some blocks of it; there is nothing outside it.
 
     Sums are made as `scipy.ndimage.correlate1d` makes them, in double precision: its result is this one.
 
@@ -46,8 +49,10 @@ def _smoothed(values, taps, out):
         Shape (ny, nx), contiguous.
     taps : `~numpy.ndarray` of float64
         Symmetric, their number odd.
+    active : `~numpy.ndarray` of bool
+        By `BLOCK`, whether it is wanted.
     out : `~numpy.ndarray` of float32
-        Shape (ny, nx): filled.
+        Shape (ny, nx): filled in these blocks.
     """
     (ny, nx), r = values.shape, len(taps) // 2
     sums, row = np.empty(_CHUNK + 2 * r), np.zeros(_CHUNK + 4 * r, np.float32)
@@ -58,6 +63,8 @@ def _smoothed(values, taps, out):
         row[:] = 0
         inside = row[r - (start - left) : r - (start - left) + wide]
         for y in range(ny):
+            if not active[y // BLOCK[0], start // _CHUNK]:
+                continue
             here, j = values[y, left:right], r
             for x in range(wide):
                 sums[x] = np.float64(here[x]) * taps[r]

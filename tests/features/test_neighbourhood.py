@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from euclid_resolved import InputError, MultiBandImage, make_features
 from euclid_resolved.errors import PluginError
-from euclid_resolved.features import ImageFeatureSet, ImagePlanes, feature_columns
+from euclid_resolved.features import ImageFeatureSet, ImagePlanes, _neighbourhood as module, feature_columns
 from euclid_resolved.features._image_sets import check_reach, few_neighbours, image_sets, reach_of
 from euclid_resolved.features._neighbourhood import REACH, neighbourhood, scales_of, steady_light
 from euclid_resolved.features._seeing import look, see
@@ -239,6 +239,24 @@ def test_pixels_have_the_columns_that_planes_have(width):
     narrow = see(image[:, :40], BANDS, ("neighbourhood",)).rows(slice(3, 37))
     assert_array_equal(narrow.few[:, :28], few[:, :28])
     assert_allclose(narrow.around["HE~4"][:, :28], around[:, :28], rtol=1e-5)
+
+
+def test_blocks_without_signal_are_smoothed_as_far_as_they_are_needed(monkeypatch):
+    rng, shape = np.random.default_rng(4), (150, 1600)
+    r = np.hypot(*(np.mgrid[: shape[0], : shape[1]] - np.array([75, 300])[:, None, None]))
+    light = {b: (20 * np.exp(-r / 20) + rng.normal(0, 0.3, shape)).astype("f4") for b in BANDS}
+    planes = ImagePlanes(light, {b: np.full(shape, 0.3, "f4") for b in BANDS})
+    promising = module._promising(planes)
+    assert promising.shape == (3, 4) and promising[:, 0].all() and not promising[:, 2:].any()
+    steady, columns = steady_light(planes), module.neighbourhood(planes)
+    assert set(np.unique(module.rungs_of(planes))) == {0, 1, 2, 3}
+    monkeypatch.setattr(module, "_promising", lambda planes: None)
+    every = planes.forgotten()
+    for ours, theirs in ((steady.brightness, steady_light(every).brightness),
+                         (steady.noise, steady_light(every).noise),
+                         (columns, module.neighbourhood(every))):  # fmt: skip
+        for name, plane in theirs.items():
+            assert_array_equal(ours[name], plane)
 
 
 def test_masked_pixels_of_a_column_have_no_value(offered):
