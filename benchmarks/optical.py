@@ -206,18 +206,24 @@ def draw(maps, path):
     """The maps side by side: a row a property, a column a number of bands and a lowest S/N."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(3, len(maps), figsize=(8.5, 7), layout="constrained", squeeze=False)
-    labels = ("stellar mass density", "metallicity", "age")
-    units = (r"$\log\,\Sigma_\star$ [M$_\odot$ pc$^{-2}$]", r"$\log\,Z$", r"$\log\,t$ [Gyr]")
+    from euclid_resolved.plotting import plot_map
+    from euclid_resolved.plotting._maps import logarithm, robust_limits
+
+    figure, axes = plt.subplots(
+        3,
+        len(maps),
+        figsize=(7.1, 6.4),
+        layout="constrained",
+        squeeze=False,
+        subplot_kw={"xticks": [], "yticks": []},
+    )
     for row, prop in enumerate(NAMES):
-        shown = [np.where(each[prop].mask, np.nan, np.log10(each[prop].data)) for each in maps.values()]
-        low, high = np.nanpercentile(np.concatenate([each.ravel() for each in shown]), [2, 98])
-        for ax, values, (name, limit) in zip(axes[row], shown, maps, strict=True):
-            drawn = ax.imshow(values, origin="lower", vmin=low, vmax=high, cmap="viridis")
-            ax.set(xticks=[], yticks=[], title=f"{name} bands, S/N > {limit:g}" if row == 0 else "")
-        axes[row, 0].set_ylabel(labels[row])
-        figure.colorbar(drawn, ax=axes[row], label=units[row])
-    figure.savefig(path, dpi=100)
+        found = [each[prop] for each in maps.values()]
+        limits = robust_limits(*map(logarithm, found))
+        for ax, map_, (name, limit) in zip(axes[row], found, maps, strict=True):
+            title = f"{name} bands, S/N > {limit:g}" if row == 0 else ""
+            plot_map(map_, ax=ax, title=title, limits=limits)
+    figure.savefig(path, dpi=120)
 
 
 def show(title, rows):

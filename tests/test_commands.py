@@ -97,6 +97,7 @@ def is_named_only(words):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_has_these_options_and_values(command, capsys):
     words = shlex.split(command.replace("COMMAND", "info"))
@@ -178,6 +179,7 @@ RUN = [
 ] + ["plugins", "populations list"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the image brings no PSF")
 @pytest.mark.parametrize("command", dict.fromkeys(RUN))
 def test_a_command_runs(command, inputs, tmp_path, monkeypatch, capsys):
@@ -215,6 +217,7 @@ def test_python_on_a_page_parses_and_imports_what_is_there(path):
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["README.md", "docs/start.rst"])
 def test_the_scripts_of_a_first_hour_run(name, inputs, tmp_path, monkeypatch):
     folder = tmp_path / "here"

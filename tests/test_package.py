@@ -33,6 +33,7 @@ def test_the_package_and_its_rooms_load_nothing(code):
     assert done.stderr == "" and done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
@@ -96,6 +97,7 @@ def test_the_house_keeps_its_size():
     assert sum(n <= 350 for n in lines.values()) >= 0.9 * len(lines)
 
 
+@pytest.mark.slow
 def test_modules_of_a_room_are_private_and_open_with_a_sentence():
     for path in SOURCES:
         if path.parent != PACKAGE:

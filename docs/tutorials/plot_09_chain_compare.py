@@ -80,14 +80,7 @@ for axis, name in zip(axes, names, strict=True):
         # "-" where it prints none, "≈" before a rounded one
         paper = published_r2(name, kind, "bands")
         if paper != "-":
-            axis.plot(
-                float(paper.lstrip("≈")),
-                i,
-                "D",
-                color="black",
-                ms=5,
-                label=None if i < 4 else "the paper",
-            )
+            axis.plot(float(paper.lstrip("≈")), i, "D", color="black", ms=5)
     axis.axvline(0, color="black", lw=0.8)
     axis.set(
         title=name.replace("_", " "),
@@ -97,7 +90,6 @@ for axis, name in zip(axes, names, strict=True):
     )
 axes[0].set_yticks(range(len(r2)), [kind.replace("_", " ") for kind in r2])
 axes[0].invert_yaxis()
-axes[1].legend(loc="lower right", frameon=False)
 
 # %%
 # The step that matters is that from the straight line to any non-linear estimator. The

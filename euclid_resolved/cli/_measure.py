@@ -177,6 +177,7 @@ def _plain_columns(found):
 
 def profile(options: Namespace) -> dict[str, Any]:
     """Print radial profiles of maps."""
+    import numpy as np
     from astropy.table import QTable
 
     from euclid_resolved.maps._profiles import radial_profile
@@ -191,11 +192,17 @@ def profile(options: Namespace) -> dict[str, Any]:
         columns["radius"] = table["radius"]
         columns |= {f"{name}_{column}": table[column] for column in table.colnames[1:]}
         print(f"{name}:")
-        shown = QTable(table)
+        # Rings beyond the last value have nothing to show; a file that is written has them.
+        last = np.flatnonzero(table["n_pixels"] > 0)
+        shown = QTable(table[: last[-1] + 1 if len(last) else 0])
         for column in table.colnames[:-1]:
             shown[column].info.format = ".6g" if column == "radius" else ".4g"
         for line in shown.pformat(max_width=-1, max_lines=-1, show_unit=True):
             print("  " + line)
+        if not len(last):
+            print("  no pixel has a value")
+    if any(not np.isfinite(table["error"]).any() for table in tables.values()):
+        say("Errors are not known (nan) where a map has none: its model was trained without calibration.")
     if any(table.meta["lower_limit"] for table in tables.values()):
         say("Errors are lower limits: nobody knows which part of them the pixels share.")
     _keep(QTable(columns), options)

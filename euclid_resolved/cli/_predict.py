@@ -17,6 +17,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.images._guard import open_regular
 from euclid_resolved.io._files import check_target
+from euclid_resolved.models._options import check_options
 from euclid_resolved.plotting._style import check_figure_name
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def _zero_points(pairs):
 
 
 def _check_words(options, sources):
-    """Refuse options that do not go together, whatever the files hold."""
+    """Refuse options that are of no use or do not go together, whatever the files hold."""
+    with _usage():
+        check_options(**_predicting(options))
     if options.sfd and options.ebv is None and not options.table:
         raise UsageError("--sfd says where E(B-V) is from and goes with --ebv MAG")
     if options.size is not None and options.position is None:

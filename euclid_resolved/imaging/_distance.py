@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.imaging._steps import new_image, planes, record_of
 
@@ -40,7 +41,8 @@ def set_distance(
         With it alone the distance is that of the cosmology, which peculiar velocities make useless below
         z of about 0.01: give a measured distance there.
     distance : `~astropy.units.Quantity`, optional
-        A length, taken as the angular-diameter distance. A redshift beside it is used for the dimming only.
+        A length, taken as the angular-diameter distance. A redshift beside it is used for the dimming only;
+        a `DataWarning` says so where no galaxy at that redshift has this distance.
     cosmology : `~astropy.cosmology.FLRW`, optional
         `~astropy.cosmology.Planck15`, that of the IllustrisTNG simulations, without it.
 
@@ -92,6 +94,8 @@ def set_distance(
         name = str(cosmology.name)
         distance = cosmology.angular_diameter_distance(z)
     distance = _length(distance)
+    if not name and redshift is not None:
+        _compare(z, distance, cosmology)
     side = (distance * scale.to_value(u.rad)).to(u.pc)
     brighter = (1 + z) ** 3
     for plane in bands.values():
@@ -102,6 +106,22 @@ def set_distance(
     if redshift is not None:
         meta["redshift"] = z
     return new_image(image, bands, "distance", settings, measured, meta=meta)
+
+
+def _compare(z, distance, cosmology):
+    """Warn of a distance that no galaxy at this redshift has: the one or the other was mistyped."""
+    from astropy.cosmology import Planck15
+
+    cosmology = cosmology or Planck15
+    # Galaxies move by a thousand km/s beside the expansion, and distances are off by half at most.
+    low, high = (cosmology.comoving_distance(max(each, 0)) / (1 + z) for each in (z - 0.0033, z + 0.0033))
+    if not low / 1.5 <= distance <= 1.5 * high:
+        warnings.warn(
+            f"redshift {z:g} is that of {low.value:.3g} to {high.value:.3g} Mpc, and the distance that is "
+            f"given is {distance:.4g}: the brightness follows the one, the size of a pixel the other",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _number(value):

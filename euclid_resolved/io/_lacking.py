@@ -47,6 +47,8 @@ def bands_for(model: Model, source: str | Path | Mapping[str, str | Path] | Sequ
     if model.missing is None:
         return model.bands
     there = tuple(band for band in model.bands if _has(source, band))
+    if not there:
+        return model.bands  # reading says what the source holds instead
     model.missing.check_absent([band for band in model.bands if band not in there])
     return there
 

@@ -81,7 +81,8 @@ def budget_words(map_: SpatialMap) -> str:
     budget = error_budget(map_)
     if not budget:
         return ""
-    parts = {name: part for name, part in budget.items() if name != "total"}
+    # A part that is zero to the digits that are shown says nothing.
+    parts = {name: part for name, part in budget.items() if name != "total" and round(part, 2) > 0}
     if "interval" in map_.meta and "populations" not in parts:
         rest = ["noise", "model", "populations"]
         known = "".join(f", {name} {part:.2f}" for name, part in parts.items() if name not in rest)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from euclid_resolved._checks import check_type
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._image import MultiBandImage
@@ -16,6 +18,7 @@ from euclid_resolved.models._model import Model
 from euclid_resolved.plotting._maps import (
     TITLE,
     draw_bands,
+    logarithm,
     own_figure,
     plot_map,
     plot_uncertainty,
@@ -43,6 +46,9 @@ def quicklook(
     **options: Any,
 ) -> Figure:
     """Draw an image and its maps: bands, maps, errors where they are known, and the reason of every gap.
+
+    Where values fill less than half of the width and of the height, maps and errors are drawn enlarged, and
+    a frame in the bands shows which part they are.
 
     Parameters
     ----------
@@ -136,6 +142,7 @@ def _draw(
     wide, _ = figure_size("page")
     lines = sum(str(one.get_label()).count("\n") + 1 for one in reasons) + trust.count("\n") + 3
     size = wide, rows * (0.66 * ratio * wide / columns + 0.35) + 0.15 * lines
+    box = _close_up(maps)
     with text_style(figure):
         figure = own_figure(figure, figsize or size, "compressed")
         bands = {}
@@ -145,13 +152,16 @@ def _draw(
         for axes in bands.values():
             draw_scale_bar(axes, image, "white")
             draw_compass(axes, image, "white")
-        for i, (name, map_) in enumerate(maps.items()):
+            if box is not None:
+                _frame(axes, box)
+        for i, (name, whole) in enumerate(maps.items()):
             place, last = (rows, columns, columns + i + 1), name not in errors
+            map_ = whole if box is None else whole[box]
             axes = sky_axes(figure, place, map_, left=i == 0, bottom=last)
             plot_map(map_, ax=axes, title=textwrap.fill(map_.label, TITLE))
             if name in errors:
                 place = rows, columns, 2 * columns + i + 1
-                plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title=_one_sigma(map_))
+                plot_uncertainty(map_, ax=sky_axes(figure, place, map_, left=i == 0), title=_one_sigma(whole))
         place = rows, columns, columns + len(maps) + 1
         plot_quality(first, ax=sky_axes(figure, place, first, left=False), legend=False)
         style = {"frameon": False, "fontsize": "small", "title_fontsize": "small", "alignment": "left"}
@@ -160,6 +170,35 @@ def _draw(
         )
         figure.suptitle(title)
         return figure
+
+
+def _close_up(maps: Mapping[str, SpatialMap]) -> tuple[slice, slice] | None:
+    """The part of the maps with values and a margin, in the shape of the whole; None if it is most of it."""
+    known = np.any([np.isfinite(logarithm(map_)) for map_ in maps.values()], axis=0)
+    if not known.any():
+        return None
+    shape = np.array(known.shape)
+    found = [np.flatnonzero(known.any(axis=axis)) for axis in (1, 0)]
+    middle = np.array([(each[0] + each[-1] + 1) / 2 for each in found])
+    # A margin of a third on each side, and no fewer pixels than show what a pixel is.
+    part = max(
+        max((each[-1] + 1 - each[0]) / n for each, n in zip(found, shape, strict=True)) * 5 / 3,
+        24 / shape.min(),
+    )
+    if part > 0.5:
+        return None
+    side = np.ceil(part * shape).astype(int)
+    start = np.clip(np.round(middle - side / 2).astype(int), 0, shape - side)
+    return slice(start[0], start[0] + side[0]), slice(start[1], start[1] + side[1])
+
+
+def _frame(axes: Any, box: tuple[slice, slice]) -> None:
+    """The outline of a part of the image."""
+    from matplotlib.patches import Rectangle
+
+    y, x = box
+    side = x.stop - x.start, y.stop - y.start
+    axes.add_patch(Rectangle((x.start - 0.5, y.start - 0.5), *side, fill=False, edgecolor="white", lw=0.8))
 
 
 def _one_sigma(map_):

@@ -303,6 +303,7 @@ def test_training_can_chain_properties(atlas, tmp_path):
     assert read(tmp_path / "m.asdf").outputs["stellar_metallicity"].chain == ("stellar_age",)
 
 
+@pytest.mark.slow
 def test_a_model_for_missing_bands_maps_an_image_without_one_and_says_so(atlas, pairs, tmp_path, capsys):
     path, words = tmp_path / "m.asdf", ["--set", "n_trees=3", "n_jobs=1", "--property", "stellar_age"]
     assert run("train", atlas, "-o", path, "--missing-bands", "YE", "JE,NIR_Y", *words) == 0
@@ -597,6 +598,7 @@ def test_fields_of_mosaics_come_from_a_table(model_file, tmp_path, fails):
     assert "not allowed with argument" in fails("predict", model_file, tile, tile, "-o", out, *both, code=2)
 
 
+@pytest.mark.slow
 def test_maps_can_be_drawn_as_well(model_file, cutout, tmp_path, fails):
     words = ["predict", model_file, cutout, "-o", tmp_path / "maps.fits", "--figure", tmp_path / "maps.png"]
     assert run(*words) == 0
@@ -829,6 +831,7 @@ def test_what_is_not_there_is_named(fails, atlas, model_file, tmp_path, words, m
 # What is said on the way
 
 
+@pytest.mark.slow
 def test_quiet_verbose_and_levels(atlas, tmp_path, capsys):
     words = ["train", atlas, "-o", tmp_path / "m.asdf", "--estimator", "mean", "--overwrite"]
     words += ["--property", "stellar_age"]
@@ -937,6 +940,7 @@ def test_debug_lets_the_error_through(tmp_path):
         main(["info", str(tmp_path / "none.asdf"), "--debug"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_traceback_is_shown_to_who_asks_for_it(tmp_path, debug):
     command = [sys.executable, "-m", "euclid_resolved", "info", "none.asdf", *(["--debug"] if debug else [])]
@@ -947,6 +951,7 @@ def test_a_traceback_is_shown_to_who_asks_for_it(tmp_path, debug):
         assert done.stderr == "euclid-resolved: error: none.asdf: there is no such file\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pipes of a POSIX shell")
 def test_a_reader_that_goes_away_is_no_traceback():
     command = f"{sys.executable} -m euclid_resolved plugins | true"
@@ -1058,6 +1063,13 @@ def test_a_block_that_fails_leaves_no_temporary_file(tmp_path):
 # Stars
 
 
+@pytest.mark.parametrize("words", [("--draws", "1"), ("--level", "68"), ("--min-sn", "-1"), ("--seed", "-1")])
+def test_numbers_without_use_are_refused_before_anything_is_read(words, tmp_path, capsys):
+    assert run("predict", tmp_path / "none.fits", "-o", tmp_path / "maps.fits", *words) == 2
+    assert "must be" in (said := capsys.readouterr().err) or "at least 2 draws" in said
+
+
+@pytest.mark.slow
 @real
 def test_a_star_is_masked_and_the_line_says_so(model_file, tmp_path, capsys):
     """The star of the small cut-out, at pixel (0, 31), has no mass; without masks it has one."""

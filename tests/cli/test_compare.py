@@ -41,6 +41,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_tables_and_figures_are_written_and_say_what_was_compared(folder, capsys):
     other = [f"{DENSITY}={folder / 'other.fits'}:MASS", f"{METALLICITY}={folder / 'z.fits'}"]
     words = ["compare", folder / "maps.fits", *other, "--unit", f"{METALLICITY}=1", "-o", folder / "out"]

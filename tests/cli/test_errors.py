@@ -276,6 +276,7 @@ def _advice():
                 yield path.name, node.value, tree
 
 
+@pytest.mark.slow
 def test_options_and_arguments_that_errors_advise_exist():
     known = set()
 

@@ -111,6 +111,19 @@ def test_profiles_are_those_of_python_in_the_unit_asked_for(maps, tmp_path, caps
     assert profile["units"]["radius"] == "kpc" and profile["rows"][0]["n_pixels"] == expected["n_pixels"][0]
 
 
+def test_empty_rings_are_not_printed_but_written(tmp_path, capsys):
+    mask = np.hypot(X, Y) > 8
+    map_ = SpatialMap(DENSITY, property="stellar_mass_density", mask=mask, meta={"pixel_scale": 500 * u.pc})
+    write(tmp_path / "m.asdf", {"stellar_mass_density": map_})
+    assert run("profile", tmp_path / "m.asdf", "--bin-width", "1kpc", "-o", tmp_path / "p.ecsv") == 0
+    said = capsys.readouterr()
+    rows = [line for line in said.out.splitlines() if line.split() and line.split()[0][0].isdigit()]
+    table = QTable.read(tmp_path / "p.ecsv")
+    counts = table["stellar_mass_density_n_pixels"]
+    assert 0 < len(rows) == np.count_nonzero(counts) < len(counts)
+    assert "Errors are not known (nan)" in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("words", "message", "code"),
     [

@@ -56,6 +56,7 @@ def area(moc):
     return moc.sky_fraction * 4 * np.pi / np.radians(0.1 / 3600) ** 2
 
 
+@pytest.mark.slow
 def test_an_image_and_its_strips_have_one_moc(model_file, image, tmp_path, capsys):
     from mocpy import MOC
 
@@ -79,6 +80,7 @@ def test_an_image_and_its_strips_have_one_moc(model_file, image, tmp_path, capsy
     assert "image: a.fits" in list(header["HISTORY"])
 
 
+@pytest.mark.slow
 def test_several_images_have_one_moc(model_file, image, tmp_path):
     from mocpy import MOC
 

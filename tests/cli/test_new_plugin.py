@@ -48,6 +48,7 @@ def install(folder, site):
     assert (folder / project["readme"]).is_file()
 
 
+@pytest.mark.slow
 def test_what_is_written_is_registered_and_passes_its_own_test(tmp_path):
     for kind in KINDS:
         assert run("plugins", "new", f"my_{kind}", "--kind", kind, "-o", tmp_path / kind) == 0

@@ -80,6 +80,7 @@ def test_files_of_an_earlier_run_are_not_replaced_unasked(done, small, capsys):
     assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_larger_atlas_that_is_there_is_used_only_as_far_as_asked(small, tmp_path):
     make_atlas(tmp_path / "atlas", 8, pixels=32)
     small(tmp_path, galaxies=5, say=lambda line: None)

@@ -292,6 +292,7 @@ def test_wrong_ways_to_leave_out_are_refused(linear, around):
         lofo(*linear, by="scale")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["band", "column", "scale"])
 def test_figures_of_every_kind_of_importance(around, by):
     for name, options in (("lofo", {}), ("permutation_importance", {"repeats": 2})):

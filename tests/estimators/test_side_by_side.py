@@ -138,6 +138,7 @@ def test_an_error_ends_the_others_and_is_passed_on():
     assert set(begun) <= {1, 2}
 
 
+@pytest.mark.slow
 def test_a_forest_stops_between_two_trees():
     X = np.random.default_rng(1).random((400, 3)).astype(np.float32)
     grown = []

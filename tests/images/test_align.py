@@ -68,6 +68,7 @@ def test_a_gradient_keeps_its_place():
     assert_allclose(out.data[inner], (100 + 3 * xo - 2 * yo)[inner], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", ["mask", np.nan, np.inf])
 @pytest.mark.parametrize("shift, touched", [((1, 0), 1), ((0.5, 0), 2), ((0.5, 0.5), 4)])
 def test_bad_pixels_spread_to_what_they_contribute_to(bad, shift, touched):

@@ -48,6 +48,7 @@ def test_nisp_on_a_finer_grid_and_averaged_again():
     assert stated == pytest.approx(0.223, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.3, 0.2, 0.1, 0.05])
 @pytest.mark.parametrize("shift, angle", [((0.5, 0.5), 0.0), ((0.2, 0.4), 17.0)])
 def test_every_step_and_chain_states_what_is_measured(scale, shift, angle):

@@ -226,6 +226,7 @@ def test_real_cutouts_keep_corners_and_totals(path, side, tmp_path):
     assert masses[1] == pytest.approx(masses[0], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CUTOUTS, reason="the real cut-outs are not here")
 def test_the_command_line_scales_real_cutouts(tmp_path):
     from helpers import galaxies

@@ -141,6 +141,7 @@ def test_typical_psfs_can_be_asked_for():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="the real cut-outs are not here")
 def test_a_real_cutout_has_its_core_and_more_pixels():
     """Raw its core is less dense than what is around it, and a third of the few pixels are extrapolations."""

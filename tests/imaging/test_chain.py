@@ -89,6 +89,7 @@ def test_nothing_asked_nothing_done():
     assert prepare(image) is image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CUTOUTS or [pytest.param(None, marks=pytest.mark.skip("no real cut-outs"))])
 def test_real_cutouts(path):
     image = read_euclid(path)

@@ -94,6 +94,7 @@ def test_clumps_are_kept():
     assert not mask_compact(scene(wide, blue, faint)).mask().any()
 
 
+@pytest.mark.slow
 def test_mock_galaxies_lose_nothing_and_their_stars_are_found():
     """Pixels of 400 pc at 250 Mpc, a third of an arcsec: clumps of one are three pixels of the image."""
     from euclid_resolved.mock import mock_galaxies

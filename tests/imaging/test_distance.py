@@ -9,7 +9,7 @@ from astropy.nddata import NDData, StdDevUncertainty
 from numpy.testing import assert_allclose
 
 from euclid_resolved import MultiBandImage
-from euclid_resolved.errors import InputError
+from euclid_resolved.errors import DataWarning, InputError
 from euclid_resolved.images import pixel_scale
 from euclid_resolved.imaging import history, set_distance
 
@@ -50,6 +50,20 @@ def test_both():
     out = set_distance(image(), redshift=-0.001, distance=Distance(0.78 * u.Mpc))
     assert_allclose(out.brightness("IE"), 2 * 0.999**3, rtol=1e-5)
     assert out.meta["distance"] == 0.78 * u.Mpc and type(out.meta["distance"]) is u.Quantity
+
+
+@pytest.mark.parametrize("redshift, distance", [(0.01, 4000), (0.01, 4), (0.1, 43), (0.0, 150)])
+def test_a_redshift_and_a_distance_of_different_galaxies(redshift, distance):
+    with pytest.warns(DataWarning, match="the distance that is given"):
+        out = set_distance(image(), redshift=redshift, distance=distance * u.Mpc)
+    assert out.meta["distance"] == distance * u.Mpc
+
+
+@pytest.mark.parametrize(
+    "redshift, distance", [(0.01, 43), (0.0, 0.78), (0.003, 20), (0.1, 390), (1.0, 1700)]
+)
+def test_distances_that_galaxies_of_a_redshift_have(redshift, distance):
+    set_distance(image(), redshift=redshift, distance=distance * u.Mpc)  # a warning is an error
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ CHAINS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS)
 def test_the_stated_error_is_the_measured_scatter(blocks, chain):
     images = [CHAINS[chain](flat(seed)) for seed in range(3)]

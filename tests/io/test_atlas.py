@@ -333,6 +333,7 @@ def as_users_keep_it(atlas, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_an_atlas_as_users_keep_it_is_the_same(tmp_path):
     """Plain numbers, one level deeper: the same galaxies, masses and test set, and so the same model."""
     from euclid_resolved import LinearRegression, evaluate, split, train

@@ -608,6 +608,7 @@ def test_real_ground_bands():
 # ---------------------------------------------------------------- randomly damaged copies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checksum", [False, True])
 def test_random_damage(tmp_path, checksum):
     """Whatever a file holds: one kind of error, or an image that keeps its promises."""

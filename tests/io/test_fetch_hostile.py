@@ -44,6 +44,7 @@ def test_an_honest_archive(server, tmp_path):
     assert len(server.asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_hostile_answers_are_one_error_and_leave_nothing(server, tmp_path, monkeypatch, name):

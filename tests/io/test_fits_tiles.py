@@ -52,6 +52,7 @@ def planes_of(map_):
     return {"data": map_.data, "error": map_.uncertainty.array, **map_.planes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_lossless_is_the_file_that_is_not_compressed(tmp_path, dtype):
     maps = some_maps(dtype)
@@ -100,6 +101,7 @@ def test_other_programs_see_the_same_images(tmp_path):
             np.testing.assert_array_equal(ours.section[7:17, 5:9], theirs.data[7:17, 5:9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.01, 1e-3, 1e-5])
 def test_values_are_rounded_as_far_as_was_said_and_flags_never(tmp_path, accuracy):
     maps = some_maps()
@@ -205,6 +207,7 @@ def test_a_tile_is_compressed_after_its_last_strip(linear_model, tmp_path, monke
         predict_tile(linear_model, tile, tmp_path / "b.fits", compress=1)
 
 
+@pytest.mark.slow
 def test_many_images_are_kept_only_if_they_are_as_compressed(linear_model, tmp_path):
     model, tile = tmp_path / "model.asdf", make_tile(tmp_path / "tile")
     write(model, linear_model)
@@ -219,6 +222,7 @@ def test_many_images_are_kept_only_if_they_are_as_compressed(linear_model, tmp_p
     assert read(tmp_path / "maps" / "a_maps.fits")["stellar_age"].meta["rounding"] == 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--compress"], ["--compress", "0.001", "--strips"]])
 def test_on_the_command_line(linear_model, tmp_path, words):
     model, tile, maps = tmp_path / "model.asdf", make_tile(tmp_path / "tile"), tmp_path / "maps.fits"

@@ -68,8 +68,15 @@ def test_what_is_wrong_otherwise_is_no_missing_band(model, tmp_path):
     assert bands_for(model, path) == EUCLID_BANDS
     with pytest.raises(ImageFileError):
         open_image(path, bands_for(model, path), raw=True)
-    with pytest.raises(InputError, match="none of the model's bands"):
-        bands_for(model, {"g": path})
+
+
+def test_a_source_of_something_else_is_said_by_who_reads_it(model, tmp_path):
+    """Such as maps, which a user takes for the image that they were made of."""
+    maps = model.predict_maps(an_image(sigma=0.001))
+    write(tmp_path / "maps.fits", maps)
+    assert bands_for(model, tmp_path / "maps.fits") == EUCLID_BANDS
+    with pytest.raises(ImageFileError, match="STELLAR_"):
+        open_image(tmp_path / "maps.fits", bands_for(model, tmp_path / "maps.fits"), raw=True)
 
 
 def test_an_image_that_write_wrote_tells_when_it_is_read(model, tmp_path):

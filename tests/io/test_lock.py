@@ -365,6 +365,7 @@ sys.exit(run())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["euclid_resolved.cli._main", "argparse", "euclid_resolved.cli._info", "numpy"]
 )

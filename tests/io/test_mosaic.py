@@ -136,6 +136,7 @@ def test_names_of_files():
     assert {"HSC_z", "PANSTARRS_i"} < set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [(60.0, -49.0), (60.002, -49.0005)])
 def test_stitched_across_an_edge(tmp_path, second):
     # The second tile starts where the first ends: on the same pixels, or on others.
@@ -346,6 +347,7 @@ print(before, peak())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="sparse files and /proc")
 def test_memory_of_a_field_from_a_full_tile(tmp_path):
     """A tile of 19200 x 19200 pixels (1.5 GB, sparse on disk) must not come into memory."""

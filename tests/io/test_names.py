@@ -139,6 +139,7 @@ def test_a_band_twice_names_the_extensions(tmp_path):
 # ---------------------------------------------------------------- one detection
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
@@ -154,6 +155,7 @@ def test_real_cutouts_are_images_for_everything_that_opens_them(path, capsys):
     assert ", ".join(image.bands) + ", in MJy / sr" in shown
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("path", CUTOUTS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("names", ["{}_BGSUB", "FLUX_{}", "{}"])

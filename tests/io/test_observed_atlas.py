@@ -36,6 +36,7 @@ def observe(atlas, folder, *words):
         return stop.code
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_was_observed(atlas, tmp_path):
     galaxies = read_atlas(atlas)
     observed = observe_atlas(galaxies, (20, 100) * u.Mpc, **OPTIONS)
@@ -61,6 +62,7 @@ def test_what_is_read_is_what_was_observed(atlas, tmp_path):
     assert model.bands == ("IE", "HE")
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_where_it_was_and_keeps_other_observations(atlas, tmp_path, capsys):
     far = tmp_path / "far"
     words = ["--distance", "20:100", "--depth", "0.01:1", "--seed", 2]
@@ -77,6 +79,7 @@ def test_the_command_goes_on_where_it_was_and_keeps_other_observations(atlas, tm
     assert {fits.getheader(each)["DEPTH"] for each in far.glob("TNG*")} == {0.1}
 
 
+@pytest.mark.slow
 def test_distance_blurs_and_depth_lowers_noise(atlas, tmp_path):
     for folder, words in (
         ("deep", ["--depth", 10]),
@@ -148,6 +151,7 @@ def test_an_atlas_is_not_written_into_another(atlas, tmp_path, capsys):
         write_observed(atlas, galaxies, {}, ("IE",))
 
 
+@pytest.mark.slow
 def test_a_model_knows_its_own_galaxies_in_an_observed_copy(atlas, tmp_path, capsys):
     own, far = tmp_path / "own", tmp_path / "far"
     make_atlas(own, 6, seed=5, pixels=24)

@@ -349,6 +349,7 @@ def test_what_is_no_sample_is_said(tmp_path, name):
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [LinearRegression(), RandomForest(n_trees=2, n_jobs=1)])
 def test_training_on_a_sample_is_training_on_the_galaxies(tmp_path, estimator):
     some = galaxies(8)
@@ -375,6 +376,7 @@ def run(*words):
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_the_commands_take_a_sample_for_its_atlas(atlas, tmp_path, capsys):
     sample, options = tmp_path / "sample", ["--estimator", "linear", "--test-fraction", 0.25]
     assert run("atlas", "extract", atlas, "-o", sample) == 0

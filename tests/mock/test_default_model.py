@@ -40,6 +40,7 @@ def test_it_is_small_and_knows_what_it_was_made_of():
     assert default_model() is model
 
 
+@pytest.mark.slow
 def test_the_same_recipe_makes_the_same_file(small, tmp_path):
     write(tmp_path / "one.asdf", small)
     write(tmp_path / "two.asdf", make_model(SMALL, progress=False, say=lambda line: None))
@@ -64,6 +65,7 @@ def test_a_model_of_another_recipe_is_refused(small):
     check_model(small, SMALL)
 
 
+@pytest.mark.slow
 def test_an_interrupted_making_goes_on(small, tmp_path, monkeypatch):
     from euclid_resolved.training import _train
 
@@ -160,6 +162,7 @@ def test_a_model_may_still_be_named(picture, model_file, tmp_path, capsys):
     assert "trust" not in next(iter(read(tmp_path / "maps.fits").values())).meta
 
 
+@pytest.mark.slow
 def test_several_images_need_no_model_either(picture, tmp_path):
     second = tmp_path / "second.asdf"
     second.write_bytes(picture.read_bytes())

@@ -81,6 +81,7 @@ def test_the_domain_does_not_depend_on_chance():
     assert first.limit == again.limit
 
 
+@pytest.mark.slow
 def test_a_score_is_that_of_the_textbook():
     rng = np.random.default_rng(11)
     domain = Domain.of(two_clusters(5000, rng))
@@ -108,6 +109,7 @@ def test_a_score_depends_on_its_own_pixel_only_to_the_last_bit(domain):
     assert domain.score(dex[:0]).shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["clusters", "narrow", "twice", "few", "flat"])
 def test_what_is_proven_is_what_the_scores_say(monkeypatch, kind):
     monkeypatch.setattr("euclid_resolved.models._domain._MANY", 100)

@@ -101,6 +101,7 @@ def test_a_model_says_what_it_looks_at(forest):
     assert alone.reach() == 0 and alone.around == ()
 
 
+@pytest.mark.slow
 def test_surroundings_help_where_pixels_are_noisy():
     training, test = disc_galaxies(8, noise=0.3), disc_galaxies(3, noise=0.3, first=20)
     forest = RandomForest(n_trees=10, n_jobs=1)
@@ -137,6 +138,7 @@ def test_pixels_with_their_surroundings_are_estimated(forest, image):
 # --- strips -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [1, 7, 16])
 @pytest.mark.parametrize("options", [{}, {"draws": 3}, {"draws": 2, "seed": 5, "min_sn": None}])
 def test_strips_are_bit_for_bit_the_whole(forest, image, height, options):
@@ -165,6 +167,7 @@ def tile(tmp_path_factory):
     return make_tile(tmp_path_factory.mktemp("mer") / "tile", gap="YE")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"draws": 3}, {"ebv": 0.2, "draws": 2}])
 def test_a_tile_in_strips_is_the_image_in_one_go(linear, tile, tmp_path, options):
     from euclid_resolved.imaging import correct_extinction
@@ -200,6 +203,7 @@ def test_files_of_a_mock_galaxy_with_noise_in_strips(linear, tmp_path):
 # --- noise --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [None, WIDE])
 def test_draws_tell_the_scatter_of_repeated_observations(linear, correlation):
     light, _ = true_light(9)
@@ -349,6 +353,7 @@ def test_columns_of_some_bands_are_made_of_an_image_of_all(image):
     assert_allclose(10**dex, map_.data[~map_.mask], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "options"),
     [
@@ -406,6 +411,7 @@ def test_a_damaged_golden_image_is_refused(linear, tmp_path):
             read(tmp_path / "model.asdf")
 
 
+@pytest.mark.slow
 def test_features_that_changed_are_refused(offered, tmp_path):
     def of_sigma(sigma, factor=1.0):
         def make(planes):
@@ -496,6 +502,7 @@ def test_two_sets_that_smooth_the_image_are_refused(offered):
     assert np.isfinite(model.predict(disc_galaxies(1)[0].image, PAIR[1]).data).any()
 
 
+@pytest.mark.slow
 def test_all_properties_of_the_mock_atlas(atlas):
     from euclid_resolved import read_atlas
 

@@ -135,6 +135,7 @@ def test_points_do_not_depend_on_which_other_pixels_are_drawn():
     assert (balanced_noise(5, 32, some, 4) != everything[some]).mean() > 0.99
 
 
+@pytest.mark.slow
 def test_few_points_know_the_scatter_as_well_as_twice_as_many_independent_draws():
     """A curved function with steps as trees make, against 20,000 draws of the same noise."""
     rng, n = np.random.default_rng(6), 300
@@ -345,6 +346,7 @@ def test_a_fraction_of_the_galaxies_can_be_set_aside(sample):
             train(some, DENSITY, LinearRegression(), calibration=fraction)
 
 
+@pytest.mark.slow
 def test_galaxies_can_be_left_out_in_turn():
     some = [scattered_galaxy(number) for number in range(1, 41)]
     model = train(some, DENSITY, LinearRegression(), calibration=4)
@@ -519,6 +521,7 @@ def test_what_galaxies_share_is_measured_on_their_sums(whole_model):
     assert total(map_, correlated_fraction=0).error < total(map_).error / 4
 
 
+@pytest.mark.slow
 def test_two_thirds_of_true_totals_lie_within_one_sigma(whole_model):
     regions = {"all": None, "half": np.arange(14) < 7, "few": (np.arange(14) > 3) & (np.arange(14) < 6)}
     for name, columns in regions.items():

@@ -145,6 +145,7 @@ def test_rmzr_with_converted_relations_keeps_its_panels_equal(linear_model, samp
         plot_rmzr(relation)
 
 
+@pytest.mark.slow
 @compared(dpi=70)
 def test_quicklook():
     with paper_style():

@@ -168,6 +168,7 @@ def sizes(figure):
     return {text.get_fontsize() for text in texts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wcs", [None, sky_wcs(SHAPE)], ids=["pixels", "sky"])
 def test_new_figures_fit_a_page_and_its_text(wcs):
     maps = {name: SpatialMap(map_.data, property=name, wcs=wcs) for name, map_ in galaxy(1).maps.items()}
@@ -188,6 +189,7 @@ def test_text_keeps_a_size_that_was_chosen():
     assert axes.title.get_fontsize() == matplotlib.rcParams["font.size"]
 
 
+@pytest.mark.slow
 def test_residuals_are_counted_beside_their_map():
     truth = galaxy(1, (24, 24)).maps
     figure = plot_galaxy(truth, {name: map_[:, :] for name, map_ in truth.items()})
@@ -244,6 +246,7 @@ def test_nothing_to_draw_is_refused():
         plot_galaxy({"stellar_age": map_}, {"stellar_metallicity": map_})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wcs", [None, sky_wcs((24, 24))], ids=["pixels", "sky"])
 def test_a_galaxy_is_drawn_true_predicted_and_their_difference(wcs):
     truth = galaxy(1, (24, 24)).maps
@@ -380,6 +383,7 @@ def test_a_width_without_sense_is_refused(width):
         figure_size(width)
 
 
+@pytest.mark.slow
 def test_a_pdf_has_its_fonts_and_keeps_lines_as_lines(tmp_path):
     figure = plot_galaxy(galaxy(1, (24, 24)).maps, galaxy(2, (24, 24)).maps)
     save_figure(figure, tmp_path / "galaxy.pdf")

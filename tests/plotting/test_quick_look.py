@@ -109,3 +109,25 @@ def test_a_real_cutout_is_drawn(linear_model):
     figure = quicklook(DATA / "euclid_q1_cutout_300px.fits", model=linear_model)
     assert titles(figure)[:4] == BANDS
     assert isinstance(MultiBandImage, type) and len(legend(figure)) >= 2
+
+
+def test_a_small_galaxy_is_enlarged_and_framed(linear_model):
+    away = np.ones((60, 80), bool)
+    away[40:52, 50:62] = False
+    image = an_image(sigma=0.001, shape=away.shape, masks={"IE": away})
+    figure = quicklook(image, model=linear_model, draws=4)
+    density = next(axes for axes in figure.axes if axes.get_title().startswith("stellar mass"))
+    bands = next(axes for axes in figure.axes if axes.get_title() == BANDS[0])
+    # 24 of 60 rows, as a pixel has to be seen, and 32 of 80 columns, around the middle of what is known.
+    assert density.images[0].get_array().shape == (24, 32)
+    assert np.ma.count(density.images[0].get_array()) == 144
+    assert [patch.get_bbox().bounds for patch in bands.patches if patch.get_width() == 32] == [
+        (39.5, 33.5, 32, 24)
+    ]
+
+
+def test_a_galaxy_that_fills_the_image_is_drawn_as_it_is(linear_model):
+    image = an_image(sigma=0.001, shape=(60, 80))
+    figure = quicklook(image, model=linear_model)
+    shapes = {axes.images[0].get_array().shape[:2] for axes in figure.axes if axes.images}
+    assert shapes == {(60, 80)}

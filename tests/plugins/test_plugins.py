@@ -558,6 +558,7 @@ READ = """
 """
 
 
+@pytest.mark.slow
 def test_model_file_whose_plugin_is_missing(install, run):
     install("good_plugin", good_module=GOOD)
     run(WRITE)
@@ -580,6 +581,7 @@ def test_model_file_whose_plugin_has_changed(install, run, tmp_path):
     assert linear == "(16, 16)"
 
 
+@pytest.mark.slow
 def test_a_newer_version_that_predicts_otherwise_is_named_with_what_to_install(install, run, tmp_path):
     install("my-good", "0.2", good_module=GOOD)
     run(WRITE)

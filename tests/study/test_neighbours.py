@@ -237,6 +237,7 @@ def tables_of(done):
     return read, entry
 
 
+@pytest.mark.slow
 def test_the_part_compares_the_inputs_in_three_tables(done):
     tables, entry = tables_of(done)
     assert set(tables) == {"Accuracy", "RMSE", "Totals"}

@@ -58,6 +58,7 @@ def done(atlas, tmp_path_factory):
     return [Table.read(folder / "out" / each["file"], format="ascii.ecsv") for each in entry["tables"]], entry
 
 
+@pytest.mark.slow
 def test_the_part_compares_four_bands_with_six(done):
     (accuracy, _), entry = done
     assert list(accuracy["bands"]) == [4, 6, 4, 6] and len(entry["figures"]) == 2

@@ -95,6 +95,7 @@ def test_a_tile_without_a_band_is_mapped_by_a_model_that_can_do_without(tile, tm
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_options_reach_the_strips(linear_model, tile, tmp_path, seed):
     reading = {"flag_bits": 4, "zero_point": {"IE": 24.9, "HE": 25.1}}
@@ -124,6 +125,7 @@ def test_bad_pixels_are_flagged_as_in_the_whole_image(linear_model, tile, tmp_pa
     assert quality[26, 4] & Quality.NONPOSITIVE and quality[40, 4] & Quality.MISSING_BAND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scaled", "compressed", "gzipped"])
 def test_files_that_hold_other_numbers_or_are_compressed(linear_model, tmp_path, kind):
     def hdu(plane, header):
@@ -171,6 +173,7 @@ def stop_after(monkeypatch, strips_done, error=KeyboardInterrupt):
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [0, 3])
 def test_what_was_interrupted_goes_on_where_it_stopped(linear_model, tile, tmp_path, monkeypatch, done):
     whole = in_one_go(linear_model, tile, tmp_path / "whole.fits")
@@ -206,6 +209,7 @@ def test_a_strip_that_did_not_reach_the_disk_is_done_again(linear_model, tile, t
     assert same_file(path, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -236,6 +240,7 @@ def test_an_unfinished_file_of_something_else_is_not_touched_unasked(
     assert same_file(path, in_one_go(model, source, tmp_path / "whole.fits", **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -353,6 +358,7 @@ def test_counts_add_up():
 WIDTHS = {"IE": 1.6, "YE": 3.5, "JE": 3.4, "HE": 4.0}
 
 
+@pytest.mark.slow
 def test_psfs_are_matched_as_in_the_whole_image(calibrated, tmp_path):
     """Kernels look farther than a strip has rows, at bad pixels too."""
     hdus = [fits.PrimaryHDU()]

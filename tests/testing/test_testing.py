@@ -398,6 +398,7 @@ def test_what_crashes_takes_nobody_with_it():
         damaged_state(hanging.Crashes())
 
 
+@pytest.mark.slow
 def test_where_a_fork_cannot_do_it_a_new_interpreter_can(monkeypatch):
     monkeypatch.setattr(_alone, "_FEWEST", 0.5)
     damaged_state(hanging.NeedsThreads())
@@ -538,6 +539,7 @@ def test_diagnostic_without_fault():
     check_diagnostic(accuracy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faulty", "words"),
     [

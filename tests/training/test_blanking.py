@@ -85,6 +85,7 @@ def test_only_listed_sets_are_left_out_and_sets_that_leave_no_column_never_are(p
     assert set(blanking.draw(500, 1).ravel()) == {4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [FOREST, GradientBoosting(n_trees=30, n_jobs=1)])
 def test_one_model_is_nearly_as_good_as_one_for_each_set(pixels, estimator):
     unseen = extract(galaxies(12)[8:], ("stellar_mass_density", AGE))

@@ -180,6 +180,7 @@ def test_a_model_remembers_the_groups_in_its_file(tmp_path):
     assert set(calibrated.training["calibration_groups"]) == {one.group for one in rest}
 
 
+@pytest.mark.slow
 def test_groups_are_set_aside_and_left_out_whole():
     pixels = extract(views(8), DENSITY)
     with warnings.catch_warnings():

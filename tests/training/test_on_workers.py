@@ -62,6 +62,7 @@ def test_a_model_is_the_same_to_the_last_bit(sample, cluster, estimator, options
     assert train(sample, PROPERTIES, estimator, scheduler=cluster, **options).digest == alone.digest
 
 
+@pytest.mark.slow
 def test_tables_are_the_same(galaxies, sample, cluster):
     model = train(sample, PROPERTIES, FOREST)
     for pixels in (sample, extract(galaxies, PROPERTIES)):  # in files, which are sent by name, and in memory
@@ -259,6 +260,7 @@ def test_every_pixel_is_drawn_as_often(sample, share):
     assert np.abs(times - expected).max() < 5 * np.sqrt(expected * (1 - share))
 
 
+@pytest.mark.slow
 def test_a_model_of_a_draw_says_so_and_one_of_all_is_what_it_was(sample):
     alone = train(sample, PROPERTIES, FOREST)
     assert train(sample, PROPERTIES, FOREST, max_pixels=len(sample)).digest == alone.digest

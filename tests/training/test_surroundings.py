@@ -241,6 +241,7 @@ def test_search_for_settings(pixels):
     assert table["min_samples_leaf"][0] == 5 and table["r2"][0] > table["r2"][1]
 
 
+@pytest.mark.slow
 def test_importance_of_surroundings(pixels):
     test = extract(disc_galaxies(3, first=20), PAIR, **OPTIONS)
     forest = RandomForest(n_trees=6, min_samples_leaf=5, n_jobs=1)

@@ -207,6 +207,7 @@ def straightforward(pixels, name, features, seed=1):
     return X[rows], y[rows], X[held], y[held]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [("bands",), ("bands", "colours")])
 def test_pixels_in_pieces_are_learned_from_as_if_all_at_once(monkeypatch, features):
     some = galaxies(5, shape=(210, 200))  # more than two pieces
