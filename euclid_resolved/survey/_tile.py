@@ -358,7 +358,8 @@ def _cards(strips):
 def _rows(rows, shape, workers, reach):
     """The rows of a strip: what was asked for, or as many as memory is meant for, or as lie around it."""
     if rows is None:
-        return max(1, IN_MEMORY // (workers + 1) // shape[1], reach)
+        room = IN_MEMORY * 3 // 2 if reach else IN_MEMORY  # fewer rows are worked on twice
+        return max(1, room // (workers + 1) // shape[1], reach)
     return int(rows)
 
 
