@@ -36,7 +36,7 @@ def domain_of(pixels: Pixels, bands: Sequence[str]) -> Domain:
     >>> from euclid_resolved.testing import example_galaxies
     >>> from euclid_resolved.training import extract
     >>> from euclid_resolved.training._domains import domain_of
-    >>> pixels = extract(example_galaxies(3))
+    >>> pixels = extract(example_galaxies(3), ("stellar_age",))
     >>> domain_of(pixels, ("IE", "HE")) is domain_of(pixels, ("IE", "HE"))
     True
     """
