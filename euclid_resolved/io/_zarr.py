@@ -123,7 +123,7 @@ def _write(folder, named):
     group.attrs.update({"creator": f"euclid_resolved {__version__}", "maps": list(named)})
     with warnings.catch_warnings():
         # That the standard does not have it yet. xarray looks for it: one file in place of many.
-        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+        warnings.filterwarnings("ignore", "Consolidated metadata")
         zarr.consolidate_metadata(str(folder), zarr_format=3)
 
 

@@ -26,7 +26,7 @@ SHAPE = (19, 21)
 @pytest.fixture
 def zarr(monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 8)
-    return pytest.importorskip("zarr", minversion="3.0")
+    return pytest.importorskip("zarr", minversion="3.1")
 
 
 def some_maps():
@@ -131,7 +131,7 @@ def test_without_zarr_one_error_says_what_to_install(tmp_path, monkeypatch, caps
             write(tmp_path / "maps.zarr", galaxies[5].maps)
         assert main(words) != 0
         assert "euclid_resolved[zarr]" in capsys.readouterr().err
-    pytest.importorskip("zarr", minversion="3.0")
+    pytest.importorskip("zarr", minversion="3.1")
     assert main(words) == 0 and (tmp_path / "maps.zarr" / "stellar_age" / "zarr.json").exists()
     with pytest.raises(SystemExit):
         main([*words, "--compress", "lossless"])
