@@ -36,13 +36,19 @@ CENTRE, LENGTH, RADIUS = 5.0, 25.0, 150  # of the discs: MJy/sr in HE, pixels, p
 DISC = 24_000  # pixels of a disc that are bright enough
 
 
-def make_model(path):
-    """A calibrated linear model of noisy mock galaxies, written to a file."""
+AROUND = ("bands", "neighbourhood")
+
+
+def make_model(path, around=None):
+    """A calibrated linear model of noisy mock galaxies in a file, and in another one that looks around."""
     with tempfile.TemporaryDirectory() as folder:
         galaxies = read_atlas(make_atlas(Path(folder) / "atlas", 40, pixels=48, progress=False))
         galaxies = observe_atlas(galaxies, (20, 60) * u.Mpc, seed=3)
-        model = train(galaxies[:18], tuple(PROPERTIES), LinearRegression(), calibration=galaxies[18:])
-    write(path, model)
+        for name, features in ((path, ("bands",)), (around, AROUND)):
+            if name is not None:
+                learned, held = galaxies[:18], galaxies[18:]
+                options = {"features": features, "calibration": held}
+                write(name, train(learned, tuple(PROPERTIES), LinearRegression(), **options))
     return path
 
 
@@ -114,8 +120,8 @@ def one(way, model, folder, output, jobs):
     print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "judged": judged}))
 
 
-def tiles(folder, model, sizes, jobs):
-    """Figures of tiles of some sizes."""
+def tiles(folder, model, sizes, jobs, around=None):
+    """Figures of tiles of some sizes; of the largest of them with a model that looks around, too."""
     rows = []
     for size in sizes:
         tile, output = make_tile(folder / str(size), size), folder / "maps.fits"
@@ -123,9 +129,19 @@ def tiles(folder, model, sizes, jobs):
         for way in ("strips", "whole") if size <= 4800 else ("strips",):
             found[way] = run("--one", way, model, tile, output, jobs)
             output.unlink()
+        pixels, whole = size**2 / 1e6, found.get("whole")
+        if around is not None and size == max(sizes):
+            looked = run("--one", "strips", around, tile, output, jobs)
+            output.unlink()
+            name = f"tile {size} x {size} with the neighbourhood"
+            for what, value, unit, other in (
+                ("speed", pixels / looked["cpu"], "Mpx per CPU s", pixels / found["strips"]["cpu"]),
+                ("peak memory", looked["peak"], "MiB", found["strips"]["peak"]),
+            ):
+                against = f"{other:.3g} with single pixels"
+                rows.append({"name": f"{name}: {what}", "value": value, "unit": unit, "against": against})
         for path in tile.iterdir():
             path.unlink()
-        pixels, whole = size**2 / 1e6, found.get("whole")
         for name, value, unit, other in (
             ("speed", pixels / found["strips"]["cpu"], "Mpx per CPU s", whole and pixels / whole["cpu"]),
             ("speed", pixels / found["strips"]["wall"], "Mpx/s", whole and pixels / whole["wall"]),
@@ -174,8 +190,9 @@ def main(sizes=(2400, 4800), jobs=1, images=24):
     """The figures as rows: name, value, unit, and what they are to be held against."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        model = make_model(folder / "model.asdf")
-        return tiles(folder, model, sizes, jobs) + (many(folder, model, images) if images else [])
+        around = folder / "around.asdf"
+        model = make_model(folder / "model.asdf", around)
+        return tiles(folder, model, sizes, jobs, around) + (many(folder, model, images) if images else [])
 
 
 if __name__ == "__main__":

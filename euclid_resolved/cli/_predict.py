@@ -50,12 +50,16 @@ def predict(options: Namespace) -> Any:
     if options.catalogue:
         raise UsageError("--catalogue goes with several images; measure and profile take the maps of one")
     output = Path(options.output)
-    if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf")):
-        raise UsageError(f"-o must end in .fits, .fits.gz or .asdf, got {output}")
+    if not output.name.lower().endswith((".fits", ".fits.gz", ".asdf", ".zarr")):
+        raise UsageError(f"-o must end in .fits, .fits.gz, .asdf or .zarr, got {output}")
     outputs = [output, *(Path(name) for name in (options.figure, options.moc) if name)]
     _check_apart(outputs, named, sources, options)
     if options.compress is not None and output.suffix.lower() != ".fits":
         raise UsageError("--compress goes with an output that ends in .fits")
+    if output.suffix.lower() == ".zarr":
+        from euclid_resolved.io._zarr import check_zarr
+
+        check_zarr(outputs.pop(0), options.overwrite)
     for path in outputs:
         check_target(path, options.overwrite)
     model = read_model(named) if named else _default_model()

@@ -27,7 +27,7 @@ def add_predict(commands: Any) -> None:
         "--output",
         required=True,
         metavar="MAPS.fits",
-        help="the file to write, FITS or ASDF; a folder for several images",
+        help="the file to write, FITS, ASDF or Zarr; a folder for several images",
     )
     new.add_argument(
         "--zero-point",

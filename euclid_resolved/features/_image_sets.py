@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.features._planes import ImagePlanes
+from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled
 from euclid_resolved.plugins._offers import blamed
 
 if TYPE_CHECKING:
@@ -297,8 +297,13 @@ def few_neighbours(planes: ImagePlanes, reach: int) -> np.ndarray:
     """
     known = np.logical_and.reduce([np.isfinite(values) for values in planes.brightness.values()])
     # Whole numbers: a strip counts what the whole image counts.
-    count = np.pad(known, reach).astype(np.int32)
     side = 2 * reach + 1
+    code = compiled() if known.shape[1] >= WIDE else None
+    if code is not None:
+        counts = np.empty(known.shape, np.int32)
+        code.counted(known, reach, counts)
+        return 2 * counts < side * side
+    count = np.pad(known, reach).astype(np.int32)
     for axis in (0, 1):
         total = np.insert(np.cumsum(count, axis=axis, dtype=np.int32), 0, 0, axis=axis)
         ends = [slice(None), slice(None)]

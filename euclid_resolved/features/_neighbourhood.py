@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved._checks import read_only
-from euclid_resolved.features._planes import ImagePlanes, kernel_radius
+from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled, kernel_radius
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,13 +84,15 @@ def steady_light(planes: ImagePlanes) -> ImagePlanes:
 
 def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     """By pixel, the number in `LADDER` of the smallest mean that has enough signal; None without noise."""
-    if not planes.noise:
-        return None
     if "rungs" in planes._found:
         return planes._found["rungs"]
+    if not planes.noise:
+        return None
     rung = np.full(planes.shape, len(LADDER) - 1, np.int8)
+    active = _promising(planes)
     for number in reversed(range(len(LADDER) - 1)):
-        mean = planes.smoothed(LADDER[number])
+        sigma = LADDER[number]
+        mean = planes.smoothed(sigma) if active is None else planes._smoothed_in(sigma, active)
         enough = np.ones(planes.shape, bool)
         for band, values in mean.brightness.items():
             with np.errstate(invalid="ignore"):
@@ -98,25 +100,59 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
         # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
         rung[enough] = number
     planes._found["rungs"] = read_only(rung)
-    return rung
+    return planes._found["rungs"]
+
+
+def _promising(planes):
+    """By block, whether a mean but the largest may have enough signal in some pixel; None for all of them.
+
+    In most blocks of a tile one band alone shows that none has: the others need not be smoothed there.
+    """
+    code = compiled() if planes.shape[1] >= WIDE else None
+    if code is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        enough = {band: values >= _ENOUGH * planes.noise[band] for band, values in planes.brightness.items()}
+        band = min(enough, key=lambda band: np.count_nonzero(enough[band]))
+        pixels, light = enough[band], {band: planes.brightness[band]}
+        one = ImagePlanes(light, {band: planes.noise[band]}, planes.correlation, planes.pixel_scale)
+        for sigma in LADDER[1:-1]:
+            mean = one.smoothed(sigma)
+            pixels |= mean.brightness[band] >= _ENOUGH * mean.noise[band]
+    for axis, side in enumerate(code.BLOCK):
+        pixels = np.logical_or.reduceat(pixels, np.arange(0, pixels.shape[axis], side), axis=axis)
+    return pixels
 
 
 def _at_least(planes, rung, sigma, noise=True):
     """The means over `sigma`, or over more where that has too little signal; with their noise or without."""
     first = LADDER.index(sigma)
-    base = planes.smoothed(sigma)
+    base = planes._mean(sigma)
     if rung is None or not (rung > first).any():
         return base
     kinds = ("brightness", "noise") if noise else ("brightness",)
-    made = {kind: {band: np.array(plane) for band, plane in getattr(base, kind).items()} for kind in kinds}
-    for number in range(first + 1, len(LADDER)):
-        where = rung == number
-        if where.any():
-            mean = planes.smoothed(LADDER[number])
-            for kind in kinds:
-                for band, plane in made[kind].items():
-                    np.copyto(plane, getattr(mean, kind)[band], where=where)
+    numbers = range(first + 1, len(LADDER))
+    means = {number: planes._mean(LADDER[number]) for number in numbers if (rung == number).any()}
+    made = {}
+    for kind in kinds:
+        made[kind] = {
+            band: _picked(rung, first, plane, {n: getattr(mean, kind)[band] for n, mean in means.items()})
+            for band, plane in getattr(base, kind).items()
+        }
     return ImagePlanes(made["brightness"], made.get("noise", {}), {}, planes.pixel_scale)
+
+
+def _picked(rung, first, plane, others):
+    """A plane with, where `rung` has the number of one of the others, the values of that."""
+    code = compiled() if plane.shape[1] >= WIDE else None
+    if code is None:
+        made = np.array(plane)
+        for number, other in others.items():
+            np.copyto(made, other, where=rung == number)
+        return made
+    made = np.empty(plane.shape, np.float32)
+    code.picked(rung, first, *(others.get(number, plane) for number in range(len(LADDER))), made)
+    return made
 
 
 def scales_of(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ __all__ = ["ImagePlanes"]
 
 _TRUNCATE = 3.0  # sigma at which the smoothing kernel ends
 _WIDEST = 1000.0  # pixels: a kernel wider than any image takes all memory
-_WIDE = 1024  # pixels in a row, from which on compiled code pays; a strip is as wide as its image
+WIDE = 1024  # pixels in a row, from which on compiled code pays; a strip is as wide as its image
 _LEAST = 1e-4  # of the kernel's weight: with less, nothing near the pixel is known
 
 
@@ -61,6 +61,7 @@ class ImagePlanes:
     correlation: Mapping[str, np.ndarray] = field(default_factory=dict)
     pixel_scale: u.Quantity | None = None
     _smoothed: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
+    _in_part: dict[float, ImagePlanes] = field(default_factory=dict, init=False, repr=False)
     # What features have found out of these planes, and need again.
     _found: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
@@ -125,6 +126,13 @@ class ImagePlanes:
         """The same planes without what was smoothed of them, to give its memory back."""
         return replace(self)
 
+    def _forget(self):
+        """Give back the memory of what was smoothed of these planes."""
+        self._smoothed.clear()
+        self._in_part.clear()
+        self._found.clear()
+        self.__dict__.pop("_filled", None)
+
     def smoothed(self, sigma: float) -> ImagePlanes:
         """The planes, each pixel a weighted mean of those around it that are known.
 
@@ -152,24 +160,67 @@ class ImagePlanes:
             self._smoothed[sigma] = self._smooth(sigma)
         return self._smoothed[sigma]
 
-    def _smooth(self, sigma):
-        taps = gaussian_taps(sigma)
-        brightness, noise, known_before, weight = {}, {}, None, np.empty(0)
+    @cached_property
+    def _filled(self):
+        """By band, which pixels are known (the same object where they are the same), light and variance."""
+        filled, before = {}, None
         for band, values in self.brightness.items():
             known = np.isfinite(values)
             if self.noise:
                 known &= np.isfinite(self.noise[band])
-            if known_before is None or not np.array_equal(known, known_before):
-                weight = _convolved(known.astype(np.float32), taps)
-                weight[weight < _LEAST] = np.nan
-                known_before = known
-            brightness[band] = read_only(_convolved(np.where(known, values, np.float32(0)), taps) / weight)
+            known = before if before is not None and np.array_equal(known, before) else known
+            holes = not known.all()
+            light, variance, before = values, None, known
+            if holes:
+                light = np.where(known, values, np.float32(0))
             if self.noise:
-                variance = np.where(known, self.noise[band], np.float32(0)) ** 2
-                variance = _convolved(variance, taps * taps) * _growth(taps, self.correlation.get(band))
-                noise[band] = read_only(np.sqrt(variance) / weight)
+                sigma = self.noise[band]
+                variance = (np.where(known, sigma, np.float32(0)) if holes else sigma) ** 2
+            filled[band] = known, light, variance
+        return filled
+
+    def _smoothed_in(self, sigma, active):
+        """The planes smoothed in the blocks that are `active`, NaN or as well elsewhere."""
+        if sigma and sigma not in self._in_part:
+            self._in_part[sigma] = self._smooth(sigma, active)
+        return self._mean(sigma)
+
+    def _mean(self, sigma):
+        """The planes smoothed, if only in part where that is all that was asked for."""
+        return self._in_part[sigma] if sigma in self._in_part else self.smoothed(sigma)
+
+    def _smooth(self, sigma, active=None):
+        taps = gaussian_taps(sigma)
+        brightness, noise, known_before, weight = {}, {}, None, np.empty(0)
+        for band, (known, light, variance) in self._filled.items():
+            if known is not known_before:
+                weight, known_before = _weight(known, taps), known
+            mean = _convolved(light, taps, active)
+            brightness[band] = read_only(np.divide(mean, weight, out=mean))
+            if variance is not None:
+                spread = _convolved(variance, taps * taps, active)
+                growth = _growth(taps, self.correlation.get(band))
+                if growth != 1:
+                    spread *= growth
+                np.sqrt(spread, out=spread)
+                noise[band] = read_only(np.divide(spread, weight, out=spread))
         # What is left of the correlation of smoothed pixels is the kernel's: nobody smooths twice.
         return ImagePlanes(brightness, noise, {}, self.pixel_scale)
+
+
+def _weight(known, taps):
+    """The weight of the kernel on known pixels, NaN where it is next to nothing."""
+    reach, width = len(taps) // 2, known.shape[1]
+    if width <= 2 * reach + 1 or not known.all():
+        weight = _convolved(known.astype(np.float32), taps)
+    else:
+        # Away from the sides a row has one weight: the same sum of the same numbers.
+        few = _convolved(np.ones((len(known), 2 * reach + 1), np.float32), taps, like=width)
+        weight = np.empty(known.shape, np.float32)
+        weight[:, :reach], weight[:, width - reach :] = few[:, :reach], few[:, reach + 1 :]
+        weight[:, reach : width - reach] = few[:, reach : reach + 1]
+    weight[weight < _LEAST] = np.nan
+    return weight
 
 
 def gaussian_taps(sigma: float) -> np.ndarray:
@@ -199,28 +250,36 @@ def kernel_radius(sigma: float) -> int:
     return int(np.ceil(_TRUNCATE * sigma))
 
 
-def _convolved(values, taps):
-    """A plane convolved with a symmetric kernel along both axes; there is nothing outside it."""
+def _convolved(values, taps, active=None, like=0):
+    """A plane, or blocks of it, convolved along both axes as one of width `like`; nothing is outside it."""
     from scipy.ndimage import correlate1d
 
     # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
-    compiled = _compiled() if values.shape[1] >= _WIDE else None
-    if compiled is not None:
-        out = np.empty(values.shape, np.float32)
-        compiled(np.ascontiguousarray(values, np.float32), taps, out)
+    code = compiled() if max(values.shape[1], like) >= WIDE else None
+    if code is not None:
+        if active is None:
+            active, out = np.ones(blocks_of(values.shape), bool), np.empty(values.shape, np.float32)
+        else:
+            out = np.full(values.shape, np.float32(np.nan))
+        code.smoothed(np.ascontiguousarray(values, np.float32), taps, active, out)
         return out
     rows = correlate1d(values, taps, axis=0, mode="constant", output=np.float32)
     return correlate1d(rows, taps, axis=1, mode="constant", output=np.float32)
 
 
+def blocks_of(shape):
+    """How many blocks of the compiled code a plane has, down and across."""
+    return tuple(-(-n // side) for n, side in zip(shape, compiled().BLOCK, strict=True))
+
+
 @lru_cache(maxsize=1)
-def _compiled():
-    """The compiled convolution, or None without Numba: images are smoothed without it, too."""
+def compiled() -> Any:
+    """The module of compiled loops, or None without Numba: images are smoothed without it, too."""
     try:
-        from euclid_resolved.features._smoothing import smoothed
+        from euclid_resolved.features import _smoothing
     except ImportError:
         return None
-    return smoothed
+    return _smoothing
 
 
 def _growth(taps, correlation):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from euclid_resolved._checks import read_only
 from euclid_resolved.features._image_sets import image_sets
 from euclid_resolved.features._neighbourhood import LADDER, SCALES, neighbourhood, rungs_of
 from euclid_resolved.features._planes import ImagePlanes, shared_noise
@@ -65,6 +66,33 @@ def means_at(
     # By band: the means of one are correlated, and bands are not.
     keys = [(band, sigma) for band in planes.bands for sigma in LADDER]
     return {key: light[key] for key in keys}, {key: noise[key] for key in keys}
+
+
+def pixels_of(planes: ImagePlanes, where: np.ndarray) -> ImagePlanes:
+    """Planes of one row, the pixels chosen: what features make of each by smoothed planes is its own.
+
+    Parameters
+    ----------
+    planes : `ImagePlanes`
+    where : `~numpy.ndarray` of bool
+        Shape of the planes.
+
+    Returns
+    -------
+    pixels : `ImagePlanes`
+        Of shape (1, n), brightness alone. `~ImagePlanes.smoothed` gives the means of `planes`.
+    """
+    rungs = rungs_of(planes)
+    looked = LADDER if rungs is None else [sigma for i, sigma in enumerate(LADDER) if (rungs >= i).any()]
+    made = {}
+    for sigma in (LADDER[0], *SCALES, *looked):
+        light = planes._mean(sigma).brightness
+        made[sigma] = ImagePlanes({b: v[where][None] for b, v in light.items()}, {}, {}, planes.pixel_scale)
+    first = made.pop(LADDER[0])
+    first._smoothed.update(made)
+    if rungs is not None:
+        first._found["rungs"] = read_only(rungs[where][None])
+    return first
 
 
 def groups_at(planes: ImagePlanes, where: np.ndarray) -> Iterator[tuple[dict[float, float], np.ndarray]]:

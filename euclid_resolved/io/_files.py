@@ -117,13 +117,19 @@ def check_target(path: str | Path, overwrite: bool = False) -> Path:
     -------
     target : `~pathlib.Path`
     """
+    target = check_parent(path)
+    _check_target(path, target, overwrite)
+    return target
+
+
+def check_parent(path: str | Path) -> Path:
+    """What is behind a path, after it was made sure that its folder can be written in."""
     check_length(path)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise InputError(f"{path}: there is no folder {target.parent}")
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"{path}: there is no permission to write in the folder {target.parent}")
-    _check_target(path, target, overwrite)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,12 +18,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path
+from euclid_resolved.io._fits_budget import cards_of
 from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._fits_tiles import ROUNDING, Compression, check_compression, write_packed
+from euclid_resolved.io._map_planes import ENDINGS, ERROR, named_maps, planes_in
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
-from euclid_resolved.maps._properties import KNOWN
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
 
@@ -49,9 +49,7 @@ _NUMBERS = {
     "rounding": (ROUNDING, "largest relative change of a value by rounding"),
 }
 
-_RESERVED = {"QUALITY", "BINS", "PRIMARY"}
-_ERROR = "_ERR"
-_PLANES = {f"_{name.upper()}": name for name in PLANES}
+_ENDING = {"uncertainty": ERROR, **{kind: ending for ending, kind in ENDINGS.items()}}
 
 
 def maps_to_hdulist(
@@ -96,30 +94,12 @@ def maps_to_hdulist(
     >>> hdulist[0].header["BUNIT"]
     'solMass pc-2'
     """
-    named = _by_name(maps)
-    shape = next(iter(named.values())).data.shape
-    quality = np.zeros(shape, np.int32)
-    hdus = []
-    for name, spatial_map in named.items():
-        if spatial_map.data.shape != shape or len(shape) != 2:
-            raise InputError(
-                f"maps of one 2-D shape are needed; {name} has {spatial_map.data.shape}, not {shape}"
-            )
-        if not 0 <= spatial_map.quality.min() <= spatial_map.quality.max() < 2**31:
-            raise InputError(f"{name}: the bits of the quality plane do not fit 31-bit integers")
-        quality |= spatial_map.quality.astype(np.int32)
-        hdus += _map_hdus(name, spatial_map)
-    bins = next((m.meta["bins"] for m in named.values() if np.shape(m.meta.get("bins")) == shape), None)
-    if bins is not None:
-        header = _header(next(iter(named.values())), "BINS", "bins")
-        header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
-        hdus.append(fits.ImageHDU(bins.astype(">i4"), header))
-    header = _header(next(iter(named.values())), "QUALITY", "quality")
-    header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
-    for bit in Quality:
-        header[f"QB{bit.value}"] = f"{bit.name}: {bit.meaning}"
-    header.update(share_cards(flag_counts(quality), quality.size))
-    hdus.append(fits.ImageHDU(quality.astype(">i4"), header))
+    named = named_maps(maps)
+    first = next(iter(named.values()))
+    hdus = [
+        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values))
+        for name, kind, values in planes_in(named)
+    ]
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
     hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
     hdus[0].header.update(cards or {})
@@ -243,28 +223,42 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
         raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error
 
 
-def _by_name(maps):
-    """Maps by name, in the order of the HDUs, checked to be writable under these names."""
-    if not isinstance(maps, dict):
-        maps = maps if isinstance(maps, list | tuple) else [maps]
-        given = [getattr(m, "meta", {}).get("property") for m in maps]
-        pairs = [(name or f"map{i}", m) for i, (name, m) in enumerate(zip(given, maps, strict=True))]
-    else:
-        pairs = [(str(name), m) for name, m in maps.items()]
-    if not pairs or not all(isinstance(m, SpatialMap) for _, m in pairs):
-        raise InputError("FITS files take a SpatialMap, or a list or dict of them; all else goes into .asdf")
-    names = [name.upper() for name, _ in pairs]
-    endings = (_ERROR, *_PLANES)
-    wrong = [n for n in names if n in _RESERVED or n.endswith(endings) or names.count(n) > 1]
-    wrong += [n for n in names if not re.fullmatch(r"[!-~]([ -~]{0,58}[!-~])?", n)]
-    if wrong:
-        raise InputError(f"a map cannot be called {wrong[0]!r} in a FITS file, or two maps are")
-    order = {name: i for i, name in enumerate(KNOWN)}
-    return dict(sorted(pairs, key=lambda pair: order.get(pair[0], len(order))))
+def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarray) -> fits.Header:
+    """The header of one plane of maps, but for the size of the plane.
 
+    Parameters
+    ----------
+    name, kind, values
+        From `euclid_resolved.io._map_planes.planes_in`.
+    spatial_map : `~euclid_resolved.SpatialMap`
+        That map; the first one for planes that all maps share.
 
-def _map_hdus(name, spatial_map):
+    Returns
+    -------
+    header : `~astropy.io.fits.Header`
+    """
     unit = spatial_map.unit or u.dimensionless_unscaled
+    if kind in ("bins", "quality"):
+        header = _header(spatial_map, kind.upper(), kind)
+        if kind == "bins":
+            header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
+            return header
+        header["BUNIT"] = ("", "bits that add up; 0 is a pixel without remark")
+        for bit in Quality:
+            header[f"QB{bit.value}"] = f"{bit.name}: {bit.meaning}"
+        header.update(share_cards(flag_counts(values), values.size))
+        return header
+    if kind != "values":
+        header = _header(spatial_map, name.upper() + _ENDING[kind], name)
+        if kind == "uncertainty":
+            header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
+            return header
+        header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
+        header["PLANE"] = PLANES[kind]
+        level = spatial_map.meta.get("interval")
+        if kind in ("lo", "hi") and isinstance(level, float):
+            header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
+        return header
     header = _header(spatial_map, name.upper(), name)
     if spatial_map.unit is not None:
         header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
@@ -274,39 +268,9 @@ def _map_hdus(name, spatial_map):
     for key, (card, meaning) in _NUMBERS.items():
         if isinstance(spatial_map.meta.get(key), float):
             header[card] = (spatial_map.meta[key], meaning)
+    header.update(cards_of(spatial_map))
     header.extend(done_cards(spatial_map.meta))
-    hdus = [fits.ImageHDU(_values(spatial_map.data, spatial_map.mask), header)]
-    if spatial_map.uncertainty is not None and spatial_map.uncertainty.array is not None:
-        try:
-            sigma = spatial_map.uncertainty
-            if not isinstance(sigma, StdDevUncertainty):  # astropy would square it and take the root again
-                sigma = sigma.represent_as(StdDevUncertainty)
-            factor = 1 if sigma.unit is None else sigma.unit.to(unit)
-        except (TypeError, u.UnitConversionError) as error:
-            raise InputError(f"{name}: its uncertainty cannot be told as one sigma in {unit}") from error
-        array = np.broadcast_to(sigma.array, spatial_map.data.shape)
-        header = _header(spatial_map, name.upper() + _ERROR, name)
-        header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
-        hdus.append(fits.ImageHDU(_values(array if factor == 1 else array * factor, None), header))
-    for ending, plane in _PLANES.items():
-        if plane in spatial_map.planes:
-            header = _header(spatial_map, name.upper() + ending, name)
-            header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
-            header["PLANE"] = PLANES[plane]
-            level = spatial_map.meta.get("interval")
-            if plane in ("lo", "hi") and isinstance(level, float):
-                header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
-            hdus.append(fits.ImageHDU(_values(spatial_map.planes[plane], None), header))
-    return hdus
-
-
-def _values(data, mask):
-    """Floats with NaN where masked; single precision unless the map has more."""
-    # In the byte order of the file: astropy would swap it to and fro for the sums and again for the file.
-    values = np.array(data, dtype=np.result_type(data.dtype, np.float32).newbyteorder(">"))
-    if mask is not None:
-        values[np.broadcast_to(mask, values.shape)] = np.nan
-    return values
+    return header
 
 
 def _header(spatial_map, extname, name):
@@ -375,7 +339,7 @@ def _maps(hdulist):
         bins = _native(images.pop("BINS")).astype(np.int32)
     maps = {}
     for extname, hdu in images.items():
-        if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (_ERROR, *_PLANES)):
+        if any(extname.endswith(e) and extname.removesuffix(e) in images for e in (ERROR, *ENDINGS)):
             continue
         header, meta = hdu.header, {}
         for key, card in _CARDS.items():
@@ -389,8 +353,8 @@ def _maps(hdulist):
             meta["pixel_scale"] = u.Quantity(header["PIXSCALE"], header["PIXSUNIT"])
         unit = u.Unit(header["BUNIT"], format="fits") if "BUNIT" in header else None
         name = unescape(header["MAPNAME"]) if "MAPNAME" in header else extname.lower()
-        error = images.get(extname + _ERROR)
-        planes = {plane: images.get(extname + ending) for ending, plane in _PLANES.items()}
+        error = images.get(extname + ERROR)
+        planes = {plane: images.get(extname + ending) for ending, plane in ENDINGS.items()}
         planes = {plane: hdu for plane, hdu in planes.items() if hdu is not None}
         if "lo" in planes and "INTERVAL" in planes["lo"].header:
             meta["interval"] = float(planes["lo"].header["INTERVAL"])

@@ -15,6 +15,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.io._fits import maps_to_hdulist
 from euclid_resolved.io._fits_sums import datasum, signed
 from euclid_resolved.io._fits_walk import BLOCK
+from euclid_resolved.io._map_planes import named_maps, planes_in
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -156,10 +157,7 @@ def planes_of(maps: dict[str, SpatialMap]) -> list[np.ndarray]:
     planes : list of `~numpy.ndarray`
         Big-endian, contiguous.
     """
-    return [
-        np.ascontiguousarray(hdu.data, dtype=hdu.data.dtype.newbyteorder(">"))
-        for hdu in maps_to_hdulist(maps, checksums=False)
-    ]
+    return [values for *_, values in planes_in(named_maps(maps))]
 
 
 def _padded(size):

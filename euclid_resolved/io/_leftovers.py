@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import stat
 import time
@@ -112,13 +113,15 @@ def sweep(folder: str | Path) -> None:
             match = _TEMPORARY.fullmatch(entry.name)
             # Another run may remove it at the same time.
             with contextlib.suppress(OSError):
-                if match and _is_left(entry.stat(follow_symlinks=False), match):
-                    os.unlink(entry.path)
+                found = match and entry.stat(follow_symlinks=False)
+                if found and _is_left(found, match):
+                    shutil.rmtree(entry.path) if stat.S_ISDIR(found.st_mode) else os.unlink(entry.path)
 
 
 def _is_left(found, match):
     owner = getattr(os, "getuid", lambda: found.st_uid)()
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != owner:
+    folder = stat.S_ISDIR(found.st_mode) and (match[3] or "").endswith(".zarr")
+    if not (stat.S_ISREG(found.st_mode) or folder) or found.st_uid != owner:
         return False
     if time.time() - found.st_mtime > _DAY:
         return True

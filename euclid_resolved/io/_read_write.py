@@ -92,7 +92,9 @@ def write(
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        ``.asdf`` takes everything and keeps it to the last bit; ``.fits`` and ``.fits.gz`` take maps.
+        ``.asdf`` takes everything and keeps it to the last bit; ``.fits`` and ``.fits.gz`` take maps, and so
+        does ``.zarr``, which becomes a folder and needs ``pip install 'euclid_resolved[zarr]'``. It is opened
+        with ``xarray.open_zarr``; `read` does not open it.
     obj : `~euclid_resolved.Model`, `~euclid_resolved.MultiBandImage`, `~euclid_resolved.SpatialMap` \
 or dict of str to `~euclid_resolved.SpatialMap`
         What to write.
@@ -106,7 +108,8 @@ or dict of str to `~euclid_resolved.SpatialMap`
     Raises
     ------
     InputError
-        If the file exists, the ending of its name is none of these, or the object cannot be stored.
+        If the file exists, the ending of its name is none of these, the object cannot be stored, or Zarr is
+        not installed.
 
     Examples
     --------
@@ -128,5 +131,9 @@ or dict of str to `~euclid_resolved.SpatialMap`
         from euclid_resolved.io._fits import write_fits
 
         write_fits(path, obj, overwrite=overwrite, compress=compress)  # type: ignore[arg-type]  # it refuses no maps
+    elif name.endswith(".zarr"):
+        from euclid_resolved.io._zarr import write_zarr
+
+        write_zarr(path, obj, overwrite=overwrite)  # type: ignore[arg-type]  # it refuses no maps
     else:
-        raise InputError(f"{path}: the name must end in .asdf, .fits or .fits.gz")
+        raise InputError(f"{path}: the name must end in .asdf, .fits, .fits.gz or .zarr")

@@ -10,7 +10,7 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.features._known import sets_of_bands
-from euclid_resolved.features._seeing import Seen, chosen, see
+from euclid_resolved.features._seeing import Seen, see
 from euclid_resolved.maps._properties import get_property
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.maps._true_map import log_stellar_mass
@@ -117,31 +117,41 @@ def judge(
     0.47 of the pixels can be used, 0.53 are too faint
     """
     check_min_sn(min_sn)
-    quality = np.zeros(image.shape, np.int32)
-    missing = np.zeros(image.shape, np.int32)
+    missing = np.zeros(image.shape, np.int16)
     dark = np.zeros(image.shape, bool)
     band = band or clip_band(bands)
     seen = see(image, (*bands, band), ()) if seen is None else seen
     names = tuple(dict.fromkeys((*bands, band)))
+    bits = (Quality.MASKED, Quality.NONFINITE, Quality.NONPOSITIVE, Quality.NOISE)
+    where = {bit: np.zeros(image.shape, bool) for bit in bits}
     for name in names:
         if name not in image:
             missing += 1
             continue
-        values, masked = seen.brightness[name], image.mask(name)
-        # What was smoothed is known where the image's own pixel is not.
-        finite = np.isfinite(values) & np.isfinite(image.brightness(name))
-        quality |= _bit(masked, Quality.MASKED) | _bit(~finite & ~masked, Quality.NONFINITE)
+        values, masked, own = seen.brightness[name], image.mask(name), image.brightness(name)
+        finite = np.isfinite(values)
+        if own is not values:  # what was smoothed is known where the image's own pixel is not
+            finite &= np.isfinite(own)
+        known = finite & ~masked
+        holes = not known.all()
+        if holes:
+            where[Quality.MASKED] |= masked
+            where[Quality.NONFINITE] |= ~finite & ~masked
+            missing += ~known
         with np.errstate(invalid="ignore"):
-            quality |= _bit((values <= 0) & finite & ~masked, Quality.NONPOSITIVE)
+            below = _among(values <= 0, known, holes)
+            where[Quality.NONPOSITIVE] |= below
             if clip is not None and name == band and lacking is None:
-                dark = ((values <= clip) | _surely_below(image, name, seen, clip)) & finite & ~masked
+                dark = _among((values <= clip) | _surely_below(image, name, seen, clip), known, holes)
             noise = seen.noise.get(name)
             if noise is not None:
                 # A pixel whose noise is not known (NaN) is not worth more than one with too much.
                 enough = noise > 0 if min_sn is None else values >= min_sn * noise
-                faint = ~enough & finite & (values > 0) & ~masked
-                quality |= _bit(faint, Quality.NOISE)
-        missing += masked | ~finite
+                enough |= below
+                where[Quality.NOISE] |= _among(np.logical_not(enough, out=enough), known, holes)
+    quality = np.zeros(image.shape, np.int32)
+    for bit, pixels in where.items():
+        quality |= _bit(pixels, bit)
     some = (missing > 0) & (missing < len(names))
     if lacking is not None:
         allowed = lacking.allows(sets_of_bands(seen.brightness)).reshape(image.shape)
@@ -151,6 +161,11 @@ def judge(
             with np.errstate(invalid="ignore"):
                 dark = (light <= clip) & allowed
     return quality | _bit(dark, Quality.BELOW_CLIP) | _bit(some, Quality.MISSING_BAND)
+
+
+def _among(pixels, known, holes):
+    """Those that are known, in place; without holes all are."""
+    return np.logical_and(pixels, known, out=pixels) if holes else pixels
 
 
 def _surely_below(image, band, seen, clip):
@@ -297,7 +312,7 @@ def galaxy_pixels(
         brightness={name: seen.brightness[name][kept] for name in bands},
         truth={name: values[usable] for name, values in truth.items()},
         noise={name: seen.noise[name][kept] for name in bands if name in seen.noise},
-        around=chosen(seen.around, kept),
+        around=seen.around_at(kept),
         seen=good.size,
         without_truth=int((~usable).sum()),
         log_mass=log_stellar_mass(maps[_DENSITY]) if _DENSITY in maps else np.nan,

@@ -196,7 +196,7 @@ class _Mapping:
 
     def __init__(self, model, outputs, seen: Seen, good, rows):
         self.model, self.outputs, self.seen, self.good, self.rows = model, outputs, seen, good, rows
-        self.brightness, self.around = chosen(seen.brightness, good), chosen(seen.around, good)
+        self.brightness, self.around = chosen(seen.brightness, good), seen.around_at(good)
         self.planes: Any = seen.planes
 
     def noise(self, planes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -220,7 +220,7 @@ class _Mapping:
 
     def beyond(self, X: np.ndarray) -> np.ndarray:
         """Which pixels have surroundings that leave the range of the training set; `X` is scaled."""
-        which = [i for i, column in enumerate(self.model.columns) if column in self.seen.around]
+        which = [i for i, column in enumerate(self.model.columns) if column in self.around]
         around = X[:, which]
         return np.any((around < -_ROUNDING) | (around > 1 + _ROUNDING), axis=1)
 

@@ -131,6 +131,7 @@ class _Fork:
         read, write = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: see the notes above
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)  # the same, by JAX
             self._pid = os.fork()
         if self._pid == 0:
             try:

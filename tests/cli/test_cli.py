@@ -164,7 +164,7 @@ def cutout(tmp_path):
         (["predict", "m.asdf", "a.fits"], "required: -o"),
         (
             ["predict", "m.asdf", "a.fits", "-o", "x.png"],
-            r"-o must end in .fits, .fits.gz or .asdf, got x.png",
+            r"-o must end in .fits, .fits.gz, .asdf or .zarr, got x.png",
         ),
     ],
 )

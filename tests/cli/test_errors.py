@@ -194,9 +194,9 @@ def folder(tmp_path, monkeypatch, linear_model):
         (lambda: read_atlas("folder"), "folder: holds no galaxy of an atlas"),
         (lambda: read_atlas("plain.fits"), "plain.fits: is a file, not a folder"),
         (lambda: write("model.asdf", MAP), "model.asdf: the file exists; to replace it say overwrite=True"),
-        (lambda: write("map.pkl", MAP), "map.pkl: the name must end in .asdf, .fits or .fits.gz"),
+        (lambda: write("map.pkl", MAP), "map.pkl: the name must end in .asdf, .fits, .fits.gz or .zarr"),
         (lambda: write("no/map.fits", MAP), "no/map.fits: there is no folder"),
-        (lambda: write("image.fits", IMAGE), "FITS files take a SpatialMap, or a list or dict of them"),
+        (lambda: write("image.fits", IMAGE), "files of maps take a SpatialMap, or a list or dict of them"),
         (
             lambda: write("g.asdf", FOUR[0]),
             "a Model, a MultiBandImage, .* can be written as ASDF, not a Galaxy",

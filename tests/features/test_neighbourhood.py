@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from euclid_resolved import InputError, MultiBandImage, make_features
 from euclid_resolved.errors import PluginError
-from euclid_resolved.features import ImageFeatureSet, ImagePlanes, feature_columns
+from euclid_resolved.features import ImageFeatureSet, ImagePlanes, _neighbourhood as module, feature_columns
 from euclid_resolved.features._image_sets import check_reach, few_neighbours, image_sets, reach_of
 from euclid_resolved.features._neighbourhood import REACH, neighbourhood, scales_of, steady_light
 from euclid_resolved.features._seeing import look, see
@@ -191,7 +191,7 @@ def test_two_sets_that_smooth_are_refused(offered):
 def test_what_breaks_the_contract_is_named(offered, make, words):
     offered(odd=ImageFeatureSet(make, "", "one line", 3))
     with pytest.raises(PluginError, match=words):
-        see(an_image((9, 9)), BANDS, ("odd",))
+        see(an_image((9, 9)), BANDS, ("odd",)).around_at(np.ones((9, 9), bool))
 
 
 def test_a_column_that_comes_twice_is_refused(offered):
@@ -219,6 +219,44 @@ def test_features_that_look_too_far_are_refused_before_training(offered):
     with pytest.raises(PluginError, match="further away than its reach of 2 pixels.*declare more"):
         check_reach(galaxy_planes()[0], ("far",))
     check_reach(galaxy_planes()[0], ("neighbourhood",))
+
+
+@pytest.mark.parametrize("width", [40, 1100])
+def test_pixels_have_the_columns_that_planes_have(width):
+    rng = np.random.default_rng(4)
+    light = {b: rng.normal(2.0, 1.5, (40, width)).astype("f4") for b in BANDS}
+    light["HE"][5:9, 7:30] = np.nan
+    image = image_of(light, sigma=rng.uniform(0.2, 2.0, (40, 1)).astype("f4") * np.ones((40, width), "f4"))
+    where = rng.random((40, width)) > 0.5
+    seen = see(image, BANDS, ("bands", "neighbourhood")).rows(slice(3, 37))
+    planes = seen.around
+    pixels = seen.around_at(where[3:37])
+    assert list(planes) == list(pixels)
+    for name, plane in planes.items():
+        assert_array_equal(pixels[name], plane[where[3:37]])
+    # Narrow images take other code than wide ones, and give the same.
+    around, few = planes["HE~4"], seen.few
+    narrow = see(image[:, :40], BANDS, ("neighbourhood",)).rows(slice(3, 37))
+    assert_array_equal(narrow.few[:, :28], few[:, :28])
+    assert_allclose(narrow.around["HE~4"][:, :28], around[:, :28], rtol=1e-5)
+
+
+def test_blocks_without_signal_are_smoothed_as_far_as_they_are_needed(monkeypatch):
+    rng, shape = np.random.default_rng(4), (150, 1600)
+    r = np.hypot(*(np.mgrid[: shape[0], : shape[1]] - np.array([75, 300])[:, None, None]))
+    light = {b: (20 * np.exp(-r / 20) + rng.normal(0, 0.3, shape)).astype("f4") for b in BANDS}
+    planes = ImagePlanes(light, {b: np.full(shape, 0.3, "f4") for b in BANDS})
+    promising = module._promising(planes)
+    assert promising.shape == (3, 4) and promising[:, 0].all() and not promising[:, 2:].any()
+    steady, columns = steady_light(planes), module.neighbourhood(planes)
+    assert set(np.unique(module.rungs_of(planes))) == {0, 1, 2, 3}
+    monkeypatch.setattr(module, "_promising", lambda planes: None)
+    every = planes.forgotten()
+    for ours, theirs in ((steady.brightness, steady_light(every).brightness),
+                         (steady.noise, steady_light(every).noise),
+                         (columns, module.neighbourhood(every))):  # fmt: skip
+        for name, plane in theirs.items():
+            assert_array_equal(ours[name], plane)
 
 
 def test_masked_pixels_of_a_column_have_no_value(offered):

@@ -9,7 +9,7 @@ from scipy.ndimage import correlate, correlate1d
 
 from euclid_resolved import InputError, MultiBandImage
 from euclid_resolved.features import ImagePlanes
-from euclid_resolved.features._planes import _convolved, gaussian_taps, kernel_radius, shared_noise
+from euclid_resolved.features._planes import _convolved, blocks_of, gaussian_taps, kernel_radius, shared_noise
 from euclid_resolved.features._points import mixing_of
 from euclid_resolved.models._scatter import correlating_kernel
 
@@ -65,7 +65,11 @@ def test_nothing_known_nearby_gives_no_value():
 
 @pytest.mark.parametrize("shape", [(1, 1500), (7, 1030), (40, 2100)])
 def test_compiled_smoothing_gives_the_same_numbers(shape):
-    compiled = pytest.importorskip("euclid_resolved.features._smoothing").smoothed
+    code = pytest.importorskip("euclid_resolved.features._smoothing")
+
+    def compiled(light, taps, out):
+        code.smoothed(light, taps, np.ones(blocks_of(light.shape), bool), out)
+
     light = np.random.default_rng(3).standard_normal(shape).astype(np.float32) ** 3
     for sigma in (0.5, 4.0):
         taps, found = gaussian_taps(sigma), np.empty(shape, np.float32)

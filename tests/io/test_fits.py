@@ -202,10 +202,10 @@ def test_wcs_of_real_images(tmp_path, cut):
 @pytest.mark.parametrize(
     ("maps", "what"),
     [
-        ([], "FITS files take"),
-        ({}, "FITS files take"),
-        ("x", "FITS files take"),
-        ([a_map(), "x"], "FITS files take"),
+        ([], "files of maps take"),
+        ({}, "files of maps take"),
+        ("x", "files of maps take"),
+        ([a_map(), "x"], "files of maps take"),
         ({"quality": a_map()}, "'QUALITY'"),
         ({"a_err": a_map()}, "'A_ERR'"),
         ({"a": a_map(), "A": a_map()}, "'A'"),

@@ -371,7 +371,7 @@ def test_where_nothing_can_be_written(tmp_path):
     for obj in (3, [a_map()], {}, {"a": 1}, None):
         with pytest.raises(InputError, match="can be written as ASDF"):
             write(tmp_path / "m.asdf", obj)
-    with pytest.raises(InputError, match="FITS files take"):
+    with pytest.raises(InputError, match="files of maps take"):
         write(tmp_path / "m.fits", a_model())
 
 

@@ -50,8 +50,13 @@ class _Plane:
     def rows(self, start: int, stop: int, dtype: DTypeLike | None = np.float32) -> np.ndarray:
         """Some of its rows as a new array in native byte order."""
         with file_errors(self.path), np.errstate(all="ignore"):
+            blank = self._blank  # before the first pixels: reading them takes it out of the header
             values = section(self.hdu, (slice(start, stop), slice(None)))
-            return to_native(values, blank_of(self.hdu.header), dtype)
+            return to_native(values, blank, dtype)
+
+    @cached_property
+    def _blank(self):
+        return blank_of(self.hdu.header)
 
 
 @dataclass(frozen=True)
