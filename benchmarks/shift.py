@@ -22,6 +22,7 @@ from euclid_resolved import MockSettings, Quality
 from euclid_resolved.errors import DataWarning
 from euclid_resolved.imaging import observe_atlas
 from euclid_resolved.mock import default_model, mock_galaxies
+from euclid_resolved.mock._mosaic import in_mosaic
 from euclid_resolved.mock._recipe import Recipe
 from euclid_resolved.study._altered import blurred
 
@@ -30,20 +31,34 @@ REVERSED = {"metallicity_slope": -0.25, "metallicity_zero": -1.5}
 
 
 def observed(galaxies):
-    """Galaxies observed as those were that the default model was trained on."""
+    """Galaxies observed as two thirds of those were that the default model was trained on."""
     recipe = Recipe()
     return observe_atlas(galaxies, recipe.distance * u.Mpc, depth=recipe.depth, seed=SEED)
 
 
 def kinds(n, tables):
     """The galaxies of every kind, made when it is their turn."""
-    narrow, recipe = MockSettings(), Recipe()
+    narrow, broad, recipe = MockSettings(), MockSettings.preset("broad"), Recipe()
+    # The populations of a library as it is, not drawn within the spread between libraries.
+    kept = {
+        "population_spread": 1.0,
+        "population_light": 1.0,
+        "population_light_scatter": 0.0,
+        "population_band_scatter": 0.0,
+    }
 
     def made(settings, n=n, pixels=recipe.pixels):
         return mock_galaxies(n, seed=SEED, pixels=pixels, settings=settings, progress=False)
 
-    yield "broad, as in training", observed(made(MockSettings.preset("broad")))
+    yield "broad", observed(made(broad))
+    yield "broad, in mosaic pixels", [in_mosaic(one, SEED) for one in made(broad)]
+    for name in ("bc03", *tables):
+        yield (
+            f"broad, {Path(name).stem} as it is",
+            observed(made(replace(broad, **kept, populations=str(name)))),
+        )
     yield "tng50-like", observed(made(narrow))
+    yield "tng50-like, in mosaic pixels", [in_mosaic(one, SEED) for one in made(narrow)]
     for table in tables:
         name = f"tng50-like, {Path(table).stem}"
         yield name, observed(made(replace(narrow, populations=str(table))))

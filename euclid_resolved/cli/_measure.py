@@ -167,12 +167,16 @@ def _plain_columns(found):
     """The values as a table to be written: the unit of each in a column of its own, for they differ."""
     from astropy.table import Table
 
-    rows = []
+    rows, known = [], list(dict.fromkeys(name for each in found for name in each["parts"]))
     for each in found:
         unit = each["value"].unit
-        numbers = {"value": each["value"].value, "error": each["error"].to_value(unit), "unit": str(unit)}
-        rows.append({**each, **numbers})
-    return Table(rows=rows, names=[*found[0], "unit"])
+        row = {name: value for name, value in each.items() if name != "parts"}
+        row |= {"value": each["value"].value, "error": each["error"].to_value(unit), "unit": str(unit)}
+        for name in known:
+            part = each["parts"].get(name)
+            row[f"error_{name}"] = float("nan") if part is None else part.to_value(unit)
+        rows.append(row)
+    return Table(rows=rows, names=list(rows[0]))
 
 
 def profile(options: Namespace) -> dict[str, Any]:

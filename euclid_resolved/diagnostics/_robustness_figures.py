@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -179,5 +179,9 @@ def plot_colour_recovery(table: QTable, *, ax: Axes | None = None) -> Figure:
         bars(axis, table["colour"], missing)
         axis.axvline(0.002, color=RED, ls="--", lw=1, label=r"published: $R^2\geq0.998$")
         axis.set(xscale="log", xlabel=r"$1-R^2$")
-        axis.legend(frameon=False, fontsize="small")
+        # Within a decade there would be a number beside each small tick.
+        low, high = min(missing.min(), 0.002), max(missing.max(), 0.002)
+        axis.set_xlim(10 ** np.floor(np.log10(0.9 * low)), 10 ** np.ceil(np.log10(1.1 * high)))
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+        axis.legend(frameon=False, fontsize="small", **place)
         return axis.figure

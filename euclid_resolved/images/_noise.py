@@ -266,37 +266,51 @@ def stack_noise(
     """
     total, detector_pixel = np.zeros(shape), u.Quantity(BANDS[band].detector_pixel).to_value(u.arcsec)
     # Far fewer pixels than the detector has: the same Gaussian field from its covariance.
-    few = pixel >= 4 * detector_pixel
-    for _ in range(EXPOSURES):
-        factors = [_resampling(size, detector_pixel, pixel, rng.random()) for size in shape]
-        if few:
-            rows, columns = (_root(factor) for factor in factors)
-            white = rng.standard_normal(tuple(shape))
+    if pixel >= 4 * detector_pixel:
+        draws = [(rng.random(2), rng.standard_normal(tuple(shape))) for _ in range(EXPOSURES)]
+        dithers = np.transpose([dither for dither, _ in draws])
+        roots = [_roots(size, detector_pixel, pixel, own) for size, own in zip(shape, dithers, strict=True)]
+        for (_, white), rows, columns in zip(draws, *roots, strict=True):
             total += _correlated(_correlated(white, *rows).T, *columns).T
-        else:
+    else:
+        for _ in range(EXPOSURES):
+            factors = [_resampling(size, detector_pixel, pixel, rng.random()) for size in shape]
             white = rng.standard_normal((factors[0].shape[1], factors[1].shape[1]))
             total += factors[0] @ white @ factors[1].T
     return total * (pixel / detector_pixel) / np.sqrt(EXPOSURES)
 
 
-def _root(factor):
+def _positions(size, detector_pixel, pixel, dither):
+    """Where the mosaic pixels of a row of pixels lie on the detector, and how many a pixel has."""
+    n = max(round(pixel / MOSAIC_PIXEL), 1)
+    return (np.arange(size * n) + 0.5) * (pixel / n / detector_pixel) + dither, n
+
+
+def _roots(size, detector_pixel, pixel, dithers):
     """What gives white noise the covariance of resampled pixels, of which only neighbours are correlated.
 
-    The diagonal and the one below it of the root of the covariance: all else is zero.
+    By dither, the diagonal and the one below it of the root of the covariance: all else is zero.
     """
     from scipy.linalg import cholesky_banded
 
-    data, first, last = factor.data, factor.indptr[:-1], factor.indptr[1:] - 1
-    bands = np.zeros((2, len(first)))
-    bands[0] = np.bincount(np.repeat(np.arange(len(first)), last - first + 1), data * data)
+    position, n = _positions(size, detector_pixel, pixel, dithers[:, None])
+    shape = len(dithers), size, n
+    left = position.astype(int)
+    part, left = (position - left).ravel(), left.reshape(shape)
+    first = left[..., 0]
+    wide = int((left[..., -1] - first).max()) + 2  # detector pixels that a pixel has a part in, at most
+    at = (np.arange(first.size).reshape(*shape[:2], 1) * wide + left - first[..., None]).ravel()
+    weight = np.bincount(at, 1 - part, first.size * wide) + np.bincount(at + 1, part, first.size * wide)
+    weight = weight.reshape(*shape[:2], wide) / n
+    bands = np.zeros((2, *shape[:2]))
+    bands[0] = (weight * weight).sum(axis=-1)
     # A pixel has at most its last two detector pixels in common with the next, whose first two they are.
-    near, ahead = last[:-1], first[1:]
-    same = factor.indices[near - 1] == factor.indices[ahead]
-    shared = data[near] * data[np.where(same, ahead + 1, ahead)]
-    apart = factor.indices[near] != factor.indices[np.where(same, ahead + 1, ahead)]
-    bands[1, :-1] = np.where(apart, 0, np.where(same, data[near - 1] * data[ahead], 0) + shared)
-    lower = cholesky_banded(bands, lower=True)
-    return lower[0], lower[1, :-1]
+    for k in range(2):
+        column = np.diff(first, axis=1) + k
+        own = np.take_along_axis(weight[:, :-1], np.minimum(column, wide - 1)[..., None], axis=-1)[..., 0]
+        bands[1, :, :-1] += np.where(column < wide, own * weight[:, 1:, k], 0)
+    lower = [cholesky_banded(each, lower=True, check_finite=False) for each in bands.swapaxes(0, 1)]
+    return [(each[0], each[1, :-1]) for each in lower]
 
 
 def _correlated(white, diagonal, below):
@@ -310,10 +324,13 @@ def _resampling(size, detector_pixel, pixel, dither):
     """The matrix that interpolates a row of the detector at mosaic pixels and averages these over `pixel`."""
     from scipy.sparse import csr_array
 
-    n = max(round(pixel / MOSAIC_PIXEL), 1)
-    position = (np.arange(size * n) + 0.5) * (pixel / n / detector_pixel) + dither
+    position, n = _positions(size, detector_pixel, pixel, dither)
     left = position.astype(int)
     part = position - left
+    if n == 1:  # two in each row, in order: nothing has to be sorted
+        entries, where = np.stack([1 - part, part], axis=1), np.stack([left, left + 1], axis=1)
+        row = 2 * np.arange(size + 1)
+        return csr_array((entries.ravel(), where.ravel(), row), shape=(size, int(left.max()) + 2))
     rows = np.repeat(np.arange(size), n)
     entries = np.concatenate([1 - part, part]) / n
     where = (np.concatenate([rows, rows]), np.concatenate([left, left + 1]))

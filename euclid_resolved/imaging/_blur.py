@@ -82,16 +82,30 @@ def kernel_of(stamp: np.ndarray, side: float) -> np.ndarray:
     return np.asarray(kernel / kernel.sum())
 
 
+def averages(shape: Sequence[int], old: float, new: float) -> tuple[csr_array, csr_array] | None:
+    """What averages the rows and the columns of a plane; None where its pixels stay as they are."""
+    return None if old == new else (averaging(shape[0], old, new), averaging(shape[1], old, new))
+
+
+def average(plane: np.ndarray, rebin: tuple[csr_array, csr_array] | None) -> np.ndarray:
+    """A plane averaged over new pixels, by what `averages` gave."""
+    return plane if rebin is None else rebin[0] @ plane @ rebin[1].T
+
+
 def blur_and_average(
-    light: np.ndarray, rebin: Sequence[csr_array], psf: np.ndarray | float, old: float, new: float
+    light: np.ndarray,
+    rebin: tuple[csr_array, csr_array] | None,
+    psf: np.ndarray | float,
+    old: float,
+    new: float,
 ) -> np.ndarray:
     """Blur a plane and average it over new pixels.
 
     Parameters
     ----------
     light : `~numpy.ndarray`
-    rebin : pair of `~scipy.sparse.csr_array`
-        From `averaging`, for rows and columns.
+    rebin : pair of `~scipy.sparse.csr_array`, or None
+        From `averages`.
     psf : `~numpy.ndarray` or float
         On pixels of the mosaics, or the full width at half maximum of a Gaussian in arcsec.
     old, new : float
@@ -104,7 +118,7 @@ def blur_and_average(
     # Both are linear; the PSF is applied on the finer of the two grids, where it is better sampled.
     if old <= new:
         light = _blur(light, psf, old)
-    light = rebin[0] @ light @ rebin[1].T
+    light = average(light, rebin)
     return _blur(light, psf, new) if old > new else light
 
 

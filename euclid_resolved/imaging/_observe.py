@@ -18,7 +18,7 @@ from euclid_resolved.images._bands import EUCLID_BANDS, SURFACE_BRIGHTNESS, band
 from euclid_resolved.images._image import MultiBandImage
 from euclid_resolved.images._noise import MOSAIC_PIXEL, check_noise_is_known, pixel_noise, stack_noise
 from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
-from euclid_resolved.imaging._blur import averaging, blur_and_average
+from euclid_resolved.imaging._blur import average, averages, blur_and_average
 from euclid_resolved.imaging._kernels import check_psf
 from euclid_resolved.imaging._observation import Observation
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
@@ -260,14 +260,15 @@ def _image(source, observation):
     image = getattr(source, "image", source)
     check_noise_is_known(image, observation.sky_rms)
     old, new = observation.scales(image)
-    rebin = [averaging(size, old, new) for size in image.shape]
-    stars = _stars(observation, [matrix.shape[0] for matrix in rebin], new)
+    rebin = averages(image.shape, old, new)
+    shape = image.shape if rebin is None else [matrix.shape[0] for matrix in rebin]
+    stars = _stars(observation, shape, new)
     bands = {}
     for band in image:
         bad = image.mask(band)
         light = np.where(bad, 0, image.brightness(band)) * (1 + observation.redshift) ** -3
         light = blur_and_average(light, rebin, observation.psf_of(band), old, new)
-        bands[band] = _expose(light, rebin[0] @ bad @ rebin[1].T > 0, stars, band, observation, new)
+        bands[band] = _expose(light, average(bad, rebin) > 0, stars, band, observation, new)
     meta = {
         "pixel_scale": length_of_pixel(image) * (new / old),
         "distance": observation.distance,
@@ -286,11 +287,12 @@ def _expose(light, bad, stars, band, observation, pixel):
     noise = partial(
         pixel_noise, band=band, depth=observation.depth, sky_rms=(observation.sky_rms or {}).get(band)
     )
-    star_light = _star_light(stars, observation.fwhm(band), light.shape, pixel)
-    bad = bad | (star_light > noise(0.0, pixel=pixel))
-    light = light + star_light
+    if len(stars[0]):
+        star_light = _star_light(stars, observation.fwhm(band), light.shape, pixel)
+        bad = bad | (star_light > noise(0.0, pixel=pixel))
+        light = light + star_light
     sigma = noise(light, pixel=pixel)
-    residual = observation.background * noise(0.0)
+    residual = observation.background * noise(0.0) if observation.background else 0.0
     constant, *slope = rng.normal(0, residual, 3)
     y, x = (np.linspace(-1, 1, size) for size in light.shape)
     observed = light + constant + slope[0] * y[:, None] + slope[1] * x
@@ -330,20 +332,20 @@ def _maps(galaxy, observation):
     """The true maps on the observed grid."""
     image, maps = galaxy.load()
     old, new = observation.scales(image)
-    rebin = [averaging(size, old, new) for size in image.shape]
+    rebin = averages(image.shape, old, new)
     maps = {name: map_ for name, map_ in maps.items() if name in KNOWN}
     truth = {name: _filled(map_) for name, map_ in maps.items()}
     mass = truth.get("stellar_mass_density", np.ones(image.shape))
     result = {}
     for name, map_ in maps.items():
         if map_.property.density:
-            values = rebin[0] @ truth[name] @ rebin[1].T
+            values = average(truth[name], rebin)
         else:
             # Only where the property is known does its weight count.
             weight = np.where(truth[name] > 0, mass, 0)
-            total = rebin[0] @ weight @ rebin[1].T
+            total = average(weight, rebin)
             with np.errstate(invalid="ignore", divide="ignore"):
-                values = (rebin[0] @ (weight * truth[name]) @ rebin[1].T) / total
+                values = average(weight * truth[name], rebin) / total
         values = np.where(values > 0, values, np.nan).astype(np.float32)
         scale = {"pixel_scale": length_of_pixel(image) * (new / old)}
         result[name] = SpatialMap(values, property=name, unit=map_.unit, meta={**map_.meta, **scale})

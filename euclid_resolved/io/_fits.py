@@ -18,6 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from euclid_resolved.citation import __version__
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.io._files import atomic_path
+from euclid_resolved.io._fits_budget import cards_of
 from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
@@ -267,6 +268,7 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
     for key, (card, meaning) in _NUMBERS.items():
         if isinstance(spatial_map.meta.get(key), float):
             header[card] = (spatial_map.meta[key], meaning)
+    header.update(cards_of(spatial_map))
     header.extend(done_cards(spatial_map.meta))
     return header
 

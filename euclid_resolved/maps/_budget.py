@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # The planes that hold a part by itself, and what it is called.
 PARTS = {"noise": "noise", "model": "model", "common": "calibration"}
+STEP = 0.001  # dex, to which errors are counted: so pieces of a map tell the median of all
+MOST = 10.0  # dex: all that is larger counts as this
 
 
 def error_budget(map_: SpatialMap) -> dict[str, float]:
@@ -23,11 +26,11 @@ def error_budget(map_: SpatialMap) -> dict[str, float]:
     Returns
     -------
     budget : dict of str to float
-        Medians over the pixels with a value. ``total``, to first order (sigma / value / ln 10); ``noise``,
-        of the image (plane ``noise``); ``model``, another fit (``model``); ``calibration``, the level of the
-        sky and E(B-V), which all pixels share (``common``). ``populations`` is what a calibrated interval
-        holds beside these: what the bands cannot tell. It is the difference of squares. Only parts that are
-        known are there; nothing where the map has no error.
+        Medians over the pixels with a value, to 0.001 dex. ``total``, to first order
+        (sigma / value / ln 10); ``noise``, of the image (plane ``noise``); ``model``, another fit
+        (``model``); ``calibration``, the level of the sky and E(B-V), which all pixels share (``common``).
+        ``populations`` is what a calibrated interval holds beside these: what the bands cannot tell. It is
+        the difference of squares. Only parts that are known are there; nothing where the map has no error.
 
     Examples
     --------
@@ -42,25 +45,57 @@ def error_budget(map_: SpatialMap) -> dict[str, float]:
     >>> {name: round(part, 3) for name, part in error_budget(map_).items()}
     {'total': 0.05, 'noise': 0.03, 'populations': 0.04}
     """
+    budget = budget_of(budget_counts(map_), "interval" in map_.meta)
+    return {name: part for name, part in budget.items() if part is not None}
+
+
+def budget_counts(map_: SpatialMap) -> dict[str, dict[int, int]]:
+    """How many pixels have an error of so many thousandths of a dex, for the whole and for each part.
+
+    Parameters
+    ----------
+    map_ : `~euclid_resolved.SpatialMap`
+
+    Returns
+    -------
+    counts : dict of str to dict of int to int
+        Those of pieces of a map add up to those of the map. Nothing where the map has no errors.
+    """
     if map_.uncertainty is None:
         return {}
     values = np.asarray(map_.data, float)
     known = np.isfinite(values) & (values > 0)
     if map_.mask is not None:
         known &= ~np.broadcast_to(map_.mask, known.shape)
-    total = _median(map_.uncertainty.array, values, known)
-    if not np.isfinite(total):
-        return {}
-    found = {
-        name: part
-        for plane, name in PARTS.items()
-        if plane in map_.planes and np.isfinite(part := _median(map_.planes[plane], values, known))
+    planes = {name: map_.planes[plane] for plane, name in PARTS.items() if plane in map_.planes}
+    return {
+        name: _counts(sigma, values, known)
+        for name, sigma in {"total": map_.uncertainty.array, **planes}.items()
     }
-    budget = {"total": total, **found}
-    if "interval" in map_.meta and "noise" in found:
-        rest = total**2 - sum(part**2 for part in found.values())
-        budget["populations"] = float(np.sqrt(max(rest, 0.0)))
-    return budget
+
+
+def budget_of(counts: Mapping[str, Mapping[int, int]], calibrated: bool) -> dict[str, float | None]:
+    """The budget from `budget_counts`; None for a part of which no pixel is known.
+
+    Parameters
+    ----------
+    counts : mapping of str to mapping of int to int
+    calibrated : bool
+        Whether the error is a calibrated interval.
+
+    Returns
+    -------
+    budget : dict of str to float or None
+        As of `error_budget`. Which parts it has depends on the kind of map, not on its pixels.
+    """
+    found = {name: _median(each) for name, each in counts.items()}
+    if not found or not (calibrated and "noise" in found):
+        return found
+    total, parts = found["total"], [part for name, part in found.items() if name != "total"]
+    rest = None
+    if total is not None:
+        rest = float(np.sqrt(max(total**2 - sum(part**2 for part in parts if part is not None), 0.0)))
+    return {**found, "populations": rest}
 
 
 def budget_words(map_: SpatialMap) -> str:
@@ -92,8 +127,19 @@ def budget_words(map_: SpatialMap) -> str:
     return f"{budget['total']:.2f} dex: {words}" if words else f"{budget['total']:.2f} dex"
 
 
-def _median(sigma, values, known):
-    """The median of errors in dex; NaN where none is known."""
+def _counts(sigma, values, known):
+    """How many pixels have an error of so many steps."""
     part = np.asarray(sigma, float)[known] / values[known] / np.log(10)
-    part = part[np.isfinite(part)]
-    return float(np.median(part)) if len(part) else np.nan
+    steps = np.rint(np.minimum(part[np.isfinite(part)], MOST) / STEP).astype(np.int64)
+    count = np.bincount(steps)
+    number = np.flatnonzero(count)
+    return dict(zip(number.tolist(), count[number].tolist(), strict=True))
+
+
+def _median(counts):
+    """The median of errors in dex, None where there is none."""
+    if not counts:
+        return None
+    steps = np.array(sorted(counts))
+    reached = np.cumsum([counts[step] for step in steps.tolist()])
+    return float(steps[np.searchsorted(reached, reached[-1] / 2)] * STEP)

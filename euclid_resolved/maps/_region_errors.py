@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import astropy.units as u
@@ -32,7 +32,8 @@ class RegionErrors:
 
     `own` is one sigma of the model and of the noise, `common` that of errors that all pixels share;
     `fraction` is the part of the variance of `own` that all share as well, `spread` over how many pixels (or
-    bins) the rest is spread, `length` the same as a Gaussian that the user gave.
+    bins) the rest is spread, `length` the same as a Gaussian that the user gave. `parts` are the planes of
+    what `own` consists of, as far as the map has them.
     """
 
     own: np.ndarray | None
@@ -42,6 +43,7 @@ class RegionErrors:
     length: float
     spread: float
     bins: np.ndarray | None
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -64,7 +66,12 @@ class RegionErrors:
         bins = map_.meta.get("bins") if length is None else None
         bins = None if bins is None or np.shape(bins) != map_.data.shape else bins
         spread = float(map_.meta.get("correlated_pixels", 1.0)) if length is None else 1.0
-        return cls(own, common, fraction, known is None and sigma is not None, length or 0.0, spread, bins)
+        lower = known is None and sigma is not None
+        parts: dict[str, np.ndarray] = {}
+        if own is not None and "interval" in map_.meta and "noise" in map_.planes:
+            planes = ((name, map_.planes.get(name)) for name in ("noise", "model"))
+            parts = {name: np.asarray(plane, float) for name, plane in planes if plane is not None}
+        return cls(own, common, fraction, lower, length or 0.0, spread, bins, parts)
 
     def filled(self, sigma: np.ndarray | None, known: np.ndarray) -> RegionErrors:
         """The errors after pixels were filled whose one sigma is in `sigma`."""
@@ -72,22 +79,47 @@ class RegionErrors:
             return self
         own = np.where(known, self.own, sigma)
         level = np.average(self.common[known]) if known.any() else 0.0
-        return replace(self, own=own, common=np.where(known, self.common, level))
+        parts = {name: np.where(known, part, 0.0) for name, part in self.parts.items()}
+        return replace(self, own=own, common=np.where(known, self.common, level), parts=parts)
 
     def at(self, pixels: np.ndarray) -> RegionErrors:
         """The errors of some pixels, which are numbered row by row; they have no place any more."""
         own, bins = (None if each is None else np.ravel(each)[pixels] for each in (self.own, self.bins))
-        return replace(self, own=own, common=np.ravel(self.common)[pixels], bins=bins)
+        parts = {name: np.ravel(part)[pixels] for name, part in self.parts.items()}
+        return replace(self, own=own, common=np.ravel(self.common)[pixels], bins=bins, parts=parts)
 
     def of_sum(self, weights: np.ndarray) -> float:
         """One sigma of sum(weights * values)."""
         if self.own is None:
             return np.nan
-        used = weights > 0
-        each = np.where(used, weights * np.where(used, self.own, 0.0), 0.0)
+        each = _weighted(weights, self.own)
         if not np.isfinite(each).all():
             return np.nan
-        shared, whole = np.sum(np.where(used, weights * self.common, 0.0)), np.sum(each)
+        shared = np.sum(_weighted(weights, self.common))
+        return float(np.sqrt(self._variance(each, self.fraction) + shared**2))
+
+    def parts_of_sum(self, weights: np.ndarray) -> dict[str, float]:
+        """One sigma of sum(weights * values) by what it comes from; the squares add up to that of all.
+
+        Noise shrinks with the number of pixels, as far as their noise is their own. The error of a fit is
+        shared by as much as all of a pixel's error is, calibration as a whole. Populations are what remains.
+        Nothing where the map does not know its noise, or has no calibrated interval.
+        """
+        whole = self.of_sum(weights)
+        if "noise" not in self.parts or not np.isfinite(whole):
+            return {}
+        shares = {"noise": 0.0, "model": self.fraction}
+        found = {
+            name: float(np.sqrt(self._variance(np.nan_to_num(_weighted(weights, part)), shares[name])))
+            for name, part in self.parts.items()
+        }
+        found["calibration"] = float(np.sum(_weighted(weights, self.common)))
+        rest = whole**2 - sum(part**2 for part in found.values())
+        return {**found, "populations": float(np.sqrt(max(rest, 0.0)))}
+
+    def _variance(self, each: np.ndarray, fraction: float) -> float:
+        """The variance of a sum of errors, of which pixels share a fraction of the variance."""
+        whole = np.sum(each)
         if self.length > 0:
             from scipy.signal import fftconvolve
 
@@ -102,8 +134,14 @@ class RegionErrors:
         else:
             local = self.spread * np.sum(each**2)
         local = min(local, whole**2)  # of a region smaller than what shares noise
-        return float(np.sqrt((1 - self.fraction) * local + self.fraction * whole**2 + shared**2))
+        return float((1 - fraction) * local + fraction * whole**2)
 
     def of_median(self, weights: np.ndarray) -> float:
         """One sigma of a median, where `weights` add up to 1: that of the mean of Gaussian errors, grown."""
         return float(self.of_sum(weights) * np.sqrt(np.pi / 2))
+
+
+def _weighted(weights, sigma):
+    """Errors times weights; what has no weight need not be known."""
+    used = weights > 0
+    return np.where(used, weights * np.where(used, sigma, 0.0), 0.0)

@@ -12,7 +12,7 @@ is what totals and means add up. Medians, and maps without that plane, are those
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import astropy.units as u
@@ -20,10 +20,10 @@ import numpy as np
 
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._pixels import pixel_area
-from euclid_resolved.images._positions import axis_ratio
 from euclid_resolved.maps._arithmetic import MapArithmetic
 from euclid_resolved.maps._region_errors import RegionErrors, one_sigma
-from euclid_resolved.maps._region_pixels import elliptical_radius, region_weights
+from euclid_resolved.maps._region_fill import filled_pixels
+from euclid_resolved.maps._region_pixels import region_weights
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -55,6 +55,9 @@ class RegionValue:
     lower_limit : bool
         Whether the error is a lower limit, because nobody knows which part of it the pixels share: they are
         taken as independent.
+    parts : dict of str to `~astropy.units.Quantity`
+        The error by what it comes from: ``noise``, ``model``, ``calibration`` and ``populations``. Empty
+        where the map has no calibrated interval or no plane ``noise``.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class RegionValue:
     masked_fraction: float
     filled: str = ""
     lower_limit: bool = False
+    parts: dict[str, u.Quantity] = field(default_factory=dict)
 
     def __str__(self) -> str:
         gap = "lower limit: pixels taken as independent; " if self.lower_limit else ""
@@ -166,12 +170,15 @@ def total(
     errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     known, filled = weight * good, ""
     if fill is not None:
-        values, sigma = _fill(values, sigma, weight, good, fill, map_, centre, position_angle, inclination)
+        values, sigma = filled_pixels(
+            values, sigma, weight, good, fill, map_, centre, position_angle, inclination
+        )
         errors, known, filled = errors.filled(sigma, good & (weight > 0)), weight, fill
     result = (np.sum(known * np.where(known > 0, values, 0.0)) * unit * area).decompose([u.Msun, u.pc])
-    error = (errors.of_sum(known) * unit * area).decompose([u.Msun, u.pc])
-    coverage = _coverage(weight, good)
-    return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit)
+    factor = (1 * unit * area).decompose([u.Msun, u.pc])
+    parts = {name: part * factor for name, part in errors.parts_of_sum(known).items()}
+    error, coverage = errors.of_sum(known) * factor, _coverage(weight, good)
+    return RegionValue("total", prop.name, result, error, *coverage, filled, errors.lower_limit, parts)
 
 
 def mean(
@@ -227,7 +234,8 @@ def mean(
     value = np.sum(used * np.where(used > 0, values, 0.0)) / norm * unit
     errors = RegionErrors.of(map_, sigma, correlation_length, correlated_fraction)
     error, coverage = errors.of_sum(used / norm) * unit, _coverage(weight, good)
-    return RegionValue("mean", _name(map_), value, error, *coverage, lower_limit=errors.lower_limit)
+    parts = {name: part * unit for name, part in errors.parts_of_sum(used / norm).items()}
+    return RegionValue("mean", _name(map_), value, error, *coverage, "", errors.lower_limit, parts)
 
 
 def median(
@@ -320,30 +328,3 @@ def _pixel_area(map_, distance):
     if not distance.unit.is_equivalent(u.pc) or not distance > 0 * distance.unit:
         raise InputError(f"distance must be a positive length, got {distance}")
     return distance.to(u.pc) ** 2 * area.to_value(u.sr)
-
-
-def _fill(values, sigma, weight, good, how, map_, centre, position_angle, inclination):
-    """Values and errors with the masked pixels filled; the scatter of the others is their error."""
-    inside, hole = good & (weight > 0), ~good & (weight > 0)
-    values, sigma = values.copy(), None if sigma is None else np.array(sigma)
-    if how == "mean":
-        level = np.full(values.shape, np.average(values[inside], weights=weight[inside]))
-        scatter = np.full(values.shape, np.std(values[inside]))
-    elif how == "radial":
-        radius = elliptical_radius(map_, weight, centre, position_angle, axis_ratio(inclination))
-        ring = np.floor(radius / 2).astype(int)
-        number = np.bincount(ring[inside], minlength=ring.max() + 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            average = np.bincount(ring[inside], values[inside], minlength=len(number)) / number
-            square = np.bincount(ring[inside], values[inside] ** 2, minlength=len(number)) / number
-        known = np.flatnonzero(number)
-        spread = np.sqrt(np.clip(square - average**2, 0, None))
-        # Interpolated between rings, so that steep profiles leave no steps.
-        level = np.interp(radius, 2 * known + 1.0, average[known])
-        scatter = np.interp(radius, 2 * known + 1.0, spread[known])
-    else:
-        raise InputError(f"fill must be None, 'mean' or 'radial', got {how!r}")
-    values[hole] = level[hole]
-    if sigma is not None:
-        sigma[hole] = scatter[hole]
-    return values, sigma

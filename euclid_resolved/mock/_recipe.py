@@ -35,7 +35,7 @@ COMMAND = "euclid-resolved default-model make -o euclid_resolved/mock/data/defau
 LOOKED_AT = 1000  # galaxies that tell what all of them look like
 
 # CPU seconds of one core of 2024: to make, observe and gather a galaxy, and to fit a thousand of its pixels.
-_OF_A_GALAXY, _OF_A_FIT = 0.025, 0.0066
+_OF_A_GALAXY, _OF_A_FIT = 0.02, 0.0066
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +55,15 @@ class Recipe:
     depth : tuple of float
         In units of the Euclid Wide Survey's. The mock's pixels are some arcsec wide at these distances; the
         low end makes them as noisy as the mosaics' pixels of 0.1 arcsec.
+    mosaic : int
+        Every so many galaxies one is seen as in a mosaic that was prepared instead: in pixels finer than the
+        PSF (`~euclid_resolved.mock._mosaic.in_mosaic`). 0 for none.
     folds : int
         Of galaxies that are left out in turn, to measure accuracy and to calibrate intervals.
     n_trees : int
         The most trees of gradient boosting for each property.
+    learning_rate : float
+        Of gradient boosting.
     missing_bands : float or None
         How often a pixel is learned without a band, as of `~euclid_resolved.train`. None makes a model that
         needs every band; so do features that look around a pixel.
@@ -79,12 +84,15 @@ class Recipe:
     seed: int = 20
     distance: tuple[float, float] = (20.0, 100.0)
     depth: tuple[float, float] = (0.001, 1.0)
+    mosaic: int = 3
     folds: int = 4
-    n_trees: int = 300
+    n_trees: int = 150
+    learning_rate: float = 0.2
     missing_bands: float | None = 0.3
 
     def __post_init__(self) -> None:
-        for name, least in (("galaxies", 2), ("pixels", 8), ("folds", 2), ("n_trees", 1), ("seed", 0)):
+        least_of = {"galaxies": 2, "pixels": 8, "folds": 2, "n_trees": 1, "seed": 0, "mosaic": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} of a recipe is a whole number of at least {least}, got {value!r}")
@@ -127,6 +135,7 @@ class Recipe:
         """The first galaxies, as they are observed."""
         from euclid_resolved.imaging._observe import observe_atlas
         from euclid_resolved.mock._galaxies import mock_galaxies
+        from euclid_resolved.mock._mosaic import in_mosaic
         from euclid_resolved.mock._settings import MockSettings
 
         galaxies = mock_galaxies(
@@ -136,7 +145,10 @@ class Recipe:
             settings=MockSettings.preset(self.preset),
             progress=None if progress else False,
         )
-        return observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
+        observed = observe_atlas(galaxies, self.distance * u.Mpc, depth=self.depth, seed=self.seed)
+        for number in range(self.mosaic - 1, len(observed), self.mosaic) if self.mosaic else ():
+            observed[number] = in_mosaic(galaxies[number], self.seed)
+        return observed
 
     def observed(
         self, n: int | None = None, *, progress: bool = False, fields: dict[str, np.ndarray] | None = None
@@ -223,7 +235,9 @@ def make_model(
     )
     fields: dict[str, np.ndarray] = {}
     pixels = recipe.observed(progress=progress, fields=fields)
-    estimator = GradientBoosting(n_trees=recipe.n_trees, seed=recipe.seed, n_jobs=1)
+    estimator = GradientBoosting(
+        n_trees=recipe.n_trees, learning_rate=recipe.learning_rate, seed=recipe.seed, n_jobs=1
+    )
     bar = tqdm(total=recipe.folds + 1, desc="fits", unit="fit", disable=None if progress else True)
     number = itertools.count(1)
 
@@ -266,7 +280,6 @@ def _looked_at(galaxy, features, fields):
 
 
 def _likeness(fields):
-    """What galaxies look like; None where they are too few to tell."""
     from euclid_resolved.models._likeness import FEWEST_FIELDS, Likeness
 
     known = np.concatenate(list(fields.values()))
@@ -303,7 +316,6 @@ def check_model(model: Model, recipe: Recipe | None = None) -> None:
     Parameters
     ----------
     model : `~euclid_resolved.Model`
-        From `make_model`.
     recipe : Recipe, optional
 
     Raises

@@ -281,7 +281,8 @@ def _cell(difference, weight, number, levels, margin):
     held = np.array(levels) * (1 + 1 / _effective(difference, weight, number)) + margin
     held = np.minimum(held, 1)
     mean = np.log10(np.average(10**difference, weights=weight))
-    return (*(_quantiles(difference, weight, at) for at in ((1 - held) / 2, (1 + held) / 2)), mean)
+    ends = _quantiles(difference, weight, np.concatenate([(1 - held) / 2, (1 + held) / 2]))
+    return *np.split(ends, 2), mean
 
 
 def _effective(difference, weight, number):

@@ -198,24 +198,37 @@ def statistics_of(
     found = []
     for begin in range(-top, rows, FIELD):  # fields side by side: their planes stay in the processor's cache
         start, stop = max(begin, 0), min(begin + FIELD, rows)
-
-        def side_by_side(plane, at=slice(start, stop), to=slice(start - begin, stop - begin)):
-            # All rows of a field are there, whichever the image has: sums are the same to the last bit.
-            whole = np.zeros((FIELD, across * FIELD), np.float32)
-            whole[to, :columns] = np.where(good[at], plane[at], 0)
-            return whole.reshape(FIELD, across, FIELD)
-
-        known = side_by_side(good)
-        light = {band: np.where(known > 0, side_by_side(plane), 1) for band, plane in brightness.items()}
-        relative = [
-            side_by_side(noise[band]) / (usable * np.float32(np.log(10)))
-            if band in noise
-            else np.zeros_like(usable)
-            for band, usable in light.items()
-        ]
-        dex = [np.log10(usable) for usable in light.values()]
-        found.append(_of_fields(dex, [sigma * sigma for sigma in relative], known))
+        place = slice(start, stop), slice(start - begin, stop - begin)
+        known = _side_by_side(good, good, place, across)
+        some = _sum(known) >= FEWEST  # of most images these are few
+        statistics = np.full((across, _number_of(len(brightness))), np.nan)
+        if some.any():
+            own, sigma = (
+                {band: _side_by_side(plane, good, place, across)[:, some] for band, plane in planes.items()}
+                for planes in (brightness, noise)
+            )
+            statistics[some] = _of_light(own, sigma, known[:, some])
+        found.append(statistics)
     return np.concatenate(found), field
+
+
+def _side_by_side(plane, good, place, across):
+    """A row of fields, shape (32, fields, 32), 0 where a pixel is not known."""
+    (at, to), columns = place, good.shape[1]
+    # All rows of a field are there, whichever the image has: sums are the same to the last bit.
+    whole = np.zeros((FIELD, across * FIELD), np.float32)
+    whole[to, :columns] = np.where(good[at], plane[at], 0)
+    return whole.reshape(FIELD, across, FIELD)
+
+
+def _of_light(brightness, noise, known):
+    """The statistics of fields side by side from their brightness and noise."""
+    light = [np.where(known > 0, plane, 1) for plane in brightness.values()]
+    relative = [
+        noise[band] / (usable * np.float32(np.log(10))) if band in noise else np.zeros_like(usable)
+        for band, usable in zip(brightness, light, strict=True)
+    ]
+    return _of_fields([np.log10(usable) for usable in light], [sigma * sigma for sigma in relative], known)
 
 
 def _of_fields(dex, variance, known):
@@ -236,9 +249,7 @@ def _of_fields(dex, variance, known):
         found.append(mean(aside * beside) / (mean(beside * beside) + _SMALL))
         found.append(_log(mean(aside * aside - own - variance[1])))
         found += _local(first - last, own + variance[-1], near)
-    statistics = np.stack(found, axis=1)
-    statistics[pixels < FEWEST] = np.nan
-    return statistics
+    return np.stack(found, axis=1)
 
 
 def _sum(values):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_galaxy", "plot_predicted_against_true"]
 
+_WIDE = 3  # panels side by side that have room for names of their axes each
+
 
 def running_median(x: np.ndarray, y: np.ndarray, bins: int = 12, minimum: int = 20) -> tuple[np.ndarray, ...]:
     """Median and 16-84 % range of `y` in bins of `x`.
@@ -113,8 +115,9 @@ def plot_predicted_against_true(
     if not panels:
         raise InputError("there is nothing to draw")
     columns = len(next(iter(panels.values())))
+    crowded = columns > _WIDE
     with text_style(figure):
-        figure = own_figure(figure, figsize or page_size(columns, len(panels)))
+        figure = own_figure(figure, figsize or page_size(columns, (1.3 if crowded else 1) * len(panels)))
         axes = figure.subplots(len(panels), columns, squeeze=False)
         for row, (name, models) in zip(axes, panels.items(), strict=True):
             # A pixel may have no dust.
@@ -135,17 +138,33 @@ def plot_predicted_against_true(
                     axis.plot(line, line + offset, color=TRUE, lw=0.8, ls="--")
                 middle, median, p16, p84 = running_median(x, y)
                 errors = (median - p16, p84 - median)
-                axis.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, ms=4, lw=1, capsize=2)
+                size = {"ms": 2, "lw": 0.8, "capsize": 1} if crowded else {"ms": 4, "lw": 1, "capsize": 2}
+                axis.errorbar(middle, median, yerr=errors, fmt="o", color=PREDICTED, **size)
                 scores = metrics(truth, guess)
                 text = f"$R^2$ = {scores['r2']:.3f}\nRMSE = {scores['rmse']:.3f} dex"
+                text = text.replace(" = ", " ").removesuffix(" dex") if crowded else text
                 # A lighter ground: the dashed line runs below the text.
                 ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
                 axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", size="small", bbox=ground)
                 axis.set(xlim=(low, high), ylim=(low, high), title=title)
-                axis.set(xlabel="true " + axis_label(name), ylabel="predicted " + axis_label(name))
+                joint = "\n" if crowded else " "
+                axis.set(xlabel="true " + axis_label(name), ylabel=f"predicted{joint}{axis_label(name)}")
                 axis.set_box_aspect(1)
                 keep_text_size(axis)
+            if crowded:
+                _share_labels(row)
         return figure
+
+
+def _share_labels(row):
+    """Name the axes of a row of panels with the same limits once."""
+    for i, axis in enumerate(row):
+        axis.locator_params(nbins=3)
+        if i:
+            axis.set_ylabel("")
+            axis.tick_params(labelleft=False)
+        if i != len(row) // 2:
+            axis.set_xlabel("")
 
 
 def plot_galaxy(

@@ -33,8 +33,16 @@ if TYPE_CHECKING:
     from euclid_resolved.study._description import Input, Part
     from euclid_resolved.study._runner import Runner
 
+_PREDICTED = (
+    "Predicted against true values of the test galaxies; points: median and 16-84 % of the predictions in "
+    "bins of the truth; dashed: 0.3 dex from equality"
+)
 _TABLE_3 = ("HE", "bands", "bands+colours")  # its inputs
 
+_RANGES = (
+    "Ranges of the properties of pixels above the clip, dex: log10 of density in Msun/pc2, of the mass "
+    "fraction of metals (the Sun has 0.02), and of age in Gyr"
+)
 _GLOBAL = {
     "mass": r"$\log_{10}\,[M_\star\,/\,M_\odot]$",
     "metallicity": r"$\log_{10}\,[Z_\star\,/\,Z_\odot]$",
@@ -184,7 +192,7 @@ def predicted_against_true(runner: Runner, part: Part) -> Result:
             panels[name][label] = estimates(model, runner.test_pixels, name)
     if any(panels.values()):
         figure = plot_predicted_against_true(panels)
-        result.figures["Predicted against true values of the test galaxies; dashed: 0.3 dex"] = figure
+        result.figures[_PREDICTED] = figure
     return result
 
 
@@ -192,7 +200,7 @@ def distributions(runner: Runner, part: Part) -> Result:
     """Global mass, metallicity and age of all, training and test galaxies, and the ranges of the pixels."""
     sets = {"training": runner.training_pixels, "test": runner.test_pixels}
     result = Result()
-    result.tables["Ranges of the properties of pixels above the clip, dex"] = Table(rows=_target_ranges(sets))
+    result.tables[_RANGES] = Table(rows=_target_ranges(sets))
     if not runner.data.images:
         rows = [_counts(name, [g.star_forming for g in _galaxies(runner)[name]], sets[name]) for name in sets]
         result.tables = {"The sets": Table(rows=rows)} | result.tables
@@ -217,7 +225,8 @@ def distributions(runner: Runner, part: Part) -> Result:
     result.figures["Global values"] = plot_distributions(known, {key: _GLOBAL[key] for key in keys})
     result.notes.append(
         "Global values are sums over the whole map of a galaxy, with its own size of pixels, and means "
-        "weighted by mass. Where a map has no size in parsecs the mass is left out."
+        "weighted by mass: log10 of mass in Msun, metallicity in solar units (0.02) and age in Gyr. Where a "
+        "map has no size in parsecs the mass is left out."
     )
     return result
 

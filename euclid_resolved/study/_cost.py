@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from euclid_resolved.estimators._linear import LinearRegression
 from euclid_resolved.features._scale import Scale, to_dex
 from euclid_resolved.features._sets import make_features
+from euclid_resolved.training._train import train
 
 if TYPE_CHECKING:
     from euclid_resolved.estimators._contract import Estimator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _GALAXIES = 6  # that are read to time it, and to count their pixels
 _ROWS = 20_000  # of a fit that is timed
 _SMALL = {"n_trees": (1, 3), "epochs": (1, 3)}  # settings that only repeat the same work, made small
+_AFFORDABLE = 2.0  # CPU seconds of a fit that is made with all its trees or epochs
 _WORK = 1e6  # of a timed fit over several epochs: less of it drowns in what every fit takes
 
 
@@ -59,13 +62,21 @@ class Size:
     ----------
     training, test : int
         Pixels above the clip.
-    reading : float
-        CPU seconds to read them.
+    galaxy : float
+        CPU seconds to read a galaxy; zero where pixels are read already.
+    training_fixed, prepare : float
+        CPU seconds of a training, and for a pixel that it looks at, whatever the method: features, scales,
+        metrics.
+    domain : float
+        CPU seconds to find the domain of a set of pixels.
     """
 
     training: int
     test: int
-    reading: float
+    galaxy: float
+    training_fixed: float
+    prepare: float
+    domain: float
 
 
 def measure_size(runner: Runner) -> tuple[Size, Pixels]:
@@ -89,7 +100,26 @@ def measure_size(runner: Runner) -> tuple[Size, Pixels]:
     )
     each, seconds = len(pixels) / len(galaxies), (time.process_time() - began) / len(galaxies)
     n, m = len(runner.training), len(runner.test)
-    return Size(round(each * n), round(each * m), seconds * (n + m) if runner.data.images else 0.0), pixels
+    seconds = seconds if runner.data.images else 0.0
+    return Size(round(each * n), round(each * m), seconds, *_beside_the_fit(runner, pixels)), pixels
+
+
+def _beside_the_fit(runner, pixels):
+    """CPU seconds of what every training does, with a fit that is almost nothing: fixed, a pixel, domain."""
+    d, what = runner.description, runner.description.inputs[runner.description.main]
+
+    def once(some: Pixels) -> float:
+        began = time.process_time()
+        options: dict[str, Any] = {"features": what.features, "columns": what.columns}
+        train(some, d.properties, LinearRegression(), bands=d.bands, validation_fraction=0, **options)
+        return time.process_time() - began
+
+    few = pixels.of(pixels.names[: len(pixels.names) // 2 + 1])
+    once(few)  # imports what is needed, and finds the domain
+    least = min(once(few) for _ in range(3))
+    first, again = once(pixels), min(once(pixels) for _ in range(3))
+    each = max(again - least, 0.0) / max(len(pixels) - len(few), 1)
+    return max(again - each * len(pixels), 0.0), each, max(first - again, 0.0)
 
 
 def measure_cost(runner: Runner, label: str, pixels: Pixels) -> Cost:
@@ -133,16 +163,21 @@ def measure_cost(runner: Runner, label: str, pixels: Pixels) -> Cost:
     few, first, _ = fitted(less, k, n if less != some else n // 4)
     more, second, known = fitted(some, k, n)
     rate = max(more - few, 0.0) / (second - first) if second > first else 0.0
+    fixed, whole = max(more - rate * second, 0.0), float(estimator.work(n))
     column = 0.0
     if k > 1:
         alone, _, _ = fitted(some, 1, n)
         column = float(np.clip((more - alone) / max(more, 1e-9) * k / (k - 1), 0, 1))
+    if some is not estimator and fixed + rate * whole < _AFFORDABLE:
+        # Boosting may stop before its last tree: what can be afforded is fitted as it is.
+        seconds, _, known = fitted(estimator, k, n)
+        some, rate = estimator, max(seconds - fixed, 0.0) / whole
     known.predict(X)  # compiles
     began = time.process_time()
     known.predict(X)
     repeats = _trees(estimator) / _trees(some)
     predict = (time.process_time() - began) / len(X) * repeats
-    return Cost(max(more - rate * second, 0.0), rate, column, k, predict, bool(estimator.joint))
+    return Cost(fixed, rate, column, k, predict, bool(estimator.joint))
 
 
 def _reduced(estimator):
@@ -181,7 +216,9 @@ def seconds_of(runner: Runner, cost: Cost, size: Size, fits: Fits) -> float:
     wider = 1 - cost.column + cost.column * fits.columns / cost.columns
     times = 1 if cost.joint else fits.properties
     estimated = (0.2 * n + size.test) * fits.properties * cost.predict
-    return times * (cost.fixed + cost.rate * work * wider) + estimated
+    wide = (fits.columns + fits.properties) / (cost.columns + len(runner.description.properties))
+    beside = size.training_fixed + size.prepare * (n + size.test) * wide + (size.domain if fits.own else 0)
+    return times * (cost.fixed + cost.rate * work * wider) + estimated + beside
 
 
 def pixels_of_fit(runner: Runner, size: Size, fits: Fits) -> int:

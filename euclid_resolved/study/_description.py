@@ -266,7 +266,9 @@ def _check(content, text, path):
         raise InputError("a study needs at least one property, one input and one estimator")
     main = content.get("main", next(iter(inputs)))
     _known("input", [main], inputs)
-    parts = tuple(_part(value, inputs, methods, path.parent) for value in _section(content, "parts", list))
+    parts = tuple(
+        _part(value, inputs, methods, bands, path.parent) for value in _section(content, "parts", list)
+    )
     if len({part.slug for part in parts}) < len(parts):
         raise InputError("two parts share label and name")
     runs = content.get("runs", 1)
@@ -356,8 +358,8 @@ def _method(label, value):
     return method
 
 
-def _part(value, inputs, methods, folder):
-    from euclid_resolved.study._observed import check_options
+def _part(value, inputs, methods, bands, folder):
+    from euclid_resolved.study._observed import checked_options
     from euclid_resolved.study._parts import PARTS
 
     if not isinstance(value, dict) or not {"label", "run"} <= set(value):
@@ -366,7 +368,7 @@ def _part(value, inputs, methods, folder):
     options = {key: v for key, v in value.items() if key not in ("label", "title", "run")}
     options |= {key: str(folder / str(v)) for key, v in options.items() if key in _FILES}
     if value["run"] == "observed":
-        check_options(options, str(value["label"]))
+        options = checked_options(options, str(value["label"]), bands, folder)
     _known("estimator of this study", _texts("estimators", options.get("estimators", ())), methods)
     _known("input of this study", _texts("inputs", options.get("inputs", ())), inputs)
     return Part(str(value["label"]), str(value.get("title", "")), str(value["run"]), options)

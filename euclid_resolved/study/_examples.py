@@ -14,6 +14,7 @@ from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.io._atlas import read_galaxy
 from euclid_resolved.io._galaxy_list import galaxy_key
 from euclid_resolved.maps._profiles import orientation
+from euclid_resolved.maps._properties import get_property
 from euclid_resolved.plotting._comparison import plot_galaxy
 from euclid_resolved.plotting._maps import plot_image
 from euclid_resolved.study._profiles import (
@@ -78,7 +79,7 @@ def _choose(runner, part, label, result):
     place = np.array([0.9, 0.1]) * (len(ranked) - 1)
     result.notes.append(
         f"Chosen from {len(ranked)} galaxies seen nearly face-on: those at the 90th and the 10th percentile "
-        f"of R2. Estimated by {label}."
+        f"of the R2 of {get_property(prop).label}. Estimated by {label}."
     )
     chosen = [ranked[round(float(i))] for i in place]
     return [tested.get(name, other) for name, other in zip(wanted or [""] * 2, chosen, strict=False)]
@@ -132,7 +133,7 @@ def example_galaxies(runner: Runner, part: Part) -> Result:
     for galaxy, kind, radius in zip(galaxies, kinds, radii, strict=False):
         radius = None if radius is None else radius * u.kpc
         image, truth, maps, figure = _map(model, galaxy, f"{galaxy.name}, {kind}", radius)
-        result.figures[f"{galaxy.name}: observed in the four bands"] = plot_image(image)
+        result.figures[f"{galaxy.name}: {', '.join(image)}"] = plot_image(image)
         result.figures[f"{galaxy.name}: maps, residuals and radial profiles ({kind})"] = figure
         rows += _rows(runner, "Table 4", model, galaxy, label)
         for row in rows[-len(model.properties) :]:
@@ -217,6 +218,8 @@ def edge_on(runner: Runner, part: Part) -> Result:
             continue
         ratio, other = min(seen, key=lambda pair: pair[0])
         title = f"{other.name}, axis ratio {ratio:.2f}"
+        if not side:
+            result.values[f"axis_ratio/{galaxy.group}"] = ratio
         _, truth, maps, figure = _map(model, other, title)
         result.figures[f"{title}: maps and residuals"] = figure
         rows += _rows(runner, "Table 5", model, other, label)
@@ -224,6 +227,10 @@ def edge_on(runner: Runner, part: Part) -> Result:
             _keep_view(result, "edge_on", other, row)
         _heights(result, model, other, truth, maps)
     if rows:
+        result.notes.append(
+            "axis ratio: of the light above the clip, 1 from above. Galaxies whose side is not named in the "
+            "study are shown from the side with the least one that the atlas has."
+        )
         first = {"Accuracy of the example galaxies seen nearly edge-on": Table(rows=rows)}
         result.tables = first | result.tables
     return result

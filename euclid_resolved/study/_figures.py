@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED, "0.5")
+_ROOM = 0.08  # of an axis, for a number beside a tick
 _LETTERS = 18  # of names that find room beside each other below a panel
 
 
@@ -98,7 +99,9 @@ def plot_accuracy(table: Table, *, by: str = "estimator", metric: str = "r2") ->
     return figure
 
 
-def plot_against(table: Table, steps: str, label: str, *, by: str, metric: str = "r2") -> Figure:
+def plot_against(
+    table: Table, steps: str, label: str, *, by: str, metric: str = "r2", points: Collection[str] = ()
+) -> Figure:
     """A metric against a number that was varied, a panel a property.
 
     Parameters
@@ -112,6 +115,8 @@ def plot_against(table: Table, steps: str, label: str, *, by: str, metric: str =
     by : str
         What the lines tell apart.
     metric : str, optional
+    points : collection of str, optional
+        Lines that are no lines: their points lie in no order.
 
     Returns
     -------
@@ -131,15 +136,31 @@ def plot_against(table: Table, steps: str, label: str, *, by: str, metric: str =
                 at = np.array([places[str(value)] for value in mine[steps]])
                 order = np.argsort(at)
                 values = np.asarray(mine[metric], float)[order]
-                axis.plot(at[order], values, "o-", color=_COLOURS[i % 6], ms=4, label=kind)
+                style = "s" if kind in points else "o-"
+                axis.plot(at[order], values, style, color=_COLOURS[i % 6], ms=4, label=kind)
             if min(places.values()) > 0 and max(places.values()) > 4 * min(places.values()):
                 axis.set_xscale("log")
-            axis.set_xticks(list(places.values()), texts)
+            ticks = _apart(places, axis.get_xscale() == "log")
+            axis.set_xticks(list(ticks.values()), list(ticks))
             axis.minorticks_off()
         figure.axes[0].set_ylabel(METRIC_LABELS.get(metric, metric))
         figure.supxlabel(label, size="medium")
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(
-            *handles, loc="outside upper center", ncols=len(kinds), frameon=False, title=by.replace("_", " ")
+            *handles,
+            loc="outside upper center",
+            ncols=min(len(kinds), 2),
+            frameon=False,
+            title=by.replace("_", " "),
         )
     return figure
+
+
+def _apart(places, logarithmic):
+    """Those of some places on an axis that have room for their names."""
+    at = {text: np.log(place) if logarithmic else place for text, place in places.items()}
+    room, found = _ROOM * (max(at.values()) - min(at.values())), {}
+    for text, place in places.items():
+        if all(abs(at[text] - at[other]) >= room for other in found):
+            found[text] = place
+    return found

@@ -76,7 +76,7 @@ def _single_band(values):
             best = max(found, key=found.get)
             checks.append(best == "HE")
             text = ", ".join(f"{band} {r2:.3f}" for band, r2 in found.items())
-            figures.append(f"{WORD[estimator]} {SHORT[name]}: {text}")
+            figures.append(f"R2 {WORD[estimator]} {SHORT[name]}: {text}")
     statement = "HE is the best single band for density and metallicity"
     return finding(statement, "Sect. 3.2", "HE has the largest R2 of the four", checks, figures)
 
@@ -89,7 +89,7 @@ def _age_single_band(values):
         if not found:
             continue
         checks.append(max(found.values()) < 0.1)
-        figures.append(f"{WORD[estimator]}: " + ", ".join(f"{b} {r2:.3f}" for b, r2 in found.items()))
+        figures.append(f"R2 {WORD[estimator]}: " + ", ".join(f"{b} {r2:.3f}" for b, r2 in found.items()))
     return finding("No single band tells age", "Sect. 4.3", "R2 below 0.1", checks, figures)
 
 
@@ -133,7 +133,7 @@ def _lofo_order(values):
             sure = margin > 2 * math.hypot(errors["IE"], rival)
             checks.append(order[0] == "IE" if sure or margin == 0 else None)
             text = ", ".join(f"{band} {100 * lost[band]:+.1f} %" for band in order)
-            figures.append(f"LOFO {WORD[estimator]} {SHORT[name]}: {text}")
+            figures.append(f"without a band, {WORD[estimator]} {SHORT[name]}: {text}")
     for name in (DENSITY, METALLICITY):
         found = {band: values.get(f"importance/random_forest/{name}/{band}") for band in BANDS}
         if None not in found.values():
@@ -185,7 +185,7 @@ def _tighter_prediction(values):
         both = [values.get(f"relation_scatter/{estimator}/{case}") for case in ("true", "predicted")]
         if None not in both:
             checks.append(both[1] < both[0])
-            figures.append(f"{WORD[estimator]}: {both[0]:.3f} dex true, {both[1]:.3f} dex predicted")
+            figures.append(f"{WORD[estimator]}: scatter {both[0]:.3f} dex true, {both[1]:.3f} dex predicted")
     statement = "Predicted metallicity follows the relation more tightly than true metallicity"
     return finding(statement, "Fig. 8", "smaller scatter about the quadratic fit", checks, figures)
 
@@ -204,7 +204,7 @@ def _projections(values):
             most = max(apart, key=apart.get)
             checks.append(same(apart[most], float(np.hypot(errors[most], errors[numbers[0]]))))
             text = ", ".join(with_error(found[n], errors[n]) for n in numbers)
-            figures.append(f"{WORD[estimator]} {SHORT[name]}, one to {len(numbers)}: {text}")
+            figures.append(f"R2 {WORD[estimator]} {SHORT[name]}, one to {len(numbers)}: {text}")
     rule = f"R2 with any number the same as with one to {SAME} or two errors"
     statement = "More projections of the training galaxies change nothing"
     return finding(statement, "Appendix A", rule, checks, figures)
@@ -216,7 +216,7 @@ def _sample_bias(values):
         difference = values.get(f"sample_bias/random_forest/{name}")
         if difference is not None:
             checks.append(abs(difference) <= 0.1)
-            figures.append(f"RF {SHORT[name]}: {100 * difference:+.1f} %")
+            figures.append(f"R2 RF {SHORT[name]}: {100 * difference:+.1f} % on training galaxies")
     statement = "Training and test galaxies give the same accuracy"
     return finding(statement, "Appendix B", "R2 within 10 %", checks, figures)
 
@@ -254,7 +254,7 @@ def _epistemic(values):
             worst = max(relative, key=relative.get)
             _, _, input, name = worst.split("/")
             checks.append(relative[worst] <= limit)
-            figures.append(f"{WORD[estimator]}: {relative[worst]:.1f} % ({input}, {SHORT[name]})")
+            figures.append(f"{WORD[estimator]}: {relative[worst]:.1f} % of R2 ({input}, {SHORT[name]})")
     statement = "Runs that differ only by seed agree: R2 to 2 % for RF, 5 % for DNN"
     rule = "the largest relative scatter among cases with R2 above 0.2"
     return finding(statement, "Sect. 3.4", rule, checks, figures)

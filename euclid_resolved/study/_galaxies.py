@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from euclid_resolved.study._source import Atlas
 
 
+FOLDS = {"cross_validation": 10, "hyper_parameters": 5}
+"""Parts that make folds of the training galaxies, and how many where their option ``k`` does not say."""
+
+
 def choose_galaxies(
     data: Atlas, description: Description
 ) -> tuple[dict[str, str], list[Galaxy], list[Galaxy], list[Galaxy]]:
@@ -35,7 +39,8 @@ def choose_galaxies(
     Raises
     ------
     InputError
-        If a galaxy of the list is not there, or none is left to train on.
+        If a galaxy of the list is not there, none is left to train on, or a search makes more folds of the
+        training galaxies than there are.
     """
     sample, file = description.sample, description.sample["test_galaxies"]
     listed = read_galaxy_list(file) if file else {}
@@ -50,7 +55,23 @@ def choose_galaxies(
         galaxies = _some(galaxies, sample["galaxies"], sample["seed"], named)
     share = None if file else sample["test_fraction"]
     training, test = split(galaxies, share, sample["seed"], stratified=sample["stratified"], test=named)
+    _check_folds(description, len({galaxy.group for galaxy in training}))
     return listed, galaxies, training, test
+
+
+def _check_folds(description, n):
+    """Refuse more folds than training galaxies now: the part may come after hours."""
+    for part in description.parts:
+        k = part.options.get("k", FOLDS.get(part.run))
+        if part.run not in FOLDS or not isinstance(k, int):
+            continue
+        # A cross-validation makes do with fewer folds. A fit needs two galaxies.
+        fewest = k if part.run == "hyper_parameters" else 3
+        if n < fewest:
+            raise InputError(
+                f"{part.label}: folds of whole galaxies need at least {fewest} training galaxies, and there "
+                f"are {n}: take a larger atlas, or leave this part out of the study"
+            )
 
 
 def _examples(description, galaxies):

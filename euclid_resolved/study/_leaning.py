@@ -139,9 +139,17 @@ def leave_one_out(runner: Runner, part: Part) -> Result:
                 f"{label}: medians of {runs} runs with other seeds, ± their standard deviation."
             )
     if tables:
-        result.tables[f"Accuracy without each band (importance by {metric})"] = vstack(tables)
+        result.notes.append(
+            f"lofo: {_word(metric)} without the band less that with all bands; lofo relative: that over the "
+            "latter."
+        )
+        result.tables[f"Accuracy without each band (importance by {_word(metric)})"] = vstack(tables)
         result.tables["Bands from the one that is missed most"] = Table(rows=orders)
     return result
+
+
+def _word(metric):
+    return metric.upper() if metric in ("r2", "rmse", "nmad") else metric
 
 
 def _watched(models, unseen, panels):
@@ -239,7 +247,8 @@ def relation(runner: Runner, part: Part) -> Result:
         "[Msun/pc2], y = log10 metallicity [solar, 0.02]. linear y = a + b (x - 2); quadratic + c (x - 2)^2; "
         "saturating y = y0 - gamma log10(1 + 10^-(x - x0))."
     )
-    result.notes += [one.missing() for one in relations if not one.supplied]
+    if lacking := [one for one in relations if not one.supplied]:
+        result.notes.append(_MISSING.format("; ".join(f"{one.name} ({one.reference})" for one in lacking)))
     for one in said.values():
         about = f"{one['name']}: {one['sample']}; {one['reference']}. {' '.join(one['conversions'])}"
         if one["density_error"]:
@@ -250,6 +259,10 @@ def relation(runner: Runner, part: Part) -> Result:
     return result
 
 
+_MISSING = (
+    "Not drawn, since no verified values come with this package: {}. A table for each goes under "
+    "[relations] of the study (see the page on diagnostics)."
+)
 _HOW_COMPARED = (
     "Beside observed relations: differences are metallicity of the pixels less the relation at their "
     "true density, "

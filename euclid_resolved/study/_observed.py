@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -16,6 +17,7 @@ from euclid_resolved.imaging._observe import observe_atlas
 from euclid_resolved.study._altered import noise_unknown
 from euclid_resolved.study._figures import plot_against
 from euclid_resolved.study._leaning import usable
+from euclid_resolved.study._psfs import BandPsfs, checked_psf, is_positive, mean_width, observed_with
 from euclid_resolved.study._result import Result
 
 if TYPE_CHECKING:
@@ -31,30 +33,48 @@ WAYS = {
 }
 """What is varied, as an option of the part, and how its axis is called."""
 
+_TITLES = {"depth": "depth", "psf": "PSF", "distance": "distance"}
+_WIDTH = "mean_fwhm"
 _NEAR = 40.0  # Mpc, of galaxies whose depth or PSF is varied
 _METRICS = ("r2", "rmse", "bias")
 _AS_IS, _MATCHED = "the atlas as it is", "galaxies observed likewise"
 
 
-def check_options(options: dict[str, Any], label: str) -> None:
-    """Refuse values that no observation can have.
+def checked_options(
+    options: Mapping[str, Any], label: str, bands: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    """The options of a part; values that no observation can have are refused.
 
     Parameters
     ----------
-    options : dict
-        Of the part.
+    options : mapping
+        As they stand in the study.
     label : str
         What the part is called in messages.
+    bands : sequence of str
+        Those of the study.
+    folder : `~pathlib.Path`
+        Where the study lies.
+
+    Returns
+    -------
+    options : dict
+        PSFs of bands as `BandPsfs`.
     """
     some = [way for way in WAYS if options.get(way)]
     if not some:
         raise InputError(f"{label}: say what to vary: depth = [...], psf = [...] or distance = [...]")
-    for way in (*some, *(["at"] if "at" in options else [])):
-        values = [options[way]] if way == "at" else options[way]
+    for way in some:
+        if not isinstance(options[way], list):
+            raise InputError(f"{label}: {way} needs a list, such as [{options[way]!r}]")
+    numbers = {way: options[way] for way in some if way != "psf"}
+    numbers |= {"at": [options["at"]]} if "at" in options else {}
+    for way, values in numbers.items():
         for value in values:
-            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
-            if not number:
+            if not is_positive(value):
                 raise InputError(f"{label}: {way} needs positive numbers, got {value!r}")
+    psfs = [checked_psf(value, label, bands, folder) for value in options.get("psf", ())]
+    return {**options, "psf": psfs} if psfs else dict(options)
 
 
 def _values(part):
@@ -80,9 +100,18 @@ def case_key(runner: Runner, part: Part, label: str, case: str, run: int) -> str
     return runner.accuracy_key(label, runner.description.main, run, *_observation_key(part, case), _MATCHED)
 
 
+def _value_of(part, case):
+    """The value of a case, as the study has it."""
+    way, _, text = case.partition("=")
+    return next(value for value in _values(part)[way] if str(value) == text)
+
+
 def _observation_key(part, case):
     numbers = [part.options.get(key) for key in ("at", "training_galaxies", "test_galaxies")]
-    return ["observed", case, *numbers]
+    psf = _value_of(part, case)
+    # Not where the files lie, but what is in them.
+    files = [psf.digests] if isinstance(psf, BandPsfs) and psf.digests else []
+    return ["observed", case, *numbers, *files]
 
 
 def _observation_key_text(part, case):
@@ -113,25 +142,26 @@ def case_pixels(runner: Runner, part: Part, which: str, case: str) -> Pixels:
     features = runner.image_features(runner.description.main)
 
     def galaxies() -> list[Galaxy]:
-        return _observed(runner, part, which, case)
+        return case_galaxies(runner, part, which, case)
 
     what = f"{which} galaxies observed with {case}"
     return runner.remembered((which, *_observation_key_text(part, case), *features), galaxies, features, what)
 
 
-def _observed(runner, part, which, case):
+def case_galaxies(runner: Runner, part: Part, which: str, case: str) -> list[Galaxy]:
+    """The training or test galaxies, observed in one way; an image is made when it is looked at."""
     galaxies: Sequence[Galaxy] = runner.training if which == "training" else runner.test
     most = part.options.get(f"{which}_galaxies", len(galaxies))
     order = np.random.default_rng(runner.seed()).permutation(len(galaxies))[:most]
     galaxies = [galaxies[i] for i in sorted(order)]
-    way, _, value = case.partition("=")
+    way, value = case.partition("=")[0], _value_of(part, case)
     options: dict[str, Any] = {"distance": part.options.get("at", _NEAR) * u.Mpc, "seed": runner.seed()}
     if way == "distance":
         options["distance"] = float(value) * u.Mpc
     elif way == "depth":
         options["depth"] = float(value)
     else:
-        options["psf_fwhm"] = float(value)
+        options |= observed_with(value)
     return observe_atlas(galaxies, **options)
 
 
@@ -149,7 +179,6 @@ def _cannot(runner):
 def observed(runner: Runner, part: Part) -> Result:
     """Accuracy on test galaxies observed at several depths, PSFs or distances."""
     result, d = Result(), runner.description
-    check_options(part.options, part.label)
     labels = usable(runner, part, result)
     why_not = _cannot(runner)
     if why_not:
@@ -158,7 +187,8 @@ def observed(runner: Runner, part: Part) -> Result:
         return result
     matched = bool(part.options.get("matched", True))
     for way, values in _values(part).items():
-        rows = []
+        psfs = {str(value) for value in values if isinstance(value, BandPsfs)}
+        rows, told = [], {str(value): _told(way, value, psfs, d.bands) for value in values}
         for label in labels:
             for value in values:
                 case = f"{way}={value}"
@@ -168,20 +198,45 @@ def observed(runner: Runner, part: Part) -> Result:
                 n = len(case_pixels(runner, part, "test", case))
                 for trained_on, each in found.items():
                     for prop, metrics in each.items():
-                        row = {"property": prop, "method": label, "trained_on": trained_on, way: value}
-                        row |= {metric: metrics[metric] for metric in _METRICS} | {"n_pixels": n}
+                        row = {"property": prop, "method": label, "trained_on": trained_on}
+                        row |= (
+                            told[str(value)]
+                            | {metric: metrics[metric] for metric in _METRICS}
+                            | {"n_pixels": n}
+                        )
                         rows.append(row)
                         key = f"{way}/{value}/{d.methods[label].estimator}/{prop}"
                         kind = "matched" if trained_on == _MATCHED else "as_is"
                         result.values[f"observed/{kind}/{key}"] = metrics["r2"]
         order = {prop: number for number, prop in enumerate(d.properties)}
         table = Table(rows=sorted(rows, key=lambda row: order[row["property"]]))
-        result.tables[f"Accuracy against {way}"] = table
+        for name, unit in {"distance": u.Mpc, _WIDTH: u.arcsec, "psf": None if psfs else u.arcsec}.items():
+            if name in table.colnames:
+                table[name].unit = unit
+        result.tables[f"Accuracy against {_TITLES[way]}"] = table
         for label in labels:
             own = table[table["method"] == label]
-            result.figures[f"R2 against {way}, {label}"] = plot_against(own, way, WAYS[way], by="trained_on")
+            result.figures[f"R2 against {_TITLES[way]}, {label}"] = _figure(own, way, psfs)
     result.notes += _notes(runner, part, matched)
     return result
+
+
+def _told(way, value, psfs, bands):
+    """What a row says of a value: itself, and the width of a PSF where some are no mere widths."""
+    if way != "psf" or not psfs:
+        return {way: value}
+    return {way: str(value), _WIDTH: mean_width(value, bands)}
+
+
+def _figure(table, way, psfs):
+    """R2 against what was varied; PSFs of bands stand apart from one width for all, at their mean width."""
+    table, points = table.copy(), ()
+    if _WIDTH in table.colnames:
+        apart = [", PSFs by band" if text in psfs else "" for text in table[way]]
+        table["trained_on"] = [f"{on}{own}" for on, own in zip(table["trained_on"], apart, strict=True)]
+        points = [on for on, own in zip(table["trained_on"], apart, strict=True) if own]
+        table[way] = [f"{width:.3g}" for width in table[_WIDTH]]
+    return plot_against(table, way, WAYS[way], by="trained_on", points=points)
 
 
 def _notes(runner, part, matched):

@@ -70,7 +70,9 @@ def run_part(runner: Runner, part: Part) -> Result:
 def _diagnostic(runner, part):
     """A registered diagnostic on each of the methods named, with the main input."""
     options = {key: value for key, value in part.options.items() if key not in ("estimators", "inputs")}
-    result, plot = Result(), getattr(lookup("diagnostics", part.run), "plot", None)
+    diagnostic = lookup("diagnostics", part.run)
+    result, plot = Result(), getattr(diagnostic, "plot", None)
+    about = getattr(diagnostic, "summary", "")
     for label in part.options.get("estimators", runner.present()):
         if label in runner.missing:
             result.notes.append(f"{label}: {runner.missing[label]}")
@@ -80,9 +82,10 @@ def _diagnostic(runner, part):
             sets = (runner.training, runner.test)
         model = runner.model(label)
         table = run_chain((part.run,), model, *sets, **{part.run: options})[part.run]
-        result.tables[label] = table
+        caption = f"{label}: {about}" if about else label
+        result.tables[caption] = table
         if plot is not None:
-            result.figures[label] = plot(table)
+            result.figures[caption] = plot(table)
         if part.run in _GALAXIES and len(set(table["galaxy"])) > _ROWS:
             result.notes.append(
                 f"The figure of {label} shows the first {_ROWS} of the galaxies in the table."

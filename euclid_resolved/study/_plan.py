@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved.features._sets import feature_columns
 from euclid_resolved.study import _observed as observed, _optical as optical, _robust as robust
 from euclid_resolved.study._chained import FIRST
+from euclid_resolved.study._galaxies import FOLDS
 
 if TYPE_CHECKING:
     from euclid_resolved.study._description import Part
+    from euclid_resolved.study._readings import Reading
     from euclid_resolved.study._runner import Runner
 
-_OWN: dict[str, Any] = {"projections_test": robust, "observed": observed}
-"""Parts that train on pixels of their own: ``case_accuracy``, ``case_key`` and ``cases`` of each."""
+OWN: dict[str, Any] = {"projections_test": robust, "observed": observed}
+"""Parts that train on pixels of their own: what each offers is called ``cases`` and ``case_...``."""
 
 _HALVES = (0.125, 0.25, 0.5)  # of the training galaxies in a learning curve, beside all of them
-_FOLDS = 10
 # Of a chain of two: the first one, and in five folds, the second one, and that with the truth.
 _CHAIN = 8  # fits
 
@@ -64,6 +65,8 @@ class Fits:
     share : float
         Of the training pixels.
     columns, properties : int
+    own : bool
+        Whether each looks at pixels of its own.
     """
 
     label: str
@@ -71,6 +74,7 @@ class Fits:
     share: float
     columns: int
     properties: int
+    own: bool = False
 
 
 def columns_of(runner: Runner, input: str) -> tuple[str, ...]:
@@ -121,8 +125,8 @@ def trainings_of(runner: Runner, part: Part) -> list[Training]:
             many = 1 if _has_one_run(runner, label) else int(options.get("runs", 1))
             each = [None, *_without_each(runner)]
             found += [Training(label, d.main, *case) for case in product(range(many), each)]
-    if run in _OWN:
-        for label, (case, run_number) in product(labels, _OWN[run].cases(runner, part)):
+    if run in OWN:
+        for label, (case, run_number) in product(labels, OWN[run].cases(runner, part)):
             if run_number == 0 or not _has_one_run(runner, label):
                 own = Training(label, d.main, run_number, part=part.slug, case=case, measured=True)
                 found.append(own)
@@ -164,12 +168,12 @@ def fits_of(runner: Runner, part: Part) -> list[Fits]:
     every = {"columns": k, "properties": len(d.properties)}
     kinds: list[dict[str, Any]] = []
     if run == "cross_validation":
-        folds = int(options.get("k", _FOLDS))
-        kinds = [{"number": folds, "share": 1 - 1 / folds, **every}]
+        folds = min(int(options.get("k", FOLDS[run])), len(runner.training))
+        kinds = [{"number": folds, "share": 1 - 1 / folds, "own": True, **every}]
     elif run == "learning_curve":
         n = len(runner.training)
         shares = [each / n for each in options["numbers"]] if "numbers" in options else _HALVES
-        kinds = [{"number": 1, "share": share, **every} for share in shares if share < 1]
+        kinds = [{"number": 1, "share": share, "own": True, **every} for share in shares if share < 1]
     elif run == "epistemic_scatter":
         kinds = [{"number": int(options.get("runs") or 0), "share": 1.0, **every}]
     elif run == "lofo":
@@ -181,7 +185,7 @@ def fits_of(runner: Runner, part: Part) -> list[Fits]:
         bands = len(d.bands)
         kinds = [{"number": bands * (bands - 1) // 2, "share": 1.0, "columns": bands, "properties": 1}]
     elif run == "hyper_parameters":
-        folds, number = int(options.get("k", 5)), 1
+        folds, number = int(options.get("k", FOLDS[run])), 1
         for values in options["settings"].values():
             number *= len(values)
         number = number if options.get("kind", "grid") == "grid" else int(options.get("n_iter", 10))
@@ -231,15 +235,16 @@ def is_kept(runner: Runner, training: Training) -> bool:
     """Whether what a training leaves behind lies in the folder."""
     t = training
     if t.part:
-        part = _part(runner, t)
-        return runner.accuracy_file(_OWN[part.run].case_key(runner, part, *_case(t))).exists()
+        part = part_of(runner, t)
+        return runner.accuracy_file(OWN[part.run].case_key(runner, part, *_case(t))).exists()
     if t.measured and runner.accuracy_file(runner.accuracy_key(t.label, t.input, t.run)).exists():
         return True
     return runner.model_file(t.label, t.input, t.run, t.columns)[0].exists()
 
 
-def _part(runner, training):
-    return next(part for part in runner.description.parts if part.slug == training.part)
+def part_of(runner: Runner, work: Training | Reading) -> Part:
+    """The part on whose own pixels something is trained, or that are read."""
+    return next(part for part in runner.description.parts if part.slug == work.part)
 
 
 def _case(training):
@@ -250,8 +255,8 @@ def carry_out(runner: Runner, training: Training) -> None:
     """Train, and leave model or accuracy in the folder, unless they lie there."""
     t = training
     if t.part:
-        part = _part(runner, t)
-        _OWN[part.run].case_accuracy(runner, part, *_case(t))
+        part = part_of(runner, t)
+        OWN[part.run].case_accuracy(runner, part, *_case(t))
     elif t.measured:
         runner.accuracy(t.label, t.input, t.run)
     else:
@@ -263,58 +268,8 @@ def fits_of_training(runner: Runner, training: Training) -> Fits:
     t = training
     share = 1.0
     if t.part:
-        part = _part(runner, t)
-        share = _OWN[part.run].case_share(runner, part, t.case)
+        part = part_of(runner, t)
+        share = OWN[part.run].case_share(runner, part, t.case)
     k = len(t.columns or columns_of(runner, t.input))
-    return Fits(t.label, 1, share, k, len(runner.description.properties))
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Pixels that trainings look at.
-
-    Attributes
-    ----------
-    which : {"training", "test"}
-    input : str
-        For which they are read.
-    part, case : str
-        As of a `Training`.
-    """
-
-    which: str
-    input: str
-    part: str = ""
-    case: str = ""
-
-
-def readings_of(runner: Runner, trainings: Iterable[Training]) -> list[Reading]:
-    """The sets of pixels that trainings look at, each once, and those of the main input.
-
-    Parameters
-    ----------
-    runner : `Runner`
-    trainings : iterable of `Training`
-
-    Returns
-    -------
-    readings : list of `Reading`
-    """
-    d = runner.description
-    found: dict[tuple[str, ...], tuple[str, str, str]] = {(): (d.main, "", "")}
-    for one in trainings:
-        if one.part:
-            case = one.case if _part(runner, one).run == "observed" else ""  # all projections have one set
-            found[one.part, case] = d.main, one.part, case
-        elif features := runner.image_features(one.input):
-            found["", *features] = one.input, "", ""
-    return [Reading(which, *each) for each in found.values() for which in ("training", "test")]
-
-
-def read(runner: Runner, reading: Reading) -> None:
-    """Leave pixels in the folder of a study, unless they lie there."""
-    if reading.part:
-        part = _part(runner, reading)
-        _OWN[part.run].case_pixels(runner, part, reading.which, reading.case)
-    else:
-        runner.pixels(reading.which, reading.input)
+    own = bool(t.part or t.columns or runner.image_features(t.input))
+    return Fits(t.label, 1, share, k, len(runner.description.properties), own)

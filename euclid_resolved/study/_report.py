@@ -59,6 +59,13 @@ _WORDS = {
     "n_pixels": "pixels",
     "n_galaxies": "galaxies",
     "outlier_narrow": "f_out, 0.2 dex",
+    "importance_within": "importance within galaxies",
+    "psf": "PSF",
+    "mean_fwhm": "mean FWHM",
+    "rmse_all": "RMSE, all",
+    "bias_all": "⟨ΔY⟩, all",
+    "pixels_all": "pixels, all",
+    "n_pixels_all": "pixels, all",
     "left_out": "left out",
 }
 
@@ -276,7 +283,8 @@ def _settings(runner, parts):
             text = runner.missing[label]
         else:
             settings = asdict(method.make(runner.seed())).items()
-            text = f"{method.estimator}: " + ", ".join(f"{k} = {v}" for k, v in settings)
+            told = ", ".join(f"{k} = {v}" for k, v in settings)
+            text = f"{method.estimator}: {told}" if told else method.estimator
         lines.append((label, text))
     for name, what in d.inputs.items():
         columns = "all columns" if what.columns is None else ", ".join(what.columns)
@@ -290,5 +298,5 @@ def _settings(runner, parts):
         except PackageNotFoundError:
             found.append(f"{name} not installed")
     lines.append(("versions", ", ".join(found)))
-    seconds = ", ".join(f"{p.label} {entry['seconds']:.0f} s" for p, entry in parts)
+    seconds = "; ".join(f"{p.label}: {entry['seconds']:.0f} s" for p, entry in parts)
     return [*lines, ("time", seconds)]

@@ -13,6 +13,7 @@ from euclid_resolved.io._lock import hold
 from euclid_resolved.study._clock import forecast, said_of
 from euclid_resolved.study._description import read_study
 from euclid_resolved.study._parts import run_part
+from euclid_resolved.study._psfs import psf_files
 from euclid_resolved.study._report import REPORT, write_report
 from euclid_resolved.study._runner import FOLDERS, MANIFEST, Runner
 from euclid_resolved.study._spread import run_side_by_side, whatever_the_cores
@@ -102,7 +103,7 @@ def reproduce(
     if published is not None:
         description = replace(description, published=str(published))
     files = filter(None, [description.sample["test_galaxies"], description.published])
-    inputs = [study, *description.relations.values(), *files]
+    inputs = [study, *description.relations.values(), *psf_files(description.parts), *files]
     _check_folder(Path(out), Path(atlas), inputs)
     runner = Runner(description, Path(atlas), Path(out), say, shared=side_by_side)
     for label, reason in runner.missing.items():

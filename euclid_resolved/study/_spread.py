@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from euclid_resolved.errors import InputError
 from euclid_resolved.estimators._workers import WorkerDied, Workers
 from euclid_resolved.study._parts import run_part
-from euclid_resolved.study._plan import Reading, Training, all_trainings, carry_out, read, readings_of
+from euclid_resolved.study._plan import Training, all_trainings, carry_out
+from euclid_resolved.study._readings import Reading, read, readings_of
 from euclid_resolved.study._result import Missing
 from euclid_resolved.study._runner import Runner
 

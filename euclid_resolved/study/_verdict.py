@@ -170,5 +170,5 @@ def differences(
             checks.append(rule(r2[1] - r2[0], math.hypot(*errors), limit))
             label = WORD[first[0]] if first[0] == second[0] else f"{WORD[first[0]]}, {WORD[second[0]]}"
             text = ", ".join(with_error(*each) for each in zip(r2, errors, strict=True))
-            figures.append(f"{label} {SHORT[name]}: {text}")
+            figures.append(f"R2 {label} {SHORT[name]}: {text}")
     return checks, figures

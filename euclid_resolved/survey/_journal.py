@@ -14,6 +14,7 @@ from euclid_resolved.errors import InputError
 from euclid_resolved.images._guard import read_text
 from euclid_resolved.io._files import write_text
 from euclid_resolved.io._fingerprint import digest_of
+from euclid_resolved.io._fits_budget import CARDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +102,14 @@ def _strip(start, rows, kept):
         check_whole("a number in a journal", number, 0)
     if not all(isinstance(value, float) and 0 <= value < np.inf for value in kept["shared"].values()):
         raise InputError("a shared variance is no number")
-    if start % rows or set(kept) != {"sums", "count", "shared"} or len(count) != 4:
+    if start % rows or set(kept) != {"sums", "count", "shared", "budget"} or len(count) != 4:
         raise InputError(f"row {start} begins no strip")
+    for budget in kept["budget"].values():
+        for part, counts in budget["counts"].items():
+            if part not in CARDS or not isinstance(budget["calibrated"], bool):
+                raise InputError(f"an error budget has no part {part}")
+            for number in (*map(int, counts), *counts.values()):
+                check_whole("a number in a journal", number, 0)
     return kept
 
 

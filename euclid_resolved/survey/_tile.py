@@ -26,6 +26,7 @@ from euclid_resolved.imaging._psf import Matching
 from euclid_resolved.io._files import check_target, put_in_place
 from euclid_resolved.io._fingerprint import fingerprint_files
 from euclid_resolved.io._fits import share_cards
+from euclid_resolved.io._fits_budget import cards_of_pieces
 from euclid_resolved.io._fits_strips import StripFile, planes_of
 from euclid_resolved.io._fits_sums import datasum
 from euclid_resolved.io._fits_tiles import check_compression, pack_file
@@ -34,6 +35,7 @@ from euclid_resolved.io._leftovers import fitting_name
 from euclid_resolved.io._lock import check_apart, hold
 from euclid_resolved.io._wcs import wcs_to_header
 from euclid_resolved.io.euclid._strips import open_large
+from euclid_resolved.maps._budget import budget_counts
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import Quality
 from euclid_resolved.models._clip import MIN_SN
@@ -243,7 +245,7 @@ def predict_tile(
         _fill(work, file, journal, workers, progress)
         count = sum((PixelCount(**strip["count"]) for strip in journal.strips.values()), PixelCount())
         sums = [strip["sums"] for strip in journal.strips.values()]
-        file.finish(sums, share_cards(count.bits, count.pixels), _shared(journal.strips.values()))
+        file.finish(sums, share_cards(count.bits, count.pixels), _cards(journal.strips.values()))
         if compress is None:
             put_in_place(part, path, overwrite)
         else:
@@ -326,6 +328,10 @@ class _Work:
             "sums": [datasum(plane) for plane in planes],
             "count": asdict(count),
             "shared": shared,
+            "budget": {
+                name.upper(): {"counts": budget_counts(map_), "calibrated": "interval" in map_.meta}
+                for name, map_ in maps.items()
+            },
         }
 
     def _prepared(self, image):
@@ -338,12 +344,14 @@ class _Work:
         return correct_extinction(image, **self.extinction)
 
 
-def _shared(strips):
-    """What the header of each map says of its shared variance: the largest, as in the whole image."""
-    cards = {}
-    for strip in strips:
-        for name, value in strip["shared"].items():
-            cards[name] = {"SHAREVAR": max(value, cards.get(name, {}).get("SHAREVAR", 0.0))}
+def _cards(strips):
+    """What the header of each map says of all its pixels: the largest shared variance, the error budget."""
+    strips = list(strips)
+    names = dict.fromkeys(name for strip in strips for name in strip["budget"])
+    cards = {name: cards_of_pieces(strip["budget"][name] for strip in strips) for name in names}
+    for name in names:
+        known = [strip["shared"][name] for strip in strips if name in strip["shared"]]
+        cards[name] |= {"SHAREVAR": max(known)} if known else {}
     return cards
 
 

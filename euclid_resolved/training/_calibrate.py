@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate", "coverage", "shared_variance"]
 
+FEW_ENOUGH = 100_000
+"""The most pixels that the intervals of a set of missing bands are made of; more are drawn at random."""
+
 
 def calibrate(
     model: Model,
@@ -110,16 +113,16 @@ def with_intervals(
     >>> model.outputs["stellar_mass_density"].interval.levels
     array([0.68, 0.95])
     """
-    # Of all parts together: views of one galaxy are one, whichever part they are in.
-    objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
-    groups = np.repeat(group_numbers(objects), counts)
     # The first is what a map's uncertainty is made of.
     levels = sorted({LEVELS[0], *_levels(levels)})
-    truth = {name: np.concatenate([to_dex(p.truth[name]) for _, p in parts]) for name in model.outputs}
-    whole = _intervals(model, parts, [()], truth, groups, levels)
+    whole = _intervals(model, parts, [()], levels)
     outputs = {name: replace(output, interval=whole[name]) for name, output in model.outputs.items()}
-    for key, sets in ({} if model.missing is None else model.missing.to_calibrate()).items():
-        own = _intervals(model, parts, sets, truth, groups, levels)
+    lacking = {} if model.missing is None else model.missing.to_calibrate()
+    share = FEW_ENOUGH / max(sum(len(p) for _, p in parts), 1)
+    if lacking and share < 1:  # pixels of a galaxy tell much the same, and there are many sets
+        parts = [(each, p.draw(max(int(share * len(p)), 1), 1)) for each, p in parts]
+    for key, sets in lacking.items():
+        own = _intervals(model, parts, sets, levels)
         for name, output in outputs.items():
             # Of a set that leaves no column there is no estimate, either.
             interval = own.get(name, whole[name])
@@ -127,8 +130,12 @@ def with_intervals(
     return replace(model, outputs=outputs)
 
 
-def _intervals(model, parts, sets, truth, groups, levels):
+def _intervals(model, parts, sets, levels):
     """By property, the interval of all pixels, each as if it lacked each of some sets of bands."""
+    # Of all parts together: views of one galaxy are one, whichever part they are in.
+    objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
+    groups = np.repeat(group_numbers(objects), counts)
+    truth = {name: np.concatenate([to_dex(p.truth[name]) for _, p in parts]) for name in model.outputs}
     seen = [zip(*(_clip_band(m, p, lost) for m, p in parts), strict=True) for lost in sets]
     light, noise = (
         np.concatenate([one for part in each for one in part]) for each in zip(*seen, strict=True)

@@ -22,7 +22,6 @@ from euclid_resolved.features._sets import column_units, feature_columns, needed
 from euclid_resolved.images._bands import EUCLID_BANDS, band_name
 from euclid_resolved.maps._properties import PROPERTIES, get_property
 from euclid_resolved.models._clip import DEFAULT_CLIP, clip_band
-from euclid_resolved.models._domain import Domain
 from euclid_resolved.models._metrics import metrics, with_estimate
 from euclid_resolved.models._missing import MissingBands
 from euclid_resolved.models._model import Model
@@ -30,10 +29,10 @@ from euclid_resolved.models._provenance import plugins_used
 from euclid_resolved.models._tree import golden_image
 from euclid_resolved.training._blanking import blanking_of, check_takes_nan
 from euclid_resolved.training._calibrate import calibrate, with_intervals
+from euclid_resolved.training._domains import domain_of
 from euclid_resolved.training._evaluate import estimate_pixels
 from euclid_resolved.training._extract import check_made_of, extract
 from euclid_resolved.training._fitting import fit_properties
-from euclid_resolved.training._groups import group_numbers
 from euclid_resolved.training._sample import Pixels
 from euclid_resolved.training._splits import folds
 
@@ -213,7 +212,7 @@ def train(
             clip_band=band,
             missing=None if blanking is None else _missing(blanking, brightness, band, pixels.clip),
             feature_scale=fitted.scale,
-            domain=Domain.of(brightness, noise, group_numbers(pixels.groups), pixels.counts),
+            domain=domain_of(pixels, used),
             outputs=fitted.outputs,
             golden_rows=fitted.golden_rows,
             golden_brightness=fitted.golden_brightness,

@@ -157,3 +157,21 @@ def test_a_centre_on_the_sky_is_the_pixel_there(maps, capsys):
         assert run("measure", maps, "--ellipse", 6, *centre, "--json") == 0
         found.append([row["value"]["value"] for row in values_of(capsys)])
     np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_the_parts_of_an_error_are_columns_of_their_own(tmp_path, capsys):
+    values = np.full((8, 8), 50.0)
+    map_ = SpatialMap(
+        values, property="stellar_mass_density", uncertainty=StdDevUncertainty(0.3 * values),
+        planes={"noise": 0.1 * values},
+        meta={"pixel_scale": 500 * u.pc, "shared_variance": 0.5, "interval": 0.68},
+    )  # fmt: skip
+    write(tmp_path / "maps.asdf", {"stellar_mass_density": map_})
+    assert run("measure", tmp_path / "maps.asdf", "--json", "-o", tmp_path / "table.ecsv") == 0
+    known = total(map_).parts
+    parts = values_of(capsys)[0]["parts"]
+    assert {name: each["value"] for name, each in parts.items()} == pytest.approx(
+        {name: each.value for name, each in known.items()}
+    )
+    table = Table.read(tmp_path / "table.ecsv")
+    assert table["error_noise"][0] == pytest.approx(known["noise"].value) and "parts" not in table.colnames

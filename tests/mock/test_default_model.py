@@ -50,7 +50,7 @@ def test_the_same_recipe_makes_the_same_file(small, tmp_path):
 def test_another_recipe_has_another_digest():
     others = SMALL, Recipe(seed=2), Recipe(preset="tng50-like"), Recipe(features=("bands", "neighbourhood"))
     assert len({recipe.digest for recipe in (Recipe(), *others)}) == 5
-    for wrong in ({"galaxies": 1}, {"folds": 1}, {"n_trees": 0}, {"galaxies": 3}):
+    for wrong in ({"galaxies": 1}, {"folds": 1}, {"n_trees": 0}, {"galaxies": 3}, {"mosaic": -1}):
         with pytest.raises(InputError):
             Recipe(**wrong)
 

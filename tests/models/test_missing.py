@@ -154,6 +154,19 @@ def test_accuracy_without_bands(model):
         evaluate(model, unseen, missing=("XX",))
 
 
+def test_intervals_of_missing_bands_take_some_of_many_pixels(model, monkeypatch):
+    from euclid_resolved.training import _calibrate
+
+    others = galaxies(48)[24:]
+    monkeypatch.setattr(_calibrate, "FEW_ENOUGH", 2000)
+    few, all_ = calibrate(model, others).outputs[AGE], model.outputs[AGE]
+    assert np.array_equal(few.interval.low, all_.interval.low)  # with all bands nothing is left out
+    for key, interval in few.intervals_without.items():
+        known = all_.intervals_without[key]
+        widths = [np.mean(one.high[0] - one.low[0]) for one in (interval, known)]
+        assert widths[0] == pytest.approx(widths[1], rel=0.3) and widths[0] != widths[1]
+
+
 def test_a_file_keeps_it_all(model, light, tmp_path):
     path = tmp_path / "model.asdf"
     write(path, model)

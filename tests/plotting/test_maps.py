@@ -232,6 +232,28 @@ def test_predicted_is_drawn_against_true_with_its_accuracy():
     np.testing.assert_allclose(offsets, [-0.3, 0, 0.3], atol=1e-9)
 
 
+def test_no_text_of_five_panels_beside_each_other_overlaps():
+    rng = np.random.default_rng(4)
+    truth = rng.uniform(0, 3, 2000)
+    cases = {f"without {band}": (truth, truth + rng.normal(0, 0.2, 2000)) for band in "ABCDE"}
+    figure = plot_predicted_against_true({"stellar_mass_density": cases, "stellar_age": cases})
+    figure.draw_without_rendering()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    for axis, box in zip(figure.axes, boxes, strict=True):
+        (scores,) = axis.texts
+        assert (
+            scores.get_window_extent().x1 < box.x1 and axis.title.get_window_extent().width < 1.3 * box.width
+        )
+    labels = [
+        label for axis in figure.axes for label in (axis.xaxis.label, axis.yaxis.label) if label.get_text()
+    ]
+    assert len(labels) == 4
+    whole = figure.bbox.padded(2)
+    extents = [label.get_window_extent() for label in labels]
+    assert all(whole.y0 <= one.y0 and one.y1 <= whole.y1 and one.x0 >= whole.x0 for one in extents)
+    assert not any(a.overlaps(b) for i, a in enumerate(extents) for b in extents[:i])
+
+
 def test_metallicity_panels_are_in_solar_units():
     truth = np.log10(np.full(100, 0.02)) + np.linspace(-0.5, 0.5, 100)
     axes = plot_predicted_against_true({"stellar_metallicity": {"m": (truth, truth)}}).axes[0]

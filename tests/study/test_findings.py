@@ -129,6 +129,17 @@ def test_what_lies_above_and_below_a_disc():
     assert verdict(values | {f"vertical/G/{AGE}/off_plane": -0.1}, statement) == "in part"
 
 
+def test_a_galaxy_that_no_side_shows_edge_on_does_not_count():
+    values = {}
+    for group, edge_on in (("G", 0.1), ("H", 0.4)):
+        values |= {f"view/face_on/{group}/{AGE}/rmse": 0.1, f"view/edge_on/{group}/{AGE}/rmse": edge_on}
+    statement = "Galaxies seen edge-on"
+    assert verdict(values, statement) == "in part"
+    assert verdict(values | {"axis_ratio/G": 0.4, "axis_ratio/H": 0.6}, statement) == "holds"
+    assert verdict(values | {"axis_ratio/G": 0.6, "axis_ratio/H": 0.4}, statement) == "does not hold"
+    assert verdict(values | {"axis_ratio/G": 0.6, "axis_ratio/H": 0.6}, statement) == "not decided"
+
+
 @pytest.mark.parametrize(
     ("lost", "error", "expected"),
     [

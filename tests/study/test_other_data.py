@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
+from numpy.testing import assert_allclose
 from studies import study_file
 
 from euclid_resolved import InputError, make_atlas, read_atlas
@@ -113,6 +116,68 @@ def test_galaxies_observed_deeply_and_sharply_are_those_of_the_atlas(small_atlas
         < values["observed/as_is/psf/0.001/linear/stellar_mass_density"]
     )
     assert len(manifest["deep-observed"]["figures"]) == 1 and "at 1 Mpc" in notes["deep-observed"][0]
+
+
+def gaussian_psf(path, fwhm):
+    """A FITS file of a Gaussian, its width in arcsec, as a PSF is delivered: on pixels of 0.1 arcsec."""
+    at = np.arange(-120, 121) / 10
+    profile = np.exp(-4 * np.log(2) * (at / fwhm) ** 2)
+    fits.writeto(path, np.outer(profile, profile).astype("f4"), overwrite=True)
+
+
+def test_delivered_gaussians_give_the_rows_of_their_widths(small_atlas, tmp_path):
+    """Also where they are not alike in all bands, and where a band has a width of its own."""
+    folder = tmp_path / "s"
+    folder.mkdir()
+    gaussian_psf(folder / "a.fits", 6.0)
+    gaussian_psf(folder / "b.fits", 3.0)
+    every = "{ VIS = 'a.fits', YE = 'a.fits', JE = 'a.fits', HE = 'a.fits' }"
+    some = "{ IE = 'b.fits', YE = 'a.fits', JE = 6.0, HE = 6 }"
+    widths = "{ IE = 3.0, YE = 6.0, JE = 6.0, HE = 6.0 }"
+    how = 'run = "observed"\nestimators = ["LR"]\nmatched = false\nat = 400.0\npsf ='  # pixels of 1 arcsec
+    tables, _, manifest = run(small_atlas, tmp_path, {"PSF": f"{how} [6.0, {every}, {some}, {widths}]"})
+    (table,) = tables["psf-observed"]
+    own = {text: table[table["psf"] == text] for text in dict.fromkeys(table["psf"])}
+    wide, delivered, mixed, by_band = own.values()
+    assert list(own) == [
+        "6.0",
+        "IE=a.fits YE=a.fits JE=a.fits HE=a.fits",
+        "IE=b.fits YE=a.fits JE=6 HE=6",
+        "IE=3 YE=6 JE=6 HE=6",
+    ]
+    for one, other in ((wide, delivered), (mixed, by_band)):
+        assert_allclose(one["rmse"], other["rmse"], atol=0.01)
+    assert np.abs(wide["rmse"] - mixed["rmse"]).min() > 0.03
+    assert table["mean_fwhm"].unit == "arcsec"
+    assert_allclose([each["mean_fwhm"][0] for each in own.values()], [6, 6, 5.25, 5.25], rtol=2e-3)
+    assert len(manifest["psf-observed"]["figures"]) == 1
+    # Other PSFs in files of the same names are other PSFs.
+    gaussian_psf(folder / "a.fits", 3.0)
+    again, _, _ = run(small_atlas, tmp_path, {"PSF": f"{how} [6.0, {every}]"})
+    assert_allclose(again["psf-observed"][0]["mean_fwhm"][[0, -1]], [6, 3], rtol=2e-3)
+    assert abs(again["psf-observed"][0]["rmse"][1] - table["rmse"][1]) > 0.01
+
+
+def test_psfs_that_cannot_be_used_are_refused_before_anything_runs(tmp_path):
+    fits.writeto(tmp_path / "cube.fits", np.ones((3, 5, 5), "f4"))
+    fits.writeto(tmp_path / "dark.fits", np.zeros((5, 5), "f4"))
+    (tmp_path / "text.fits").write_text("no FITS")
+    for psf, message in {
+        "2.0": r"Depth: psf needs a list, such as \[2.0\]",
+        "['a.fits']": "Depth: psf needs positive numbers, or tables of bands such as .*, got 'a.fits'",
+        "[{ IE = 'none.fits' }]": "Depth: band IE: .*none.fits: there is no such file",
+        "[{ LSST_r = 0.7 }]": "psf names LSST_r, and the bands of the study are IE, YE, JE, HE",
+        "[{ IR = 0.7 }]": "IR",
+        "[{ IE = 0.7, VIS = 0.8 }]": "psf names IE twice",
+        "[{ IE = -1.0 }]": "psf of IE is a positive number or a file, got -1.0",
+        "[{}]": "a table without a band",
+        "[{ IE = 'cube.fits' }]": "cube.fits: holds no PSF: a small image with two axes",
+        "[{ IE = 'dark.fits' }]": "dark.fits: its PSF has a sum of 0",
+        "[{ IE = 'text.fits' }]": "text.fits",
+    }.items():
+        with pytest.raises(InputError, match=message) as error:
+            read_study(study_file(tmp_path, {"Depth": f'run = "observed"\npsf = {psf}'}))
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

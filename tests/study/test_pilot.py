@@ -102,7 +102,7 @@ def test_a_chain_gains_what_the_estimate_adds_and_at_most_what_the_truth_does():
     assert result.values[f"chain/linear/{AGE}/true"] == pytest.approx(1, abs=1e-4)
     (verdict,) = (one for one in judge_findings(result.values) if one.where == "Sect. 7")
     assert (
-        verdict.verdict == "in part" and "estimated 0.5" in verdict.figures
+        verdict.verdict == "in part" and "with the estimate 0.5" in verdict.figures
     )  # the truth helps, its estimate not
     assert list(table["beside_the_bands"][3:]) == ["nothing", f"estimated {METALS}", f"true {METALS}"]
 

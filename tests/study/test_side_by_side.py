@@ -12,6 +12,7 @@ from euclid_resolved.cli import main
 from euclid_resolved.study import _spread, read_study, reproduce
 from euclid_resolved.study._clock import forecast
 from euclid_resolved.study._plan import all_trainings
+from euclid_resolved.study._readings import galaxies_of, readings_of
 from euclid_resolved.study._runner import Runner
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # workers import all that a study needs, twice each
@@ -66,11 +67,33 @@ def test_trainings_are_counted_before_they_begin(small_atlas, study, tmp_path):
         "table-d-1-colours-test": 0,
         "depth-observed": 2,
     }
+    trainings = [one for some in all_trainings(runner, runner.description.parts).values() for one in some]
+    read = [(one.part, one.case, len(galaxies_of(runner, one))) for one in readings_of(runner, trainings)]
+    assert read == [
+        ("", "", 3),
+        ("", "", 2),
+        ("table-a-1-projections-test", "", 2 * 3),  # each from two sides
+        ("table-a-1-projections-test", "", 2),
+        ("depth-observed", "depth=1.0", 3),
+        ("depth-observed", "depth=1.0", 2),
+        ("depth-observed", "depth=0.1", 3),
+        ("depth-observed", "depth=0.1", 2),
+    ]
     expected = forecast(runner)
     # The colours' six fits are not kept, but take their time.
     assert list(expected.methods["trainings"]) == [4 + 2 + 6 + 2, 4 + 9]
     assert (expected.methods["pixels"] > 0).all() and expected.seconds > 0
     assert expected.clock.total == sum(plan.values())
+
+
+def test_more_folds_than_galaxies_are_refused_before_anything_is_trained(small_atlas, tmp_path):
+    search = 'run = "hyper_parameters"\nestimators = ["RF"]\nsettings = { max_depth = [2] }\nk = 9'
+    study = study_file(tmp_path / "s", {"Table 3": 'run = "accuracy"', "Table 1": search})
+    with pytest.raises(
+        InputError, match="Table 1: folds .* need at least 9 training galaxies, and there are 3"
+    ):
+        reproduce(small_atlas, tmp_path / "out", study=study)
+    assert not (tmp_path / "out").exists()
 
 
 def test_methods_that_look_at_a_sample_take_no_longer_with_more_pixels(small_atlas, tmp_path):

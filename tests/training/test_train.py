@@ -19,6 +19,7 @@ from euclid_resolved import (
 from euclid_resolved.errors import DataWarning, InputError, PluginError
 from euclid_resolved.features import Scale, make_features, to_dex
 from euclid_resolved.imaging import observe_atlas
+from euclid_resolved.testing import example_galaxies
 from euclid_resolved.training import calibrate, extract, folds, retrain, split
 
 FOREST = RandomForest(n_trees=3, n_jobs=1)
@@ -324,3 +325,13 @@ def test_galaxies_named_for_the_test_are_in_it():
 def test_a_test_set_that_cannot_be_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         split(kinds(30, 10), **options)
+
+
+def test_models_of_the_same_pixels_share_their_domain():
+    """It is found once for each set of bands, and is what the pixels give alone."""
+    pixels = extract(example_galaxies(3), NAMES)
+    first, again = (train(pixels, estimator=LinearRegression(), seed=seed) for seed in (1, 2))
+    assert first.domain is again.domain
+    other = train(extract(example_galaxies(3), NAMES), estimator=LinearRegression())
+    assert other.domain is not first.domain and other.domain.limit == first.domain.limit
+    assert train(pixels, estimator=LinearRegression(), columns=["HE"]).domain.columns == ("HE",)

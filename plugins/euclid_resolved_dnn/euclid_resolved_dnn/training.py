@@ -71,6 +71,8 @@ def _build(keras, arrays, activation, learning_rate):
         )
     network.set_weights(arrays)
     network.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="mse")
+    # Its moments are there before the first batch: otherwise TensorFlow traces the step twice.
+    network.optimizer.build(network.trainable_variables)
     return network
 
 
