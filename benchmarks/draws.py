@@ -78,8 +78,14 @@ def off(sigma, reference):
     return 100 * (middle - 1), 50 * (high - low)
 
 
-def main(quick=False):
+def main(quick=False, pixels=256):
     """Print the table.
+
+    Parameters
+    ----------
+    quick : bool, optional
+    pixels : int, optional
+        On a side of the image.
 
     Returns
     -------
@@ -94,14 +100,14 @@ def main(quick=False):
     with tempfile.TemporaryDirectory() as folder:
         atlas = read_atlas(make_atlas(Path(folder) / "atlas", 12 if quick else 80, pixels=48, progress=False))
         large = read_atlas(
-            make_atlas(Path(folder) / "one", 1, seed=5, pixels=64 if quick else 256, progress=False)
+            make_atlas(Path(folder) / "one", 1, seed=5, pixels=64 if quick else pixels, progress=False)
         )
         image = observe(large[0], 20 * u.Mpc, depth=4.0, pixel_scale=None, psf_fwhm=0.0, seed=2).load()[0]
         seen = observe_atlas(atlas, (20, 100) * u.Mpc, depth=(0.005, 4.0), seed=7)
         for kind, features in FEATURES.items():
-            pixels = extract(seen, ALL, features=features)
+            training = extract(seen, ALL, features=features)
             for title, estimator in estimators.items():
-                model = train(pixels, ALL, estimator, features=features)
+                model = train(training, ALL, estimator, features=features)
                 model.predict_maps(image, draws=2)  # compiled code is made ready
                 rows += one_model(f"{title}, {kind}", model, image, repeats)
     for row in rows:
