@@ -15,7 +15,7 @@ from euclid_resolved.io import write_sample
 from euclid_resolved.study import read_study, reproduce
 from euclid_resolved.study._source import NO_IMAGES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BANDS = ("IE", "YE", "JE", "HE", "LSST_r")
 
