@@ -118,7 +118,7 @@ def budget_words(map_: SpatialMap) -> str:
         return ""
     # A part that is zero to the digits that are shown says nothing.
     parts = {name: part for name, part in budget.items() if name != "total" and round(part, 2) > 0}
-    if "interval" in map_.meta and "populations" not in parts:
+    if "interval" in map_.meta and "populations" not in budget:
         rest = ["noise", "model", "populations"]
         known = "".join(f", {name} {part:.2f}" for name, part in parts.items() if name not in rest)
         return f"{budget['total']:.2f} dex of noise, model and populations{known}"

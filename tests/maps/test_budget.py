@@ -48,6 +48,7 @@ def test_no_part_is_less_than_nothing():
             a_map(0.13, {"interval": 0.68}, noise=0.04, model=0.03),
             "0.13 dex: populations 0.12, noise 0.04, model 0.03",
         ),
+        (a_map(0.05, {"interval": 0.68}, noise=0.06, common=0.001), "0.05 dex: noise 0.06"),
         (a_map(0.05, noise=0.03, model=0.04), "0.05 dex: model 0.04, noise 0.03"),
         (a_map(0.05), "0.05 dex"),
     ],
