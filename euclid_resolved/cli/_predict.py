@@ -16,7 +16,6 @@ from euclid_resolved.cli._report import report, report_count, report_trust, say
 from euclid_resolved.errors import InputError
 from euclid_resolved.images._bands import band_name
 from euclid_resolved.images._guard import open_regular
-from euclid_resolved.io._files import check_target
 from euclid_resolved.models._options import check_options
 from euclid_resolved.plotting._style import check_figure_name
 
@@ -34,6 +33,7 @@ _WHOLE = (
 
 def predict(options: Namespace) -> Any:
     """Map images with a model."""
+    from euclid_resolved.io._read_write import check_output
     from euclid_resolved.io.asdf._files import read_model
 
     options.zero_point = _zero_points(options.zero_point)
@@ -56,12 +56,8 @@ def predict(options: Namespace) -> Any:
     _check_apart(outputs, named, sources, options)
     if options.compress is not None and output.suffix.lower() != ".fits":
         raise UsageError("--compress goes with an output that ends in .fits")
-    if output.suffix.lower() == ".zarr":
-        from euclid_resolved.io._zarr import check_zarr
-
-        check_zarr(outputs.pop(0), options.overwrite)
     for path in outputs:
-        check_target(path, options.overwrite)
+        check_output(path, options.overwrite)
     model = read_model(named) if named else _default_model()
     one = _predict_tile if _by_strips(sources[0], options, model) else _predict_one
     return {"output": options.output, "model": model.digest, **one(model, sources[0], options)}

@@ -88,14 +88,13 @@ def set_distance(
     if distance is None:
         if not z > 0:
             raise InputError(f"redshift {redshift} gives no distance; give distance= as well")
-        from astropy.cosmology import Planck15
-
-        cosmology = cosmology or Planck15
+        cosmology = _or_planck(cosmology)
         name = str(cosmology.name)
-        distance = cosmology.angular_diameter_distance(z)
-    distance = _length(distance)
-    if not name and redshift is not None:
-        _compare(z, distance, cosmology)
+        distance = _length(cosmology.angular_diameter_distance(z))
+    else:
+        distance = _length(distance)
+        if redshift is not None:
+            _compare(z, distance, _or_planck(cosmology))
     side = (distance * scale.to_value(u.rad)).to(u.pc)
     brighter = (1 + z) ** 3
     for plane in bands.values():
@@ -108,11 +107,14 @@ def set_distance(
     return new_image(image, bands, "distance", settings, measured, meta=meta)
 
 
-def _compare(z, distance, cosmology):
-    """Warn of a distance that no galaxy at this redshift has: the one or the other was mistyped."""
+def _or_planck(cosmology):
     from astropy.cosmology import Planck15
 
-    cosmology = cosmology or Planck15
+    return cosmology or Planck15
+
+
+def _compare(z, distance, cosmology):
+    """Warn of a distance that no galaxy at this redshift has: the one or the other was mistyped."""
     # Galaxies move by a thousand km/s beside the expansion, and distances are off by half at most.
     low, high = (cosmology.comoving_distance(max(each, 0)) / (1 + z) for each in (z - 0.0033, z + 0.0033))
     if not low / 1.5 <= distance <= 1.5 * high:

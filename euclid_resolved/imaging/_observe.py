@@ -21,9 +21,9 @@ from euclid_resolved.images._pixels import pixel_scale as length_of_pixel
 from euclid_resolved.imaging._blur import average, averages, blur_and_average
 from euclid_resolved.imaging._kernels import check_psf
 from euclid_resolved.imaging._observation import Observation
+from euclid_resolved.imaging._truth import seen_maps
 from euclid_resolved.maps._galaxy import Galaxy, check_galaxies
 from euclid_resolved.maps._properties import KNOWN
-from euclid_resolved.maps._spatial_map import SpatialMap
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -334,28 +334,5 @@ def _maps(galaxy, observation):
     old, new = observation.scales(image)
     rebin = averages(image.shape, old, new)
     maps = {name: map_ for name, map_ in maps.items() if name in KNOWN}
-    truth = {name: _filled(map_) for name, map_ in maps.items()}
-    mass = truth.get("stellar_mass_density", np.ones(image.shape))
-    result = {}
-    for name, map_ in maps.items():
-        if map_.property.density:
-            values = average(truth[name], rebin)
-        else:
-            # Only where the property is known does its weight count.
-            weight = np.where(truth[name] > 0, mass, 0)
-            total = average(weight, rebin)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = average(weight * truth[name], rebin) / total
-        values = np.where(values > 0, values, np.nan).astype(np.float32)
-        scale = {"pixel_scale": length_of_pixel(image) * (new / old)}
-        result[name] = SpatialMap(values, property=name, unit=map_.unit, meta={**map_.meta, **scale})
-    return result
-
-
-def _filled(map_):
-    """The values of a true map, 0 where there is none."""
-    values = np.array(map_.data, np.float64)
-    values[~np.isfinite(values)] = 0
-    if map_.mask is not None:
-        values[np.broadcast_to(map_.mask, values.shape)] = 0
-    return values
+    side = length_of_pixel(image) * (new / old)
+    return seen_maps(maps, lambda plane: average(plane, rebin), pixel_scale=side)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from euclid_resolved.errors import ImageFileError, InputError
 from euclid_resolved.images._guard import open_regular
-from euclid_resolved.io._files import as_path
+from euclid_resolved.io._files import as_path, check_target
 
 if TYPE_CHECKING:
     from euclid_resolved.images._image import MultiBandImage
@@ -75,6 +75,32 @@ or dict of str to `~euclid_resolved.SpatialMap`
     hint = "what is read are files made by write(), and images of Euclid's"
     hint = "pickles are never opened" if start[:1] == b"\x80" else hint
     raise ImageFileError(path, "this is neither ASDF nor FITS" if start else "the file is empty", hint)
+
+
+def check_output(path: str | Path, overwrite: bool = False) -> Path:
+    """What is behind a path, after it was made sure that something may be written there.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, or a folder whose name ends in ``.zarr``.
+    overwrite : bool, optional
+        Whether what is there may be replaced.
+
+    Returns
+    -------
+    target : `~pathlib.Path`
+
+    Raises
+    ------
+    InputError
+        If there is no folder to write in, or something is there that may not be replaced.
+    """
+    if str(path).lower().endswith(".zarr"):
+        from euclid_resolved.io._zarr import check_zarr
+
+        return check_zarr(path, overwrite)
+    return check_target(path, overwrite)
 
 
 def write(

@@ -11,8 +11,8 @@ from euclid_resolved.images._noise import MOSAIC_PIXEL
 from euclid_resolved.images._pixels import pixel_scale
 from euclid_resolved.imaging._kernels import SIGMA_TO_FWHM
 from euclid_resolved.imaging._observe import observe
+from euclid_resolved.imaging._truth import seen_maps
 from euclid_resolved.maps._galaxy import Galaxy
-from euclid_resolved.maps._spatial_map import SpatialMap
 
 FWHM = 0.3, 0.6  # arcsec: of the PSF to which all bands were matched
 # Matching averages noise over the PSF: that of single pixels gets 1 to 8 times smaller (in two cut-outs).
@@ -68,17 +68,4 @@ def _blurred(maps, sigma):
     """True maps through a Gaussian PSF of so many pixels."""
     from scipy.ndimage import gaussian_filter
 
-    truth = {name: np.nan_to_num(np.asarray(map_.data, np.float64)) for name, map_ in maps.items()}
-    mass, seen = truth["stellar_mass_density"], {}
-    for name, map_ in maps.items():
-        if map_.property.density:
-            values = gaussian_filter(truth[name], sigma, mode="nearest")
-        else:
-            weight = np.where(truth[name] > 0, mass, 0)  # only where the property is known
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = gaussian_filter(weight * truth[name], sigma, mode="nearest") / gaussian_filter(
-                    weight, sigma, mode="nearest"
-                )
-        values = np.where(values > 0, values, np.nan).astype(np.float32)
-        seen[name] = SpatialMap(values, property=name, unit=map_.unit, meta=dict(map_.meta))
-    return seen
+    return seen_maps(maps, lambda plane: gaussian_filter(plane, sigma, mode="nearest"))

@@ -280,6 +280,7 @@ def _looked_at(galaxy, features, fields):
 
 
 def _likeness(fields):
+    """What galaxies look like; None where they are too few to tell."""
     from euclid_resolved.models._likeness import FEWEST_FIELDS, Likeness
 
     known = np.concatenate(list(fields.values()))
@@ -316,6 +317,7 @@ def check_model(model: Model, recipe: Recipe | None = None) -> None:
     Parameters
     ----------
     model : `~euclid_resolved.Model`
+        From `make_model`.
     recipe : Recipe, optional
 
     Raises

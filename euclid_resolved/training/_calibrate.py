@@ -115,14 +115,16 @@ def with_intervals(
     """
     # The first is what a map's uncertainty is made of.
     levels = sorted({LEVELS[0], *_levels(levels)})
-    whole = _intervals(model, parts, [()], levels)
+    truth, groups = _truth_of(model, parts)
+    whole = _intervals(model, parts, [()], truth, groups, levels)
     outputs = {name: replace(output, interval=whole[name]) for name, output in model.outputs.items()}
     lacking = {} if model.missing is None else model.missing.to_calibrate()
     share = FEW_ENOUGH / max(sum(len(p) for _, p in parts), 1)
     if lacking and share < 1:  # pixels of a galaxy tell much the same, and there are many sets
         parts = [(each, p.draw(max(int(share * len(p)), 1), 1)) for each, p in parts]
+        truth, groups = _truth_of(model, parts)
     for key, sets in lacking.items():
-        own = _intervals(model, parts, sets, levels)
+        own = _intervals(model, parts, sets, truth, groups, levels)
         for name, output in outputs.items():
             # Of a set that leaves no column there is no estimate, either.
             interval = own.get(name, whole[name])
@@ -130,12 +132,16 @@ def with_intervals(
     return replace(model, outputs=outputs)
 
 
-def _intervals(model, parts, sets, levels):
-    """By property, the interval of all pixels, each as if it lacked each of some sets of bands."""
+def _truth_of(model, parts):
+    """The truth of all pixels by property, dex, and the number of the galaxy of each."""
     # Of all parts together: views of one galaxy are one, whichever part they are in.
     objects, counts = ([each for _, p in parts for each in getattr(p, key)] for key in ("groups", "counts"))
-    groups = np.repeat(group_numbers(objects), counts)
     truth = {name: np.concatenate([to_dex(p.truth[name]) for _, p in parts]) for name in model.outputs}
+    return truth, np.repeat(group_numbers(objects), counts)
+
+
+def _intervals(model, parts, sets, truth, groups, levels):
+    """By property, the interval of all pixels, each as if it lacked each of some sets of bands."""
     seen = [zip(*(_clip_band(m, p, lost) for m, p in parts), strict=True) for lost in sets]
     light, noise = (
         np.concatenate([one for part in each for one in part]) for each in zip(*seen, strict=True)
