@@ -267,7 +267,7 @@ def _histories(rng, scale, radius, arms, density, traits, settings):
 
 
 def _metallicities(rng, scale, total, traits, settings):
-    """log10 of the metal mass fraction per component, age bin and pixel: shape (3, bins, pixels)."""
+    """log10 of the metal mass fraction of each component: (bins, pixels), or (1, pixels) for all bins alike."""
     pixels = int(np.sqrt(total.size))
     today = settings.metallicity_zero + settings.metallicity_slope * np.log10(np.maximum(total, 0.01) / 100)
     today += settings.metallicity_mass_slope * (traits["log_mass"] - 10.3) + traits["metallicity"]
@@ -277,9 +277,8 @@ def _metallicities(rng, scale, total, traits, settings):
     growth = np.log10(floor + (1 - floor) * time**settings.enrichment_power)
     disc = today + growth[:, None]
     # Bulges and haloes form early and at once: one metallicity, apart from the shared relation with density.
-    bulge = np.broadcast_to(today + settings.bulge_metallicity, disc.shape)
-    halo = np.broadcast_to(today + settings.halo_metallicity, disc.shape)
-    return np.clip(np.array([disc, bulge, halo]), -4, -1.1)
+    bulge, halo = today + settings.bulge_metallicity, today + settings.halo_metallicity
+    return [np.clip(each, -4, -1.1) for each in (disc, bulge[None], halo[None])]
 
 
 def _dust_column(rng, scale, density, radius, metallicity, traits, settings):

@@ -89,13 +89,11 @@ def remaining_mass(
 # A few: galaxies whose populations are perturbed each have their own.
 @lru_cache(maxsize=8)
 def _bin_averages(edges, populations):
-    averages = []
-    for young, old in zip(edges[:-1], edges[1:], strict=True):
-        # Midpoints of equal steps in age: equal masses formed in each.
-        ages = young + (old - young) * (np.arange(40) + 0.5) / 40
-        metallicity = 10 ** populations.log_metallicity[None, :]
-        averages.append(interpolate(ages[:, None], metallicity, populations).mean(axis=0))
-    return np.array(averages)
+    young, old = (np.array(each)[:, None] for each in (edges[:-1], edges[1:]))
+    # Midpoints of equal steps in age: equal masses formed in each.
+    ages = young + (old - young) * (np.arange(40) + 0.5) / 40
+    metallicity = 10**populations.log_metallicity
+    return interpolate(ages[..., None], metallicity, populations).mean(axis=1)
 
 
 def bin_averages(edges: tuple[float, ...], populations: Populations | None = None) -> np.ndarray:
@@ -128,8 +126,8 @@ def composite(
     ----------
     formed : ndarray, shape (n_bins, n_pixels)
         Formed mass per bin, Msun/pc2.
-    log_metallicity : ndarray, shape (n_bins, n_pixels)
-        log10 of the metal mass fraction of the stars in the bin.
+    log_metallicity : ndarray, shape (n_bins, n_pixels) or (1, n_pixels)
+        log10 of the metal mass fraction of the stars in the bin, or in every bin.
     edges : tuple of float, length n_bins + 1
         Edges of the bins of age, Gyr.
     populations : Populations, optional
@@ -146,10 +144,12 @@ def composite(
     averages = bin_averages(edges, populations)
     light = np.empty((*formed.shape, len(populations.bands)))
     mass = np.empty(formed.shape)
-    for k in range(len(edges) - 1):
-        j, g = _position(populations.log_metallicity, log_metallicity[k])
-        # The table's metallicities are far apart: logarithms are what is close to linear between them.
-        grid = np.log(averages[k])
-        values = np.exp(grid[j] * (1 - g)[:, None] + grid[j + 1] * g[:, None]) * formed[k][:, None]
+    # The table's metallicities are far apart: logarithms are what is close to linear between them.
+    logs = np.log(averages)
+    for k, grid in enumerate(logs):
+        if k < len(log_metallicity):
+            j, g = _position(populations.log_metallicity, log_metallicity[k])
+            g = g[:, None]
+        values = np.exp(grid[j] * (1 - g) + grid[j + 1] * g) * formed[k][:, None]
         light[k], mass[k] = values[:, :-1], values[:, -1]
     return light, mass

@@ -50,6 +50,9 @@ class Recipe:
         Sets of features.
     galaxies, pixels, seed : int
         Of the mock atlas.
+    share : float
+        Of the pixels that trees learn from, drawn at random from all galaxies, whose pixels tell much the same.
+        Intervals are made of all pixels.
     distance : tuple of float
         Mpc; each galaxy is observed at its own.
     depth : tuple of float
@@ -81,12 +84,13 @@ class Recipe:
     features: tuple[str, ...] = ("bands",)
     galaxies: int = 2400
     pixels: int = 32
+    share: float = 0.5
     seed: int = 20
     distance: tuple[float, float] = (20.0, 100.0)
     depth: tuple[float, float] = (0.001, 1.0)
     mosaic: int = 3
     folds: int = 4
-    n_trees: int = 150
+    n_trees: int = 100
     learning_rate: float = 0.2
     missing_bands: float | None = 0.3
 
@@ -96,6 +100,8 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} of a recipe is a whole number of at least {least}, got {value!r}")
+        if not 0 < self.share <= 1:
+            raise InputError(f"share of a recipe is a fraction of at most 1, got {self.share!r}")
         if self.folds > self.galaxies:
             raise InputError(f"{self.galaxies} galaxies cannot be left out in {self.folds} folds")
 
@@ -104,6 +110,7 @@ class Recipe:
         """A SHA-256 over the recipe and the constants it uses, as hexadecimal text."""
         from euclid_resolved.images._noise import SKY_RMS
         from euclid_resolved.mock._atlas import GENERATOR
+        from euclid_resolved.mock._mosaic import DEPTH, FWHM
         from euclid_resolved.mock._population_names import DEFAULT, find_populations
         from euclid_resolved.mock._settings import MockSettings
         from euclid_resolved.models._clip import DEFAULT_CLIP, MIN_SN
@@ -113,7 +120,7 @@ class Recipe:
         # Light in the bands that are learned from, and mass, which comes last: others may be added.
         used = [*(populations.bands.index(band) for band in EUCLID_BANDS), -1]
         light = hashlib.sha256(np.asarray(populations.values[..., used], "<f4").tobytes()).hexdigest()
-        constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN}"
+        constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN} {FWHM} {DEPTH}"
         return hashlib.sha256(f"{constants} {sorted(asdict(self).items())!r}".encode()).hexdigest()
 
     @property
@@ -126,7 +133,7 @@ class Recipe:
     @property
     def cpu_minutes(self) -> float:
         """About how much CPU time it takes."""
-        pixels = 0.16 * self.galaxies * (self.pixels / 32) ** 2  # thousands
+        pixels = 0.15 * self.share * self.galaxies * (self.pixels / 32) ** 2  # thousands
         fits = (self.folds + 1) * 3 * self.n_trees / 300
         fits *= 1 if self.lacking is None else 2.5  # whole, and copies that lack bands
         return (_OF_A_GALAXY * self.galaxies + _OF_A_FIT * pixels * fits * len(self.features)) / 60
@@ -243,6 +250,7 @@ def make_model(
 
     def fit(some: Pixels) -> Model:
         kept = None if keep is None else keep / f"fit-{next(number)}.asdf"
+        some = some.draw(max(round(recipe.share * len(some)), 1), recipe.seed)
         model = _kept(kept, recipe, some)
         if model is None:
             model = train(

@@ -163,6 +163,33 @@ def test_a_delivered_psf_does_what_a_gaussian_of_its_width_does(length):
     assert np.abs(found - expected).max() < 0.08 * expected.max()
 
 
+@pytest.mark.parametrize("fwhm", [0.16, 0.35, 0.9])
+@pytest.mark.parametrize("length", [48, 120, 360, 800])
+def test_a_psf_narrower_than_a_pixel_blurs_as_much_as_its_width_says(fwhm, length):
+    """The variance of a point's light is that of the PSF, on pixels of 0.2 to 3.3 arcsec."""
+    light = np.zeros((81, 81), np.float32)
+    light[40, 40] = 1000.0
+    image = image_of({"HE": light, "IE": light}, meta={"pixel_scale": length * u.pc})
+    stamp = gaussian_kernel(fwhm / 0.1)
+    options = {"redshift": 0.0, "depth": 1e18, "pixel_scale": None, "psf_fwhm": fwhm * u.arcsec}
+    seen = observe(image, 50 * u.Mpc, psf={"HE": stamp}, **options)
+    pixel = seen.meta["angular_pixel_scale"].to_value(u.arcsec)
+    reach = int(2.5 * fwhm / pixel) + 2  # further out there is noise alone
+    near = slice(40 - reach, 41 + reach)
+    # What is delivered has been averaged over pixels of 0.1 arcsec.
+    wanted = {"IE": (fwhm / np.sqrt(8 * np.log(2))) ** 2, "HE": _variance(stamp)[0] * 0.1**2}
+    for band, variance in wanted.items():
+        found = seen.brightness(band).astype(float)[near, near]
+        assert found.min() > -1e-3 and found.sum() == pytest.approx(1000, rel=1e-3)
+        assert np.array(_variance(found)) * pixel**2 == pytest.approx([variance, variance], rel=0.002)
+
+
+def _variance(light):
+    """Along rows and along columns, in pixels."""
+    at = np.arange(len(light)) - len(light) // 2
+    return [(light.sum(axis=axis) * at**2).sum() / light.sum() for axis in (0, 1)]
+
+
 def test_a_lopsided_psf_is_not_turned_and_moves_nothing():
     stamp = np.zeros((13, 13))
     stamp[6, 6], stamp[4, 6] = 3.0, 1.0
