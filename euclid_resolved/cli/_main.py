@@ -430,7 +430,7 @@ def _default_model(commands):
     make.add_argument("--preset", metavar="NAME", help="what galaxies to make: broad or tng50-like (broad)")
     text = "sets of features, as bands neighbourhood (those of the default model)"
     make.add_argument("--features", **NAMES, help=text)
-    make.add_argument("--galaxies", type=count, metavar="N", help="how many galaxies to learn from (2400)")
+    make.add_argument("--galaxies", type=count, metavar="N", help="how many galaxies to learn from (2000)")
     make.add_argument("--trees", type=count, metavar="N", help="most trees for each property (300)")
     make.add_argument(
         "--folds", type=count, metavar="N", help="folds of galaxies to calibrate intervals with (4)"

@@ -35,7 +35,7 @@ COMMAND = "euclid-resolved default-model make -o euclid_resolved/mock/data/defau
 LOOKED_AT = 1000  # galaxies that tell what all of them look like
 
 # CPU seconds of one core of 2024: to make, observe and gather a galaxy, and to fit a thousand of its pixels.
-_OF_A_GALAXY, _OF_A_FIT = 0.02, 0.0066
+_OF_A_GALAXY, _OF_A_FIT = 0.018, 0.0066
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +75,14 @@ class Recipe:
     --------
     >>> from euclid_resolved.mock._recipe import Recipe
     >>> Recipe().galaxies, Recipe().preset
-    (2400, 'broad')
+    (2000, 'broad')
     >>> Recipe(seed=2).digest == Recipe().digest
     False
     """
 
     preset: str = "broad"
     features: tuple[str, ...] = ("bands",)
-    galaxies: int = 2400
+    galaxies: int = 2000
     pixels: int = 32
     share: float = 0.5
     seed: int = 20
@@ -90,7 +90,7 @@ class Recipe:
     depth: tuple[float, float] = (0.001, 1.0)
     mosaic: int = 3
     folds: int = 4
-    n_trees: int = 100
+    n_trees: int = 80
     learning_rate: float = 0.2
     missing_bands: float | None = 0.3
 
