@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -49,6 +50,11 @@ def printable(text: object, keep: str = "\n\t") -> str:
 class InputError(ValueError):
     """Something given to a function cannot be used; the message says what, and what is possible.
 
+    Attributes
+    ----------
+    missing : tuple of str
+        The bands that were asked for and that an image does not have, if that is what is wrong.
+
     Examples
     --------
     >>> from euclid_resolved import InputError, make_features
@@ -58,6 +64,13 @@ class InputError(ValueError):
     ...     print(error)
     no set of features 'colors'; there are bands, colours, ...; did you mean 'colours'?
     """
+
+    missing: tuple[str, ...] = ()
+
+    def of_bands(self, missing: Iterable[str]) -> Self:
+        """The same error, which knows the bands that are missing."""
+        self.missing = tuple(missing)
+        return self
 
     def __str__(self) -> str:
         # A message quotes names of files and texts out of them; a terminal must not obey them.
@@ -81,8 +94,8 @@ class _FileError(InputError):
         self.path, self.what, self.hint = str(path), what, hint
         super().__init__(f"{path}: {what}" + (f" ({hint})" if hint else ""))
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
-        return type(self), (self.path, self.what, self.hint)
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str], dict[str, Any]]:
+        return type(self), (self.path, self.what, self.hint), self.__dict__
 
 
 class ImageFileError(_FileError):

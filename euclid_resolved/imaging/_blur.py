@@ -188,14 +188,16 @@ def sampled_sigma(sigma: float) -> float:
     >>> print(f"{(kernel * at**2).sum() / kernel.sum():.3f}")
     0.090
     """
-    from scipy.optimize import brentq
-
     if not 1e-4 < sigma < 1:  # a narrower one blurs nothing
         return sigma if sigma >= 1 else 0.0
-    square = np.arange(-8, 9) ** 2
+    from scipy.optimize import brentq
 
-    def excess(width):
-        kernel = np.exp(-0.5 * square / width**2)
-        return (kernel * square).sum() / kernel.sum() - sigma**2
+    # The kernel at distance k is w^(k^2), with w that at 1.
+    squares = tuple(k * k for k in range(1, 9))
 
-    return float(brentq(excess, 0.1, 1.1))
+    def excess(w):
+        parts = [w**square for square in squares]
+        second = sum(part * square for part, square in zip(parts, squares, strict=True))
+        return 2 * second - sigma**2 * (1 + 2 * sum(parts))
+
+    return float(np.sqrt(-0.5 / np.log(brentq(excess, 0.0, 0.65, xtol=1e-16, rtol=1e-10))))

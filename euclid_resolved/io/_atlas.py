@@ -24,8 +24,10 @@ from euclid_resolved.maps._spatial_map import SpatialMap
 __all__ = ["read_atlas", "read_galaxy"]
 
 
-STAR_FORMING_SSFR = 1e-11 / u.yr
-"""Specific star formation rate above which a galaxy counts as star-forming (our choice)."""
+STAR_FORMING_SSFR = 1e-11
+"""Specific star formation rate, per year, above which a galaxy counts as star-forming (our choice)."""
+
+_RATE = u.Msun / u.yr
 
 FILE_NAME = re.compile(r"TNG(?P<number>\d+)_(?P<observer>O\d)_(?P<plane>.+)\.fits(?:\.gz)?")
 GALAXY_NAME = re.compile(r"TNG(?P<number>\d+)(?:_(?P<observer>O\d))?")
@@ -219,10 +221,11 @@ def _of_observer(directory, galaxies, observer):
 
 def _check_bands(directory, bands, galaxies):
     planes = {plane for files in galaxies.values() for plane in files}
-    missing = [file for file in bands.values() if file not in planes]
+    missing = {band: file for band, file in bands.items() if file not in planes}
     if missing:
         there = ", ".join(sorted(p for p in planes.difference(MAPS) if not p.endswith(RMS))) or "none"
-        raise ImageFileError(directory, f"holds no band {', '.join(missing)}", f"there are {there}")
+        what = f"holds no band {', '.join(missing.values())}"
+        raise ImageFileError(directory, what, f"there are {there}").of_bands(missing)
 
 
 def _galaxy(number, observer, files, bands, sample, maps):
@@ -248,7 +251,7 @@ def is_star_forming(meta: Mapping[str, u.Quantity]) -> bool | None:
     """Whether a galaxy forms stars, from its mass and star formation rate; None where not known."""
     if not meta.get("stellar_mass", 0) > 0 or "sfr" not in meta:
         return None
-    ssfr = meta["sfr"] / meta["stellar_mass"]
+    ssfr = meta["sfr"].to_value(_RATE) / meta["stellar_mass"].to_value(u.Msun)
     return bool(ssfr > STAR_FORMING_SSFR) if np.isfinite(ssfr) else None
 
 

@@ -46,32 +46,34 @@ def bands_for(model: Model, source: str | Path | Mapping[str, str | Path] | Sequ
     """
     if model.missing is None:
         return model.bands
-    there = tuple(band for band in model.bands if _has(source, band))
+    lost = _missing(source, model.bands)
+    there = tuple(band for band in model.bands if band not in lost)
     if not there:
         return model.bands  # reading says what the source holds instead
-    model.missing.check_absent([band for band in model.bands if band not in there])
+    model.missing.check_absent(lost)
     return there
 
 
-def _has(source, band):
-    """Whether an image has a band; also where something else about it is wrong, which reading it will say."""
+def _missing(source, bands):
+    """The bands that an image lacks; none where something else is wrong with it, which reading will say."""
     from euclid_resolved.io._atlas import read_galaxy
     from euclid_resolved.io.euclid._mer_files import list_tiles
     from euclid_resolved.io.euclid._strips import open_large
 
     path = Path(source) if isinstance(source, str | Path) else None
     if path is not None and str(path).endswith(".asdf"):
-        return True
+        return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is opened once more, and then they are shown
             if path is not None and _GALAXY.fullmatch(path.name):
-                read_galaxy(source, bands=(band,))
+                read_galaxy(source, bands=bands)
             elif path is not None and path.is_dir():
-                return any("" in files.get(band, {}) for files in list_tiles(source).values())
+                tiles = list_tiles(source).values()
+                return tuple(b for b in bands if not any("" in files.get(b, {}) for files in tiles))
             else:
-                with open_large(source, (band,)):
+                with open_large(source, bands):
                     pass
     except InputError as error:
-        return "no band" not in str(error)  # as every reader calls it
-    return True
+        return error.missing
+    return ()

@@ -267,7 +267,7 @@ def _histories(rng, scale, radius, arms, density, traits, settings):
 
 
 def _metallicities(rng, scale, total, traits, settings):
-    """log10 of the metal mass fraction of each component: (bins, pixels), or (1, pixels) for all bins alike."""
+    """log10 of the metal mass fraction by component: (bins, pixels), or (1, pixels) for all bins alike."""
     pixels = int(np.sqrt(total.size))
     today = settings.metallicity_zero + settings.metallicity_slope * np.log10(np.maximum(total, 0.01) / 100)
     today += settings.metallicity_mass_slope * (traits["log_mass"] - 10.3) + traits["metallicity"]

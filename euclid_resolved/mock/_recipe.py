@@ -51,8 +51,8 @@ class Recipe:
     galaxies, pixels, seed : int
         Of the mock atlas.
     share : float
-        Of the pixels that trees learn from, drawn at random from all galaxies, whose pixels tell much the same.
-        Intervals are made of all pixels.
+        Of the pixels: so many are drawn at random for trees to learn from, since those of a galaxy tell much
+        the same. Intervals are made of all.
     distance : tuple of float
         Mpc; each galaxy is observed at its own.
     depth : tuple of float
@@ -120,7 +120,8 @@ class Recipe:
         # Light in the bands that are learned from, and mass, which comes last: others may be added.
         used = [*(populations.bands.index(band) for band in EUCLID_BANDS), -1]
         light = hashlib.sha256(np.asarray(populations.values[..., used], "<f4").tobytes()).hexdigest()
-        constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN} {FWHM} {DEPTH}"
+        constants = f"{GENERATOR} {settings} {light} {sorted(SKY_RMS.items())} {DEFAULT_CLIP} {MIN_SN}"
+        constants += f" {FWHM} {DEPTH}"
         return hashlib.sha256(f"{constants} {sorted(asdict(self).items())!r}".encode()).hexdigest()
 
     @property

@@ -255,7 +255,8 @@ def _select(wanted, available, where):
     wanted = (known_bands(available) or list(available)) if wanted is None else band_names(wanted, available)
     missing = [band for band in wanted if band not in available]
     if missing:
-        raise InputError(f"no band {', '.join(missing)} in {where}; there are {', '.join(available)}")
+        message = f"no band {', '.join(missing)} in {where}; there are {', '.join(available)}"
+        raise InputError(message).of_bands(missing)
     return wanted
 
 

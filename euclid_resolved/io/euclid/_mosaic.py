@@ -239,9 +239,8 @@ def _wanted(folder, tiles, bands):
     wanted = band_names(bands, sorted(available))
     missing = [band for band in wanted if band not in available]
     if missing:
-        raise InputError(
-            f"no band {', '.join(missing)} in {folder}; there are {', '.join(sorted(available))}"
-        )
+        message = f"no band {', '.join(missing)} in {folder}; there are {', '.join(sorted(available))}"
+        raise InputError(message).of_bands(missing)
     return wanted
 
 

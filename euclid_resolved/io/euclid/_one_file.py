@@ -120,7 +120,8 @@ def find_bands(
     missing = [band for band in wanted if key[band] not in found]
     if missing or not wanted:
         what = f"holds no band {', '.join(missing) or 'that is known'}; it holds {', '.join(found)}"
-        raise ImageFileError(path, what, "choose with bands=; are the files of two bands swapped?")
+        hint = "choose with bands=; are the files of two bands swapped?"
+        raise ImageFileError(path, what, hint).of_bands(missing)
     twice = [band for band in wanted if len(found[key[band]]) > 1]
     if twice:
         hint = f"give hdu= or --hdu, one of {list_extensions(hdus)}"
