@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled
+from euclid_resolved.features._convolving import WIDE, compiled
+from euclid_resolved.features._planes import ImagePlanes
 from euclid_resolved.plugins._offers import blamed
 
 if TYPE_CHECKING:
