@@ -9,6 +9,7 @@ what lies outside the kernel has no part in a mean, however bright it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -54,7 +55,7 @@ def weight_of(known: np.ndarray, taps: np.ndarray, active: np.ndarray | None = N
     taps : `~numpy.ndarray`
         The kernel along one axis.
     active : `~numpy.ndarray` of bool, optional
-        As for `mean_of`.
+        As for `means_of`.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def weight_of(known: np.ndarray, taps: np.ndarray, active: np.ndarray | None = N
         # Away from the sides all pixels have one weight: the same sum of the same numbers.
         few = np.ones([min(n, 2 * reach + 1) for n in known.shape], np.float32)
         rows, columns = (_like(n, reach) for n in known.shape)
-        lines = _sums(few, taps)[:, columns]
+        lines = _sums(few[None], taps)[0][:, columns]
     else:
         lines, rows = convolved(known.astype(np.float32), taps, active), np.arange(len(known))
     lines[lines < _LEAST] = np.nan
@@ -78,49 +79,55 @@ def _like(n, reach):
     return at if n <= 2 * reach + 1 else np.minimum(at, reach) + np.maximum(at - (n - 1 - reach), 0)
 
 
-def mean_of(
-    values: np.ndarray, taps: np.ndarray, weight: Weight, active: np.ndarray | None = None
-) -> np.ndarray:
-    """Weighted means of a plane.
+def means_of(
+    planes: Sequence[np.ndarray],
+    taps: np.ndarray,
+    weights: Sequence[Weight],
+    active: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Weighted means of planes.
 
     Parameters
     ----------
-    values : `~numpy.ndarray` of float32
-        Shape (ny, nx); zero where a pixel is not known.
+    planes : sequence of `~numpy.ndarray` of float32
+        Of one shape (ny, nx); zero where a pixel is not known.
     taps : `~numpy.ndarray`
         The kernel along one axis: symmetric, its number odd.
-    weight : `Weight`
+    weights : sequence of `Weight`
+        Of each plane.
     active : `~numpy.ndarray` of bool, optional
         By block of `blocks_of`, whether its pixels are wanted; those of others are zero, or anything.
 
     Returns
     -------
-    mean : `~numpy.ndarray` of float32
-        Shape (ny, nx).
+    means : list of `~numpy.ndarray` of float32
     """
-    return _weighted(values, taps, weight, active)
+    return _weighted(planes, taps, weights, active)
 
 
 def noise_of(
-    sigma: np.ndarray, taps: np.ndarray, weight: Weight, growth: np.float32, active: np.ndarray | None = None
-) -> np.ndarray:
+    sigmas: Sequence[np.ndarray],
+    taps: np.ndarray,
+    weights: Sequence[Weight],
+    growths: Sequence[np.float32],
+    active: np.ndarray | None = None,
+) -> list[np.ndarray]:
     """The noise of weighted means.
 
     Parameters
     ----------
-    sigma : `~numpy.ndarray` of float32
-        One sigma of each pixel, shape (ny, nx); zero where it is not known.
-    taps, weight, active
-        As for `mean_of`.
-    growth : float32
+    sigmas : sequence of `~numpy.ndarray` of float32
+        One sigma of each pixel, of one shape (ny, nx); zero where it is not known.
+    taps, weights, active
+        As for `means_of`.
+    growths : sequence of float32
         The variance of a mean over that of independent pixels.
 
     Returns
     -------
-    noise : `~numpy.ndarray` of float32
-        Shape (ny, nx).
+    noise : list of `~numpy.ndarray` of float32
     """
-    return _weighted(sigma, taps * taps, weight, active, growth)
+    return _weighted(sigmas, taps * taps, weights, active, growths)
 
 
 def convolved(values: np.ndarray, taps: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
@@ -129,7 +136,7 @@ def convolved(values: np.ndarray, taps: np.ndarray, active: np.ndarray | None = 
     Parameters
     ----------
     values, taps, active
-        As for `mean_of`.
+        As for `means_of`.
 
     Returns
     -------
@@ -146,26 +153,38 @@ def convolved(values: np.ndarray, taps: np.ndarray, active: np.ndarray | None = 
      [0.0625 0.25   0.3125]]
     """
     one = Weight(np.ones((1, values.shape[1]), np.float32), np.zeros(len(values), int))
-    return _weighted(values, taps, one, active)
+    return _weighted([values], taps, [one], active)[0]
 
 
-def _weighted(values, taps, weight, active=None, growth=None):
+def _weighted(planes, taps, weights, active=None, growths=None):
     # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
-    values = np.ascontiguousarray(values, np.float32)
-    blocks = blocks_of(values.shape)
+    shape = planes[0].shape
+    blocks = blocks_of(shape)
     if blocks is None:
-        made = _sums(values if growth is None else values * values, taps)
-        if growth is not None:
-            made *= growth
-            np.sqrt(made, out=made)
-        one = len(weight.lines) == 1 or len(weight.lines) == len(made)
-        return np.divide(made, weight.lines if one else weight.lines[weight.row], out=made)
-    out = np.empty(values.shape, np.float32) if active is None else np.zeros(values.shape, np.float32)
+        return _weighted_by_numpy(planes, taps, weights, growths)
+    made, make = [], np.empty if active is None else np.zeros
     active = np.ones(blocks, bool) if active is None else active
-    down, across = (_within(taps, n) for n in values.shape)
-    noise, growth = growth is not None, np.float32(1 if growth is None else growth)
-    compiled().smoothed(values, down, across, active, noise, weight.lines, weight.row, growth, out)
-    return out
+    down, across = (_within(taps, n) for n in shape)
+    for number, (values, weight) in enumerate(zip(planes, weights, strict=True)):
+        out, values = make(shape, np.float32), np.ascontiguousarray(values, np.float32)
+        growth = np.float32(1 if growths is None else growths[number])
+        noise = growths is not None
+        compiled().smoothed(values, down, across, active, noise, weight.lines, weight.row, growth, out)
+        made.append(out)
+    return made
+
+
+def _weighted_by_numpy(planes, taps, weights, growths):
+    made, some = [], max(1, _PIECE // planes[0].size)
+    for start in range(0, len(planes), some):  # small ones together: each step has its cost
+        values = np.asarray(planes[start : start + some], np.float32)
+        made += list(_sums(values if growths is None else values * values, taps))
+    for number, (plane, weight) in enumerate(zip(made, weights, strict=True)):
+        if growths is not None:
+            plane *= growths[number]
+            np.sqrt(plane, out=plane)
+        plane /= weight.lines if len(weight.lines) in (1, len(plane)) else weight.lines[weight.row]
+    return made
 
 
 def _within(taps, n):
@@ -175,26 +194,22 @@ def _within(taps, n):
 
 
 def _sums(values, taps):
-    """A plane convolved along both axes by NumPy, some rows at a time."""
-    (ny, nx), (down, across) = values.shape, (_within(taps, n) for n in values.shape)
+    """Planes of shape (k, ny, nx) convolved along their last two axes by NumPy."""
+    k, ny, nx = values.shape
+    down, across = _within(taps, ny), _within(taps, nx)
     above, aside = len(down) // 2, len(across) // 2
-    # One row after the other, with zeros between them: a shift is a slice in one piece.
-    pitch, out = nx + aside, np.empty(values.shape, np.float32)
-    step = min(max(_PIECE // pitch, 1), ny)
-    line = np.zeros(step * pitch + 2 * aside, np.float32)
-    inside = line[aside : aside + step * pitch].reshape(step, pitch)[:, :nx]
-    lines = np.zeros((ny + 2 * above) * pitch, np.float32)
-    sums, pair = np.empty((2, step * pitch), np.float32)
-    for start in range(0, ny, step):
-        n = min(step, ny - start)
-        inside[:n] = values[start : start + n]
-        there = lines[(start + above) * pitch : (start + above + n) * pitch]
-        _add_pairs(there, pair, line, across, 1)
-    for start in range(0, ny, step):
-        n = min(step, ny - start)
-        _add_pairs(sums[: n * pitch], pair, lines[start * pitch :], down, pitch)
-        out[start : start + n] = sums[: n * pitch].reshape(n, pitch)[:, :nx]
-    return out
+    # All rows in one line, with zeros between them, and between planes: a shift is a slice.
+    high, pitch = ny + above, nx + aside
+    n = k * high * pitch
+    line, lines = np.zeros(n + 2 * aside, np.float32), np.zeros(n + 2 * above * pitch, np.float32)
+    line[aside : aside + n].reshape(k, high, pitch)[:, :ny, :nx] = values
+    sums, pair = np.empty(n, np.float32), np.empty(min(n, _PIECE), np.float32)
+    for start in range(0, n, _PIECE):
+        stop, first = min(start + _PIECE, n), above * pitch
+        _add_pairs(lines[first + start : first + stop], pair, line[start:], across, 1)
+    for start in range(0, n, _PIECE):
+        _add_pairs(sums[start : start + _PIECE], pair, lines[start:], down, pitch)
+    return np.ascontiguousarray(sums.reshape(k, high, pitch)[:, :ny, :nx])
 
 
 def _add_pairs(sums, pair, line, taps, step):

@@ -11,7 +11,7 @@ import numpy as np
 
 from euclid_resolved._checks import check_positive, read_only
 from euclid_resolved.errors import InputError
-from euclid_resolved.features._convolving import mean_of, noise_of, weight_of
+from euclid_resolved.features._convolving import means_of, noise_of, weight_of
 from euclid_resolved.images._noise import image_noise, noise_correlation
 from euclid_resolved.images._pixels import pixel_scale
 
@@ -186,17 +186,21 @@ class ImagePlanes:
         return self._in_part[sigma] if sigma in self._in_part else self.smoothed(sigma)
 
     def _smooth(self, sigma, active=None):
-        taps = gaussian_taps(sigma)
-        brightness, noise, known_before, weight = {}, {}, None, None
-        for band, (known, light, own) in self._filled.items():
-            if weight is None or known is not known_before:
-                weight, known_before = weight_of(known, taps, active), known
-            brightness[band] = read_only(mean_of(light, taps, weight, active))
-            if own is not None:
-                growth = _growth(taps, self.correlation.get(band))
-                noise[band] = read_only(noise_of(own, taps, weight, growth, active))
+        taps, weights, known_before = gaussian_taps(sigma), [], None
+        for known, _, _ in self._filled.values():
+            weights.append(weights[-1] if known is known_before else weight_of(known, taps, active))
+            known_before = known
+        _, lights, sigmas = zip(*self._filled.values(), strict=True)
+        noise: dict[str, np.ndarray] = {}
+        if self.noise:
+            growths = [_growth(taps, self.correlation.get(band)) for band in self.bands]
+            noise = self._by_band(noise_of(sigmas, taps, weights, growths, active))
+        brightness = self._by_band(means_of(lights, taps, weights, active))
         # What is left of the correlation of smoothed pixels is the kernel's: nobody smooths twice.
         return ImagePlanes(brightness, noise, {}, self.pixel_scale)
+
+    def _by_band(self, planes):
+        return {band: read_only(plane) for band, plane in zip(self.bands, planes, strict=True)}
 
 
 def gaussian_taps(sigma: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from euclid_resolved.features._convolving import (
     WIDE,
     blocks_of,
     convolved,
-    mean_of,
+    means_of,
     noise_of,
     pieces_of,
     weight_of,
@@ -35,6 +35,14 @@ def without_numba(function, *args):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_convolving, "compiled", lambda: None)
         return function(*args)
+
+
+def mean_of(values, taps, weight):
+    return means_of([values], taps, [weight])[0]
+
+
+def noise_of_one(sigma, taps, weight, growth=1.0):
+    return noise_of([sigma], taps, [weight], [np.float32(growth)])[0]
 
 
 def in_double(values, taps):
@@ -86,7 +94,7 @@ def test_means_and_their_noise_beside_missing_pixels(way, kind, sigma):
     wrong = np.abs(mean_of(light, taps, weight) - in_double(light, taps) / exact)
     assert (wrong <= 1e-6 * in_double(own, taps) / exact)[near].all()
     noise = np.sqrt(in_double(own.astype(float) ** 2, taps**2)) / exact
-    np.testing.assert_allclose(noise_of(own, taps, weight, np.float32(1))[near], noise[near], rtol=1e-6)
+    np.testing.assert_allclose(noise_of_one(own, taps, weight)[near], noise[near], rtol=1e-6)
     assert np.isnan(mean_of(light, taps, weight)[np.isnan(exact)]).all()
 
 
@@ -111,7 +119,7 @@ def test_compiled_code_gives_the_numbers_of_numpy(shape, sigma):
     for each in (known, np.ones(shape, bool)):
         weight, own = weight_of(each, taps), np.abs(values)
         assert_array_equal(weight.lines, without_numba(weight_of, each, taps).lines)
-        for function, more in ((mean_of, ()), (noise_of, (np.float32(1.7),))):
+        for function, more in ((mean_of, ()), (noise_of_one, (1.7,))):
             made = function(own, taps, weight, *more)
             assert_array_equal(made, without_numba(function, own, taps, weight, *more))
 
