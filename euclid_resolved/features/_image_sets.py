@@ -302,7 +302,8 @@ def few_neighbours(planes: ImagePlanes, reach: int) -> np.ndarray:
     # Whole numbers: a strip counts what the whole image counts.
     if known.all():
         rows, columns = (_inside(n, reach) for n in known.shape)
-        return 2 * rows[:, None] * columns < side * side
+        kinds, kind = np.unique(rows, return_inverse=True)
+        return (2 * kinds[:, None] * columns < side * side)[kind]
     code = compiled() if known.shape[1] >= WIDE else None
     if code is not None:
         counts = np.empty(known.shape, np.int32)
