@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError, PluginError
-from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled
+from euclid_resolved.features._convolving import WIDE, compiled
+from euclid_resolved.features._planes import ImagePlanes
 from euclid_resolved.plugins._offers import blamed
 
 if TYPE_CHECKING:
@@ -295,9 +296,14 @@ def few_neighbours(planes: ImagePlanes, reach: int) -> np.ndarray:
     >>> few_neighbours(ImagePlanes({"HE": np.ones((3, 3), np.float32)}), 1)[0]  # there are 4, 6, 4 of 9
     array([ True, False,  True])
     """
-    known = np.logical_and.reduce([np.isfinite(values) for values in planes.brightness.values()])
+    side, known = 2 * reach + 1, np.ones(planes.shape, bool)
+    for values in planes.brightness.values():
+        known &= np.isfinite(values)
     # Whole numbers: a strip counts what the whole image counts.
-    side = 2 * reach + 1
+    if known.all():
+        rows, columns = (_inside(n, reach) for n in known.shape)
+        kinds, kind = np.unique(rows, return_inverse=True)
+        return (2 * kinds[:, None] * columns < side * side)[kind]
     code = compiled() if known.shape[1] >= WIDE else None
     if code is not None:
         counts = np.empty(known.shape, np.int32)
@@ -311,6 +317,12 @@ def few_neighbours(planes: ImagePlanes, reach: int) -> np.ndarray:
         ends[axis], starts[axis] = slice(side, None), slice(None, -side)
         count = total[tuple(ends)] - total[tuple(starts)]
     return 2 * count < side * side
+
+
+def _inside(n, reach):
+    """By pixel along an axis, how many of those up to `reach` to each side there are."""
+    at = np.arange(n)
+    return np.minimum(at, reach) + np.minimum(n - 1 - at, reach) + 1
 
 
 def golden_planes(bands: Sequence[str]) -> ImagePlanes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from euclid_resolved._checks import read_only
-from euclid_resolved.features._planes import WIDE, ImagePlanes, compiled, kernel_radius
+from euclid_resolved.features._convolving import blocks_of, compiled, pieces_of
+from euclid_resolved.features._planes import ImagePlanes, kernel_radius
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ LADDER = 0.0, 1.0, 2.0, 4.0
 """Sigma of the means that are looked at, from a single pixel to the largest."""
 
 _ENOUGH = 5.0  # signal-to-noise, in every band, at which a pixel is not smoothed any further
+_STEP = 16  # rows, of which one is looked at to see which band is the faintest
 REACH = kernel_radius(LADDER[-1])
 # AB magnitude per square arcsec of 1 MJy/sr: 8.90 - 2.5 log10(1e6 Jy/sr in Jy/arcsec2).
 _ZERO = 8.90 - 2.5 * np.log10(1e6 * (np.pi / 180 / 3600) ** 2)
@@ -93,14 +95,20 @@ def rungs_of(planes: ImagePlanes) -> np.ndarray | None:
     for number in reversed(range(len(LADDER) - 1)):
         sigma = LADDER[number]
         mean = planes.smoothed(sigma) if active is None else planes._smoothed_in(sigma, active)
-        enough = np.ones(planes.shape, bool)
-        for band, values in mean.brightness.items():
-            with np.errstate(invalid="ignore"):
-                enough &= values >= _ENOUGH * mean.noise[band]
-        # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
-        rung[enough] = number
+        for piece in pieces_of(active):
+            enough = np.logical_and.reduce([_clear(mean, band, piece) for band in planes.bands])
+            # Enough here counts, whatever a larger mean has: that one may lie across the edge of a galaxy.
+            rung[piece][enough] = number
+    if active is not None:
+        planes._found["active"] = active
     planes._found["rungs"] = read_only(rung)
     return planes._found["rungs"]
+
+
+def _clear(planes, band, piece=...):
+    """Where one band has enough signal, in a piece of the planes."""
+    with np.errstate(invalid="ignore"):
+        return planes.brightness[band][piece] >= _ENOUGH * planes.noise[band][piece]
 
 
 def _promising(planes):
@@ -108,51 +116,45 @@ def _promising(planes):
 
     In most blocks of a tile one band alone shows that none has: the others need not be smoothed there.
     """
-    code = compiled() if planes.shape[1] >= WIDE else None
-    if code is None:
+    blocks = blocks_of(planes.shape)
+    if blocks is None:
         return None
-    with np.errstate(invalid="ignore"):
-        enough = {band: values >= _ENOUGH * planes.noise[band] for band, values in planes.brightness.items()}
-        band = min(enough, key=lambda band: np.count_nonzero(enough[band]))
-        pixels, light = enough[band], {band: planes.brightness[band]}
-        one = ImagePlanes(light, {band: planes.noise[band]}, planes.correlation, planes.pixel_scale)
-        for sigma in LADDER[1:-1]:
-            mean = one.smoothed(sigma)
-            pixels |= mean.brightness[band] >= _ENOUGH * mean.noise[band]
-    for axis, side in enumerate(code.BLOCK):
-        pixels = np.logical_or.reduceat(pixels, np.arange(0, pixels.shape[axis], side), axis=axis)
-    return pixels
+    some = slice(None, None, _STEP)
+    band = min(planes.bands, key=lambda band: np.count_nonzero(_clear(planes, band, some)))
+    light, noise = {band: planes.brightness[band]}, {band: planes.noise[band]}
+    one = ImagePlanes(light, noise, planes.correlation, planes.pixel_scale)
+    active = np.zeros(blocks, bool)
+    high, wide = compiled().BLOCK
+    for sigma in LADDER[:-1]:
+        mean = one.smoothed(sigma)
+        for number, row in enumerate(active):
+            pixels = _clear(mean, band, slice(number * high, (number + 1) * high)).any(axis=0)
+            row |= np.logical_or.reduceat(pixels, np.arange(0, len(pixels), wide))
+    return active
 
 
 def _at_least(planes, rung, sigma, noise=True):
     """The means over `sigma`, or over more where that has too little signal; with their noise or without."""
     first = LADDER.index(sigma)
-    base = planes._mean(sigma)
-    if rung is None or not (rung > first).any():
-        return base
-    kinds = ("brightness", "noise") if noise else ("brightness",)
-    numbers = range(first + 1, len(LADDER))
-    means = {number: planes._mean(LADDER[number]) for number in numbers if (rung == number).any()}
+    if rung is None or not rung.size:
+        return planes._mean(sigma)
+    numbers = sorted({max(number, first) for number in range(len(LADDER)) if (rung == number).any()})
+    means = {number: planes._mean(LADDER[number]) for number in numbers}
+    most = means.pop(numbers[-1])
+    if not means:
+        return most
+    # Most pixels of a tile have the largest mean: the others are in a few blocks.
+    chosen = []
+    for piece in pieces_of(planes._found.get("active")):
+        here = np.maximum(rung[piece], first)
+        chosen += [(piece, number, here == number) for number in means]
     made = {}
-    for kind in kinds:
-        made[kind] = {
-            band: _picked(rung, first, plane, {n: getattr(mean, kind)[band] for n, mean in means.items()})
-            for band, plane in getattr(base, kind).items()
-        }
+    for kind in ("brightness", "noise") if noise else ("brightness",):
+        made[kind] = {band: np.array(plane) for band, plane in getattr(most, kind).items()}
+        for band, plane in made[kind].items():
+            for piece, number, where in chosen:
+                np.copyto(plane[piece], getattr(means[number], kind)[band][piece], where=where)
     return ImagePlanes(made["brightness"], made.get("noise", {}), {}, planes.pixel_scale)
-
-
-def _picked(rung, first, plane, others):
-    """A plane with, where `rung` has the number of one of the others, the values of that."""
-    code = compiled() if plane.shape[1] >= WIDE else None
-    if code is None:
-        made = np.array(plane)
-        for number, other in others.items():
-            np.copyto(made, other, where=rung == number)
-        return made
-    made = np.empty(plane.shape, np.float32)
-    code.picked(rung, first, *(others.get(number, plane) for number in range(len(LADDER))), made)
-    return made
 
 
 def scales_of(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from euclid_resolved._checks import check_positive, read_only
 from euclid_resolved.errors import InputError
+from euclid_resolved.features._convolving import means_of, noise_of, weight_of
 from euclid_resolved.images._noise import image_noise, noise_correlation
 from euclid_resolved.images._pixels import pixel_scale
 
@@ -23,8 +24,6 @@ __all__ = ["ImagePlanes"]
 
 _TRUNCATE = 3.0  # sigma at which the smoothing kernel ends
 _WIDEST = 1000.0  # pixels: a kernel wider than any image takes all memory
-WIDE = 1024  # pixels in a row, from which on compiled code pays; a strip is as wide as its image
-_LEAST = 1e-4  # of the kernel's weight: with less, nothing near the pixel is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +148,8 @@ class ImagePlanes:
         planes : `ImagePlanes`
             Brightness as weighted means, NaN where nothing within the kernel is known. Noise as that of the
             means: pixels count as correlated by `correlation` and no more. Pixels whose own noise is not
-            known do not count where the noise of others is.
+            known do not count where the noise of others is. Sums are in single precision: rounding stays
+            below 1e-7 (5 + sigma) times the sum of absolute values.
         """
         sigma = float(check_positive("sigma", sigma, zero=True))
         if sigma > _WIDEST:
@@ -162,25 +162,22 @@ class ImagePlanes:
 
     @cached_property
     def _filled(self):
-        """By band, which pixels are known (the same object where they are the same), light and variance."""
+        """By band, which pixels are known (the same object where they are the same), light and noise."""
         filled, before = {}, None
         for band, values in self.brightness.items():
             known = np.isfinite(values)
             if self.noise:
                 known &= np.isfinite(self.noise[band])
             known = before if before is not None and np.array_equal(known, before) else known
-            holes = not known.all()
-            light, variance, before = values, None, known
-            if holes:
-                light = np.where(known, values, np.float32(0))
-            if self.noise:
-                sigma = self.noise[band]
-                variance = (np.where(known, sigma, np.float32(0)) if holes else sigma) ** 2
-            filled[band] = known, light, variance
+            light, sigma, before = values, self.noise.get(band) if self.noise else None, known
+            if not known.all():
+                light = np.where(known, light, np.float32(0))
+                sigma = None if sigma is None else np.where(known, sigma, np.float32(0))
+            filled[band] = known, light, sigma
         return filled
 
     def _smoothed_in(self, sigma, active):
-        """The planes smoothed in the blocks that are `active`, NaN or as well elsewhere."""
+        """The planes smoothed in the blocks that are `active`; elsewhere zero, or as well."""
         if sigma and sigma not in self._in_part:
             self._in_part[sigma] = self._smooth(sigma, active)
         return self._mean(sigma)
@@ -190,37 +187,21 @@ class ImagePlanes:
         return self._in_part[sigma] if sigma in self._in_part else self.smoothed(sigma)
 
     def _smooth(self, sigma, active=None):
-        taps = gaussian_taps(sigma)
-        brightness, noise, known_before, weight = {}, {}, None, np.empty(0)
-        for band, (known, light, variance) in self._filled.items():
-            if known is not known_before:
-                weight, known_before = _weight(known, taps), known
-            mean = _convolved(light, taps, active)
-            brightness[band] = read_only(np.divide(mean, weight, out=mean))
-            if variance is not None:
-                spread = _convolved(variance, taps * taps, active)
-                growth = _growth(taps, self.correlation.get(band))
-                if growth != 1:
-                    spread *= growth
-                np.sqrt(spread, out=spread)
-                noise[band] = read_only(np.divide(spread, weight, out=spread))
+        taps, weights, known_before = gaussian_taps(sigma), [], None
+        for known, _, _ in self._filled.values():
+            weights.append(weights[-1] if known is known_before else weight_of(known, taps, active))
+            known_before = known
+        _, lights, sigmas = zip(*self._filled.values(), strict=True)
+        noise: dict[str, np.ndarray] = {}
+        if self.noise:
+            growths = [_growth(taps, self.correlation.get(band)) for band in self.bands]
+            noise = self._by_band(noise_of(sigmas, taps, weights, growths, active))
+        brightness = self._by_band(means_of(lights, taps, weights, active))
         # What is left of the correlation of smoothed pixels is the kernel's: nobody smooths twice.
         return ImagePlanes(brightness, noise, {}, self.pixel_scale)
 
-
-def _weight(known, taps):
-    """The weight of the kernel on known pixels, NaN where it is next to nothing."""
-    reach, width = len(taps) // 2, known.shape[1]
-    if width <= 2 * reach + 1 or not known.all():
-        weight = _convolved(known.astype(np.float32), taps)
-    else:
-        # Away from the sides a row has one weight: the same sum of the same numbers.
-        few = _convolved(np.ones((len(known), 2 * reach + 1), np.float32), taps, like=width)
-        weight = np.empty(known.shape, np.float32)
-        weight[:, :reach], weight[:, width - reach :] = few[:, :reach], few[:, reach + 1 :]
-        weight[:, reach : width - reach] = few[:, reach : reach + 1]
-    weight[weight < _LEAST] = np.nan
-    return weight
+    def _by_band(self, planes):
+        return {band: read_only(plane) for band, plane in zip(self.bands, planes, strict=True)}
 
 
 def gaussian_taps(sigma: float) -> np.ndarray:
@@ -248,38 +229,6 @@ def kernel_radius(sigma: float) -> int:
     12
     """
     return int(np.ceil(_TRUNCATE * sigma))
-
-
-def _convolved(values, taps, active=None, like=0):
-    """A plane, or blocks of it, convolved along both axes as one of width `like`; nothing is outside it."""
-    from scipy.ndimage import correlate1d
-
-    # Each pixel is a sum of its own neighbours in one order: the same in a strip as in the whole image.
-    code = compiled() if max(values.shape[1], like) >= WIDE else None
-    if code is not None:
-        if active is None:
-            active, out = np.ones(blocks_of(values.shape), bool), np.empty(values.shape, np.float32)
-        else:
-            out = np.full(values.shape, np.float32(np.nan))
-        code.smoothed(np.ascontiguousarray(values, np.float32), taps, active, out)
-        return out
-    rows = correlate1d(values, taps, axis=0, mode="constant", output=np.float32)
-    return correlate1d(rows, taps, axis=1, mode="constant", output=np.float32)
-
-
-def blocks_of(shape):
-    """How many blocks of the compiled code a plane has, down and across."""
-    return tuple(-(-n // side) for n, side in zip(shape, compiled().BLOCK, strict=True))
-
-
-@lru_cache(maxsize=1)
-def compiled() -> Any:
-    """The module of compiled loops, or None without Numba: images are smoothed without it, too."""
-    try:
-        from euclid_resolved.features import _smoothing
-    except ImportError:
-        return None
-    return _smoothing
 
 
 def _growth(taps, correlation):

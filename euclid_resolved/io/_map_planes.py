@@ -94,7 +94,7 @@ def planes_in(
     shape = next(iter(named.values())).data.shape
     quality = np.zeros(shape, np.int32)
     for name, one in named.items():
-        quality |= one.quality.astype(np.int32)
+        quality |= one.quality.astype(np.int32, copy=False)
         yield name, "values", _floats(one.data, one.mask, order)
         sigma = _one_sigma(name, one)
         if sigma is not None:

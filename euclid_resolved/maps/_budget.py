@@ -63,13 +63,13 @@ def budget_counts(map_: SpatialMap) -> dict[str, dict[int, int]]:
     """
     if map_.uncertainty is None:
         return {}
-    values = np.asarray(map_.data, float)
-    known = np.isfinite(values) & (values > 0)
+    known = np.isfinite(map_.data) & (np.asarray(map_.data) > 0)
     if map_.mask is not None:
         known &= ~np.broadcast_to(map_.mask, known.shape)
     planes = {name: map_.planes[plane] for plane, name in PARTS.items() if plane in map_.planes}
+    values = np.asarray(map_.data)[known].astype(float)
     return {
-        name: _counts(sigma, values, known)
+        name: _counts(np.asarray(sigma)[known], values)
         for name, sigma in {"total": map_.uncertainty.array, **planes}.items()
     }
 
@@ -127,9 +127,9 @@ def budget_words(map_: SpatialMap) -> str:
     return f"{budget['total']:.2f} dex: {words}" if words else f"{budget['total']:.2f} dex"
 
 
-def _counts(sigma, values, known):
+def _counts(sigma, values):
     """How many pixels have an error of so many steps."""
-    part = np.asarray(sigma, float)[known] / values[known] / np.log(10)
+    part = sigma.astype(float) / values / np.log(10)
     steps = np.rint(np.minimum(part[np.isfinite(part)], MOST) / STEP).astype(np.int64)
     count = np.bincount(steps)
     number = np.flatnonzero(count)

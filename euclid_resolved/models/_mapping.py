@@ -124,9 +124,9 @@ def map_properties(
     X = model._scaled(work.brightness, work.around)
     quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
     if seen.few is not None:
-        quality |= np.where(good & seen.few, Quality.FEW_NEIGHBOURS, 0).astype(np.int32)
+        quality[good & seen.few] |= Quality.FEW_NEIGHBOURS
     if unlike is not None:
-        quality |= np.where(good & unlike, Quality.UNLIKE_TRAINING, 0).astype(np.int32)
+        quality[good & unlike] |= Quality.UNLIKE_TRAINING
     flags = image.meta.get(FLAGS)
     if flags is not None and np.shape(flags) == quality.shape:
         quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)
@@ -152,14 +152,15 @@ def map_properties(
         planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
         sigma = None if errors.sigma is None else plane_of(errors.sigma, good)
         values = plane_of(from_dex(dex), good)
-        known = np.isfinite(values)
+        known, own = np.isfinite(values), quality.copy()
         values[~known] = np.nan
+        own[good & ~known] |= Quality.NOT_ESTIMATED
         maps[output.property] = SpatialMap(
             values,
             property=output.property,
             wcs=image.wcs,
             mask=~known,
-            quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
+            quality=own,
             planes=planes,
             uncertainty=None if sigma is None else StdDevUncertainty(sigma, copy=False),
             meta={

@@ -6,6 +6,7 @@ import pytest
 from astropy.nddata import NDData, StdDevUncertainty
 from helpers import UNIT, an_image, image_of
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import correlate
 
 from euclid_resolved import InputError, MultiBandImage, make_features
 from euclid_resolved.errors import PluginError
@@ -127,6 +128,13 @@ def test_a_strip_is_bit_for_bit_the_whole():
         for band in BANDS:
             assert_array_equal(own.brightness[band][inner], light.brightness[band][start:stop])
             assert_array_equal(own.noise[band][inner], light.noise[band][start:stop])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 40), (25, 24), (40, 31)])
+def test_few_neighbours_of_an_image_without_holes(shape):
+    light = np.ones(shape, np.float32)
+    count = correlate(np.ones(shape, int), np.ones((25, 25), int), mode="constant")
+    assert_array_equal(few_neighbours(ImagePlanes({"HE": light}), 12), 2 * count < 25 * 25)
 
 
 def test_few_neighbours_where_most_of_the_square_is_missing():

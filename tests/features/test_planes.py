@@ -5,11 +5,12 @@ import pytest
 from astropy.nddata import NDData, StdDevUncertainty
 from helpers import UNIT, an_image, image_of
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.ndimage import correlate, correlate1d
+from scipy.ndimage import correlate
 
 from euclid_resolved import InputError, MultiBandImage
 from euclid_resolved.features import ImagePlanes
-from euclid_resolved.features._planes import _convolved, blocks_of, gaussian_taps, kernel_radius, shared_noise
+from euclid_resolved.features._convolving import convolved
+from euclid_resolved.features._planes import gaussian_taps, kernel_radius, shared_noise
 from euclid_resolved.features._points import mixing_of
 from euclid_resolved.models._scatter import correlating_kernel
 
@@ -61,28 +62,6 @@ def test_nothing_known_nearby_gives_no_value():
     smooth = planes_of(light).smoothed(2).brightness["HE"]
     assert np.isfinite(smooth[:4, :4]).all() and np.isnan(smooth[8:]).all() and np.isnan(smooth[:, 8:]).all()
     assert np.isnan(planes_of(np.full((3, 3), np.nan)).smoothed(1).brightness["HE"]).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 1500), (7, 1030), (40, 2100)])
-def test_compiled_smoothing_gives_the_same_numbers(shape):
-    code = pytest.importorskip("euclid_resolved.features._smoothing")
-
-    def compiled(light, taps, out):
-        code.smoothed(light, taps, np.ones(blocks_of(light.shape), bool), out)
-
-    light = np.random.default_rng(3).standard_normal(shape).astype(np.float32) ** 3
-    for sigma in (0.5, 4.0):
-        taps, found = gaussian_taps(sigma), np.empty(shape, np.float32)
-        compiled(light, taps, found)
-        along = correlate1d(light, taps, axis=0, mode="constant", output=np.float32)
-        wanted = correlate1d(along, taps, axis=1, mode="constant", output=np.float32)
-        # Where a compiler joins products and sums, the last bit may differ.
-        assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
-        # A strip has the numbers of the whole image.
-        strip, reach = np.empty_like(light[: shape[0] // 2 + 1]), kernel_radius(sigma)
-        compiled(light[: len(strip)], taps, strip)
-        rows = max(len(strip) - reach, 0)
-        assert_array_equal(strip[:rows], found[:rows])
 
 
 @pytest.mark.parametrize("correlation", [None, np.array([[0.3, 0.5, 0.3], [0.5, 1, 0.5], [0.3, 0.5, 0.3]])])
@@ -202,7 +181,7 @@ def test_the_noise_of_means_is_correlated_as_said(width):
     correlation = None
     if width:
         taps = gaussian_taps(width)
-        noise = _convolved(noise, taps)
+        noise = convolved(noise, taps)
         own = np.correlate(taps, taps, mode="full")
         correlation = np.outer(own, own) / own.max() ** 2
     planes = ImagePlanes({"HE": noise})

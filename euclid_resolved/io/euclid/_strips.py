@@ -72,10 +72,14 @@ class _Band:
 
     def sigma(self, start: int, stop: int) -> np.ndarray | None:
         """Some rows of the noise as one sigma, not yet in MJy/sr."""
+        numbers = self.of_noise(start, stop)
+        return None if numbers is None or self.scale is None else self.scale.sigma(numbers)
+
+    def of_noise(self, start: int, stop: int) -> np.ndarray | None:
+        """Some rows of the noise in the numbers of its file."""
         if self.noise is None or self.scale is None:
             return None
-        dtype = np.float32 if self.scale.power == 1 else np.float64
-        return self.scale.sigma(self.noise.rows(start, stop, dtype))
+        return self.noise.rows(start, stop, np.float32 if self.scale.power == 1 else np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +188,9 @@ class LargeImage:
         planes = self._bands[band]
         if band not in self._limits and planes.noise is not None:
             step = single.rms_step(self.shape)
-            rows = [planes.sigma(row, row + 1)[0, ::step] for row in range(0, self.shape[0], step)]
-            self._limits[band] = single.limit_of(np.array(rows))
+            rows = range(0, self.shape[0], step)
+            sample = np.concatenate([planes.of_noise(row, row + 1)[:, ::step] for row in rows])
+            self._limits[band] = single.limit_of(planes.scale.sigma(sample))
         return self._limits.get(band)
 
     def _zero_blocks(self, band):
