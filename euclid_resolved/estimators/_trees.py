@@ -137,7 +137,8 @@ class TreeEnsemble(Estimator):
                 [self._importance, np.zeros(self._n_features)] if self._negatives else [self._importance]
             )
             walk = self._walk = make_walk(self._forest, np.concatenate(columns))
-        size = int(np.clip(len(X) // (4 * self._threads()), *_BLOCKS))
+        threads = self._threads()
+        size = int(np.clip(len(X) // (4 * threads if threads > 1 else 1), *_BLOCKS))
         if len(X) <= size:  # starting a thread would take longer than a few pixels
             return function(walk, self._as_walked(X))
         blocks = (X[start : start + size] for start in range(0, len(X), size))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _FEW = 2**14  # pixels times trees, up to which NumPy is done before compiled code is loaded
 # From so many pixels and trees on it pays to sort the pixels first.
-_SORTED, _SORTED_TREES = 1024, 16
+_SORTED, _SORTED_TREES = 1024, 8
+_DENSE = 1  # pixels for each node of a tree, from which on they go in bundles
 
 
 class _TreeByTree:
@@ -107,7 +108,7 @@ class CompiledWalk:
     """A forest as compact nodes of 8 bytes, run by compiled code.
 
     Pixels are sorted along a space-filling curve through the columns that matter most, so that neighbours
-    take the same way; eight are walked at a time.
+    take the same way; eight are walked at a time, or bundles of 64 where the processor can and they pay.
 
     Parameters
     ----------
@@ -136,11 +137,13 @@ class CompiledWalk:
     """
 
     def __init__(self, forest: Forest, importance: np.ndarray) -> None:
-        from euclid_resolved.estimators import _walking as walking
+        from euclid_resolved.estimators import _bundles as bundles, _walking as walking
 
-        self._code = walking
+        self._code, self._bundles = walking, bundles if bundles.at_hand() else None
         self._columns = np.argsort(-importance, kind="stable")[:4]
         self._bits = max(int(len(importance) - 1).bit_length(), 1)
+        # Bundles pay where pixels are so dense that those of one mostly go the same way.
+        self._fewest = _DENSE * len(forest.feature) / len(forest)
         self._first = 2 * forest.first[:-1]
         self._nodes = np.empty((len(forest.feature), 2), np.uint32)
         for i in range(len(forest)):
@@ -181,31 +184,30 @@ class CompiledWalk:
     def _run(self, X, total, square):
         links, nothing = self._nodes.reshape(-1), np.empty(0)
         arguments = links, links.view(np.float32), self._first, self._bits
-        if len(X) < _SORTED or len(self._first) < _SORTED_TREES:
-            if not X.flags.writeable:  # another type to Numba, for which it would compile once more
-                X = X.copy()
+        bundled = self._bundles is not None and len(X) >= self._fewest
+        if not X.flags.writeable:  # another type to Numba, for which it would compile once more
+            X = X.copy()
+        if not bundled and (len(X) < _SORTED or len(self._first) < _SORTED_TREES):
             self._code.run(*arguments, X, total, nothing if square is None else square)
             return
         order = self._order(X)
         mine = total[order]
         squares = nothing if square is None else square[order]
-        self._code.run(*arguments, X[order], mine, squares)
+        if bundled:
+            width = self._bundles.WIDTH
+            arranged = np.empty((-(-len(X) // width), X.shape[1], width), np.float32)
+            self._bundles.bundle(X, order, arranged)
+            self._bundles.run_bundles(*arguments, arranged, mine, squares)
+        else:
+            self._code.run(*arguments, X[order], mine, squares)
         total[order] = mine
         if square is not None:
             square[order] = squares
 
     def _order(self, X):
-        some = X[:, self._columns]
-        low, high = some.min(axis=0), some.max(axis=0)
-        if not np.isfinite(high).all():  # infinite stands for NaN
-            low = np.where(np.isfinite(low), low, 0)
-            high = some.max(axis=0, where=np.isfinite(some), initial=-np.inf)
-        with np.errstate(divide="ignore", over="ignore"):
-            per_step = 256 / (high - low)
-        per_step[~np.isfinite(per_step)] = 0
         keys = np.empty(len(X), np.uint32)
-        self._code.morton(X, self._columns, low, per_step, keys)
-        return np.argsort(keys)
+        self._code.morton(X, self._columns, keys)
+        return self._code.ranked(keys)
 
 
 def few_pixels(forest: Forest, n: int) -> bool:

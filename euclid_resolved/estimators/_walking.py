@@ -185,19 +185,53 @@ def run(links, values, first, bits, X, total, square):
 
 
 @kernel
-def morton(X, columns, low, per_step, keys):
+def morton(X, columns, keys):
     """The place of each pixel on a space-filling (Morton) curve: the bits of the columns in turn.
 
-    ``per_step`` gives 256 steps a column; neighbours on the curve have like values in all columns.
+    There are 256 steps a column; neighbours on the curve have like values in all columns. An infinite value
+    stands for one that is not known.
     """
-    for i in range(len(X)):
-        key = np.uint32(0)
-        for c in range(len(columns)):
-            f = columns[c]
-            step = np.uint32(min(max((X[i, f] - low[c]) * per_step[c], np.float32(0)), np.float32(255)))
+    keys[:] = 0
+    for c in range(len(columns)):
+        column = X[:, columns[c]]
+        least, most = np.float32(np.inf), np.float32(-np.inf)
+        for i in range(len(X)):
+            known = np.abs(column[i]) < np.inf
+            least = min(least, column[i] if known else least)
+            most = max(most, column[i] if known else most)
+        if not least < most:
+            continue
+        per_step = min(np.float32(256) / (most - least), np.float32(1e30))
+        for i in range(len(X)):
+            place = min(max((column[i] - least) * per_step, np.float32(0)), np.float32(255))
+            step = np.uint32(np.int32(place))
             # Spread the eight bits, so that three places lie between any two.
             step = (step | (step << np.uint32(12))) & np.uint32(0x000F000F)
             step = (step | (step << np.uint32(6))) & np.uint32(0x03030303)
             step = (step | (step << np.uint32(3))) & np.uint32(0x11111111)
-            key |= np.uint32(step << np.uint32(c))
-        keys[i] = key
+            keys[i] |= step << np.uint32(c)
+
+
+@kernel
+def ranked(keys):
+    """The order of numbers of 32 bits, equal ones as they come: by digits of 11 bits, the lowest first."""
+    n, digits, mask, half = len(keys), 3, np.uint64(0x7FF), np.uint64(32)
+    counts = np.zeros((digits, 2048), np.int64)
+    here, there = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    for i in range(n):
+        key = np.uint64(keys[i])
+        for digit in range(digits):
+            counts[digit, (key >> np.uint64(11 * digit)) & mask] += 1
+        here[i] = key << half | np.uint64(i)  # the key goes along, so that none is looked up
+    for digit in range(digits):
+        shift, place, reached = half + np.uint64(11 * digit), counts[digit], 0
+        for d in range(2048):
+            count = place[d]
+            place[d] = reached
+            reached += count
+        for i in range(n):
+            d = (here[i] >> shift) & mask
+            there[place[d]] = here[i]
+            place[d] += 1
+        here, there = there, here
+    return (here & np.uint64(0xFFFFFFFF)).astype(np.int64)

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from euclid_resolved import RandomForest
-from euclid_resolved.estimators import GradientBoosting, _trees as trees, _walk as module
+from euclid_resolved.estimators import (
+    GradientBoosting,
+    _bundles as bundles,
+    _trees as trees,
+    _walk as module,
+    _walking as walking,
+)
 from euclid_resolved.estimators._forest import Forest, Tree, check, join, walk
 from euclid_resolved.estimators._walk import (
     CompiledWalk,
@@ -51,6 +57,14 @@ def pixels(rng, n, n_features):
     return np.where(rng.random(X.shape) < 0.5, X, beside)
 
 
+def compiled(forest, rng, n_features):
+    """A walk that goes in bundles and one that does not, whatever the processor and the number of pixels."""
+    made = [CompiledWalk(forest, rng.random(n_features)) for _ in range(2)]
+    for one, code in zip(made, (bundles, None), strict=True):
+        one._bundles, one._fewest = code, 0
+    return made
+
+
 def expected(forest, X):
     total = np.zeros(len(X))
     for i in range(len(forest)):
@@ -67,12 +81,45 @@ def test_all_walks_give_the_same_bits(seed, n_trees, n_features, depth, n):
     forest, X = random_forest(rng, n_trees, n_features, depth), pixels(rng, n, n_features)
     total, moments = expected(forest, X), (np.zeros(n), np.zeros(n))
     RunnerWalk(forest, n_features).moments(X, *moments)
-    for made in (CompiledWalk(forest, rng.random(n_features)), FewPixelsWalk(forest)):
+    for made in (*compiled(forest, rng, n_features), FewPixelsWalk(forest)):
         mine, (mean, square) = np.zeros(n), np.zeros((2, n))
         made.add(X, mine)
         made.moments(X, mean, square)
         np.testing.assert_array_equal(mine, total)
         np.testing.assert_array_equal((mean, square), moments)
+
+
+def test_pixels_that_part_at_every_node_leave_room_on_the_stack_of_a_bundle():
+    """A tree of 64 leaves, deep on one side and then the other, each for one pixel of a bundle."""
+    n = bundles.WIDTH
+    for cut in (np.arange(n - 1), np.arange(n - 1)[::-1]):
+        # Every split takes one pixel off: from the left the right child is the rest, from the right the left.
+        left = cut[0] == 0
+        feature, right, value = [], [], []
+        if left:
+            for i in cut:
+                feature += [0, -1]
+                right += [len(right) + 2, 0]
+                value += [i + 0.5, i]
+            feature, right, value = [*feature, -1], [*right, 0], [*value, n - 1]
+        else:
+            feature, right = [0] * (n - 1) + [-1] * n, [2 * n - 2 - i for i in range(n - 1)] + [0] * n
+            value = [*(cut + 0.5), *range(n)]
+        tree = Tree(np.int16(feature), np.int32(right), np.float32(value)[:, None], np.zeros((1, 1)))
+        (forest,) = join([tree] * 20)
+        check(forest, 1)
+        X = np.arange(n, dtype=np.float32)[:, None]
+        for made in compiled(forest, np.random.default_rng(1), 1):
+            total = np.zeros(n)
+            made.add(X, total)
+            np.testing.assert_array_equal(total, 20.0 * np.arange(n))
+
+
+def test_numbers_of_32_bits_are_ranked_as_they_come():
+    keys = np.random.default_rng(2).integers(0, 2**32, 5000, dtype=np.uint32)
+    keys[::3], keys[1], keys[2] = keys[0], 0, 2**32 - 1
+    np.testing.assert_array_equal(walking.ranked(keys), np.argsort(keys, kind="stable"))
+    assert walking.ranked(keys[:0]).shape == (0,)
 
 
 def test_a_walk_adds_to_what_is_there_and_changes_no_pixel():
