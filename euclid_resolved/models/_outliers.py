@@ -1,4 +1,4 @@
-"""The local outlier factor: how much sparser reference pixels are around a pixel than around its neighbours."""
+"""The local outlier factor: how much sparser reference pixels are around a pixel than near its neighbours."""
 
 from __future__ import annotations
 
