@@ -96,8 +96,9 @@ def maps_to_hdulist(
     """
     named = named_maps(maps)
     first = next(iter(named.values()))
+    cards_of_wcs: dict[int, fits.Header] = {}
     hdus = [
-        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values))
+        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values, cards_of_wcs))
         for name, kind, values in planes_in(named)
     ]
     hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
@@ -223,7 +224,13 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
         raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error
 
 
-def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarray) -> fits.Header:
+def plane_header(
+    name: str,
+    kind: str,
+    spatial_map: SpatialMap,
+    values: np.ndarray,
+    cards_of_wcs: dict[int, fits.Header] | None = None,
+) -> fits.Header:
     """The header of one plane of maps, but for the size of the plane.
 
     Parameters
@@ -232,14 +239,17 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         From `euclid_resolved.io._map_planes.planes_in`.
     spatial_map : `~euclid_resolved.SpatialMap`
         That map; the first one for planes that all maps share.
+    cards_of_wcs : dict, optional
+        The cards of each WCS object, which are made once for all planes that have it: by its `id`, filled.
 
     Returns
     -------
     header : `~astropy.io.fits.Header`
     """
+    known = {} if cards_of_wcs is None else cards_of_wcs
     unit = spatial_map.unit or u.dimensionless_unscaled
     if kind in ("bins", "quality"):
-        header = _header(spatial_map, kind.upper(), kind)
+        header = _header(spatial_map, kind.upper(), kind, known)
         if kind == "bins":
             header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
             return header
@@ -249,7 +259,7 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         header.update(share_cards(flag_counts(values), values.size))
         return header
     if kind != "values":
-        header = _header(spatial_map, name.upper() + _ENDING[kind], name)
+        header = _header(spatial_map, name.upper() + _ENDING[kind], name, known)
         if kind == "uncertainty":
             header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
             return header
@@ -259,7 +269,7 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         if kind in ("lo", "hi") and isinstance(level, float):
             header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
         return header
-    header = _header(spatial_map, name.upper(), name)
+    header = _header(spatial_map, name.upper(), name, known)
     if spatial_map.unit is not None:
         header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
     for key, card in _CARDS.items():
@@ -273,13 +283,16 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
     return header
 
 
-def _header(spatial_map, extname, name):
+def _header(spatial_map, extname, name, cards_of_wcs):
     header = fits.Header()
     header["EXTNAME"] = extname
     if extname == name.upper() and extname.lower() != name:
         header["MAPNAME"] = escape(name)
-    if spatial_map.wcs is not None:
-        header.update(wcs_to_header(spatial_map.wcs, spatial_map.data.shape, name))
+    wcs = spatial_map.wcs
+    if wcs is not None:
+        if id(wcs) not in cards_of_wcs:
+            cards_of_wcs[id(wcs)] = wcs_to_header(wcs, spatial_map.data.shape, name)
+        header.update(cards_of_wcs[id(wcs)])
     scale = spatial_map.meta.get("pixel_scale")
     if isinstance(scale, u.Quantity) and scale.isscalar:
         unit = u.pc if scale.unit.is_equivalent(u.pc) else u.arcsec

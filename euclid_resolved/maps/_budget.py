@@ -63,11 +63,12 @@ def budget_counts(map_: SpatialMap) -> dict[str, dict[int, int]]:
     """
     if map_.uncertainty is None:
         return {}
-    values = np.asarray(map_.data, float)
+    values = np.asarray(map_.data)
     known = np.isfinite(values) & (values > 0)
     if map_.mask is not None:
         known &= ~np.broadcast_to(map_.mask, known.shape)
     planes = {name: map_.planes[plane] for plane, name in PARTS.items() if plane in map_.planes}
+    values = values[known].astype(float)
     return {
         name: _counts(sigma, values, known)
         for name, sigma in {"total": map_.uncertainty.array, **planes}.items()
@@ -128,8 +129,8 @@ def budget_words(map_: SpatialMap) -> str:
 
 
 def _counts(sigma, values, known):
-    """How many pixels have an error of so many steps."""
-    part = np.asarray(sigma, float)[known] / values[known] / np.log(10)
+    """How many pixels have an error of so many steps; `values` are those of the known pixels."""
+    part = np.broadcast_to(sigma, known.shape)[known].astype(float) / values / np.log(10)
     steps = np.rint(np.minimum(part[np.isfinite(part)], MOST) / STEP).astype(np.int64)
     count = np.bincount(steps)
     number = np.flatnonzero(count)
