@@ -151,7 +151,8 @@ def judge(
                 where[Quality.NOISE] |= _among(np.logical_not(enough, out=enough), known, holes)
     quality = np.zeros(image.shape, np.int32)
     for bit, pixels in where.items():
-        quality |= _bit(pixels, bit)
+        if pixels.any():
+            quality |= _bit(pixels, bit)
     some = (missing > 0) & (missing < len(names))
     if lacking is not None:
         allowed = lacking.allows(sets_of_bands(seen.brightness)).reshape(image.shape)
@@ -160,7 +161,10 @@ def judge(
             light, _ = lacking.in_clip_band(seen.brightness, {}, band)
             with np.errstate(invalid="ignore"):
                 dark = (light <= clip) & allowed
-    return quality | _bit(dark, Quality.BELOW_CLIP) | _bit(some, Quality.MISSING_BAND)
+    for bit, pixels in ((Quality.BELOW_CLIP, dark), (Quality.MISSING_BAND, some)):
+        if pixels.any():
+            quality |= _bit(pixels, bit)
+    return quality
 
 
 def _among(pixels, known, holes):

@@ -201,8 +201,9 @@ class Domain:
             columns = tuple(column for column in columns if column in possible)
         values = make_features(brightness, sets, columns=columns).values
         mine = [self.columns.index(column) for column in columns]
-        beyond = (values < self.scale.minimum[mine]) | (values > self.scale.maximum[mine])
-        outside = np.asarray(beyond.any(axis=1))
+        outside = np.zeros(len(values), bool)
+        for i, column in zip(mine, values.T, strict=True):
+            outside |= (column < self.scale.minimum[i]) | (column > self.scale.maximum[i])
         if self.noise is not None and noise:
             for band, light in brightness.items():
                 if band not in noise:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.features._known import sets_in
 from euclid_resolved.models._intervals import Interval
 from euclid_resolved.models._missing import checked_sets
 
@@ -34,7 +35,7 @@ class IntervalsBySet:
 
     def __init__(self, output: Output, missing: np.ndarray, bands: tuple[str, ...]) -> None:
         self._size = len(missing)
-        numbers = np.unique(missing).tolist() or [0]
+        numbers = sets_in(missing) or [0]
         # Most images lack no band anywhere, or the same one.
         where: list[Any] = [slice(None)]
         if len(numbers) > 1:

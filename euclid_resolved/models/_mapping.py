@@ -122,14 +122,14 @@ def map_properties(
     if shared:
         noise = work.noise(seen.own_noise)
     X = model._scaled(work.brightness, work.around)
-    quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
+    quality[good] |= (outside | work.beyond(X)) * np.int32(Quality.OUT_OF_DOMAIN)
     if seen.few is not None:
-        quality |= np.where(good & seen.few, Quality.FEW_NEIGHBOURS, 0).astype(np.int32)
+        quality[good & seen.few] |= np.int32(Quality.FEW_NEIGHBOURS)
     if unlike is not None:
-        quality |= np.where(good & unlike, Quality.UNLIKE_TRAINING, 0).astype(np.int32)
+        quality[good & unlike] |= np.int32(Quality.UNLIKE_TRAINING)
     flags = image.meta.get(FLAGS)
     if flags is not None and np.shape(flags) == quality.shape:
-        quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)
+        quality[good] |= np.asarray(flags)[good].astype(np.int32)
     scatter = work.scatter(noise, draws, seed, first_row) if draws else {}
     meta: dict[str, Any] = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
     if min_sn is not None:
@@ -151,15 +151,18 @@ def map_properties(
         )  # fmt: skip
         planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
         sigma = None if errors.sigma is None else plane_of(errors.sigma, good)
-        values = plane_of(from_dex(dex), good)
-        known = np.isfinite(values)
-        values[~known] = np.nan
+        linear, own, known = from_dex(dex), quality.copy(), good.copy()
+        lost = ~np.isfinite(linear)
+        if lost.any():
+            linear[lost] = np.nan
+            own[good] |= lost * np.int32(Quality.NOT_ESTIMATED)
+            known[good] = ~lost
         maps[output.property] = SpatialMap(
-            values,
+            plane_of(linear, good),
             property=output.property,
             wcs=image.wcs,
             mask=~known,
-            quality=quality | np.where(good & ~known, Quality.NOT_ESTIMATED, 0).astype(np.int32),
+            quality=own,
             planes=planes,
             uncertainty=None if sigma is None else StdDevUncertainty(sigma, copy=False),
             meta={
