@@ -23,7 +23,8 @@ from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._fits_tiles import ROUNDING, Compression, check_compression, write_packed
-from euclid_resolved.io._map_planes import ENDINGS, ERROR, named_maps, planes_in
+from euclid_resolved.io._fits_walk import BLOCK
+from euclid_resolved.io._map_planes import ENDINGS, ERROR, kinds_in, named_maps, planes_in
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
@@ -94,23 +95,26 @@ def maps_to_hdulist(
     >>> hdulist[0].header["BUNIT"]
     'solMass pc-2'
     """
+    return fits.HDUList(list(_hdus(maps, cards, checksums)))
+
+
+def _hdus(maps, cards, checksums):
+    """Yield the HDUs of maps as they stand in the file; each is made when it is asked for."""
     named = named_maps(maps)
-    first = next(iter(named.values()))
+    first, number = next(iter(named.values())), len(kinds_in(named))
     cards_of_wcs: dict[int, fits.Header] = {}
-    hdus = [
-        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values, cards_of_wcs))
-        for name, kind, values in planes_in(named)
-    ]
-    hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
-    hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
-    hdus[0].header.update(cards or {})
-    hdulist = fits.HDUList(hdus)
-    # What writing would still change in the headers has to be there before the sums.
-    hdulist.update_extend()
-    hdulist.verify("exception")
-    for hdu in hdulist if checksums else ():
-        hdu.add_checksum()
-    return hdulist
+    for i, (name, kind, values) in enumerate(planes_in(named)):
+        hdu = fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values, cards_of_wcs))
+        if i == 0:
+            hdu = fits.PrimaryHDU(hdu.data, hdu.header)
+            hdu.header["NHDUS"] = (number, "HDUs in this file")
+            hdu.header.update(cards or {})
+            # What writing would still change in the headers has to be there before the sums.
+            fits.HDUList([hdu, *[fits.ImageHDU()] * (number > 1)]).update_extend()
+        hdu.verify("exception")
+        if checksums:
+            hdu.add_checksum()
+        yield hdu
 
 
 def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float, str]]:
@@ -168,12 +172,18 @@ def write_fits(
     ['stellar_age']
     """
     check_compression(compress)
-    hdulist = maps_to_hdulist(maps, cards=cards, checksums=compress is None)
     if compress is not None:
-        write_packed(path, hdulist, compress, overwrite)
+        write_packed(path, maps_to_hdulist(maps, cards=cards, checksums=False), compress, overwrite)
         return
     with atomic_path(path, overwrite) as temporary:
-        hdulist.writeto(temporary, output_verify="ignore")  # they were verified before the sums
+        if temporary.suffix.lower() == ".gz":
+            maps_to_hdulist(maps, cards=cards).writeto(temporary, output_verify="ignore")  # it was verified
+            return
+        with open(temporary, "wb") as file:
+            for hdu in _hdus(maps, cards, checksums=True):  # one in memory at a time
+                file.write(hdu.header.tostring().encode("ascii"))
+                file.write(hdu.data.data)
+                file.write(bytes(-hdu.data.nbytes % BLOCK))
 
 
 def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, SpatialMap]:
