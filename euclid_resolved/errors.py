@@ -68,7 +68,16 @@ class InputError(ValueError):
     missing: tuple[str, ...] = ()
 
     def of_bands(self, missing: Iterable[str]) -> Self:
-        """The same error, which knows the bands that are missing."""
+        """The same error, which knows the bands that are missing.
+
+        Parameters
+        ----------
+        missing : iterable of str
+
+        Returns
+        -------
+        error : InputError
+        """
         self.missing = tuple(missing)
         return self
 

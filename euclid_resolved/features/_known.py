@@ -37,7 +37,9 @@ def sets_of_bands(brightness: Mapping[str, np.ndarray]) -> np.ndarray:
         raise InputError(f"of at most {MOST_BANDS} bands some may be missing, got {len(brightness)}")
     missing = np.zeros(np.size(next(iter(brightness.values()))), np.int64)
     for number, values in enumerate(brightness.values()):
-        missing |= np.isnan(np.ravel(values)).astype(np.int64) << number
+        lacking = np.isnan(np.ravel(values))
+        if lacking.any():
+            missing |= lacking.astype(np.int64) << number
     return missing
 
 
@@ -53,6 +55,21 @@ def number_of(bands: Sequence[str], missing: Sequence[str]) -> int:
     return sum(1 << bands.index(band) for band in missing)
 
 
+def sets_in(missing: np.ndarray) -> list[int]:
+    """The sets of missing bands that there are, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from euclid_resolved.features._known import sets_in
+    >>> sets_in(np.array([3, 0, 3]))
+    [0, 3]
+    """
+    if missing.size and not missing.any():  # of most images
+        return [0]
+    return np.unique(missing).tolist()
+
+
 def by_set(missing: np.ndarray, bands: Sequence[str]) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     """Yield the bands that are there, and the pixels that have just these; those with none are left out.
 
@@ -63,7 +80,7 @@ def by_set(missing: np.ndarray, bands: Sequence[str]) -> Iterator[tuple[tuple[st
     >>> list(by_set(np.array([0, 2, 3]), ("IE", "HE")))
     [(('IE', 'HE'), array([0])), (('IE',), array([1]))]
     """
-    for number in np.unique(missing).tolist():
+    for number in sets_in(missing):
         there = tuple(band for i, band in enumerate(bands) if not number >> i & 1)
         if there:
             yield there, np.flatnonzero(missing == number)
@@ -106,10 +123,11 @@ def features_of_known(
     features = [name for name in features if name not in of_images]
     values = np.full((len(missing), len(columns)), np.nan, np.float32)
     for there, rows in by_set(missing, tuple(light)):
-        made = make_features({band: light[band][rows] for band in there}, features)
+        where = slice(None) if len(rows) == len(missing) else rows
+        made = make_features({band: light[band][where] for band in there}, features)
         place = {column: i for i, column in enumerate(made.columns)}
-        own = np.array([i for i, column in enumerate(columns) if column in place], int)
-        which = [place[columns[i]] for i in own]
-        known = made.values[:, which]
-        values[rows[:, None], own] = np.where(np.isfinite(known), known, np.float32(np.inf))
+        for i, column in enumerate(columns):
+            if column in place:
+                known = made.values[:, place[column]]
+                values[where, i] = np.where(np.isfinite(known), known, np.float32(np.inf))
     return values

@@ -23,7 +23,8 @@ from euclid_resolved.io._fits_history import done_cards, done_meta
 from euclid_resolved.io._fits_read import is_plane, opened
 from euclid_resolved.io._fits_text import escape, unescape
 from euclid_resolved.io._fits_tiles import ROUNDING, Compression, check_compression, write_packed
-from euclid_resolved.io._map_planes import ENDINGS, ERROR, named_maps, planes_in
+from euclid_resolved.io._fits_walk import BLOCK
+from euclid_resolved.io._map_planes import ENDINGS, ERROR, kinds_in, named_maps, planes_in
 from euclid_resolved.io._wcs import header_to_wcs, wcs_to_header
 from euclid_resolved.maps._shares import flag_counts
 from euclid_resolved.maps._spatial_map import PLANES, Quality, SpatialMap
@@ -94,22 +95,26 @@ def maps_to_hdulist(
     >>> hdulist[0].header["BUNIT"]
     'solMass pc-2'
     """
+    return fits.HDUList(list(_hdus(maps, cards, checksums)))
+
+
+def _hdus(maps, cards, checksums):
+    """Yield the HDUs of maps as they stand in the file; each is made when it is asked for."""
     named = named_maps(maps)
-    first = next(iter(named.values()))
-    hdus = [
-        fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values))
-        for name, kind, values in planes_in(named)
-    ]
-    hdus[0] = fits.PrimaryHDU(hdus[0].data, hdus[0].header)
-    hdus[0].header["NHDUS"] = (len(hdus), "HDUs in this file")
-    hdus[0].header.update(cards or {})
-    hdulist = fits.HDUList(hdus)
-    # What writing would still change in the headers has to be there before the sums.
-    hdulist.update_extend()
-    hdulist.verify("exception")
-    for hdu in hdulist if checksums else ():
-        hdu.add_checksum()
-    return hdulist
+    first, number = next(iter(named.values())), len(kinds_in(named))
+    cards_of_wcs: dict[int, fits.Header] = {}
+    for i, (name, kind, values) in enumerate(planes_in(named)):
+        hdu = fits.ImageHDU(values, plane_header(name, kind, named.get(name, first), values, cards_of_wcs))
+        if i == 0:
+            hdu = fits.PrimaryHDU(hdu.data, hdu.header)
+            hdu.header["NHDUS"] = (number, "HDUs in this file")
+            hdu.header.update(cards or {})
+            # What writing would still change in the headers has to be there before the sums.
+            fits.HDUList([hdu, *[fits.ImageHDU()] * (number > 1)]).update_extend()
+        hdu.verify("exception")
+        if checksums:
+            hdu.add_checksum()
+        yield hdu
 
 
 def share_cards(counts: Mapping[str, int], pixels: int) -> dict[str, tuple[float, str]]:
@@ -167,12 +172,18 @@ def write_fits(
     ['stellar_age']
     """
     check_compression(compress)
-    hdulist = maps_to_hdulist(maps, cards=cards, checksums=compress is None)
     if compress is not None:
-        write_packed(path, hdulist, compress, overwrite)
+        write_packed(path, maps_to_hdulist(maps, cards=cards, checksums=False), compress, overwrite)
         return
     with atomic_path(path, overwrite) as temporary:
-        hdulist.writeto(temporary, output_verify="ignore")  # they were verified before the sums
+        if temporary.suffix.lower() == ".gz":
+            maps_to_hdulist(maps, cards=cards).writeto(temporary, output_verify="ignore")  # it was verified
+            return
+        with open(temporary, "wb") as file:
+            for hdu in _hdus(maps, cards, checksums=True):  # one in memory at a time
+                file.write(hdu.header.tostring().encode("ascii"))
+                file.write(hdu.data.data)
+                file.write(bytes(-hdu.data.nbytes % BLOCK))
 
 
 def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, SpatialMap]:
@@ -223,7 +234,13 @@ def read_fits(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Spat
         raise ImageFileError(path, what, "the file may be damaged, or no file of maps") from error
 
 
-def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarray) -> fits.Header:
+def plane_header(
+    name: str,
+    kind: str,
+    spatial_map: SpatialMap,
+    values: np.ndarray,
+    cards_of_wcs: dict[int, fits.Header] | None = None,
+) -> fits.Header:
     """The header of one plane of maps, but for the size of the plane.
 
     Parameters
@@ -232,14 +249,17 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         From `euclid_resolved.io._map_planes.planes_in`.
     spatial_map : `~euclid_resolved.SpatialMap`
         That map; the first one for planes that all maps share.
+    cards_of_wcs : dict, optional
+        The cards of each WCS object, which are made once for all planes that have it: by its `id`, filled.
 
     Returns
     -------
     header : `~astropy.io.fits.Header`
     """
+    known = {} if cards_of_wcs is None else cards_of_wcs
     unit = spatial_map.unit or u.dimensionless_unscaled
     if kind in ("bins", "quality"):
-        header = _header(spatial_map, kind.upper(), kind)
+        header = _header(spatial_map, kind.upper(), kind, known)
         if kind == "bins":
             header["BUNIT"] = ("", "number of the bin that a pixel belongs to; -1 for none")
             return header
@@ -249,7 +269,7 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         header.update(share_cards(flag_counts(values), values.size))
         return header
     if kind != "values":
-        header = _header(spatial_map, name.upper() + _ENDING[kind], name)
+        header = _header(spatial_map, name.upper() + _ENDING[kind], name, known)
         if kind == "uncertainty":
             header["BUNIT"] = (_fits_unit(unit, name), "unit of the values: one sigma")
             return header
@@ -259,7 +279,7 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
         if kind in ("lo", "hi") and isinstance(level, float):
             header["INTERVAL"] = (level, "fraction of pixels whose truth it holds")
         return header
-    header = _header(spatial_map, name.upper(), name)
+    header = _header(spatial_map, name.upper(), name, known)
     if spatial_map.unit is not None:
         header["BUNIT"] = (_fits_unit(unit, name), "unit of the values")
     for key, card in _CARDS.items():
@@ -273,13 +293,16 @@ def plane_header(name: str, kind: str, spatial_map: SpatialMap, values: np.ndarr
     return header
 
 
-def _header(spatial_map, extname, name):
+def _header(spatial_map, extname, name, cards_of_wcs):
     header = fits.Header()
     header["EXTNAME"] = extname
     if extname == name.upper() and extname.lower() != name:
         header["MAPNAME"] = escape(name)
-    if spatial_map.wcs is not None:
-        header.update(wcs_to_header(spatial_map.wcs, spatial_map.data.shape, name))
+    wcs = spatial_map.wcs
+    if wcs is not None:
+        if id(wcs) not in cards_of_wcs:
+            cards_of_wcs[id(wcs)] = wcs_to_header(wcs, spatial_map.data.shape, name)
+        header.update(cards_of_wcs[id(wcs)])
     scale = spatial_map.meta.get("pixel_scale")
     if isinstance(scale, u.Quantity) and scale.isscalar:
         unit = u.pc if scale.unit.is_equivalent(u.pc) else u.arcsec

@@ -91,29 +91,49 @@ def planes_in(
     InputError
         If an uncertainty cannot be told as one sigma in the map's unit.
     """
-    shape = next(iter(named.values())).data.shape
-    quality = np.zeros(shape, np.int32)
+    for name, kind in kinds_in(named):
+        if kind == "values":
+            yield name, kind, _floats(named[name].data, named[name].mask, order)
+        elif kind == "uncertainty":
+            yield name, kind, _floats(_one_sigma(name, named[name]), None, order)
+        elif kind in PLANES:
+            yield name, kind, _floats(named[name].planes[kind], None, order)
+        else:
+            whole = np.dtype(np.int32).newbyteorder(order)
+            yield name, kind, (_quality(named) if kind == "quality" else _bins(named)).astype(whole)
+
+
+def kinds_in(named: dict[str, SpatialMap]) -> list[tuple[str, str]]:
+    """The name and the kind of each plane that `planes_in` yields, in its order."""
+    found = []
     for name, one in named.items():
+        found += [(name, "values")]
+        found += [(name, "uncertainty")] if _has_sigma(one) else []
+        found += [(name, kind) for kind in PLANES if kind in one.planes]
+    return [*found, *([("", "bins")] if _bins(named) is not None else []), ("", "quality")]
+
+
+def _quality(named):
+    """The bits of all maps together."""
+    quality = np.zeros(next(iter(named.values())).data.shape, np.int32)
+    for one in named.values():
         quality |= one.quality.astype(np.int32, copy=False)
-        yield name, "values", _floats(one.data, one.mask, order)
-        sigma = _one_sigma(name, one)
-        if sigma is not None:
-            yield name, "uncertainty", _floats(sigma, None, order)
-        for kind in PLANES:
-            if kind in one.planes:
-                yield name, kind, _floats(one.planes[kind], None, order)
-    whole = np.dtype(np.int32).newbyteorder(order)
-    bins = next((m.meta["bins"] for m in named.values() if np.shape(m.meta.get("bins")) == shape), None)
-    if bins is not None:
-        yield "", "bins", bins.astype(whole)
-    yield "", "quality", quality.astype(whole)
+    return quality
+
+
+def _bins(named):
+    """The numbers of bins of the first map that has such, or None."""
+    shape = next(iter(named.values())).data.shape
+    return next((m.meta["bins"] for m in named.values() if np.shape(m.meta.get("bins")) == shape), None)
+
+
+def _has_sigma(one):
+    return one.uncertainty is not None and one.uncertainty.array is not None
 
 
 def _one_sigma(name, one):
-    """The uncertainty of a map as one sigma in its unit, or None."""
+    """The uncertainty of a map as one sigma in its unit."""
     sigma, unit = one.uncertainty, one.unit or u.dimensionless_unscaled
-    if sigma is None or sigma.array is None:
-        return None
     try:
         if not isinstance(sigma, StdDevUncertainty):  # astropy would square it and take the root again
             sigma = sigma.represent_as(StdDevUncertainty)

@@ -27,6 +27,8 @@ FIRST = (
 )
 """The order in which one flag is taken for all that a pixel has: why it is empty, then what is odd."""
 
+_COUNTED = 2 * int(max(Quality))
+
 SHARES = "of all pixels, each under the first of its flags:"
 """What is said above such shares."""
 
@@ -81,6 +83,15 @@ def flag_counts(quality: np.ndarray) -> dict[str, int]:
     >>> flag_counts(np.array([[0, 1], [65, 8]]))
     {'MASKED': 2, 'BELOW_CLIP': 1}
     """
-    values, counts = np.unique(quality, return_counts=True)
+    values, counts = _values(np.asarray(quality))
     number = np.bincount(first_flags(values), counts, minlength=len(FIRST) + 1).astype(int)[1:]
     return {str(bit.name): int(n) for bit, n in zip(FIRST, number, strict=True) if n}
+
+
+def _values(quality):
+    """The values there are, and how often; counted, not sorted, where they are small enough."""
+    if quality.size and 0 <= quality.min() <= quality.max() < _COUNTED:
+        counts = np.bincount(quality.ravel().astype(np.intp))
+        values = np.flatnonzero(counts)
+        return values, counts[values]
+    return np.unique(quality, return_counts=True)

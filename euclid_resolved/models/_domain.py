@@ -14,6 +14,7 @@ from euclid_resolved.features._scale import Scale
 from euclid_resolved.features._sets import feature_columns, make_features
 from euclid_resolved.images._values import brightness_of, by_name
 from euclid_resolved.models._columns import Columns
+from euclid_resolved.models._outliers import NEIGHBOURS, LocalOutliers
 
 __all__ = ["Domain"]
 
@@ -21,13 +22,8 @@ __all__ = ["Domain"]
 FLAGGED = 0.01  # of the pixels of galaxies like those of the training set
 REFERENCES = 4096  # training pixels that are kept
 _FURTHEST = 1000.0  # dex: no surface brightness is further from 1 MJy/sr
-NEIGHBOURS = 20
 NOISE_MARGIN = 1.1
 QUIET_SN = 10.0  # what counts as free of noise, for a model trained without
-_LEAF = 16  # reference pixels in a leaf of the tree: fastest for 20 neighbours
-_CELL = 0.25  # standard deviations
-_STEPS = 21, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256  # neighbours of a reference pixel among which to look
-_MANY = 20_000  # pixels, from which on compiled code pays
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +201,9 @@ class Domain:
             columns = tuple(column for column in columns if column in possible)
         values = make_features(brightness, sets, columns=columns).values
         mine = [self.columns.index(column) for column in columns]
-        beyond = (values < self.scale.minimum[mine]) | (values > self.scale.maximum[mine])
-        outside = np.asarray(beyond.any(axis=1))
+        outside = np.zeros(len(values), bool)
+        for i, column in zip(mine, values.T, strict=True):
+            outside |= (column < self.scale.minimum[i]) | (column > self.scale.maximum[i])
         if self.noise is not None and noise:
             for band, light in brightness.items():
                 if band not in noise:
@@ -223,7 +220,7 @@ class Domain:
 
     @cached_property
     def _outliers(self):
-        return _LocalOutliers(self.reference)
+        return LocalOutliers(self.reference)
 
     @cached_property
     def _outliers_by_bands(self):
@@ -235,7 +232,7 @@ class Domain:
             return self._outliers
         known = self._outliers_by_bands
         if which not in known:
-            known[which] = _LocalOutliers(self.reference[:, list(which)])
+            known[which] = LocalOutliers(self.reference[:, list(which)])
         return known[which]
 
     def score(self, dex: np.ndarray) -> np.ndarray:
@@ -252,76 +249,6 @@ class Domain:
             About 1 amid training pixels; 0 for a pixel that is one of the reference.
         """
         return self._outliers(dex)
-
-
-class _LocalOutliers:
-    """The local outlier factor of pixels, with respect to reference pixels."""
-
-    def __init__(self, reference):
-        from scipy.spatial import KDTree
-
-        reference = reference.astype(np.float64)
-        self.centre = reference.mean(axis=0)
-        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(reference.T)))
-        # Bands that do not vary, or vary as one, must not divide by zero.
-        self.transform = vectors / np.sqrt(np.maximum(values, max(1e-8 * values[-1], 1e-12)))
-        self.reference = self._whitened(reference)
-        self.tree = KDTree(self.reference, leafsize=_LEAF)
-        # The nearest neighbour of a reference pixel is itself.
-        spacing = self.tree.query(self.reference, k=NEIGHBOURS + 1)[0][:, -1]
-        self.spacing = np.maximum(spacing, 1e-9)
-
-    def _whitened(self, dex):
-        # Column by column: the last bit of a matrix product depends on where in it a row stands.
-        columns = zip((dex - self.centre).T, self.transform, strict=True)
-        return sum(column[:, None] * row for column, row in columns)
-
-    def __call__(self, dex):
-        return self._score(self._whitened(dex))
-
-    def _score(self, whitened):
-        order = _neighbours_together(whitened)
-        distance, which = self.tree.query(whitened[order], k=NEIGHBOURS, workers=-1)
-        ratio = distance[:, -1] / self.spacing[which].mean(axis=1)
-        score = np.empty(len(whitened))
-        score[order] = np.where(distance[:, 0] < 1e-5, 0.0, ratio)
-        return score
-
-    def beyond(self, dex, limit):
-        """Which pixels have a score above the limit; of most it is proven without one that they have not."""
-        whitened = self._whitened(dex)
-        beyond = np.ones(len(dex), bool)
-        crowded = _crowded() if len(dex) >= _MANY else None
-        if crowded is not None:
-            order, proven = _neighbours_together(whitened), np.empty(len(dex), bool)
-            crowded(whitened, order, self.reference, *self._surroundings, NEIGHBOURS, float(limit), proven)
-            beyond = ~proven
-        beyond[beyond] = self._score(whitened[beyond]) > limit
-        return beyond
-
-    @cached_property
-    def _surroundings(self):
-        """What `crowded` has to know of the reference pixels."""
-        steps = np.array([k for k in _STEPS if k <= len(self.reference)])
-        distance, near = self.tree.query(self.reference, k=steps[-1], workers=-1)
-        near, spacing = near.astype(np.int32), self.spacing[near]
-        smallest = [np.partition(spacing[:, :k], NEIGHBOURS - 1)[:, :NEIGHBOURS].mean(axis=1) for k in steps]
-        return near, distance[:, steps - 1], np.column_stack(smallest), steps, self.spacing
-
-
-def _crowded():
-    """The compiled proof, or None without Numba: maps are made without it, too."""
-    try:
-        from euclid_resolved.models._crowded import crowded
-    except ImportError:
-        return None
-    return crowded
-
-
-def _neighbours_together(whitened):
-    """An order in which neighbours follow each other: they need the same part of the reference pixels."""
-    cells = np.clip(np.floor(whitened / _CELL), -127, 127).astype(np.int8)
-    return np.lexsort(cells.T)
 
 
 def _dex(brightness, rows):
@@ -351,7 +278,7 @@ def _limit(rng, brightness, groups, counts):
         own = np.sort(rng.choice(n_own, min(n_own, 2 * REFERENCES), replace=False))
         own = _rows(own, first[fold == i], counts[fold == i])
         others = _rows(_some(rng, n_others, REFERENCES), first[fold != i], counts[fold != i])
-        scores.append(_LocalOutliers(_dex(brightness, others))(_dex(brightness, own)))
+        scores.append(LocalOutliers(_dex(brightness, others))(_dex(brightness, own)))
         # A galaxy counts once, however many pixels it has.
         galaxy = number[np.searchsorted(first, own, side="right") - 1]
         weights.append(1 / np.bincount(galaxy, minlength=len(present))[galaxy])

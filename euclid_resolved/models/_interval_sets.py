@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from euclid_resolved.errors import InputError
+from euclid_resolved.features._known import sets_in
 from euclid_resolved.models._intervals import Interval
 from euclid_resolved.models._missing import checked_sets
 
@@ -34,25 +35,40 @@ class IntervalsBySet:
 
     def __init__(self, output: Output, missing: np.ndarray, bands: tuple[str, ...]) -> None:
         self._size = len(missing)
+        numbers = sets_in(missing) or [0]
+        # Most images lack no band anywhere, or the same one.
+        where: list[Any] = [slice(None)]
+        if len(numbers) > 1:
+            where = [np.flatnonzero(missing == number) for number in numbers]
         self._parts = [
-            (_interval_of(output, number, bands), np.flatnonzero(missing == number))
-            for number in np.unique(missing).tolist() or [0]
+            (_interval_of(output, number, bands), rows) for number, rows in zip(numbers, where, strict=True)
         ]
         known = [interval.shared for interval, _ in self._parts if interval.shared is not None]
         self.shared = max(known) if len(known) == len(self._parts) else None
 
+    def bins(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """The bins that pixels lie in; see `~euclid_resolved.models.Interval.bins`."""
+        number = np.empty(self._size, np.int64)
+        for interval, rows in self._parts:
+            number[rows] = interval.bins(light[rows], noise[rows])
+        return number
+
     def offsets(self, light: np.ndarray, noise: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """What to add to estimates for the two ends; see `~euclid_resolved.models.Interval.offsets`."""
+        return self.ends(self.bins(light, noise), level)
+
+    def ends(self, bins: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """What `offsets` gives in bins."""
         low, high = np.empty(self._size), np.empty(self._size)
         for interval, rows in self._parts:
-            low[rows], high[rows] = interval.offsets(light[rows], noise[rows], level)
+            low[rows], high[rows] = interval.ends(bins[rows], level)
         return low, high
 
-    def to_mean(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray | None:
+    def in_mean(self, bins: np.ndarray) -> np.ndarray | None:
         """What to add for the mean on the linear scale; see `~euclid_resolved.models.Interval.to_mean`."""
         offset = np.empty(self._size)
         for interval, rows in self._parts:
-            own = interval.to_mean(light[rows], noise[rows])
+            own = interval.in_mean(bins[rows])
             if own is None:
                 return None
             offset[rows] = own

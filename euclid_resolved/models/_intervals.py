@@ -186,11 +186,7 @@ class Interval:
         low, high : `~numpy.ndarray`
             dex, shape (n,).
         """
-        which = np.flatnonzero(np.isclose(self.levels, level))
-        if not which.size:
-            raise InputError(f"intervals are known for {', '.join(map(str, self.levels))}, not for {level}")
-        i, j = self._bins(light, noise)
-        return self.low[which[0], i, j], self.high[which[0], i, j]
+        return self.ends(self.bins(light, noise), level)
 
     def to_mean(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray | None:
         """What to add to estimates for the mean of the truth on the linear scale.
@@ -205,12 +201,27 @@ class Interval:
         offset : `~numpy.ndarray` or None
             dex, shape (n,); None where the calibration does not know it.
         """
-        return None if self.mean is None else self.mean[self._bins(light, noise)]
+        return None if self.mean is None else self.in_mean(self.bins(light, noise))
 
-    def _bins(self, light, noise):
+    def bins(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """The bins that pixels lie in, by number, shape (n,): what `ends` and `in_mean` take."""
         x, sn = _coordinates(light, noise)
         i = np.searchsorted(self.brightness, x)
-        return i, (sn[:, None] > self.noise[i]).sum(axis=1)
+        number = i * self.low.shape[2]
+        for edges in self.noise.T:
+            number += sn > edges[i]
+        return number
+
+    def ends(self, bins: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """What `offsets` gives in bins."""
+        which = np.flatnonzero(np.isclose(self.levels, level))
+        if not which.size:
+            raise InputError(f"intervals are known for {', '.join(map(str, self.levels))}, not for {level}")
+        return self.low[which[0]].ravel()[bins], self.high[which[0]].ravel()[bins]
+
+    def in_mean(self, bins: np.ndarray) -> np.ndarray | None:
+        """What `to_mean` gives in bins."""
+        return None if self.mean is None else self.mean.ravel()[bins]
 
     def to_tree(self) -> dict[str, Any]:
         """The interval as a dict of arrays."""

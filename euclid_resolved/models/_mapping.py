@@ -122,14 +122,14 @@ def map_properties(
     if shared:
         noise = work.noise(seen.own_noise)
     X = model._scaled(work.brightness, work.around)
-    quality[good] |= np.where(outside | work.beyond(X), Quality.OUT_OF_DOMAIN, 0).astype(np.int32)
+    quality[good] |= (outside | work.beyond(X)) * np.int32(Quality.OUT_OF_DOMAIN)
     if seen.few is not None:
-        quality[good & seen.few] |= Quality.FEW_NEIGHBOURS
+        quality[good & seen.few] |= np.int32(Quality.FEW_NEIGHBOURS)
     if unlike is not None:
-        quality[good & unlike] |= Quality.UNLIKE_TRAINING
+        quality[good & unlike] |= np.int32(Quality.UNLIKE_TRAINING)
     flags = image.meta.get(FLAGS)
     if flags is not None and np.shape(flags) == quality.shape:
-        quality |= np.where(good, np.asarray(flags), 0).astype(np.int32)
+        quality[good] |= np.asarray(flags)[good].astype(np.int32)
     scatter = work.scatter(noise, draws, seed, first_row) if draws else {}
     meta: dict[str, Any] = {"model": model.digest, "training_set": str(model.training.get("source", ""))}
     if min_sn is not None:
@@ -151,12 +151,14 @@ def map_properties(
         )  # fmt: skip
         planes = {name: plane_of(values, good) for name, values in errors.planes.items()}
         sigma = None if errors.sigma is None else plane_of(errors.sigma, good)
-        values = plane_of(from_dex(dex), good)
-        known, own = np.isfinite(values), quality.copy()
-        values[~known] = np.nan
-        own[good & ~known] |= Quality.NOT_ESTIMATED
+        linear, own, known = from_dex(dex), quality.copy(), good.copy()
+        lost = ~np.isfinite(linear)
+        if lost.any():
+            linear[lost] = np.nan
+            own[good] |= lost * np.int32(Quality.NOT_ESTIMATED)
+            known[good] = ~lost
         maps[output.property] = SpatialMap(
-            values,
+            plane_of(linear, good),
             property=output.property,
             wcs=image.wcs,
             mask=~known,

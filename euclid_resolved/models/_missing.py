@@ -150,7 +150,10 @@ class MissingBands:
         known = set(self.bands) <= set(noise)
         sigma = np.array(noise[clip_band]) if known else None
         for band in reversed(self.bands):
-            lacking = np.isnan(light) & ~np.isnan(brightness[band])
+            lacking = np.isnan(light)
+            if not lacking.any():
+                break
+            lacking &= ~np.isnan(brightness[band])
             if lacking.any():
                 factor = np.float32(self.to_clip_band[band])
                 light[lacking] = factor * brightness[band][lacking]

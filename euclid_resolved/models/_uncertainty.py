@@ -108,11 +108,12 @@ def map_errors(
     if output.interval is not None:
         light = np.asarray(light)
         noise = np.zeros_like(light) if noise is None else noise
-        low, high = _ends(output.interval, light, noise, level, common)
+        bins = output.interval.bins(light, noise)
+        low, high = _ends(output.interval, bins, level, common)
         planes |= {"lo": from_dex(dex + low), "hi": from_dex(dex + high)}
         lower, upper = planes["lo"], planes["hi"]
         if level != LEVELS[0]:
-            low, high = _ends(output.interval, light, noise, LEVELS[0], common)
+            low, high = _ends(output.interval, bins, LEVELS[0], common)
             lower, upper = from_dex(dex + low), from_dex(dex + high)
         sigma = (upper - lower) / 2
         words = "half of the calibrated 68 % interval"
@@ -120,15 +121,15 @@ def map_errors(
         meta |= {"uncertainty": words, "interval": float(level)}
         if output.interval.shared is not None:
             meta["shared_variance"] = output.interval.shared
-        to_mean = output.interval.to_mean(light, noise)
+        to_mean = output.interval.in_mean(bins)
         if to_mean is not None:
             planes["mean"] = from_dex(dex + to_mean)
     return PixelErrors(sigma, planes, meta)
 
 
-def _ends(interval, light, noise, level, common):
+def _ends(interval, bins, level, common):
     """What to add to estimates for the ends of an interval, dex; errors that all pixels share widen it."""
-    low, high = interval.offsets(light, noise, level)
+    low, high = interval.ends(bins, level)
     if common is None:
         return low, high
     from scipy.special import ndtri

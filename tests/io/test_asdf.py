@@ -26,10 +26,11 @@ from euclid_resolved import (
     train,
     write,
 )
-from euclid_resolved.errors import InputError, ModelFileError
+from euclid_resolved.errors import ImageFileError, InputError, ModelFileError
 from euclid_resolved.images._grid import corner_offset
 from euclid_resolved.io.asdf._extension import get_extensions, get_resource_mappings
 from euclid_resolved.io.asdf._files import read_model, strict_config
+from euclid_resolved.io.asdf._tree import array
 
 DATA = SHARED
 CUTOUTS = [
@@ -189,6 +190,39 @@ def test_arrays_that_are_views_or_shared(tmp_path):
     for flipped in (large[:9, :7].T, large[:6:2, ::-50], np.asfortranarray(large[:4, :5])):
         write(path, SpatialMap(flipped, unit="Gyr"), overwrite=True)
         np.testing.assert_array_equal(read(path).data, flipped)
+
+
+def test_arrays_are_written_without_a_copy_and_two_are_never_one(tmp_path):
+    values, quality = np.random.default_rng(4).random((300, 200)), np.zeros((300, 200), np.int32)
+    assert np.shares_memory(array(values, "values"), values)
+    assert np.shares_memory(array(np.broadcast_to(values, values.shape), "values"), values)
+    for other in (values[1:], values.T, values.astype(">f8"), np.broadcast_to(values[0], (3, 200))):
+        stored = array(other, "values")
+        assert not np.shares_memory(stored, values) and stored.flags.c_contiguous
+        np.testing.assert_array_equal(stored, other)
+    maps = {name: SpatialMap(values, unit="Gyr", quality=quality, planes={"lo": values}) for name in "ab"}
+    write(tmp_path / "maps.asdf", maps)
+    assert (tmp_path / "maps.asdf").stat().st_size > 4 * values.nbytes + 2 * quality.nbytes
+    back = read(tmp_path / "maps.asdf")
+    back["a"].data[:], back["a"].quality[:] = -1, 1
+    for plane in (back["b"].data, back["a"].planes["lo"], back["b"].planes["lo"]):
+        np.testing.assert_array_equal(plane, values)
+    assert not back["b"].quality.any()
+
+
+def test_damage_is_found_where_blocks_have_no_sum_of_their_own(tmp_path):
+    path = tmp_path / "map.asdf"
+    write(path, SpatialMap(np.full((30, 30), 1234.5), unit="Gyr"))
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xd3BLK")
+    content[start + 38 : start + 54] = bytes(16)  # as asdf leaves it out
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read(path).data, 1234.5)
+    at = content.index(np.full(30, 1234.5).tobytes())
+    content[at + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match="is not what was written"):
+        read(path)
 
 
 def test_maps_keep_their_names_and_order(tmp_path):

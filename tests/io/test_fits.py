@@ -275,3 +275,22 @@ def test_no_map_in_the_file(tmp_path):
     fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
     with pytest.raises(ImageFileError, match="no map"):
         read(tmp_path / "empty.fits")
+
+
+def test_a_file_written_plane_by_plane_is_that_of_the_list(tmp_path):
+    one = a_map(wcs=tan_wcs(), uncertainty=StdDevUncertainty(np.full((5, 7), 0.5, "f4")))
+    one.meta["bins"] = np.arange(35, dtype=np.int32).reshape(5, 7)
+    one.planes = {"lo": one.data / 2, "hi": one.data * 2}
+    maps = {"stellar_mass_density": one, "stellar_age": a_map("stellar_age", wcs=tan_wcs(), seed=2)}
+    write(tmp_path / "maps.fits", maps)
+    hdulist = maps_to_hdulist(maps)
+    hdulist.writeto(tmp_path / "list.fits")
+    assert (tmp_path / "maps.fits").stat().st_size == (tmp_path / "list.fits").stat().st_size
+    # DATE, and the comments of the sums, say when.
+    with fits.open(tmp_path / "maps.fits", checksum=True) as found:
+        assert [hdu.name for hdu in found] == [hdu.name for hdu in hdulist]
+        for mine, other in zip(found, hdulist, strict=True):
+            assert list(mine.header) == list(other.header)
+            assert mine.data.tobytes() == other.data.tobytes()
+            assert mine.header["DATASUM"] == other.header["DATASUM"]
+        assert found[0].header["EXTEND"] is True and found[0].header["NHDUS"] == len(found) == 7

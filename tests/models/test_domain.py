@@ -110,9 +110,9 @@ def test_a_score_depends_on_its_own_pixel_only_to_the_last_bit(domain):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["clusters", "narrow", "twice", "few", "flat"])
+@pytest.mark.parametrize("kind", ["clusters", "narrow", "twice", "few", "flat", "one", "six"])
 def test_what_is_proven_is_what_the_scores_say(monkeypatch, kind):
-    monkeypatch.setattr("euclid_resolved.models._domain._MANY", 100)
+    monkeypatch.setattr("euclid_resolved.models._outliers._MANY", 100)
     rng = np.random.default_rng(13)
     light = two_clusters(210 if kind == "few" else 6000, rng)
     if kind == "narrow":
@@ -121,8 +121,14 @@ def test_what_is_proven_is_what_the_scores_say(monkeypatch, kind):
         light = {band: np.round(values, 1) + 0.05 for band, values in light.items()}
     elif kind == "flat":
         light["IE"] = 2 * light["HE"]
-    domain = Domain.of(light)
     some = two_clusters(4000, rng, colours=(0.0, 0.1, 0.5, 1.0, 2.0))
+    if kind == "six":  # bands: more than are looked at at once
+        for each in (light, some):
+            more = {f"B{i}": each["HE"] * 10 ** rng.normal(0, 0.2, len(each["HE"])) for i in range(4)}
+            each.update(more)
+    elif kind == "one":
+        light, some = ({"HE": each["HE"]} for each in (light, some))
+    domain = Domain.of(light)
     some = {band: np.concatenate([values, light[band][:200]]) for band, values in some.items()}
     dex = np.log10(np.column_stack(list(some.values()))).astype(np.float32)
     for limit in (0.5, 1.0, domain.limit, 3.0, np.inf):
@@ -131,7 +137,7 @@ def test_what_is_proven_is_what_the_scores_say(monkeypatch, kind):
         order = rng.permutation(len(dex))
         np.testing.assert_array_equal(domain._outliers.beyond(dex[order], limit), expected[order])
     outside = domain.outside(some)
-    monkeypatch.setattr("euclid_resolved.models._domain._MANY", 10**9)
+    monkeypatch.setattr("euclid_resolved.models._outliers._MANY", 10**9)
     np.testing.assert_array_equal(domain.outside(some), outside)
 
 
@@ -239,6 +245,6 @@ def test_without_numba_the_same_pixels_are_outside(monkeypatch):
     light = {band: (10 ** rng.normal(0, 0.5, 25_000)).astype(np.float32) for band in EUCLID_BANDS}
     domain = Domain.of({band: values[:5000] for band, values in light.items()})
     expected = domain.outside(light)
-    monkeypatch.setattr("euclid_resolved.models._domain._crowded", lambda: None)
+    monkeypatch.setattr("euclid_resolved.models._outliers._compiled", lambda: None)
     np.testing.assert_array_equal(domain.outside(light), expected)
     assert 0 < expected.mean() < 1

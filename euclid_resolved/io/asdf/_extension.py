@@ -32,9 +32,9 @@ class _Checked(Converter):
     """A converter whose node carries the checksums of what it holds."""
 
     def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
-        from euclid_resolved.io.asdf._tree import checksums
+        from euclid_resolved.io.asdf._tree import apart, checksums
 
-        tree = self.pack(obj)
+        tree = apart(self.pack(obj))
         return {**tree, "checksums": checksums(tree)}
 
     def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:

@@ -13,8 +13,9 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asdf
 from asdf.exceptions import AsdfPackageVersionWarning, AsdfWarning
@@ -39,6 +40,10 @@ MAX_MODEL_BYTES = 2**30
 _VERSION = "1.6.0"  # of the ASDF standard: what the oldest supported asdf reads
 _MODEL_MARK = f"{TAG_BASE}model-".encode()
 _HISTORY = {"asdf_library", "history"}
+# The tree holds a SHA-256 of every array, and `read` checks it: an MD5 of the same bytes finds no more.
+_NO_MD5: dict[str, Any] = (
+    {"write_checksums": False} if "write_checksums" in signature(asdf.AsdfFile.write_to).parameters else {}
+)
 
 
 def read_asdf(
@@ -141,7 +146,7 @@ or dict of str to `~euclid_resolved.SpatialMap`
     """
     kind, obj = _kind(obj)
     with atomic_path(path, overwrite) as temporary, strict_config(), open(temporary, "wb") as file:
-        asdf.AsdfFile({kind: obj}, version=_VERSION).write_to(file)
+        asdf.AsdfFile({kind: obj}, version=_VERSION).write_to(file, **_NO_MD5)
 
 
 def _kind(obj):

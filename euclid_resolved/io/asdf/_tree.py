@@ -96,10 +96,46 @@ def array(value: ArrayLike, where: str) -> np.ndarray:
     value = np.asarray(value)
     if value.dtype.name not in _DTYPES and value.dtype.kind != "U":
         raise InputError(f"{where}: an array of {value.dtype} cannot be written to a file")
-    stored = np.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
+    little = value.dtype.newbyteorder("<")
+    # NumPy makes a view even where the type is another object alone.
+    stored = value if value.dtype == little else value.astype(little)
+    if not stored.flags.c_contiguous or _owner(stored).nbytes != stored.nbytes:
+        stored = stored.copy(order="C")
     # asdf writes the owner of a view, all of it; and one array in two places would become a YAML alias,
     # which our reader refuses.
-    return (stored if stored.base is None else stored.copy()).view()
+    return stored.view()
+
+
+def apart(tree: Any, seen: set[int] | None = None) -> Any:
+    """A tree whose arrays have a memory of their own: asdf would write that of two only once.
+
+    Parameters
+    ----------
+    tree : object
+        As `plain` gives it.
+    seen : set of int, optional
+        What earlier arrays are views of.
+
+    Returns
+    -------
+    tree : object
+    """
+    seen = set() if seen is None else seen
+    if isinstance(tree, dict):
+        return {key: apart(value, seen) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [apart(value, seen) for value in tree]
+    if isinstance(tree, np.ndarray):
+        tree = tree.copy().view() if id(_owner(tree)) in seen else tree
+        seen.add(id(_owner(tree)))
+    return tree
+
+
+def _owner(array):
+    """The array that an array is a view of, all the way."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def unit_text(unit: u.UnitBase, where: str) -> str:
