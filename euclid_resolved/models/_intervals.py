@@ -204,7 +204,18 @@ class Interval:
         return None if self.mean is None else self.in_mean(self.bins(light, noise))
 
     def bins(self, light: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """The bins that pixels lie in, by number, shape (n,): what `ends` and `in_mean` take."""
+        """The bins that pixels lie in: found once, `ends` and `in_mean` take them.
+
+        Parameters
+        ----------
+        light, noise : `~numpy.ndarray`
+            As for `offsets`.
+
+        Returns
+        -------
+        bins : `~numpy.ndarray` of int
+            Shape (n,).
+        """
         x, sn = _coordinates(light, noise)
         i = np.searchsorted(self.brightness, x)
         number = i * self.low.shape[2]
@@ -213,14 +224,38 @@ class Interval:
         return number
 
     def ends(self, bins: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """What `offsets` gives in bins."""
+        """What `offsets` gives, in bins.
+
+        Parameters
+        ----------
+        bins : `~numpy.ndarray` of int
+            From `bins`.
+        level : float
+            One of `levels`.
+
+        Returns
+        -------
+        low, high : `~numpy.ndarray`
+            dex, shape (n,).
+        """
         which = np.flatnonzero(np.isclose(self.levels, level))
         if not which.size:
             raise InputError(f"intervals are known for {', '.join(map(str, self.levels))}, not for {level}")
         return self.low[which[0]].ravel()[bins], self.high[which[0]].ravel()[bins]
 
     def in_mean(self, bins: np.ndarray) -> np.ndarray | None:
-        """What `to_mean` gives in bins."""
+        """What `to_mean` gives, in bins.
+
+        Parameters
+        ----------
+        bins : `~numpy.ndarray` of int
+            From `bins`.
+
+        Returns
+        -------
+        offset : `~numpy.ndarray` or None
+            dex, shape (n,).
+        """
         return None if self.mean is None else self.mean.ravel()[bins]
 
     def to_tree(self) -> dict[str, Any]:
