@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
