@@ -196,27 +196,29 @@ def in_double(plane, taps):
 
 
 def many(folder, model, images):
-    """Figures of fields cut out of a tile and mapped: in this process, and on one and two workers."""
-    tile, side = make_tile(folder / "tile", 2400), 600
-    rng = np.random.default_rng(2)
-    with open_large(tile, ("IE",)) as image:
-        ra, dec = image.wcs.pixel_to_world_values(*rng.uniform(side / 2, 2400 - side / 2, (2, images)))
-    fields = fields_of(tile, Table({"ra": ra, "dec": dec, "radius": np.full(images, side / 20)}))
-    rows, serial = [], None
-    for workers in (None, 1, 2):
-        if workers and find_spec("distributed") is None:
-            break
-        out = folder / f"workers{workers}"
+    """Figures of fields cut out of a tile and mapped: in this process, small and raw, and on workers."""
+    tile, rows = make_tile(folder / "tile", 2400), []
+
+    def mapped(side, name, serial=None, **options):
+        rng, out = np.random.default_rng(2), folder / f"fields{len(rows)}"
+        with open_large(tile, ("IE",)) as image:
+            ra, dec = image.wcs.pixel_to_world_values(*rng.uniform(side / 2, 2400 - side / 2, (2, images)))
+        fields = fields_of(tile, Table({"ra": ra, "dec": dec, "radius": np.full(images, side / 20)}))
         out.mkdir()
         before, began = cpu_seconds(), time.perf_counter()
-        predict_many(model, fields, out, workers=workers, progress=False)
+        predict_many(model, fields, out, progress=False, **options)
         found = (cpu_seconds() - before) / images, (time.perf_counter() - began) / images
-        serial = serial or found
-        way = "serial" if workers is None else f"workers {workers}, start included"
-        for value, unit, other in zip(found, ("CPU s an image", "s an image"), serial, strict=True):
-            against = "" if workers is None else f"{other:.3g} serial"
-            name = f"{images} fields of {side} x {side}: {way}"
-            rows.append({"name": name, "value": value, "unit": unit, "against": against})
+        for value, unit, other in zip(found, ("CPU s an image", "s an image"), serial or found, strict=True):
+            against = "" if serial is None else f"{other:.3g} serial"
+            title = f"{images} fields of {side} x {side}: {name}"
+            rows.append({"name": title, "value": value, "unit": unit, "against": against})
+        return found
+
+    for side in (200, 600):
+        mapped(side, "serial, raw", raw=True)
+        serial = mapped(side, "serial")
+    for workers in (1, 2) if find_spec("distributed") else ():
+        mapped(side, f"workers {workers}, start included", serial, workers=workers)
     return rows
 
 
