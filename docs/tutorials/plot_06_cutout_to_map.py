@@ -66,7 +66,10 @@ figure = quicklook(image)
 
 # %%
 # The figure shows bands, maps, errors, and the reason of every pixel without a value.
-# Look at it first, and keep it beside every map. You can believe the density. Take the
+# Look at it first, and keep it beside every map. All pixels are flagged
+# ``UNLIKE_TRAINING`` here: averaging the pixels of matched bands leaves noise that
+# neighbours share, and no training galaxy was treated like that. The flag says that the
+# error of such an image was not measured. You can believe the density. Take the
 # metallicity as that of a typical galaxy of this density, and ignore the age. In a
 # shell the same is one command:
 #
