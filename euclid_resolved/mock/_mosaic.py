@@ -9,7 +9,7 @@ import numpy as np
 
 from euclid_resolved.images._noise import MOSAIC_PIXEL
 from euclid_resolved.images._pixels import pixel_scale
-from euclid_resolved.imaging._kernels import SIGMA_TO_FWHM
+from euclid_resolved.imaging._blur import blur_and_average
 from euclid_resolved.imaging._observe import observe
 from euclid_resolved.imaging._truth import seen_maps
 from euclid_resolved.maps._galaxy import Galaxy
@@ -53,19 +53,15 @@ def in_mosaic(galaxy: Galaxy, seed: int) -> Galaxy:
     distance = (side / (MOSAIC_PIXEL * u.arcsec).to_value(u.rad)).to(u.Mpc)
     noise = int(rng.integers(2**31))
     seen = observe(galaxy, distance, redshift=0.0, depth=depth, pixel_scale=None, psf_fwhm=fwhm, seed=noise)
-    sigma = fwhm / SIGMA_TO_FWHM / MOSAIC_PIXEL
+
+    def through_the_psf(plane):
+        return blur_and_average(plane, None, fwhm, MOSAIC_PIXEL, MOSAIC_PIXEL)
+
     return Galaxy(
         galaxy.name,
         lambda: seen.image,
-        lambda: _blurred(seen.maps, sigma),
+        lambda: seen_maps(seen.maps, through_the_psf),
         star_forming=galaxy.star_forming,
         meta=seen.meta,
         group=galaxy.group,
     )
-
-
-def _blurred(maps, sigma):
-    """True maps through a Gaussian PSF of so many pixels."""
-    from scipy.ndimage import gaussian_filter
-
-    return seen_maps(maps, lambda plane: gaussian_filter(plane, sigma, mode="nearest"))
