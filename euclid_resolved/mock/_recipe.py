@@ -101,7 +101,7 @@ class Recipe:
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name} of a recipe is a whole number of at least {least}, got {value!r}")
         if not 0 < self.share <= 1:
-            raise InputError(f"share of a recipe is a fraction of at most 1, got {self.share!r}")
+            raise InputError(f"share of a recipe is a number above 0 and at most 1, got {self.share!r}")
         if self.folds > self.galaxies:
             raise InputError(f"{self.galaxies} galaxies cannot be left out in {self.folds} folds")
 
